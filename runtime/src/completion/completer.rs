@@ -1,0 +1,88 @@
+//! The backend's end of an operation.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+
+use super::aftermath::Aftermath;
+use super::node::NodeRef;
+use crate::{CompletionError, Outcome};
+
+/// The one right to finish an operation.
+///
+/// Dropped unused, it finishes its completion with [`CompletionError::Abandoned`]: a completion is never forgotten.
+#[must_use = "dropping a completer abandons its operation"]
+pub struct Completer {
+    node: NodeRef,
+}
+
+impl Completer {
+    pub(crate) fn from_node(node: NodeRef) -> Self {
+        Self { node }
+    }
+
+    pub(crate) fn node(&self) -> &NodeRef {
+        &self.node
+    }
+
+    /// Ends the operation well; `value` is the number of bytes it moved.
+    ///
+    /// False when a cancel came first: then nothing happens, and the completion has ended as `Cancelled`.
+    #[inline]
+    pub fn complete(self, value: u64) -> bool {
+        self.finish(Ok(value))
+    }
+
+    /// Ends the operation with `error`; false when a cancel came first.
+    pub fn fail(self, error: CompletionError) -> bool {
+        self.finish(Err(error))
+    }
+
+    /// Ends the operation with `outcome`; false when a cancel came first.
+    #[inline]
+    pub fn finish(self, outcome: Outcome) -> bool {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.
+        let node = unsafe { std::ptr::read(&raw const this.node) };
+        finish(&node, outcome)
+    }
+
+    /// Declares that the operation is under way: from now on `cancel` is a request, to be found with
+    /// [`Completer::cancel_requested`], and only this completer ends it.
+    ///
+    /// False when it was cancelled first. Then it must not be started, and the completion has ended.
+    #[must_use = "an operation that was cancelled must not be started"]
+    pub fn start(&mut self) -> bool {
+        self.node.state.start()
+    }
+
+    /// Whether somebody has asked for the end of the started operation.
+    #[must_use]
+    pub fn cancel_requested(&self) -> bool {
+        self.node.state.cancel_requested()
+    }
+}
+
+/// Claims, concludes and tells everybody; false when somebody else decided the outcome.
+#[inline]
+fn finish(node: &NodeRef, outcome: Outcome) -> bool {
+    if !node.state.claim() {
+        return false;
+    }
+    let mut aftermath = Aftermath::new();
+    // SAFETY: claimed above; `node` is a counted reference that outlives the call.
+    unsafe { aftermath.conclude(node, outcome) };
+    aftermath.settle();
+    true
+}
+
+impl Drop for Completer {
+    fn drop(&mut self) {
+        finish(&self.node, Err(CompletionError::Abandoned));
+    }
+}
+
+impl fmt::Debug for Completer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completer").finish_non_exhaustive()
+    }
+}

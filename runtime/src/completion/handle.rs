@@ -1,0 +1,198 @@
+//! The observer's end of an operation.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::cancel::cancel;
+use super::node::NodeRef;
+use super::running;
+use super::waiters::{Registration, Slot};
+use super::{Completer, node, state::State};
+use crate::sync::Parker;
+use crate::{CompletionError, Outcome};
+
+/// A handle to one operation: asks for its outcome, waits for it, cancels it.
+///
+/// Clones are handles to the same operation. Each is a [`Future`] of its own, with its own waker; dropping a handle
+/// that waits unregisters it. Dropping all handles does not cancel the operation.
+///
+/// ```
+/// use tenterhook_runtime::Completion;
+/// let (completion, completer) = Completion::new(|outcome| assert_eq!(outcome, Ok(4096)));
+/// assert!(!completion.finished());
+/// completer.complete(4096);
+/// assert_eq!(completion.result(), Some(Ok(4096)));
+/// ```
+pub struct Completion {
+    node: NodeRef,
+    /// The slot in which this handle waits, once it has been polled.
+    slot: Option<NonNull<Slot>>,
+}
+
+// SAFETY: the slot belongs to this handle alone, wherever that goes, and is as shareable as the node that it is in.
+unsafe impl Send for Completion {}
+// SAFETY: a shared handle gives no access to its slot: only `poll` and `drop`, which are exclusive, use it.
+unsafe impl Sync for Completion {}
+
+impl Completion {
+    /// A pending operation and the one right to finish it.
+    ///
+    /// `callback` runs once, in the thread that decides the outcome, before the operation counts as finished. It may
+    /// do anything to any completion, except wait for this one.
+    pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> (Self, Completer) {
+        let node = NodeRef::allocate(State::pending(), node::Bare, move |_: &_, outcome| callback(outcome), 2);
+        // SAFETY: allocated with two references, of which this is the second.
+        let second = unsafe { NodeRef::from_raw(node.as_ptr()) };
+        (Self::from_node(node), Completer::from_node(second))
+    }
+
+    pub(crate) fn from_node(node: NodeRef) -> Self {
+        Self { node, slot: None }
+    }
+
+    pub(crate) fn node(&self) -> &NodeRef {
+        &self.node
+    }
+
+    /// Whether the operation has ended and its callback has returned.
+    #[must_use]
+    #[inline]
+    pub fn finished(&self) -> bool {
+        self.node.state.is_finished()
+    }
+
+    /// Whether the operation has ended well.
+    #[must_use]
+    #[inline]
+    pub fn succeeded(&self) -> bool {
+        matches!(self.result(), Some(Ok(_)))
+    }
+
+    /// Whether the operation has ended with an error.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        matches!(self.result(), Some(Err(_)))
+    }
+
+    /// The error of an operation that failed; `None` while it is pending and when it succeeded.
+    #[must_use]
+    pub fn get_error(&self) -> Option<CompletionError> {
+        self.result().and_then(Result::err)
+    }
+
+    /// How the operation ended; `None` while it is pending.
+    #[must_use]
+    #[inline]
+    pub fn result(&self) -> Option<Outcome> {
+        // SAFETY: FINISHED was seen with Acquire.
+        self.node.state.is_finished().then(|| unsafe { self.node.outcome() })
+    }
+
+    /// Asks for the operation's end.
+    ///
+    /// An operation that no backend has started ends as [`CompletionError::Cancelled`] before this returns. One in
+    /// flight ends when its backend lets go of it, with `Cancelled` or with its real outcome. The request reaches
+    /// every descendant of a group. Asking for the end of a finished operation does nothing.
+    pub fn cancel(&self) {
+        cancel([&self.node]);
+    }
+
+    /// Blocks this thread until the operation has ended.
+    ///
+    /// # Panics
+    ///
+    /// At the caller's line when called from inside this operation's own callback: it would wait for itself.
+    #[track_caller]
+    pub fn wait(&self) -> Outcome {
+        self.assert_outside_own_callback();
+        self.block_on(|parker| {
+            parker.park();
+            true
+        })
+        .expect("a wait without a deadline ends with an outcome")
+    }
+
+    /// Blocks this thread until the operation has ended, but no longer than `timeout`; `None` when that passed first.
+    ///
+    /// # Panics
+    ///
+    /// Like [`Completion::wait`].
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Outcome> {
+        self.assert_outside_own_callback();
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.block_on(|parker| parker.park_until(deadline)),
+            // Beyond the clock's end: for ever.
+            None => Some(self.wait()),
+        }
+    }
+
+    #[track_caller]
+    fn assert_outside_own_callback(&self) {
+        assert!(
+            !running::is_marked(&self.node),
+            "a completion's callback waits for the same completion, which finishes only after its callback returns"
+        );
+    }
+
+    /// Polls until there is an outcome or `park` gives up.
+    fn block_on(&self, mut park: impl FnMut(&Parker) -> bool) -> Option<Outcome> {
+        if let Some(outcome) = self.result() {
+            return Some(outcome);
+        }
+        let parker = Parker::new();
+        let waker = Waker::from(Arc::clone(&parker));
+        let mut context = Context::from_waker(&waker);
+        let mut waiting = self.clone();
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut waiting).poll(&mut context) {
+                return Some(outcome);
+            }
+            if !park(&parker) {
+                return self.result();
+            }
+        }
+    }
+}
+
+impl Future for Completion {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.get_mut();
+        if let Some(outcome) = this.result() {
+            return Poll::Ready(outcome);
+        }
+        match this.node.waiters.register(&this.node.state, &mut this.slot, context.waker()) {
+            Registration::Waiting => Poll::Pending,
+            // SAFETY: `register` saw FINISHED, or a slot closed after it, with Acquire.
+            Registration::Finished => Poll::Ready(unsafe { this.node.outcome() }),
+        }
+    }
+}
+
+impl Clone for Completion {
+    /// A handle that does not wait yet.
+    fn clone(&self) -> Self {
+        Self::from_node(self.node.clone())
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.node.waiters.leave(slot);
+        }
+    }
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completion").field("result", &self.result()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("README.md")]
+
+mod aftermath;
+mod cancel;
+mod completer;
+mod handle;
+mod link;
+mod node;
+mod running;
+mod state;
+mod waiters;
+
+pub use completer::Completer;
+pub use handle::Completion;
+
+pub(crate) use aftermath::Aftermath;
+pub(crate) use cancel::cancel;
+pub(crate) use link::Link;
+pub(crate) use node::{Head, Header, Kind, NodeRef};
+pub(crate) use state::{LinkResult, State};

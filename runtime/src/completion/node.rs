@@ -1,0 +1,253 @@
+//! The allocation behind a completion: header, what is particular to its kind, callback.
+//!
+//! One `#[repr(C)]` allocation, reached through a thin pointer to its [`Header`]; a table of functions knows the
+//! types behind it. References are counted by hand because freeing must be iterative: a chain of groups a million
+//! deep is dropped on a small stack.
+
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::state::State;
+use super::waiters::Waiters;
+use crate::Outcome;
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicU32, fence};
+
+/// What all completions have.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    vtable: &'static VTable,
+    /// Written by the claimer before it publishes, read by everybody after.
+    outcome: UnsafeCell<Outcome>,
+    pub(crate) waiters: Waiters,
+    refs: AtomicU32,
+}
+
+/// What differs between kinds of completion: an I/O operation, a group, a bare completion.
+pub(crate) trait Kind: Send + Sized + 'static {
+    /// Forwards a first request to cancel. Groups queue themselves, so that no nesting is ever recursed into.
+    fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
+
+    /// Gives up the references to other nodes, so that freeing stays iterative.
+    fn dismantle(&mut self, release: &mut dyn FnMut(NodeRef)) {
+        let _ = release;
+    }
+}
+
+/// A completion that belongs to no backend.
+#[derive(Debug)]
+pub(crate) struct Bare;
+
+impl Kind for Bare {
+    /// Nothing to forward: the owner of the `Completer` asks for itself.
+    fn cancel(_: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {}
+}
+
+/// The part of a node whose layout does not depend on the callback.
+#[derive(Debug)]
+#[repr(C)] // `header` first: a pointer to it is a pointer to the whole
+pub(crate) struct Head<K> {
+    pub(crate) header: Header,
+    pub(crate) kind: K,
+}
+
+#[repr(C)] // `head` first, see above
+struct Node<K, F> {
+    head: Head<K>,
+    /// Taken by the claimer; dropped with the node if nobody ever claimed.
+    callback: UnsafeCell<ManuallyDrop<F>>,
+}
+
+#[derive(Debug)]
+struct VTable {
+    run_callback: unsafe fn(NonNull<Header>, Outcome),
+    cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
+    free: unsafe fn(NonNull<Header>, &mut dyn FnMut(NodeRef)),
+}
+
+impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
+    const VTABLE: VTable =
+        VTable { run_callback: Self::run_callback, cancel: Self::cancel, free: Self::free };
+
+    /// # Safety
+    ///
+    /// `node` is the header of a live `Node<K, F>` and the caller has won its claim.
+    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) {
+        // SAFETY: of this type by the caller's promise.
+        let node = unsafe { node.cast::<Self>().as_ref() };
+        // SAFETY: a claim is won once, so the callback is taken once, and nobody else looks at the cell.
+        let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
+        callback(&node.head, outcome);
+    }
+
+    /// # Safety
+    ///
+    /// `node` is the header of a live `Node<K, F>`.
+    unsafe fn cancel(node: NonNull<Header>, groups: &mut Vec<NonNull<Header>>) {
+        K::cancel(node.cast(), groups);
+    }
+
+    /// # Safety
+    ///
+    /// `node` is the header of a `Node<K, F>` from `Box::into_raw`, and its last reference is gone.
+    unsafe fn free(node: NonNull<Header>, release: &mut dyn FnMut(NodeRef)) {
+        // SAFETY: allocated as such a box by `allocate`, and nobody else is left.
+        let mut node = unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) };
+        node.head.kind.dismantle(release);
+        if !node.head.header.state.callback_consumed() {
+            // SAFETY: not taken, since no claim was ever won, and dropped once, since the node goes now.
+            node.callback.with_mut(|cell| unsafe { ManuallyDrop::drop(&mut *cell) });
+        }
+    }
+}
+
+/// One counted reference to a node.
+#[derive(Debug)]
+pub(crate) struct NodeRef(NonNull<Header>);
+
+// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one winner of the
+// claim only; state, count and waiters are built for sharing, and each kind says how its own cells are.
+unsafe impl Send for NodeRef {}
+// SAFETY: as above; `&NodeRef` gives no more than `NodeRef` does.
+unsafe impl Sync for NodeRef {}
+
+impl NodeRef {
+    /// A new node with `refs` references, of which the caller gets the first and makes the rest with
+    /// [`NodeRef::from_raw`].
+    pub(crate) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
+    where
+        F: FnOnce(&Head<K>, Outcome) + Send + 'static,
+    {
+        let header = Header {
+            state,
+            vtable: &Node::<K, F>::VTABLE,
+            outcome: UnsafeCell::new(Ok(0)),
+            waiters: Waiters::new(),
+            refs: AtomicU32::new(refs),
+        };
+        let callback = UnsafeCell::new(ManuallyDrop::new(callback));
+        let node = Box::new(Node { head: Head { header, kind }, callback });
+        Self(NonNull::from(Box::leak(node)).cast())
+    }
+
+    /// Takes over a counted reference.
+    ///
+    /// # Safety
+    ///
+    /// `node` is live and the caller owns one of its references, which it gives up.
+    pub(crate) unsafe fn from_raw(node: NonNull<Header>) -> Self {
+        Self(node)
+    }
+
+    /// The node's address, without a reference.
+    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+}
+
+impl Deref for NodeRef {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: counted, so live.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for NodeRef {
+    #[inline]
+    fn clone(&self) -> Self {
+        // ORDERING: Relaxed. A new reference comes from an old one; whoever hands it to another thread synchronises.
+        let old = self.refs.fetch_add(1, Relaxed);
+        if old > u32::MAX / 2 {
+            // Only leaked handles can get here; a wrapped count would free what is in use.
+            std::process::abort();
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for NodeRef {
+    #[inline]
+    fn drop(&mut self) {
+        if self.forget_reference() {
+            free_all(self.0);
+        }
+    }
+}
+
+impl Header {
+    /// Counts one reference down; true when it was the last and the caller has to free the node.
+    #[inline]
+    fn forget_reference(&self) -> bool {
+        // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody
+        // else can make a new one. Saves the read-modify-write in the common case.
+        if self.refs.load(Acquire) == 1 {
+            return true;
+        }
+        // ORDERING: Release: what this handle did happens before the free. The fence is its partner.
+        if self.refs.fetch_sub(1, Release) != 1 {
+            return false;
+        }
+        fence(Acquire);
+        true
+    }
+
+    /// The outcome of a finished completion.
+    ///
+    /// # Safety
+    ///
+    /// The caller has seen FINISHED with Acquire, or is its publisher.
+    pub(crate) unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: written before FINISHED was published, never after.
+        self.outcome.with(|outcome| unsafe { *outcome })
+    }
+
+    /// # Safety
+    ///
+    /// The caller has won the claim and has not published yet.
+    pub(crate) unsafe fn set_outcome(&self, outcome: Outcome) {
+        // SAFETY: the claimer is alone with the cell until it publishes.
+        self.outcome.with_mut(|cell| unsafe { *cell = outcome });
+    }
+
+    /// # Safety
+    ///
+    /// The caller has won the claim and calls this once.
+    #[inline]
+    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) {
+        // SAFETY: a header is only ever built inside the node that its table belongs to.
+        unsafe { (self.vtable.run_callback)(NonNull::from(self), outcome) }
+    }
+
+    /// Forwards a first request to cancel to whoever runs the operation.
+    pub(crate) fn forward_cancel(&self, groups: &mut Vec<NonNull<Header>>) {
+        // SAFETY: a header is only ever built inside the node that its table belongs to.
+        unsafe { (self.vtable.cancel)(NonNull::from(self), groups) }
+    }
+}
+
+/// Frees `first` and whatever that leaves without a reference, without recursion into groups of groups.
+#[cold]
+fn free_all(first: NonNull<Header>) {
+    let mut rest = Vec::new();
+    let mut next = Some(first);
+    while let Some(node) = next {
+        // SAFETY: its last reference is gone, the header is still whole.
+        let free = unsafe { node.as_ref().vtable.free };
+        // SAFETY: of the table's type, from `allocate`, its last reference gone.
+        unsafe {
+            free(node, &mut |child: NodeRef| {
+                let child = ManuallyDrop::new(child);
+                if child.forget_reference() {
+                    rest.push(child.0);
+                }
+            });
+        }
+        next = rest.pop();
+    }
+}

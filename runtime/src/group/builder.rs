@@ -1,0 +1,87 @@
+//! Collecting the children of a group.
+
+use std::ptr::NonNull;
+
+use super::{GroupCore, Policy};
+use crate::completion::{Completion, Head, Link, NodeRef, State, cancel};
+use crate::sync::UnsafeCell;
+use crate::Outcome;
+
+/// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
+///
+/// The group ends well when all its children have, otherwise with the error of the child that failed first. Children
+/// may end at any time, on any thread, before they are added, while the group is built, or after. A completion may be
+/// in several groups, and in one group twice; a group's completion may be a child of another group.
+///
+/// Dropping the group before it is built drops its callback uncalled and leaves the children alone.
+///
+/// ```
+/// use tenterhook_runtime::{Completion, CompletionGroup};
+/// let (left, finish_left) = Completion::new(|_| {});
+/// let (right, finish_right) = Completion::new(|_| {});
+/// let mut group = CompletionGroup::new(|outcome| assert!(outcome.is_ok()));
+/// group.add(&left);
+/// group.add(&right);
+/// finish_left.complete(0);
+/// let both = group.build();
+/// assert!(!both.finished());
+/// finish_right.complete(0);
+/// assert!(both.succeeded());
+/// ```
+#[must_use = "a group does nothing until it is built"]
+#[derive(Debug)]
+pub struct CompletionGroup {
+    node: NodeRef,
+    members: Vec<Link>,
+    cancelled: bool,
+}
+
+impl CompletionGroup {
+    /// A group that ends as soon as its outcome is known: when all children have ended well, or at the first error.
+    ///
+    /// Siblings of a child that failed may still be running then; where their buffers matter, use
+    /// [`CompletionGroup::drain`].
+    pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self::with_policy(Policy::FailFast, callback)
+    }
+
+    /// A group that ends when every child has ended, still with the error of the child that failed first.
+    pub fn drain(callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self::with_policy(Policy::Drain, callback)
+    }
+
+    fn with_policy(policy: Policy, callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        let callback = move |_: &Head<GroupCore>, outcome| callback(outcome);
+        let node = NodeRef::allocate(State::started(), GroupCore::new(policy), callback, 1);
+        Self { node, members: Vec::new(), cancelled: false }
+    }
+
+    /// Makes the group wait for `child`, whether it is pending or has already ended.
+    ///
+    /// A child added after [`CompletionGroup::cancel`] is cancelled at once.
+    pub fn add(&mut self, child: &Completion) {
+        if self.cancelled {
+            child.cancel();
+        }
+        if child.succeeded() {
+            return;
+        }
+        let group: NonNull<Head<GroupCore>> = self.node.as_ptr().cast();
+        self.members.push(Link { next: UnsafeCell::new(std::ptr::null()), group, child: child.node().clone() });
+    }
+
+    /// Cancels every child added so far that has not ended, and every child that is going to be added.
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+        cancel(self.members.iter().map(|member| &member.child));
+    }
+
+    /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
+    pub fn build(self) -> Completion {
+        let Self { node, members, .. } = self;
+        let shared = std::mem::ManuallyDrop::new(node.clone());
+        // SAFETY: the node is this builder's alone, `members` point to it, `shared` is the second reference.
+        unsafe { GroupCore::build(shared.as_ptr().cast(), members.into_boxed_slice()) };
+        Completion::from_node(node)
+    }
+}

@@ -1,0 +1,117 @@
+//! Files in memory: for tests, and for data that may be lost.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{File, IO, InFlight, IoError, OpenOptions, Operation, Submission};
+use crate::sync::Mutex;
+use crate::{CompletionError, Outcome};
+
+/// A backend without a disk. Operations queue at submission and run, in order, in [`IO::step`].
+#[derive(Debug, Default)]
+pub struct MemoryIO {
+    files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Vec<u8>>>>>,
+    queue: Arc<Mutex<Queue>>,
+}
+
+type Queue = VecDeque<(Arc<Mutex<Vec<u8>>>, Submission)>;
+
+struct MemoryFile {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    queue: Arc<Mutex<Queue>>,
+}
+
+impl MemoryIO {
+    /// A backend without files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl IO for MemoryIO {
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
+        let mut files = self.files.lock();
+        let bytes = match files.get(path) {
+            Some(bytes) => Arc::clone(bytes),
+            None if options.create => Arc::clone(files.entry(path.to_owned()).or_default()),
+            None => return Err(not_found("open", path)),
+        };
+        Ok(Arc::new(MemoryFile { bytes, queue: Arc::clone(&self.queue) }))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), IoError> {
+        self.files.lock().remove(path).map(drop).ok_or_else(|| not_found("remove", path))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.files.lock().contains_key(path)
+    }
+
+    fn step(&self) -> Result<usize, IoError> {
+        // What callbacks submit meanwhile waits for the next step, so that a step ends.
+        let due = self.queue.lock().len();
+        let mut ended = 0;
+        while ended < due {
+            let Some((bytes, submission)) = self.queue.lock().pop_front() else { break };
+            if let Some(mut operation) = submission.start(None) {
+                let outcome = run(&bytes, &mut operation);
+                operation.finish(outcome);
+            }
+            ended += 1;
+        }
+        Ok(ended)
+    }
+}
+
+impl File for MemoryFile {
+    fn submit(&self, submission: Submission) {
+        self.queue.lock().push_back((Arc::clone(&self.bytes), submission));
+    }
+
+    fn len(&self) -> Result<u64, CompletionError> {
+        Ok(self.bytes.lock().len() as u64)
+    }
+}
+
+fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
+    let mut bytes = bytes.lock();
+    match operation.operation() {
+        Operation::Read { offset, buffer } => {
+            let available = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or(&[]);
+            let len = available.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&available[..len]);
+            Ok(len as u64)
+        }
+        Operation::Write { offset, buffers } => {
+            let mut at = usize::try_from(offset).map_err(|_| CompletionError::NoSpace)?;
+            for buffer in buffers {
+                let end = at.checked_add(buffer.len()).ok_or(CompletionError::NoSpace)?;
+                grow(&mut bytes, end)?;
+                bytes[at..end].copy_from_slice(buffer);
+                at = end;
+            }
+            Ok(at as u64 - offset)
+        }
+        Operation::Sync => Ok(0),
+        Operation::Truncate { len } => {
+            let len = usize::try_from(len).map_err(|_| CompletionError::NoSpace)?;
+            bytes.truncate(len);
+            grow(&mut bytes, len)?;
+            Ok(0)
+        }
+    }
+}
+
+/// Makes the file at least `len` bytes long; a length that memory can't hold is a full disk, not a crash.
+fn grow(bytes: &mut Vec<u8>, len: usize) -> Result<(), CompletionError> {
+    let more = len.saturating_sub(bytes.len());
+    bytes.try_reserve(more).map_err(|_| CompletionError::NoSpace)?;
+    bytes.resize(bytes.len() + more, 0);
+    Ok(())
+}
+
+fn not_found(operation: &'static str, path: &Path) -> IoError {
+    IoError { operation, path: path.to_owned(), kind: std::io::ErrorKind::NotFound, os_code: 0 }
+}

@@ -1,0 +1,93 @@
+//! Files and the backends that run their operations.
+//!
+//! An operation is born as a pair: a [`Completion`] for whoever waits, and a [`Submission`] for the backend. The
+//! buffer travels inside, so it lives until the operation has ended, whatever the caller does. A backend that takes
+//! an operation up turns its submission [`InFlight`]; from then on cancelling it is a request.
+
+mod buffer;
+mod drive;
+mod memory;
+mod operation;
+mod submission;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use buffer::Buffer;
+pub use drive::drive;
+pub use memory::MemoryIO;
+pub use operation::{Descriptor, Operation, OperationKind};
+pub use submission::{Canceller, InFlight, Submission};
+
+use crate::{Completion, CompletionError};
+
+/// A backend: opens files and runs their operations.
+pub trait IO: Send + Sync {
+    /// Opens a file. Synchronous: opening is rare, and an engine can do nothing before it.
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError>;
+
+    /// Deletes a file. Files that are still open stay usable.
+    fn remove(&self, path: &Path) -> Result<(), IoError>;
+
+    /// Whether there is a file of this name.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Runs or collects what is ready, without waiting, and runs the callbacks of what ended in this thread. Returns
+    /// how many operations ended; 0 means that there is nothing to be done right now.
+    fn step(&self) -> Result<usize, IoError>;
+}
+
+/// An open file.
+pub trait File: Send + Sync {
+    /// Takes an operation over. Never fails: an operation that is refused ends with the error.
+    fn submit(&self, submission: Submission);
+
+    /// The length in bytes. Synchronous: metadata that is at hand.
+    fn len(&self) -> Result<u64, CompletionError>;
+
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> Result<bool, CompletionError> {
+        self.len().map(|len| len == 0)
+    }
+}
+
+impl dyn File {
+    /// Submits one half of a pair and returns the other: `file.start(Submission::sync(|_| {}))`.
+    pub fn start(&self, (completion, submission): (Completion, Submission)) -> Completion {
+        self.submit(submission);
+        completion
+    }
+}
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Make an empty file when there is none.
+    pub create: bool,
+}
+
+/// A file that could not be opened, removed or asked, or a backend that could not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IoError {
+    /// What was tried: "open", "remove", "step".
+    pub operation: &'static str,
+    /// On which file; empty where it was on none.
+    pub path: PathBuf,
+    /// The portable kind of error.
+    pub kind: std::io::ErrorKind,
+    /// The system's own number, 0 when there was none.
+    pub os_code: i32,
+}
+
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.operation, self.path.display(), self.kind)?;
+        if self.os_code != 0 {
+            write!(f, " (os error {})", self.os_code)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for IoError {}

@@ -1,0 +1,107 @@
+//! What a backend is asked to do.
+
+use super::Buffer;
+
+/// The kinds of operation that a file knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperationKind {
+    /// Fill a buffer from an offset. Ends with the bytes read: fewer than asked for at the end of the file.
+    Read,
+    /// Write one or more buffers at an offset. Ends with the bytes written.
+    Write,
+    /// Make everything that ended before this was submitted durable.
+    Sync,
+    /// Set the file's length.
+    Truncate,
+}
+
+/// The facts of an operation that never change: what schedulers, logs and fault injectors may look at while others
+/// race for the operation itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// What to do.
+    pub kind: OperationKind,
+    /// From which byte of the file; the new length for a truncate, 0 for a sync.
+    pub offset: u64,
+    /// How many bytes; 0 where there are none.
+    pub len: u64,
+}
+
+/// An operation in its backend's hands, with its bytes.
+#[derive(Debug)]
+pub enum Operation<'a> {
+    /// Fill `buffer` from byte `offset` on.
+    Read {
+        /// From which byte of the file.
+        offset: u64,
+        /// Where to.
+        buffer: &'a mut [u8],
+    },
+    /// Write `buffers`, one after the other, from byte `offset` on.
+    Write {
+        /// To which byte of the file.
+        offset: u64,
+        /// What; at least one, some perhaps empty.
+        buffers: &'a [Buffer],
+    },
+    /// Make everything that ended before this was submitted durable.
+    Sync,
+    /// Set the file's length, filling with zeros where it grows.
+    Truncate {
+        /// The new length in bytes.
+        len: u64,
+    },
+}
+
+/// What an operation owns while it exists.
+#[derive(Debug, Default)]
+pub(super) enum Payload {
+    #[default]
+    None,
+    One(Buffer),
+    Many(Vec<Buffer>),
+}
+
+impl Payload {
+    /// The operation as its backend sees it.
+    pub(super) fn view(&mut self, descriptor: Descriptor) -> Operation<'_> {
+        let offset = descriptor.offset;
+        match descriptor.kind {
+            OperationKind::Read => Operation::Read { offset, buffer: self.first_mut() },
+            OperationKind::Write => Operation::Write { offset, buffers: self.all() },
+            OperationKind::Sync => Operation::Sync,
+            OperationKind::Truncate => Operation::Truncate { len: offset },
+        }
+    }
+
+    fn first_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::None => &mut [],
+            Self::One(buffer) => buffer,
+            Self::Many(buffers) => buffers.first_mut().map_or(&mut [], |buffer| &mut **buffer),
+        }
+    }
+
+    fn all(&self) -> &[Buffer] {
+        match self {
+            Self::None => &[],
+            Self::One(buffer) => std::slice::from_ref(buffer),
+            Self::Many(buffers) => buffers,
+        }
+    }
+
+    pub(super) fn into_one(self) -> Buffer {
+        match self {
+            Self::One(buffer) => buffer,
+            Self::None | Self::Many(_) => Buffer::default(),
+        }
+    }
+
+    pub(super) fn into_many(self) -> Vec<Buffer> {
+        match self {
+            Self::Many(buffers) => buffers,
+            Self::None => Vec::new(),
+            Self::One(buffer) => vec![buffer],
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! An operation on its way through a backend.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Weak;
+
+use super::operation::Payload;
+use super::{Buffer, Descriptor, Operation, OperationKind};
+use crate::completion::{Head, Header, Kind, NodeRef, State};
+use crate::sync::UnsafeCell;
+use crate::{Completer, Completion, CompletionError, Outcome};
+
+/// Where a backend takes requests to cancel what it has started.
+pub trait Canceller: Send + Sync {
+    /// Somebody asks for the end of the operation that was started with `token`. Called at most once for each, from
+    /// any thread, possibly after the operation has ended; must not block. The backend ends the operation when it
+    /// has let go of its buffers, with [`CompletionError::Cancelled`] or with the real outcome.
+    fn cancel(&self, token: u64);
+}
+
+/// The part of a completion's node that only I/O has.
+struct IoCore {
+    descriptor: Descriptor,
+    /// With the backend from a won `start` on, with the callback from a won claim on; never with both, because a
+    /// started operation is only claimed by its backend.
+    payload: UnsafeCell<Payload>,
+    /// Written before `start` publishes it, then read-only. Weak: a backend owns its operations, not they it.
+    canceller: UnsafeCell<Option<(Weak<dyn Canceller>, u64)>>,
+}
+
+impl Kind for IoCore {
+    fn cancel(head: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {
+        // SAFETY: the node is alive for the call.
+        let core = unsafe { &(*head.as_ptr()).kind };
+        // SAFETY: the caller saw STARTED with Acquire, and nobody writes after `start`.
+        let canceller = core.canceller.with(|cell| unsafe { (*cell).clone() });
+        if let Some((canceller, token)) = canceller
+            && let Some(canceller) = canceller.upgrade()
+        {
+            canceller.cancel(token);
+        }
+    }
+}
+
+impl IoCore {
+    /// # Safety
+    ///
+    /// The caller is the operation's callback, which runs once.
+    unsafe fn take_payload(&self) -> Payload {
+        // SAFETY: the claimer is alone with the payload, see the field.
+        self.payload.with_mut(|cell| unsafe { std::mem::take(&mut *cell) })
+    }
+}
+
+/// An operation that no backend has started. Dropping it abandons the operation.
+#[must_use = "an operation that is not submitted is abandoned"]
+pub struct Submission {
+    completer: Completer,
+}
+
+/// An operation that a backend has started. Dropping it abandons the operation: only do that when nothing can touch
+/// its buffers any more.
+#[must_use = "an operation in flight has to be finished"]
+pub struct InFlight {
+    completer: Completer,
+}
+
+impl Submission {
+    /// Fill `buffer` from byte `offset`. The callback gets the buffer back, whatever the outcome.
+    pub fn read(
+        offset: u64,
+        buffer: Buffer,
+        callback: impl FnOnce(Outcome, Buffer) + Send + 'static,
+    ) -> (Completion, Self) {
+        let descriptor = Descriptor { kind: OperationKind::Read, offset, len: buffer.len() as u64 };
+        Self::pair(descriptor, Payload::One(buffer), |outcome, payload| callback(outcome, payload.into_one()))
+    }
+
+    /// Write `buffer` from byte `offset` on. The callback gets the buffer back, whatever the outcome.
+    pub fn write(
+        offset: u64,
+        buffer: Buffer,
+        callback: impl FnOnce(Outcome, Buffer) + Send + 'static,
+    ) -> (Completion, Self) {
+        let descriptor = Descriptor { kind: OperationKind::Write, offset, len: buffer.len() as u64 };
+        Self::pair(descriptor, Payload::One(buffer), |outcome, payload| callback(outcome, payload.into_one()))
+    }
+
+    /// Write `buffers`, one after the other, from byte `offset` on. The callback gets them back.
+    pub fn write_vectored(
+        offset: u64,
+        buffers: Vec<Buffer>,
+        callback: impl FnOnce(Outcome, Vec<Buffer>) + Send + 'static,
+    ) -> (Completion, Self) {
+        let len = buffers.iter().map(|buffer| buffer.len() as u64).sum();
+        let descriptor = Descriptor { kind: OperationKind::Write, offset, len };
+        Self::pair(descriptor, Payload::Many(buffers), |outcome, payload| callback(outcome, payload.into_many()))
+    }
+
+    /// Make everything that ended before this was submitted durable.
+    pub fn sync(callback: impl FnOnce(Outcome) + Send + 'static) -> (Completion, Self) {
+        let descriptor = Descriptor { kind: OperationKind::Sync, offset: 0, len: 0 };
+        Self::pair(descriptor, Payload::None, |outcome, _| callback(outcome))
+    }
+
+    /// Set the file's length to `len` bytes.
+    pub fn truncate(len: u64, callback: impl FnOnce(Outcome) + Send + 'static) -> (Completion, Self) {
+        let descriptor = Descriptor { kind: OperationKind::Truncate, offset: len, len: 0 };
+        Self::pair(descriptor, Payload::None, |outcome, _| callback(outcome))
+    }
+
+    fn pair(
+        descriptor: Descriptor,
+        payload: Payload,
+        callback: impl FnOnce(Outcome, Payload) + Send + 'static,
+    ) -> (Completion, Self) {
+        let core = IoCore { descriptor, payload: UnsafeCell::new(payload), canceller: UnsafeCell::new(None) };
+        let callback = move |head: &Head<IoCore>, outcome| {
+            // SAFETY: this is the callback.
+            callback(outcome, unsafe { head.kind.take_payload() });
+        };
+        let node = NodeRef::allocate(State::pending(), core, callback, 2);
+        // SAFETY: allocated with two references, of which this is the second.
+        let second = unsafe { NodeRef::from_raw(node.as_ptr()) };
+        (Completion::from_node(node), Self { completer: Completer::from_node(second) })
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        core(&self.completer).descriptor
+    }
+
+    /// Takes the operation up; `None` when it was cancelled before, and then it has ended.
+    ///
+    /// Without a canceller a later cancel leaves only a mark, see [`InFlight::cancel_requested`].
+    pub fn start(mut self, canceller: Option<(Weak<dyn Canceller>, u64)>) -> Option<InFlight> {
+        // SAFETY: before `start` nobody reads the cell, and only the holder of the submission writes it.
+        core(&self.completer).canceller.with_mut(|cell| unsafe { *cell = canceller });
+        self.completer.start().then_some(InFlight { completer: self.completer })
+    }
+
+    /// Refuses the operation: it ends with `error`.
+    pub fn fail(self, error: CompletionError) {
+        self.completer.fail(error);
+    }
+}
+
+impl InFlight {
+    /// What was asked for.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        core(&self.completer).descriptor
+    }
+
+    /// The operation and its bytes. They stay where they are until the operation is finished, however this handle
+    /// moves.
+    pub fn operation(&mut self) -> Operation<'_> {
+        let core = core(&self.completer);
+        // SAFETY: started, so the payload is the backend's, and `&mut self` makes this its only view.
+        let payload = core.payload.with_mut(|cell| unsafe { &mut *cell });
+        payload.view(core.descriptor)
+    }
+
+    /// Whether somebody has asked for the operation's end.
+    #[must_use]
+    pub fn cancel_requested(&self) -> bool {
+        self.completer.cancel_requested()
+    }
+
+    /// Ends the operation. Nothing may touch its buffers any more.
+    pub fn finish(self, outcome: Outcome) {
+        self.completer.finish(outcome);
+    }
+}
+
+/// The I/O part of the node behind `completer`.
+fn core(completer: &Completer) -> &IoCore {
+    let head: NonNull<Head<IoCore>> = completer.node().as_ptr().cast();
+    // SAFETY: submissions are built by `pair` only, on a node of this kind, which the completer keeps alive.
+    unsafe { &(*head.as_ptr()).kind }
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Submission").field(&self.descriptor()).finish()
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InFlight").field(&self.descriptor()).finish()
+    }
+}

@@ -1,0 +1,23 @@
+//! Completions, groups and re-entrant state machines for storage engines that do async I/O without `async`.
+//!
+//! An operation that needs I/O does not block and is not an `async fn`. It is an explicit state machine whose step
+//! returns [`IOResult::Done`], or [`IOResult::IO`]: "call me again after these finish". A [`Completion`] tracks one
+//! operation; a [`CompletionGroup`] folds many into one. Whoever gets `IO` hands it up, untouched, to whoever drives
+//! the I/O.
+//!
+//! The protocol behind completions and groups, with its proof sketch, is the module documentation of
+//! [`completion`]; the file formats and the durability argument are that of [`pager`].
+
+pub mod completion;
+mod error;
+pub mod group;
+pub mod io;
+mod io_result;
+mod state_machine;
+mod sync;
+
+pub use completion::{Completer, Completion};
+pub use error::{CompletionError, Outcome};
+pub use group::CompletionGroup;
+pub use io_result::{IOCompletions, IOResult};
+pub use state_machine::{StateMachine, StateTransition, TransitionResult};
