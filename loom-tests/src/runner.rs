@@ -19,6 +19,9 @@ struct Arguments {
     /// Lift the preemption bounds: minutes become hours.
     #[arg(long)]
     full: bool,
+    /// Start no further model once one has failed.
+    #[arg(long)]
+    fail_fast: bool,
     /// Print the models' names and bounds, and run none.
     #[arg(long)]
     list: bool,
@@ -43,10 +46,11 @@ pub(crate) fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    run(&models, arguments.full)
+    run(&models, &arguments)
 }
 
-fn run(models: &[Model], full: bool) -> ExitCode {
+fn run(models: &[Model], arguments: &Arguments) -> ExitCode {
+    let full = arguments.full;
     silence_expected_panics();
     let started = Instant::now();
     let next = AtomicUsize::new(0);
@@ -63,6 +67,9 @@ fn run(models: &[Model], full: bool) -> ExitCode {
                     report(model, &explored, full);
                     if let Some(failure) = explored.failure {
                         failures.lock().expect("no panic under the lock").push((model.name.clone(), failure));
+                        if arguments.fail_fast {
+                            next.store(models.len(), Relaxed);
+                        }
                     }
                 }
             });
