@@ -10,7 +10,7 @@ SHUTTLE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/shuttle
 # The sanitizers' runtimes ship with the stable toolchain, their flag is unstable.
 SANITIZE := RUSTC_BOOTSTRAP=1
 MISMATCH := -Cunsafe-allow-abi-mismatch=sanitizer
-SANITIZED := -p tenterhook-runtime --target x86_64-unknown-linux-gnu --tests
+SANITIZED := -p tenterhook-runtime --target x86_64-unknown-linux-gnu --test threads
 MODELS := cargo run -q --profile models -p tenterhook-loom-tests --
 
 help: ## print the targets
@@ -36,7 +36,7 @@ shuttle: ## random schedules of models that are too big for loom
 	$(SHUTTLE) $(MODELS) $(MODEL) $(if $(REPLAY),--replay $(REPLAY))
 
 sanitize: ## the runtime's threaded tests under ThreadSanitizer and AddressSanitizer
-	$(SANITIZE) RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan cargo test $(SANITIZED)
+	TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan cargo test $(SANITIZED)
 	$(SANITIZE) RUSTFLAGS="-Zsanitizer=address $(MISMATCH)" CARGO_TARGET_DIR=target/asan cargo test $(SANITIZED)
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
