@@ -87,8 +87,10 @@ impl Entry {
 
 /// One piece of work and those who do it.
 pub(crate) struct Row {
-    /// What is done, in a line.
+    /// Short and unique in the report.
     pub(crate) name: String,
+    /// What is done, in a line.
+    pub(crate) about: &'static str,
     /// What one operation is: "completion", "group".
     pub(crate) operation: &'static str,
     pub(crate) measure: Measure,
@@ -107,6 +109,7 @@ impl Row {
     pub(crate) fn timed(name: impl Into<String>, operation: &'static str, baseline: &'static str) -> Self {
         Self {
             name: name.into(),
+            about: "",
             operation,
             measure: Measure::Time,
             granule: 1,

@@ -107,7 +107,7 @@ impl Bench<'_> {
                 break;
             }
         }
-        let (allocations, bytes) = self.count_allocations(entry)?;
+        let (allocations, bytes) = self.count_allocations(entry, operations)?;
         Ok(Samples {
             contender: entry.name,
             operations,
@@ -118,9 +118,9 @@ impl Bench<'_> {
         })
     }
 
-    /// Allocations and bytes an operation, over a pass that nobody times.
-    fn count_allocations(&mut self, entry: &mut Entry) -> Result<(f64, f64), WrongResult> {
-        let operations = 64_u64.next_multiple_of(self.granule);
+    /// Allocations and bytes an operation, over a pass that nobody times. As long as a repetition, so that what a run
+    /// allocates once disappears.
+    fn count_allocations(&mut self, entry: &mut Entry, operations: u64) -> Result<(f64, f64), WrongResult> {
         entry.contender.prepare(operations);
         let before = Snapshot::take();
         let evidence = entry.contender.run(operations);

@@ -34,11 +34,11 @@ pub(crate) enum Warning {
     /// The sources measured can't be told from the commit in the header.
     UncertainSources,
     /// Repetitions so short that the clock and interrupts show.
-    ShortRepetition { row: String, contender: &'static str, milliseconds: f64 },
+    ShortRepetition { milliseconds: f64 },
     /// The repetitions fall into two groups: the median is one of them, by chance.
-    TwoModes { row: String, contender: &'static str, apart: f64 },
+    TwoModes { apart: f64 },
     /// The repetitions differ widely without falling into groups.
-    Unsteady { row: String, contender: &'static str, spread: f64 },
+    Unsteady { spread: f64 },
 }
 
 impl Warning {
@@ -56,43 +56,28 @@ impl Warning {
     }
 
     /// What is doubtful about one contender's figure.
-    pub(crate) fn of_samples(row: &str, measure: Measure, samples: &Samples) -> Vec<Self> {
+    pub(crate) fn of_samples(measure: Measure, samples: &Samples) -> Vec<Self> {
         if measure == Measure::Memory {
             return Vec::new();
         }
-        let (row, contender) = (row.to_owned(), samples.contender);
-        let mut doubts = Vec::new();
-        if samples.shortest < LONG_ENOUGH {
-            let milliseconds = samples.shortest.as_secs_f64() * 1e3;
-            doubts.push(Self::ShortRepetition { row: row.clone(), contender, milliseconds });
-        }
+        let short = (samples.shortest < LONG_ENOUGH)
+            .then(|| Self::ShortRepetition { milliseconds: samples.shortest.as_secs_f64() * 1e3 });
         let spread = spread(&samples.values);
-        if let Some(apart) = modes(&samples.values) {
-            doubts.push(Self::TwoModes { row, contender, apart });
-        } else if spread > STEADY {
-            doubts.push(Self::Unsteady { row, contender, spread });
-        }
-        doubts
+        let uneven = match modes(&samples.values) {
+            Some(apart) => Some(Self::TwoModes { apart }),
+            None => (spread > STEADY).then_some(Self::Unsteady { spread }),
+        };
+        uneven.into_iter().chain(short).collect()
     }
 
-    /// One line for many contenders that are doubtful for the same reason would hide which: but short repetitions
-    /// come from a setting and concern all, so they are told once.
-    pub(crate) fn condense(warnings: &[Self]) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut short = 0;
-        for warning in warnings {
-            if matches!(warning, Self::ShortRepetition { .. }) {
-                short += 1;
-                if short > 1 {
-                    continue;
-                }
-            }
-            lines.push(warning.to_string());
+    /// The mark beside a doubtful figure; empty for what concerns the whole run.
+    pub(crate) fn mark(&self) -> String {
+        match self {
+            Self::ShortRepetition { milliseconds } => format!("short {milliseconds:.1} ms"),
+            Self::TwoModes { apart } => format!("two modes {apart:.2}x"),
+            Self::Unsteady { spread } => format!("unsteady {:.0} %", spread * 100.0),
+            _ => String::new(),
         }
-        if short > 1 {
-            lines.push(format!("too short as well: {} more", short - 1));
-        }
-        lines
     }
 }
 
@@ -107,25 +92,19 @@ impl fmt::Display for Warning {
             Self::TooFewRepetitions { repetitions } => write!(
                 f,
                 "{repetitions} repetitions: intervals run from the least to the greatest, and below 6 cover less \
-                 than 95 per cent; use {ENOUGH_REPETITIONS} or more"
+                 than 95 %; use {ENOUGH_REPETITIONS} or more"
             ),
             Self::UncertainSources => {
                 f.write_str("the measured sources differ from the commit named above, or have none")
             }
-            Self::ShortRepetition { row, contender, milliseconds } => write!(
-                f,
-                "{row}: a repetition of {contender} took {milliseconds:.1} ms; below {} ms one interrupt shows",
-                LONG_ENOUGH.as_millis()
-            ),
-            Self::TwoModes { row, contender, apart } => {
-                write!(f, "{row}: repetitions of {contender} fall into two groups, {apart:.2}x apart")
+            Self::ShortRepetition { .. } => {
+                write!(f, "\"short\": a repetition took less than {} ms, so one interrupt shows", LONG_ENOUGH.as_millis())
             }
-            Self::Unsteady { row, contender, spread } => {
-                write!(
-                    f,
-                    "{row}: repetitions of {contender} vary by {:.0} % around the median",
-                    spread * 100.0
-                )
+            Self::TwoModes { .. } => f.write_str(
+                "\"two modes\": the repetitions fall into two groups this far apart, and the median is in one by chance",
+            ),
+            Self::Unsteady { .. } => {
+                f.write_str("\"unsteady\": the middle half of the repetitions spreads this far around the median")
             }
         }
     }
@@ -142,7 +121,7 @@ mod tests {
 
     fn doubts(values: &[f64], milliseconds: u64) -> Vec<Warning> {
         let samples = samples(values, Duration::from_millis(milliseconds));
-        Warning::of_samples("row", Measure::Time, &samples)
+        Warning::of_samples(Measure::Time, &samples)
     }
 
     #[test]

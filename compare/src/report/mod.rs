@@ -20,6 +20,7 @@ pub(crate) struct Report {
     pub(crate) repetitions: usize,
     pub(crate) milliseconds_per_repetition: f64,
     pub(crate) rows: Vec<RowReport>,
+    /// What concerns the whole run; doubts about one figure are with that.
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -27,6 +28,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct RowReport {
     pub(crate) name: String,
+    pub(crate) about: &'static str,
     pub(crate) unit: String,
     pub(crate) baseline: &'static str,
     pub(crate) contenders: Vec<Figure>,
@@ -46,6 +48,7 @@ pub(crate) struct Figure {
     pub(crate) operations_per_repetition: u64,
     pub(crate) allocations: f64,
     pub(crate) bytes: f64,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// A goal and what became of it.
@@ -71,9 +74,6 @@ impl Report {
 
     /// Adds a measured row.
     pub(crate) fn add(&mut self, row: &Row, samples: &[Samples]) {
-        for samples in samples {
-            self.warnings.extend(Warning::of_samples(&row.name, row.measure, samples));
-        }
         self.rows.push(RowReport::new(row, samples));
     }
 
@@ -94,9 +94,11 @@ impl RowReport {
             operations_per_repetition: samples.operations,
             allocations: samples.allocations,
             bytes: samples.bytes,
+            warnings: Warning::of_samples(row.measure, samples),
         };
         Self {
             name: row.name.clone(),
+            about: row.about,
             unit: row.unit(),
             baseline: row.baseline,
             contenders: samples.iter().map(figure).collect(),

@@ -27,7 +27,7 @@ pub(crate) fn header(out: &mut impl Write, report: &Report) -> io::Result<()> {
 /// A row and its goals.
 pub(crate) fn row(out: &mut impl Write, row: &RowReport) -> io::Result<()> {
     let width = row.contenders.iter().map(|figure| figure.contender.len()).max().unwrap_or(0).max(36);
-    writeln!(out, "\n{}", row.name)?;
+    writeln!(out, "\n{}: {}", row.name, row.about)?;
     writeln!(
         out,
         "  {:width$}  {:>12}  {:>8}  {:17}  {:>8}  {:>8}",
@@ -46,18 +46,24 @@ pub(crate) fn row(out: &mut impl Write, row: &RowReport) -> io::Result<()> {
 
 fn figure(out: &mut impl Write, row: &RowReport, figure: &Figure, width: usize) -> io::Result<()> {
     let ratio = &figure.ratio;
+    let marks: Vec<_> = figure.warnings.iter().map(Warning::mark).collect();
+    let marks = marks.join(", ");
     let is_baseline = figure.contender == row.baseline;
     let interval =
         if is_baseline { "baseline".to_owned() } else { format!("[{:.2}, {:.2}]", ratio.low, ratio.high) };
     writeln!(
         out,
-        "  {:width$}  {:>12}  {:>7.2}x  {:17}  {:>8}  {:>8}",
-        figure.contender,
-        number(figure.median),
-        ratio.median,
-        interval,
-        number(figure.allocations),
-        number(figure.bytes),
+        "{}",
+        format!(
+            "  {:width$}  {:>12}  {:>7.2}x  {:17}  {:>8}  {:>8}  {marks}",
+            figure.contender,
+            number(figure.median),
+            ratio.median,
+            interval,
+            number(figure.allocations),
+            number(figure.bytes),
+        )
+        .trim_end()
     )
 }
 
@@ -96,10 +102,19 @@ pub(crate) fn summary(out: &mut impl Write, report: &Report) -> io::Result<()> {
             writeln!(out, "  {:10} {}: {}", judged.verdict.word(), row.name, describe(judged))?;
         }
     }
-    for line in Warning::condense(&report.warnings) {
-        writeln!(out, "warning: {line}")?;
+    for warning in &report.warnings {
+        writeln!(out, "warning: {warning}")?;
     }
-    Ok(())
+    let figures = report.rows.iter().flat_map(|row| &row.contenders);
+    let mut kinds: Vec<(std::mem::Discriminant<Warning>, &Warning, usize)> = Vec::new();
+    for warning in figures.flat_map(|figure| &figure.warnings) {
+        let kind = std::mem::discriminant(warning);
+        match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((.., count)) => *count += 1,
+            None => kinds.push((kind, warning, 1)),
+        }
+    }
+    kinds.iter().try_for_each(|(_, warning, count)| writeln!(out, "warning: {count} figures are {warning}"))
 }
 
 /// Three significant places at least, thousands set apart, no trailing zeros for whole numbers.

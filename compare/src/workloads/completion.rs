@@ -12,7 +12,8 @@ pub(crate) const WORKLOAD: Workload =
     Workload { name: "completion", about: "create, complete and check one completion on one thread", rows };
 
 fn rows() -> Vec<Row> {
-    let mut row = Row::timed("completion: create, complete, check, one thread", "completion", TOKIO_ONESHOT);
+    let mut row = Row::timed("completion", "completion", TOKIO_ONESHOT);
+    row.about = "create, complete and check, one thread";
     // The sum of 0, 1, 2, ..: a value that is lost or comes twice shows.
     row.expected = Box::new(|operations| (0..operations).fold(0, u64::wrapping_add));
     row.contenders = vec![

@@ -30,8 +30,8 @@ fn rows() -> Vec<Row> {
 }
 
 fn row(children: u64, goal: Option<f64>) -> Row {
-    let name = format!("group of {children}: create children, group, complete all, check");
-    let mut row = Row::timed(name, "group", JOIN_ALL);
+    let mut row = Row::timed(format!("group of {children}"), "group", JOIN_ALL);
+    row.about = "create the children, group, await, complete all, check; one thread";
     row.expected = Box::new(move |operations| operations * children);
     row.contenders = vec![
         Entry::new(OURS, Tenterhooks::new(children)),

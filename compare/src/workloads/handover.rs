@@ -17,7 +17,8 @@ pub(crate) const WORKLOAD: Workload =
 const CROWD: u64 = 256;
 
 fn rows() -> Vec<Row> {
-    let mut two = Row::timed("await: two tasks handing over, one thread", "hand-over", TOKIO_ONESHOT);
+    let mut two = Row::timed("await, 2 tasks", "hand-over", TOKIO_ONESHOT);
+    two.about = "two tasks that hand over to each other, one thread";
     two.granule = 2;
     two.contenders = vec![
         Entry::new(OURS, Pair::<Tenterhook>::new()),
@@ -27,8 +28,8 @@ fn rows() -> Vec<Row> {
     ];
     two.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.0)];
 
-    let mut crowd =
-        Row::timed(format!("await: {CROWD} tasks woken a pass, one thread"), "wake", TOKIO_ONESHOT);
+    let mut crowd = Row::timed(format!("await, {CROWD} tasks"), "wake", TOKIO_ONESHOT);
+    crowd.about = "all woken before any is polled, one thread";
     crowd.granule = CROWD;
     crowd.contenders = vec![
         Entry::new(OURS, Crowd::<Tenterhook>::new()),

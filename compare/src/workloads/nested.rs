@@ -25,13 +25,15 @@ const BOXED: &str = "boxed join_all";
 const JOIN_ALL: &str = "join_all of join_all";
 
 fn rows() -> Vec<Row> {
-    let mut chain = Row::timed(format!("nested: a chain of groups {DEPTH} deep"), "level", BOXED);
+    let mut chain = Row::timed(format!("chain {DEPTH} deep"), "level", BOXED);
+    chain.about = "each group waits for the one below; create, await, complete the leaf, check";
     chain.granule = DEPTH;
     chain.contenders = vec![Entry::new(OURS, Chain { tally: Tally::leak() }), Entry::new(BOXED, BoxedChain)];
     chain.goals = vec![Goal::ratio(OURS, BOXED, 0.35)];
 
-    let name = format!("nested: a tree of groups {FAN_OUT}x{FAN_OUT}x{FAN_OUT}");
+    let name = format!("tree {FAN_OUT}x{FAN_OUT}x{FAN_OUT}");
     let mut tree = Row::timed(name, "tree", JOIN_ALL);
+    tree.about = "groups of groups of groups; create, await, complete the leaves, check";
     tree.expected = Box::new(|operations| operations * LEAVES);
     tree.contenders =
         vec![Entry::new(OURS, Tree::new()), Entry::new(JOIN_ALL, JoinAllTree { senders: Vec::new() })];

@@ -19,7 +19,8 @@ pub(crate) const WORKLOAD: Workload =
     Workload { name: "round-trip", about: "a thread blocks until another has finished its completion", rows };
 
 fn rows() -> Vec<Row> {
-    let mut row = Row::timed("round trip: block until another thread finishes", "round trip", TOKIO_ONESHOT);
+    let mut row = Row::timed("round trip", "round trip", TOKIO_ONESHOT);
+    row.about = "block until another thread, which spins, has finished it";
     row.contenders = vec![
         Entry::new(OURS, RoundTrip::<Tenterhook>::new()),
         Entry::new(TOKIO_ONESHOT, RoundTrip::<Tokio>::new()),
