@@ -31,8 +31,8 @@ impl Mixing {
     #[inline]
     fn advance(&mut self) -> Option<u32> {
         let (left, sum) = match *self {
-            Self::Adding { left, sum } => (left, sum.wrapping_add(left)),
-            Self::Xoring { left, sum } => (left, sum ^ left),
+            Self::Adding { left, sum } => (left, sum.wrapping_mul(3).wrapping_add(left)),
+            Self::Xoring { left, sum } => (left, sum.rotate_left(5) ^ left),
         };
         if left <= 1 {
             return Some(sum);
