@@ -61,7 +61,7 @@ impl Warning {
             return Vec::new();
         }
         let short = (samples.shortest < LONG_ENOUGH)
-            .then(|| Self::ShortRepetition { milliseconds: samples.shortest.as_secs_f64() * 1e3 });
+            .then_some(Self::ShortRepetition { milliseconds: samples.shortest.as_secs_f64() * 1e3 });
         let spread = spread(&samples.values);
         let uneven = match modes(&samples.values) {
             Some(apart) => Some(Self::TwoModes { apart }),
