@@ -15,6 +15,8 @@ mod report;
 mod signal;
 mod statistics;
 mod sync;
+#[cfg(feature = "turso")]
+mod turso;
 mod warning;
 mod workloads;
 

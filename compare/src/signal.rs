@@ -5,7 +5,7 @@
 
 use std::future::Future;
 
-use tenterhook_runtime::{Completer, Completion, Outcome};
+use tenterhook_runtime::{Completer, Completion, CompletionGroup, Outcome};
 
 use crate::contender::Tally;
 
@@ -37,6 +37,18 @@ pub(crate) trait Await: Signal<Observer: Future<Output = Self::Output>> {
 /// A signal that a thread can wait for.
 pub(crate) trait Block: Signal {
     fn block(observer: Self::Observer) -> Option<u64>;
+}
+
+/// A signal that many others can be folded into.
+pub(crate) trait Grouping: Await {
+    type Group;
+
+    /// An empty group whose callback adds `amount` to `tally` if all went well.
+    fn group(tally: &'static Tally, amount: u64) -> Self::Group;
+
+    fn add(group: &mut Self::Group, child: &Self::Observer);
+
+    fn build(group: Self::Group) -> Self::Observer;
 }
 
 /// [`Completion`], with callback, waker slot and parents on board.
@@ -76,6 +88,25 @@ impl Await for Tenterhook {
 impl Block for Tenterhook {
     fn block(observer: Completion) -> Option<u64> {
         observer.wait().ok()
+    }
+}
+
+impl Grouping for Tenterhook {
+    type Group = CompletionGroup;
+
+    #[inline]
+    fn group(tally: &'static Tally, amount: u64) -> CompletionGroup {
+        CompletionGroup::new(move |outcome| tally.add(outcome.map_or(0, |_| amount)))
+    }
+
+    #[inline]
+    fn add(group: &mut CompletionGroup, child: &Completion) {
+        group.add(child);
+    }
+
+    #[inline]
+    fn build(group: CompletionGroup) -> Completion {
+        group.build()
     }
 }
 

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, Waker};
 
 use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tenterhook_runtime::CompletionGroup;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use super::names::{FUTURES_UNORDERED, JOIN_ALL, JOIN_SET, OURS};
 use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
 use crate::goal::Goal;
-use crate::signal::{Signal, Tenterhook};
+use crate::signal::{Grouping, Tenterhook};
 
 pub(crate) const WORKLOAD: Workload =
     Workload { name: "group", about: "create N children, group them, complete all, check", rows };
@@ -34,13 +33,15 @@ fn row(children: u64, goal: Option<f64>) -> Row {
     row.about = "create the children, group, await, complete all, check; one thread";
     row.expected = Box::new(move |operations| operations * children);
     row.contenders = vec![
-        Entry::new(OURS, Tenterhooks::new(children)),
+        Entry::new(OURS, Grouped::<Tenterhook>::new(children)),
         Entry::new(JOIN_ALL, JoinAll { children, senders: Vec::new() }),
         Entry::new(FUTURES_UNORDERED, Unordered { children, senders: Vec::new() }),
         Entry::new(JOIN_SET, Tasks::new(children)),
     ];
     row.goals = goal.map(|goal| Goal::ratio(OURS, JOIN_ALL, goal)).into_iter().collect();
     row.goals.push(Goal::allocations(OURS, (children + OWN_ALLOCATIONS) as f64));
+    #[cfg(feature = "turso")]
+    row.contenders.push(Entry::new("turso_core", Grouped::<crate::turso::Turso>::new(children)));
     row
 }
 
@@ -49,45 +50,44 @@ pub(super) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// [`CompletionGroup`].
-struct Tenterhooks {
+/// Completions in a group.
+struct Grouped<G: Grouping> {
     children: u64,
     /// Of the children's callbacks.
     each: &'static Tally,
     /// Of the groups' callbacks.
     whole: &'static Tally,
     /// Kept from group to group, here and in the others: not the work that is compared.
-    completers: Vec<<Tenterhook as Signal>::Finisher>,
+    finishers: Vec<G::Finisher>,
 }
 
-impl Tenterhooks {
+impl<G: Grouping> Grouped<G> {
     fn new(children: u64) -> Self {
-        Self { children, each: Tally::leak(), whole: Tally::leak(), completers: Vec::new() }
+        Self { children, each: Tally::leak(), whole: Tally::leak(), finishers: Vec::new() }
     }
 
     fn group(&mut self) -> u64 {
-        let (children, whole) = (self.children, self.whole);
-        let mut group = CompletionGroup::new(move |outcome| whole.add(outcome.map_or(0, |_| children)));
-        for _ in 0..children {
-            let (child, completer) = Tenterhook::pair(self.each);
-            group.add(&child);
-            self.completers.push(completer);
+        let mut group = G::group(self.whole, self.children);
+        for _ in 0..self.children {
+            let (child, finisher) = G::pair(self.each);
+            G::add(&mut group, &child);
+            self.finishers.push(finisher);
         }
-        let mut built = group.build();
+        let mut built = G::build(group);
         if poll_once(&mut built).is_ready() {
             return 0;
         }
-        for completer in self.completers.drain(..) {
-            completer.complete(1);
+        for finisher in self.finishers.drain(..) {
+            G::finish(finisher, 1);
         }
         match poll_once(&mut built) {
-            Poll::Ready(Ok(_)) => children,
-            _ => 0,
+            Poll::Ready(output) => G::value(output).map_or(0, |_| self.children),
+            Poll::Pending => 0,
         }
     }
 }
 
-impl Contender for Tenterhooks {
+impl<G: Grouping> Contender for Grouped<G> {
     fn run(&mut self, operations: u64) -> Evidence {
         let results = (0..operations).map(|_| self.group()).sum();
         Evidence { results, callbacks: [Some(self.each.take()), Some(self.whole.take())] }

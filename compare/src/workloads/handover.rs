@@ -38,6 +38,12 @@ fn rows() -> Vec<Row> {
         Entry::new(AsyncOneshot::NAME, Crowd::<AsyncOneshot>::new()),
     ];
     crowd.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.0)];
+    #[cfg(feature = "turso")]
+    {
+        use crate::turso::Turso;
+        two.contenders.push(Entry::new(Turso::NAME, Pair::<Turso>::new()));
+        crowd.contenders.push(Entry::new(Turso::NAME, Crowd::<Turso>::new()));
+    }
     vec![two, crowd]
 }
 

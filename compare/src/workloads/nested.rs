@@ -1,18 +1,18 @@
 //! Groups of groups: a chain, where each level waits for one below, and a tree.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::Poll;
 
 use futures::future::join_all;
-use tenterhook_runtime::{Completer, Completion, CompletionGroup};
 use tokio::sync::oneshot;
 
 use super::group::{poll_once, receivers, send_all};
 use super::names::OURS;
 use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
 use crate::goal::Goal;
-use crate::signal::{Signal, Tenterhook};
+use crate::signal::{Grouping, Tenterhook};
 
 pub(crate) const WORKLOAD: Workload =
     Workload { name: "nested", about: "groups of groups: a chain 1,000 deep, a tree 8x8x8", rows };
@@ -28,48 +28,61 @@ fn rows() -> Vec<Row> {
     let mut chain = Row::timed(format!("chain {DEPTH} deep"), "level", BOXED);
     chain.about = "each group waits for the one below; create, await, complete the leaf, check";
     chain.granule = DEPTH;
-    chain.contenders = vec![Entry::new(OURS, Chain { tally: Tally::leak() }), Entry::new(BOXED, BoxedChain)];
+    chain.contenders = vec![Entry::new(OURS, Chain::<Tenterhook>::new()), Entry::new(BOXED, BoxedChain)];
     chain.goals = vec![Goal::ratio(OURS, BOXED, 0.35)];
 
     let name = format!("tree {FAN_OUT}x{FAN_OUT}x{FAN_OUT}");
     let mut tree = Row::timed(name, "tree", JOIN_ALL);
     tree.about = "groups of groups of groups; create, await, complete the leaves, check";
     tree.expected = Box::new(|operations| operations * LEAVES);
-    tree.contenders =
-        vec![Entry::new(OURS, Tree::new()), Entry::new(JOIN_ALL, JoinAllTree { senders: Vec::new() })];
+    tree.contenders = vec![
+        Entry::new(OURS, Tree::<Tenterhook>::new()),
+        Entry::new(JOIN_ALL, JoinAllTree { senders: Vec::new() }),
+    ];
     tree.goals = vec![Goal::ratio(OURS, JOIN_ALL, 0.65)];
+    #[cfg(feature = "turso")]
+    {
+        use crate::turso::Turso;
+        chain.contenders.push(Entry::new("turso_core", Chain::<Turso>::new()));
+        tree.contenders.push(Entry::new("turso_core", Tree::<Turso>::new()));
+    }
     vec![chain, tree]
 }
 
-/// Nested [`CompletionGroup`]s of one child.
-struct Chain {
-    tally: &'static Tally,
+/// Nested groups of one child.
+struct Chain<G> {
+    leaf: &'static Tally,
+    levels: &'static Tally,
+    grouping: PhantomData<G>,
 }
 
-impl Chain {
+impl<G: Grouping> Chain<G> {
+    fn new() -> Self {
+        Self { leaf: Tally::leak(), levels: Tally::leak(), grouping: PhantomData }
+    }
+
     fn chain(&self) -> u64 {
-        let tally = self.tally;
-        let (mut top, leaf) = Completion::new(|_| {});
+        let (mut top, leaf) = G::pair(self.leaf);
         for _ in 0..DEPTH {
-            let mut group = CompletionGroup::new(move |outcome| tally.add(outcome.map_or(0, |_| 1)));
-            group.add(&top);
-            top = group.build();
+            let mut group = G::group(self.levels, 1);
+            G::add(&mut group, &top);
+            top = G::build(group);
         }
         if poll_once(&mut top).is_ready() {
             return 0;
         }
-        leaf.complete(1);
+        G::finish(leaf, 1);
         match poll_once(&mut top) {
-            Poll::Ready(Ok(_)) => DEPTH,
-            _ => 0,
+            Poll::Ready(output) => G::value(output).map_or(0, |_| DEPTH),
+            Poll::Pending => 0,
         }
     }
 }
 
-impl Contender for Chain {
+impl<G: Grouping> Contender for Chain<G> {
     fn run(&mut self, operations: u64) -> Evidence {
         let results = (0..operations / DEPTH).map(|_| self.chain()).sum();
-        Evidence { results, callbacks: [Some(self.tally.take()), None] }
+        Evidence { results, callbacks: [Some(self.leaf.take() * DEPTH), Some(self.levels.take())] }
     }
 }
 
@@ -106,58 +119,49 @@ impl Contender for BoxedChain {
     }
 }
 
-/// Three levels of [`CompletionGroup`]s.
-struct Tree {
+/// Three levels of groups.
+struct Tree<G: Grouping> {
     leaves: &'static Tally,
     root: &'static Tally,
-    completers: Vec<Completer>,
+    finishers: Vec<G::Finisher>,
 }
 
-impl Tree {
+impl<G: Grouping> Tree<G> {
     fn new() -> Self {
-        Self { leaves: Tally::leak(), root: Tally::leak(), completers: Vec::new() }
+        Self { leaves: Tally::leak(), root: Tally::leak(), finishers: Vec::new() }
     }
 
-    /// A group over `FAN_OUT` of what `below` makes.
-    fn branch(&mut self, below: impl Fn(&mut Self) -> Completion) -> Completion {
-        let mut group = CompletionGroup::new(|_| {});
+    /// A group over `FAN_OUT` of what `below` makes, whose callback adds `amount`.
+    fn branch(&mut self, amount: u64, below: impl Fn(&mut Self) -> G::Observer) -> G::Observer {
+        let mut group = G::group(self.root, amount);
         for _ in 0..FAN_OUT {
-            group.add(&below(self));
+            G::add(&mut group, &below(self));
         }
-        group.build()
+        G::build(group)
     }
 
-    fn leaf(&mut self) -> Completion {
-        let (leaf, completer) = Tenterhook::pair(self.leaves);
-        self.completers.push(completer);
+    fn leaf(&mut self) -> G::Observer {
+        let (leaf, finisher) = G::pair(self.leaves);
+        self.finishers.push(finisher);
         leaf
     }
 
-    fn root(&mut self) -> Completion {
-        let tally = self.root;
-        let mut group = CompletionGroup::new(move |outcome| tally.add(outcome.map_or(0, |_| LEAVES)));
-        for _ in 0..FAN_OUT {
-            group.add(&self.branch(|this| this.branch(Self::leaf)));
-        }
-        group.build()
-    }
-
     fn tree(&mut self) -> u64 {
-        let mut root = self.root();
+        let mut root = self.branch(LEAVES, |this| this.branch(0, |this| this.branch(0, Self::leaf)));
         if poll_once(&mut root).is_ready() {
             return 0;
         }
-        for completer in self.completers.drain(..) {
-            completer.complete(1);
+        for finisher in self.finishers.drain(..) {
+            G::finish(finisher, 1);
         }
         match poll_once(&mut root) {
-            Poll::Ready(Ok(_)) => LEAVES,
-            _ => 0,
+            Poll::Ready(output) => G::value(output).map_or(0, |_| LEAVES),
+            Poll::Pending => 0,
         }
     }
 }
 
-impl Contender for Tree {
+impl<G: Grouping> Contender for Tree<G> {
     fn run(&mut self, operations: u64) -> Evidence {
         let results = (0..operations).map(|_| self.tree()).sum();
         Evidence { results, callbacks: [Some(self.leaves.take()), Some(self.root.take())] }
