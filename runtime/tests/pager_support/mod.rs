@@ -131,9 +131,16 @@ impl Disk {
         self.run(queued, Some(error));
     }
 
-    /// Ends every write so far as if it had reached the platter.
+    /// What a read of the whole file would bring.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         self.inner.lock().files.get(path).map(|contents| contents.lock().bytes.clone()).unwrap_or_default()
+    }
+
+    /// Flips a bit.
+    pub(crate) fn damage(&self, path: &Path, at: usize) {
+        let contents = Arc::clone(&self.inner.lock().files[path]);
+        let mut contents = contents.lock();
+        contents.bytes[at] ^= 1;
     }
 
     /// How many syncs have been run.
@@ -368,6 +375,6 @@ impl Numbers {
 
     /// True once in `n` times.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 }
