@@ -7,7 +7,12 @@
 pub mod clock;
 pub mod disk;
 pub mod exit;
+mod panics;
+mod ready;
 pub mod rng;
 pub mod schedule;
+pub mod system;
 pub mod tape;
 pub mod trace;
+pub mod violation;
+pub mod world;
