@@ -13,6 +13,7 @@ mod error;
 pub mod group;
 pub mod io;
 mod io_result;
+pub mod pager;
 mod state_machine;
 mod sync;
 

@@ -1,0 +1,349 @@
+//! How a pager operation can fail.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::PageNo;
+use crate::CompletionError;
+use crate::io::IoError;
+
+/// How a pager operation can fail. Cheap to clone: every waiter of a shared read gets its own.
+///
+/// Each is printed as one line that says what is wrong, where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PagerError {
+    /// The file does not begin like a pager file.
+    NotADatabase {
+        /// The file.
+        path: Arc<Path>,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// The file or its log has a format that this version does not know.
+    UnsupportedVersion {
+        /// The file.
+        path: Arc<Path>,
+        /// The version it has.
+        found: u32,
+        /// The version that is understood.
+        supported: u32,
+    },
+    /// The file was made with another page size than the options ask for.
+    PageSizeMismatch {
+        /// The file.
+        path: Arc<Path>,
+        /// The file's page size in bytes.
+        found: u32,
+        /// The page size that the options ask for, in bytes.
+        asked: u32,
+    },
+    /// The database file's header page is damaged and no log can restore it.
+    CorruptHeader {
+        /// The file.
+        path: Arc<Path>,
+        /// What is wrong with it.
+        problem: PageProblem,
+    },
+    /// The database file is shorter than its header says, and no log has the missing pages.
+    Truncated {
+        /// The file.
+        path: Arc<Path>,
+        /// The first page that is missing.
+        page: PageNo,
+        /// Pages that the header counts.
+        page_count: u32,
+    },
+    /// A page does not carry the checksum, number or kind that it must have.
+    Corrupt {
+        /// The page.
+        page: PageNo,
+        /// Where it was read from.
+        place: PagePlace,
+        /// What is wrong with it.
+        problem: PageProblem,
+    },
+    /// The freelist leads to a page that can't be on it.
+    CorruptFreelist {
+        /// The page that the list leads to.
+        page: PageNo,
+        /// Pages in the file.
+        page_count: u32,
+    },
+    /// The log can't be what this pager wrote: commits that were durable are gone from it.
+    CorruptLog {
+        /// The log file.
+        path: Arc<Path>,
+        /// The first frame that is damaged, from 0; the number of frames before it that are whole.
+        frame: u64,
+        /// What is wrong.
+        problem: LogProblem,
+    },
+    /// The log belongs to another database file.
+    ForeignLog {
+        /// The log file.
+        path: Arc<Path>,
+        /// Identity of the database that it belongs to.
+        found: u64,
+        /// Identity of this one.
+        expected: u64,
+    },
+    /// There is a log with content, but the database file is empty.
+    LogWithoutDatabase {
+        /// The log file.
+        path: Arc<Path>,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// No such page in this snapshot.
+    PageOutOfRange {
+        /// The page asked for.
+        page: PageNo,
+        /// Pages in the snapshot; 2 is the first that a caller may use.
+        page_count: u32,
+    },
+    /// The page is on the freelist in this snapshot: nobody has allocated it.
+    PageNotAllocated {
+        /// The page asked for.
+        page: PageNo,
+    },
+    /// The page is on the freelist already.
+    PageFreedTwice {
+        /// The page.
+        page: PageNo,
+    },
+    /// The write right is taken, and the caller asked not to wait.
+    Busy,
+    /// A sync failed earlier. What was acknowledged stays and can be read; writes are refused until the file is
+    /// opened again, because a second sync that succeeds says nothing about what the first one lost.
+    Poisoned {
+        /// How the sync ended.
+        cause: CompletionError,
+    },
+    /// The file has as many pages as it may have.
+    NoSpace {
+        /// The limit in pages.
+        max_pages: u32,
+    },
+    /// An operation on a file failed.
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: Arc<Path>,
+        /// How it ended.
+        error: CompletionError,
+    },
+    /// The backend could not open a file or go on.
+    Backend(IoError),
+    /// The options are out of bounds.
+    InvalidOptions {
+        /// Which option.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// What would be right.
+        right: &'static str,
+    },
+}
+
+/// Where a page was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PagePlace {
+    /// The database file.
+    Database,
+    /// This frame of the log file, from 0.
+    LogFrame(u64),
+}
+
+/// What is wrong with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageProblem {
+    /// The checksum does not match the bytes, the page number and the database's identity.
+    Checksum {
+        /// The checksum that the page carries.
+        stored: u32,
+        /// The one that its bytes have.
+        computed: u32,
+    },
+    /// A kind that no page can have there.
+    Kind {
+        /// The kind that the page carries.
+        found: u8,
+    },
+    /// Written by a later commit than the reader's snapshot: it must not have got there yet.
+    FromTheFuture {
+        /// The commit that wrote it.
+        sequence: u64,
+        /// The newest commit that the reader may see.
+        snapshot: u64,
+    },
+    /// The file ends inside or before the page.
+    Missing {
+        /// Bytes of it that are there.
+        bytes: u64,
+    },
+    /// A field that can't be true.
+    Field {
+        /// Its name in the format's description.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
+}
+
+/// What is wrong with a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogProblem {
+    /// The header is damaged, though the log has commits that the database file does not.
+    Header,
+    /// A later frame shows that this commit was durable, but the whole frames end before it.
+    LostCommit {
+        /// The newest commit that was durable.
+        durable: u64,
+        /// The newest that is still whole.
+        whole: u64,
+    },
+    /// The database file holds a newer commit than the log's whole frames reach.
+    BehindDatabase {
+        /// The newest commit in the log.
+        log: u64,
+        /// The commit that the database file holds.
+        database: u64,
+    },
+    /// The log begins after a commit that the database file does not hold yet.
+    AheadOfDatabase {
+        /// The commit that the log begins after.
+        base: u64,
+        /// The commit that the database file holds.
+        database: u64,
+    },
+    /// The page size differs from that of the database file.
+    PageSize {
+        /// The log's page size in bytes.
+        found: u32,
+        /// That of the database file.
+        expected: u32,
+    },
+    /// A whole frame with a field that can't be true.
+    Field {
+        /// Its name in the format's description.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
+}
+
+impl fmt::Display for PagerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotADatabase { path, len } => {
+                write!(f, "{} ({len} bytes) is no pager file: give one, or a path where none exists yet", path.display())
+            }
+            Self::UnsupportedVersion { path, found, supported } => write!(
+                f,
+                "{} has format version {found}; this program understands version {supported}",
+                path.display()
+            ),
+            Self::PageSizeMismatch { path, found, asked } => write!(
+                f,
+                "{} has pages of {found} bytes, not {asked}: open it with page_size {found}",
+                path.display()
+            ),
+            Self::CorruptHeader { path, problem } => {
+                write!(f, "the header page of {} is damaged: {problem}; restore the file from a copy", path.display())
+            }
+            Self::Truncated { path, page, page_count } => write!(
+                f,
+                "{} ends before page {page}, though it must have {page_count} pages: restore it from a copy",
+                path.display()
+            ),
+            Self::Corrupt { page, place, problem } => write!(f, "page {page} in {place} is damaged: {problem}"),
+            Self::CorruptFreelist { page, page_count } => write!(
+                f,
+                "the freelist leads to page {page}, which can't be on it: it may name pages 2 to {page_count} that are free"
+            ),
+            Self::CorruptLog { path, frame, problem } => write!(
+                f,
+                "{} is damaged from frame {frame} on: {problem}; keep both files and restore them from a copy",
+                path.display()
+            ),
+            Self::ForeignLog { path, found, expected } => write!(
+                f,
+                "{} belongs to database {found:016x}, not to {expected:016x}: move it away if its commits are not needed",
+                path.display()
+            ),
+            Self::LogWithoutDatabase { path, len } => write!(
+                f,
+                "{} holds {len} bytes of log but its database file is empty: put that back, or move the log away",
+                path.display()
+            ),
+            Self::PageOutOfRange { page, page_count } => {
+                write!(f, "there is no page {page}: this snapshot's pages are 2 to {page_count}")
+            }
+            Self::PageNotAllocated { page } => {
+                write!(f, "page {page} is on the freelist: allocate it before it is used")
+            }
+            Self::PageFreedTwice { page } => write!(f, "page {page} is on the freelist already: free a page once"),
+            Self::Busy => f.write_str("another transaction has the write right: wait for it with begin_write"),
+            Self::Poisoned { cause } => {
+                write!(f, "writes are refused since a sync failed ({cause}): open the file again to recover")
+            }
+            Self::NoSpace { max_pages } => write!(f, "the file has all of its {max_pages} pages: raise max_pages"),
+            Self::Io { operation, path, error } => write!(f, "cannot {operation} {}: {error}", path.display()),
+            Self::Backend(error) => error.fmt(f),
+            Self::InvalidOptions { what, value, right } => write!(f, "{what} is {value}: it must be {right}"),
+        }
+    }
+}
+
+impl fmt::Display for PagePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database => f.write_str("the database file"),
+            Self::LogFrame(frame) => write!(f, "log frame {frame}"),
+        }
+    }
+}
+
+impl fmt::Display for PageProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum { stored, computed } => write!(f, "checksum {stored:08x} where {computed:08x} was computed"),
+            Self::Kind { found } => write!(f, "it is of kind {found}, which can't be there"),
+            Self::FromTheFuture { sequence, snapshot } => {
+                write!(f, "commit {sequence} wrote it, but the snapshot ends at commit {snapshot}")
+            }
+            Self::Missing { bytes } => write!(f, "only {bytes} bytes of it are there"),
+            Self::Field { name, value } => write!(f, "its {name} is {value}"),
+        }
+    }
+}
+
+impl fmt::Display for LogProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("its header is damaged and it has commits that the database file lacks"),
+            Self::LostCommit { durable, whole } => {
+                write!(f, "commit {durable} was durable, but only commits up to {whole} are whole")
+            }
+            Self::BehindDatabase { log, database } => {
+                write!(f, "it reaches commit {log}, but the database file holds part of commit {database}")
+            }
+            Self::AheadOfDatabase { base, database } => {
+                write!(f, "it begins after commit {base}, but the database file ends at commit {database}")
+            }
+            Self::PageSize { found, expected } => write!(f, "its pages have {found} bytes, not {expected}"),
+            Self::Field { name, value } => write!(f, "a whole frame has {name} {value}"),
+        }
+    }
+}
+
+impl std::error::Error for PagerError {}
+
+impl From<IoError> for PagerError {
+    fn from(error: IoError) -> Self {
+        Self::Backend(error)
+    }
+}

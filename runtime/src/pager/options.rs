@@ -1,0 +1,57 @@
+//! What a pager is opened with.
+
+use super::PagerError;
+use super::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+
+/// What a pager is opened with. Build it with `..PagerOptions::default()`.
+///
+/// ```
+/// use tenterhook_runtime::pager::PagerOptions;
+/// let options = PagerOptions { page_size: 512, cache_pages: 64, ..PagerOptions::default() };
+/// assert!(options.validate().is_ok());
+/// assert!(PagerOptions { page_size: 1000, ..options }.validate().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PagerOptions {
+    /// Bytes in a page: a power of two from 512 to 65,536. Fixed when the file is made; a file of another page size
+    /// is refused.
+    pub page_size: u32,
+    /// Pages that the shared cache keeps. Pages that somebody has pinned stay beyond it; at least 1.
+    pub cache_pages: usize,
+    /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] says so; 0 for never.
+    ///
+    /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
+    pub checkpoint_frames: u32,
+    /// Pages that the file may grow to, its header page included; allocation beyond is [`PagerError::NoSpace`].
+    pub max_pages: u32,
+    /// Seeds the identity of a file that is made, and through it the salts of its logs. Give each file its own; the
+    /// pager asks neither clock nor system for one, so that a run can be repeated. Not used when the file exists.
+    pub id_seed: u64,
+}
+
+impl Default for PagerOptions {
+    fn default() -> Self {
+        Self { page_size: 4096, cache_pages: 2048, checkpoint_frames: 1000, max_pages: u32::MAX, id_seed: 0 }
+    }
+}
+
+impl PagerOptions {
+    /// Whether every option is within its bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::InvalidOptions`], with the first option that is not, and its bounds.
+    pub fn validate(&self) -> Result<(), PagerError> {
+        let invalid = |what, value, right| Err(PagerError::InvalidOptions { what, value, right });
+        if !self.page_size.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&self.page_size) {
+            return invalid("page_size", self.page_size.into(), "a power of two from 512 to 65536");
+        }
+        if self.cache_pages == 0 {
+            return invalid("cache_pages", 0, "at least 1");
+        }
+        if self.max_pages < 2 {
+            return invalid("max_pages", self.max_pages.into(), "at least 2: the header page and one more");
+        }
+        Ok(())
+    }
+}
