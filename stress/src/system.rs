@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::{Completion, IOCompletions, IOResult};
+use tenterhook_runtime::{Completion, IOCompletions};
 
 use crate::disk::SimDisk;
 use crate::schedule::FiberId;
@@ -27,13 +27,12 @@ pub enum Step {
     Restart,
 }
 
-impl Step {
-    /// The step of a fiber whose machine returned `result`, if the machine is suspended; else its value.
-    pub fn suspended<T>(result: IOResult<T>) -> Result<T, Step> {
-        match result {
-            IOResult::Done(value) => Ok(value),
-            IOResult::IO(IOCompletions::Single(completion)) => Err(Step::Wait(completion)),
-            IOResult::IO(IOCompletions::Yield) => Err(Step::Yield),
+impl From<IOCompletions> for Step {
+    /// The step of a fiber whose machine is suspended.
+    fn from(io: IOCompletions) -> Step {
+        match io {
+            IOCompletions::Single(completion) => Step::Wait(completion),
+            IOCompletions::Yield => Step::Yield,
         }
     }
 }
@@ -60,6 +59,8 @@ pub struct Context<'a> {
     pub step: u64,
     /// Whether faults have stopped: abuse of one's own machines has to stop too.
     pub calm: bool,
+    /// Faults that the disk had delivered when the step began.
+    pub struck: u64,
     pub(crate) trace: &'a mut Trace,
 }
 
@@ -90,6 +91,11 @@ pub trait System {
 
     /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>>;
+
+    /// Everything of the last life has been dropped, operations in flight included: is anything left?
+    fn buried(&mut self) -> Result<(), Box<Violation>> {
+        Ok(())
+    }
 
     /// What a connection is doing, for a person who wants to know why it does not finish.
     fn describe(&self, fiber: FiberId) -> String;

@@ -10,7 +10,6 @@ mod nemesis;
 mod outcome;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tenterhook_runtime::io::IO;
 
@@ -20,11 +19,13 @@ pub use self::nemesis::NemesisOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
 use crate::disk::{DiskOptions, FaultKind, SimDisk};
+use crate::oracle::liveness;
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, SchedulerKind};
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Actor, Lane, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
+use crate::watch::Watch;
 
 /// How a world is set up; all of it fixed before the run.
 #[derive(Copy, Clone, Debug)]
@@ -76,6 +77,8 @@ pub struct World<S> {
     /// The run's budget is spent: rest, lose power, come back, rest, end.
     finale: bool,
     calm: bool,
+    /// Faults that the disk has delivered.
+    struck: u64,
     steps: u64,
     /// The step by which the present phase must be over.
     deadline: u64,
@@ -115,17 +118,18 @@ impl<S: System> World<S> {
             phase: Phase::Booting,
             finale: false,
             calm: false,
+            struck: 0,
             steps: 0,
             deadline: options.patience,
             options,
         }
     }
 
-    /// Runs to the end, to a violation, or until `stop` is set.
-    pub fn run(mut self, stop: &AtomicBool) -> RunOutcome {
+    /// Runs to the end, to a violation, or until `watch` says stop.
+    pub fn run(mut self, watch: &Watch) -> RunOutcome {
         let halted = crate::panics::catch(|| {
             self.begin_life();
-            self.run_phases(stop)
+            self.run_phases(watch)
         });
         let (violation, interrupted) = match halted {
             Ok(Ok(())) => (None, false),
@@ -136,15 +140,16 @@ impl<S: System> World<S> {
         self.finish(violation, interrupted)
     }
 
-    fn run_phases(&mut self, stop: &AtomicBool) -> Result<(), Halt> {
+    fn run_phases(&mut self, watch: &Watch) -> Result<(), Halt> {
         let mut woken = Vec::new();
         while self.phase != Phase::Over {
-            if self.steps.is_multiple_of(STOP_CHECK) && stop.load(Ordering::Relaxed) {
+            if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
                 return Err(Halt::Interrupted);
             }
             self.turn_phase()?;
             self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.lane);
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
+            self.struck = disk.struck;
             match self.scheduler.pick(disk.due, &mut self.lane) {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
                 Some(Pick::Delivery(index)) => {
@@ -234,6 +239,7 @@ impl<S: System> World<S> {
                 disk: &self.disk,
                 step: self.steps,
                 calm: self.calm,
+                struck: self.struck,
                 trace: &mut self.trace,
             };
             match self.phase {
@@ -316,6 +322,7 @@ impl<S: System> World<S> {
             drop(wreck);
         }
         self.fibers.forget();
+        self.system.buried()?;
         self.scheduler.clear();
         self.io = self.disk.io();
         self.begin_life();
@@ -344,17 +351,12 @@ impl<S: System> World<S> {
     }
 
     fn deadlock(&self) -> Box<Violation> {
-        let waiting = self.fibers.busy();
-        let seen =
-            format!("step {}: {waiting} fibers wait, nothing is in flight, nobody can run", self.steps);
-        self.who_waits(Violation::liveness("liveness", "whoever waits is woken", seen))
+        self.who_waits(liveness::deadlock(self.steps, self.fibers.waiting().len()))
     }
 
     fn too_late(&self, what: &str) -> Box<Violation> {
-        let bound = self.options.patience;
-        let seen = format!("step {}: {} fibers are not done", self.steps, self.fibers.busy());
-        let expected = format!("at most {bound} steps without faults {what}");
-        self.who_waits(Violation::liveness("liveness", expected, seen))
+        let waiting = self.fibers.waiting().len();
+        self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
     }
 
     /// Adds who is still waiting for what.

@@ -157,6 +157,8 @@ impl<const N: usize> Weights<N> {
 pub struct FaultCounts {
     requested: [u64; FaultKind::ALL.len()],
     delivered: [u64; FaultKind::ALL.len()],
+    struck: u64,
+    last: Option<FaultKind>,
 }
 
 impl FaultCounts {
@@ -174,13 +176,28 @@ impl FaultCounts {
 
     /// A fault had its effect `times` times.
     pub fn deliver_many(&mut self, kind: FaultKind, times: u64) {
-        self.delivered[kind as usize] += times;
+        if times > 0 {
+            self.delivered[kind as usize] += times;
+            self.struck += times;
+            self.last = Some(kind);
+        }
     }
 
     /// A fault was asked for and had its effect, `times` times.
     pub fn strike_many(&mut self, kind: FaultKind, times: u64) {
         self.requested[kind as usize] += times;
-        self.delivered[kind as usize] += times;
+        self.deliver_many(kind, times);
+    }
+
+    /// How many faults of any kind had their effect.
+    #[inline]
+    pub fn struck(&self) -> u64 {
+        self.struck
+    }
+
+    /// The last that had its effect.
+    pub fn last(&self) -> Option<FaultKind> {
+        self.last
     }
 
     /// How often `kind` was asked for.
@@ -197,7 +214,7 @@ impl FaultCounts {
     pub fn merge(&mut self, other: &FaultCounts) {
         for kind in FaultKind::ALL {
             self.requested[kind as usize] += other.requested(kind);
-            self.delivered[kind as usize] += other.delivered(kind);
+            self.deliver_many(kind, other.delivered(kind));
         }
     }
 }

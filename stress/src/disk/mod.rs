@@ -71,6 +71,8 @@ pub struct DiskStatus {
     pub due: u32,
     /// When the next one can be, if none can now.
     pub next_due: Option<u64>,
+    /// Faults delivered so far.
+    pub struck: u64,
 }
 
 /// The disk, as the world that runs it sees it. The system under test sees [`SimDisk::io`].
@@ -172,7 +174,8 @@ impl SimDisk {
             trace.push(event);
         }
         let due = state.queue.mature(now);
-        DiskStatus { due, next_due: if due == 0 { state.queue.next_due() } else { None } }
+        let next_due = if due == 0 { state.queue.next_due() } else { None };
+        DiskStatus { due, next_due, struck: state.counts.struck() }
     }
 
     /// Ends one of the due operations, counted from the one that was due first; its callback runs in this call.
@@ -237,6 +240,12 @@ impl SimDisk {
     /// How often each fault was requested and delivered.
     pub fn fault_counts(&self) -> FaultCounts {
         self.shared.lock().counts
+    }
+
+    /// How many faults were delivered, and the last of them.
+    pub fn struck(&self) -> (u64, Option<FaultKind>) {
+        let state = self.shared.lock();
+        (state.counts.struck(), state.counts.last())
     }
 
     /// Counts a fault of the world that the disk does not inject itself.

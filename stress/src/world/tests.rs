@@ -118,7 +118,7 @@ impl System for Toy {
             panic!("a thousand steps");
         }
         if self.defect == Defect::Irreproducible {
-            use std::sync::atomic::AtomicU64;
+            use std::sync::atomic::{AtomicU64, Ordering};
             static RUNS: AtomicU64 = AtomicU64::new(0);
             if self.steps == 500 {
                 context.observe(0, RUNS.fetch_add(1, Ordering::Relaxed));
@@ -227,7 +227,7 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
 fn run(seed: u64, defect: Defect) -> RunOutcome {
     let scheduler = SchedulerKind::ALL[seed as usize % SchedulerKind::ALL.len()];
     let world = World::new(Toy::new(8, defect), options(scheduler), &Source::Seed(seed), true);
-    world.run(&AtomicBool::new(false))
+    world.run(&Watch::default())
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_recorded_tape_replays_the_run_without_its_seed() {
         let scheduler = SchedulerKind::ALL[seed as usize % SchedulerKind::ALL.len()];
         let source = Source::Recorded(recorded.tape.clone());
         let world = World::new(Toy::new(8, Defect::None), options(scheduler), &source, true);
-        let replayed = world.run(&AtomicBool::new(false));
+        let replayed = world.run(&Watch::default());
         assert_eq!(recorded.trace_hash, replayed.trace_hash, "seed {seed}");
         assert_eq!(recorded.tape, replayed.tape);
     }
@@ -315,7 +315,7 @@ fn a_recorded_tape_replays_the_run_without_its_seed() {
 fn the_dull_tape_has_no_faults_and_no_crashes() {
     let source = Source::Recorded(Tape::default());
     let world = World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &source, false);
-    let outcome = world.run(&AtomicBool::new(false));
+    let outcome = world.run(&Watch::default());
     assert_eq!(outcome.violation, None);
     assert_eq!(outcome.lives, 2, "the first, and the last after the power loss at the end");
     let faults = FaultKind::ALL.iter().filter(|&&kind| outcome.faults.requested(kind) > 0).count();
@@ -326,6 +326,8 @@ fn the_dull_tape_has_no_faults_and_no_crashes() {
 fn a_run_that_is_stopped_says_so() {
     let world =
         World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &Source::Seed(1), false);
-    let outcome = world.run(&AtomicBool::new(true));
+    let watch = Watch::default();
+    watch.stop();
+    let outcome = world.run(&watch);
     assert!(outcome.interrupted && outcome.violation.is_none() && outcome.steps == 0);
 }
