@@ -48,7 +48,9 @@ impl CompletionError {
     #[must_use]
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::NoSpace,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::NoSpace
+            }
             kind => Self::Io { kind, os_code: error.raw_os_error().unwrap_or(0) },
         }
     }
@@ -62,7 +64,9 @@ impl fmt::Display for CompletionError {
             Self::CallbackPanicked => f.write_str("the operation's callback panicked"),
             Self::Io { kind, os_code: 0 } => write!(f, "I/O error: {kind}"),
             Self::Io { kind, os_code } => write!(f, "I/O error: {kind} (os error {os_code})"),
-            Self::ShortRead { expected, actual } => write!(f, "read {actual} bytes where {expected} were needed"),
+            Self::ShortRead { expected, actual } => {
+                write!(f, "read {actual} bytes where {expected} were needed")
+            }
             Self::ShortWrite { expected, actual } => write!(f, "wrote {actual} of {expected} bytes"),
             Self::Corrupt { page } => write!(f, "page {page} is corrupt"),
             Self::NoSpace => f.write_str("no space left"),

@@ -6,7 +6,7 @@
 //! the I/O.
 //!
 //! The protocol behind completions and groups, with its proof sketch, is the module documentation of
-//! [`completion`]; the file formats and the durability argument are that of [`pager`].
+//! [`completion`]; the file formats and the durability argument are that of `pager`.
 
 pub mod completion;
 mod error;

@@ -72,7 +72,10 @@ impl<S: StateTransition> StateMachine<S> {
     /// that a step may start from.
     #[track_caller]
     pub fn step(&mut self, context: &S::Context) -> Result<IOResult<S::Output>, S::Error> {
-        assert!(!self.finished, "a finished state machine was stepped again; build a new one for a new operation");
+        assert!(
+            !self.finished,
+            "a finished state machine was stepped again; build a new one for a new operation"
+        );
         loop {
             match self.transitions.step(context) {
                 Ok(TransitionResult::Continue) => {}

@@ -45,7 +45,8 @@ impl Completion {
     /// `callback` runs once, in the thread that decides the outcome, before the operation counts as finished. It may
     /// do anything to any completion, except wait for this one.
     pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> (Self, Completer) {
-        let node = NodeRef::allocate(State::pending(), node::Bare, move |_: &_, outcome| callback(outcome), 2);
+        let node =
+            NodeRef::allocate(State::pending(), node::Bare, move |_: &_, outcome| callback(outcome), 2);
         // SAFETY: allocated with two references, of which this is the second.
         let second = unsafe { NodeRef::from_raw(node.as_ptr()) };
         (Self::from_node(node), Completer::from_node(second))
@@ -95,8 +96,8 @@ impl Completion {
 
     /// Asks for the operation's end.
     ///
-    /// An operation that no backend has started ends as [`CompletionError::Cancelled`] before this returns. One in
-    /// flight ends when its backend lets go of it, with `Cancelled` or with its real outcome. The request reaches
+    /// An operation that no backend has started ends as [`CompletionError::Cancelled`] before this returns, unless
+    /// another thread is just then deciding its outcome. One in flight ends when its backend lets go of it, with `Cancelled` or with its real outcome. The request reaches
     /// every descendant of a group. Asking for the end of a finished operation does nothing.
     pub fn cancel(&self) {
         cancel([&self.node]);

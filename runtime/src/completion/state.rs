@@ -128,7 +128,9 @@ impl State {
     pub(crate) fn start(&self) -> bool {
         // ORDERING: Release on success, with the Acquire in `request_cancel`: who sees STARTED sees the canceller
         // that the backend left. Relaxed on failure: the loser only drops its handle.
-        self.update(Release, Relaxed, |word| (!word.has(CLAIMED) && !word.has(FINISHED)).then(|| word.with(STARTED)))
+        self.update(Release, Relaxed, |word| {
+            (!word.has(CLAIMED) && !word.has(FINISHED)).then(|| word.with(STARTED))
+        })
     }
 
     /// Asks for an end: at once if nobody has started the operation, otherwise through its backend.

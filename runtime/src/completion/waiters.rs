@@ -144,7 +144,8 @@ impl Waiters {
         // The waker's clone and drop are user code: they run while no other party waits for us, and a panic in
         // `clone` leaves UPDATING behind, from which `leave` and `notify` both know the way on.
         // SAFETY: UPDATING is ours.
-        let same = slot.waker.with(|cell| unsafe { (*cell).as_ref().is_some_and(|old| old.will_wake(waker)) });
+        let same =
+            slot.waker.with(|cell| unsafe { (*cell).as_ref().is_some_and(|old| old.will_wake(waker)) });
         let old = if same { None } else { slot.replace(Some(waker.clone())) };
         let waiting = slot.release(WAITING);
         drop(old);

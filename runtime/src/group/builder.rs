@@ -3,9 +3,9 @@
 use std::ptr::NonNull;
 
 use super::{GroupCore, Policy};
+use crate::Outcome;
 use crate::completion::{Completion, Head, Link, NodeRef, State, cancel};
 use crate::sync::UnsafeCell;
-use crate::Outcome;
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///
@@ -67,7 +67,11 @@ impl CompletionGroup {
             return;
         }
         let group: NonNull<Head<GroupCore>> = self.node.as_ptr().cast();
-        self.members.push(Link { next: UnsafeCell::new(std::ptr::null()), group, child: child.node().clone() });
+        self.members.push(Link {
+            next: UnsafeCell::new(std::ptr::null()),
+            group,
+            child: child.node().clone(),
+        });
     }
 
     /// Cancels every child added so far that has not ended, and every child that is going to be added.

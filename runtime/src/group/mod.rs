@@ -1,6 +1,6 @@
 //! Many completions folded into one.
 //!
-//! A [`CompletionGroup`] collects children; [`CompletionGroup::build`] turns it into a [`Completion`] that ends when
+//! A [`CompletionGroup`] collects children; [`CompletionGroup::build`] turns it into a [`Completion`](crate::Completion) that ends when
 //! its children have decided it. How children find their groups, and why none is lost or counted twice, is part of
 //! the protocol in [`completion`](crate::completion).
 

@@ -79,7 +79,8 @@ fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
     let mut bytes = bytes.lock();
     match operation.operation() {
         Operation::Read { offset, buffer } => {
-            let available = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or(&[]);
+            let available =
+                usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or(&[]);
             let len = available.len().min(buffer.len());
             buffer[..len].copy_from_slice(&available[..len]);
             Ok(len as u64)

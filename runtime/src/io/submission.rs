@@ -94,7 +94,9 @@ impl Submission {
     ) -> (Completion, Self) {
         let len = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         let descriptor = Descriptor { kind: OperationKind::Write, offset, len };
-        Self::pair(descriptor, Payload::Many(buffers), |outcome, payload| callback(outcome, payload.into_many()))
+        Self::pair(descriptor, Payload::Many(buffers), |outcome, payload| {
+            callback(outcome, payload.into_many())
+        })
     }
 
     /// Make everything that ended before this was submitted durable.

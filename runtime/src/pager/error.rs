@@ -167,6 +167,11 @@ pub enum PageProblem {
         /// The one that its bytes have.
         computed: u32,
     },
+    /// Whole, but it is another page.
+    Misplaced {
+        /// The number that it carries.
+        found: PageNo,
+    },
     /// A kind that no page can have there.
     Kind {
         /// The kind that the page carries.
@@ -239,7 +244,11 @@ impl fmt::Display for PagerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotADatabase { path, len } => {
-                write!(f, "{} ({len} bytes) is no pager file: give one, or a path where none exists yet", path.display())
+                write!(
+                    f,
+                    "{} ({len} bytes) is no pager file: give one, or a path where none exists yet",
+                    path.display()
+                )
             }
             Self::UnsupportedVersion { path, found, supported } => write!(
                 f,
@@ -252,14 +261,20 @@ impl fmt::Display for PagerError {
                 path.display()
             ),
             Self::CorruptHeader { path, problem } => {
-                write!(f, "the header page of {} is damaged: {problem}; restore the file from a copy", path.display())
+                write!(
+                    f,
+                    "the header page of {} is damaged: {problem}; restore the file from a copy",
+                    path.display()
+                )
             }
             Self::Truncated { path, page, page_count } => write!(
                 f,
                 "{} ends before page {page}, though it must have {page_count} pages: restore it from a copy",
                 path.display()
             ),
-            Self::Corrupt { page, place, problem } => write!(f, "page {page} in {place} is damaged: {problem}"),
+            Self::Corrupt { page, place, problem } => {
+                write!(f, "page {page} in {place} is damaged: {problem}")
+            }
             Self::CorruptFreelist { page, page_count } => write!(
                 f,
                 "the freelist leads to page {page}, which can't be on it: it may name pages 2 to {page_count} that are free"
@@ -285,13 +300,21 @@ impl fmt::Display for PagerError {
             Self::PageNotAllocated { page } => {
                 write!(f, "page {page} is on the freelist: allocate it before it is used")
             }
-            Self::PageFreedTwice { page } => write!(f, "page {page} is on the freelist already: free a page once"),
-            Self::Busy => f.write_str("another transaction has the write right: wait for it with begin_write"),
+            Self::PageFreedTwice { page } => {
+                write!(f, "page {page} is on the freelist already: free a page once")
+            }
+            Self::Busy => {
+                f.write_str("another transaction has the write right: wait for it with begin_write")
+            }
             Self::Poisoned { cause } => {
                 write!(f, "writes are refused since a sync failed ({cause}): open the file again to recover")
             }
-            Self::NoSpace { max_pages } => write!(f, "the file has all of its {max_pages} pages: raise max_pages"),
-            Self::Io { operation, path, error } => write!(f, "cannot {operation} {}: {error}", path.display()),
+            Self::NoSpace { max_pages } => {
+                write!(f, "the file has all of its {max_pages} pages: raise max_pages")
+            }
+            Self::Io { operation, path, error } => {
+                write!(f, "cannot {operation} {}: {error}", path.display())
+            }
             Self::Backend(error) => error.fmt(f),
             Self::InvalidOptions { what, value, right } => write!(f, "{what} is {value}: it must be {right}"),
         }
@@ -310,7 +333,10 @@ impl fmt::Display for PagePlace {
 impl fmt::Display for PageProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Checksum { stored, computed } => write!(f, "checksum {stored:08x} where {computed:08x} was computed"),
+            Self::Checksum { stored, computed } => {
+                write!(f, "checksum {stored:08x} where {computed:08x} was computed")
+            }
+            Self::Misplaced { found } => write!(f, "it is page {found}, whole but in the wrong place"),
             Self::Kind { found } => write!(f, "it is of kind {found}, which can't be there"),
             Self::FromTheFuture { sequence, snapshot } => {
                 write!(f, "commit {sequence} wrote it, but the snapshot ends at commit {snapshot}")
@@ -324,7 +350,9 @@ impl fmt::Display for PageProblem {
 impl fmt::Display for LogProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header => f.write_str("its header is damaged and it has commits that the database file lacks"),
+            Self::Header => {
+                f.write_str("its header is damaged and it has commits that the database file lacks")
+            }
             Self::LostCommit { durable, whole } => {
                 write!(f, "commit {durable} was durable, but only commits up to {whole} are whole")
             }

@@ -1,15 +1,42 @@
-//! A crash-safe pager (skeleton: signatures first, bodies follow).
+#![doc = include_str!("README.md")]
 
 mod audit;
+mod begin_write;
+mod bytes;
+mod cache;
+mod checkpoint;
+mod commit;
 mod error;
+mod frames;
 mod header;
+mod integrity;
+mod latch;
+mod log_format;
+mod log_index;
+mod open;
 mod options;
-mod skeleton;
+mod page;
+mod pager;
+mod read_transaction;
+mod readers;
+mod snapshot_reader;
+mod state;
+mod transfer;
+mod write_right;
+mod write_transaction;
 
 pub use audit::Audit;
+pub use begin_write::BeginWrite;
+pub use checkpoint::{Checkpoint, CheckpointOutcome, CheckpointReport};
+pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
+pub use integrity::{IntegrityCheck, IntegrityProblem, IntegrityReport};
+pub use open::Open;
 pub use options::PagerOptions;
-pub use skeleton::*;
+pub use page::PageRef;
+pub use pager::Pager;
+pub use read_transaction::ReadTransaction;
+pub use write_transaction::WriteTransaction;
 
-/// Number of a page, from 1. Page 1 is the header page, which belongs to the pager.
+/// Number of a page, from 1. Page 1 is the header page, which belongs to the pager; a caller's pages begin at 2.
 pub type PageNo = u32;

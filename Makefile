@@ -1,0 +1,43 @@
+# Every task of the project. Each line is something that you could type yourself.
+.DEFAULT_GOAL := help
+.PHONY: help stress test loom loom-full soak compare hammer doc ci tokio-free
+
+DURATION ?= 8h
+MODEL ?=
+LOOM := RUSTFLAGS="--cfg tenterhook_loom" CARGO_TARGET_DIR=target/loom cargo run -q --release -p tenterhook-loom-tests --
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
+	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration 30s
+
+test: tokio-free ## format check, lints, unit, integration and doc tests
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	cargo test -q --workspace
+
+loom: ## verify the atomics: every execution of every model, within its bound
+	$(LOOM) $(MODEL)
+
+loom-full: ## the same without bounds: hours
+	$(LOOM) --full $(MODEL)
+
+soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
+	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
+
+compare: ## throughput and latency beside tokio async
+	cargo run -q --release -p tenterhook-compare
+
+hammer: ## two real threads on groups for 20 seconds
+	cargo run -q --release -p tenterhook-runtime --example hammer -- 20
+
+doc: ## build the documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
+
+tokio-free: ## tokio is for comparison only
+	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook-loom-tests --prefix none | grep -E '^tokio ' \
+		|| (echo "tokio is in the dependency tree of a crate that must not have it" && false)
+
+ci: ## what CI runs
+	.ci/run

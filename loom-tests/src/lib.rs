@@ -1,1 +1,0 @@
-//! Placeholder crate root; replaced by the first commit of its owner.

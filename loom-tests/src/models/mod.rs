@@ -1,0 +1,24 @@
+//! The models that are not a pair of ends: several waiters, groups, nesting, cancellation, operations.
+
+mod cancel;
+mod groups;
+mod nested;
+mod operations;
+mod reentrant;
+mod waiters;
+
+use crate::model::Model;
+
+pub(crate) fn all() -> Vec<Model> {
+    [
+        waiters::models(),
+        groups::models(),
+        nested::models(),
+        cancel::models(),
+        reentrant::models(),
+        operations::models(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

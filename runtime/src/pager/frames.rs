@@ -1,0 +1,76 @@
+//! A transaction's pages as log frames.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::PageNo;
+use super::header::FileState;
+use super::log_format::{CommitMark, FRAME_HEADER, FrameHeader, frame_offset, frame_size};
+use super::log_index::FrameNo;
+use super::page::{Page, Seal, Sealer};
+use super::state::Log;
+use super::transfer::Piece;
+use crate::io::Buffer;
+
+/// Bytes of frames that go into one write, at least one frame.
+const WRITE_SIZE: usize = 128 << 10;
+
+/// What is left of a commit to publish once its frames are durable.
+pub(super) struct Unpublished {
+    pub(super) state: FileState,
+    pub(super) attempt: u64,
+    pub(super) end: FrameNo,
+    pub(super) chain: u64,
+    /// In the order of their frames, which are the ones up to `end`.
+    pub(super) pages: Vec<Arc<Page>>,
+}
+
+impl Unpublished {
+    /// The pages with their frames' numbers.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (FrameNo, &Arc<Page>)> {
+        let first = self.end + 1 - self.pages.len() as u64;
+        (first..).zip(&self.pages)
+    }
+}
+
+/// Seals `changed` as pages of the commit that leads to `state`, and lays out their frames from the log's end on.
+pub(super) fn lay_out(
+    sealer: &Sealer,
+    log: &Log,
+    durable: u64,
+    state: FileState,
+    changed: BTreeMap<PageNo, Arc<Page>>,
+) -> (Vec<Piece>, Unpublished) {
+    let page_size = sealer.page_size();
+    let per_write = (WRITE_SIZE / frame_size(page_size)).max(1);
+    let attempt = log.attempt + 1;
+    let (mut end, mut chain) = (log.end, log.chain);
+    let mut pages: Vec<Arc<Page>> = changed.into_values().collect();
+    let last = pages.len() - 1;
+    let mut pieces = Vec::with_capacity(pages.len().div_ceil(per_write));
+    for (batch, chunk) in pages.chunks_mut(per_write).enumerate() {
+        let offset = frame_offset(log.place(end + 1), page_size);
+        let mut frames = Buffer::zeroed(chunk.len() * frame_size(page_size));
+        for (at, (page, frame)) in
+            chunk.iter_mut().zip(frames.chunks_exact_mut(frame_size(page_size))).enumerate()
+        {
+            // Copies only if the caller still has a reference to this state of the page.
+            let page = Arc::make_mut(page);
+            page.seal = Seal { sequence: state.sequence, ..page.seal };
+            sealer.seal(&mut page.bytes, page.number, page.seal);
+            frame[FRAME_HEADER..].copy_from_slice(&page.bytes);
+            let header = FrameHeader {
+                salt: log.header.salt(),
+                sequence: state.sequence,
+                durable,
+                attempt,
+                page: page.number,
+                commit: (batch * per_write + at == last).then(|| CommitMark::of(&state)),
+            };
+            chain = header.encode(frame, chain);
+            end += 1;
+        }
+        pieces.push(Piece { offset, buffers: vec![frames] });
+    }
+    (pieces, Unpublished { state, attempt, end, chain, pages })
+}

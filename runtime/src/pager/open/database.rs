@@ -1,0 +1,78 @@
+//! What the database file looks like before anybody has looked at the log.
+
+use super::super::header::{self, FileState, HEADER_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
+use super::super::log_index::LogIndex;
+use super::super::page::Sealer;
+use super::super::pager::PagerFile;
+use super::super::{PageProblem, PagerError, PagerOptions};
+use std::sync::Arc;
+
+/// A database file that is one, or is about to become one.
+pub(super) struct DatabaseFile {
+    pub(super) file: PagerFile,
+    pub(super) len: u64,
+    pub(super) id: u64,
+    pub(super) sealer: Sealer,
+    pub(super) verdict: Verdict,
+}
+
+/// What the header page says.
+pub(super) enum Verdict {
+    /// It is to be made: the file is empty, or was never finished.
+    New,
+    /// It is whole.
+    Whole(FileState),
+    /// It can't be read, but the part that never changes is there: perhaps a checkpoint was writing it when the power
+    /// went. The log has what it said.
+    Damaged(PageProblem),
+}
+
+impl DatabaseFile {
+    /// `start` is the file up to a page.
+    pub(super) fn judge(
+        file: PagerFile,
+        len: u64,
+        start: &[u8],
+        options: &PagerOptions,
+    ) -> Result<Self, PagerError> {
+        let path = || Arc::clone(&file.path);
+        // First of all: also an unfinished file may begin like a finished one.
+        if start.len() as u64 == len && header::is_unfinished_creation(start) {
+            let (page_size, id) = (options.page_size, header::identity_from_seed(options.id_seed));
+            return Ok(Self { file, len, id, sealer: Sealer::new(page_size, id), verdict: Verdict::New });
+        }
+        let Some(identity) = header::identity(start) else {
+            return Err(PagerError::NotADatabase { path: path(), len });
+        };
+        if identity.version != VERSION {
+            let (found, supported) = (identity.version, VERSION);
+            return Err(PagerError::UnsupportedVersion { path: path(), found, supported });
+        }
+        let (found, asked) = (identity.page_size, options.page_size);
+        if !found.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&found) {
+            let problem = PageProblem::Field { name: "page size", value: found.into() };
+            return Err(PagerError::CorruptHeader { path: path(), problem });
+        }
+        if found != asked {
+            return Err(PagerError::PageSizeMismatch { path: path(), found, asked });
+        }
+        let sealer = Sealer::new(found, identity.id);
+        let verdict = match header::decode(&sealer, start) {
+            Ok(state) => Verdict::Whole(state),
+            Err(problem) => Verdict::Damaged(problem),
+        };
+        Ok(Self { file, len, id: identity.id, sealer, verdict })
+    }
+
+    /// Whether each page of `state` is in the file or in the log.
+    pub(super) fn require_all_pages(&self, state: &FileState, index: &LogIndex) -> Result<(), PagerError> {
+        let in_file = u32::try_from(self.len / self.sealer.page_size() as u64).unwrap_or(u32::MAX);
+        let FileState { page_count, .. } = *state;
+        // As many turns as the log has pages, at most.
+        let mut beyond = in_file.max(HEADER_PAGE).saturating_add(1)..=page_count;
+        match beyond.find(|page| index.newest(*page).is_none()) {
+            Some(page) => Err(PagerError::Truncated { path: Arc::clone(&self.file.path), page, page_count }),
+            None => Ok(()),
+        }
+    }
+}

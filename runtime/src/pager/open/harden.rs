@@ -1,0 +1,99 @@
+//! Making sure that what a recovery found is on disk.
+
+use std::sync::Arc;
+
+use super::super::PagerError;
+use super::super::latch::{Latch, Wait};
+use super::super::log_format::{LogHeader, frame_offset, frame_size};
+use super::super::pager::PagerFile;
+use super::super::transfer::{self, Ended, Piece, ReadBatch};
+use super::scan::Prefix;
+use crate::{IOResult, return_if_io};
+
+/// Writes the newest commit's frames once more, cuts off what comes after them, and syncs.
+///
+/// The file can't say which of its bytes are on disk and which are only cached by the system. All commits but the
+/// newest were synced, or the one after them would not have been begun. The newest may have been written by a process
+/// that was killed before its sync, or whose sync failed; in that case the system may have marked its bytes as clean
+/// although they are not on disk, and a sync now would do nothing. Bytes that are written anew are synced.
+///
+/// Writing the same bytes to the same place changes nothing, whichever part of it a power loss lets through.
+pub(super) struct Harden {
+    page_size: usize,
+    /// Frames that are through.
+    done: u64,
+    end: u64,
+    stage: Stage,
+}
+
+enum Stage {
+    WriteHeader(Wait<Ended>),
+    ReadFrames,
+    WriteFrames(ReadBatch, u64),
+    AwaitFrames(Wait<Ended>, u64),
+    CutTail(Wait<Ended>),
+    Sync(Wait<Ended>),
+}
+
+impl Harden {
+    pub(super) fn begin(log: &PagerFile, header: &LogHeader, prefix: &Prefix, page_size: usize) -> Self {
+        let piece = Piece { offset: 0, buffers: vec![header.encode()] };
+        let stage = Stage::WriteHeader(write(log, piece));
+        Self { page_size, done: prefix.last_commit, end: prefix.frames, stage }
+    }
+
+    pub(super) fn step(&mut self, log: &PagerFile) -> Result<IOResult<()>, PagerError> {
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::WriteHeader(wait) => {
+                    return_if_io!(log.ended(wait, "write the header of"));
+                    Stage::ReadFrames
+                }
+                Stage::ReadFrames if self.done == self.end => {
+                    let (latch, wait) = latch();
+                    let len = frame_offset(self.end, self.page_size);
+                    transfer::truncate(&*log.file, len, move |ended| latch.set(ended));
+                    Stage::CutTail(wait)
+                }
+                Stage::ReadFrames => {
+                    let count = super::recovery::frames_at_once(self.page_size).min(self.end - self.done);
+                    let offset = frame_offset(self.done, self.page_size);
+                    let len = count as usize * frame_size(self.page_size);
+                    Stage::WriteFrames(ReadBatch::one(&*log.file, offset, len), count)
+                }
+                Stage::WriteFrames(read, count) => {
+                    let mut bytes = return_if_io!(read.poll().map_err(|error| log.error("read", error)));
+                    let frames = bytes.swap_remove(0);
+                    // It was longer a moment ago.
+                    let frames = frames.require_whole().map_err(|error| log.error("read", error))?;
+                    let offset = frame_offset(self.done, self.page_size);
+                    Stage::AwaitFrames(write(log, Piece { offset, buffers: vec![frames] }), *count)
+                }
+                Stage::AwaitFrames(wait, count) => {
+                    return_if_io!(log.ended(wait, "write frames to"));
+                    self.done += *count;
+                    Stage::ReadFrames
+                }
+                Stage::CutTail(wait) => {
+                    return_if_io!(log.ended(wait, "truncate"));
+                    let (latch, wait) = latch();
+                    transfer::sync(&*log.file, move |ended| latch.set(ended));
+                    Stage::Sync(wait)
+                }
+                Stage::Sync(wait) => return log.ended(wait, "sync"),
+            };
+        }
+    }
+}
+
+fn latch() -> (Arc<Latch<Ended>>, Wait<Ended>) {
+    let latch = Latch::new();
+    let wait = Wait::new(Arc::clone(&latch));
+    (latch, wait)
+}
+
+fn write(log: &PagerFile, piece: Piece) -> Wait<Ended> {
+    let (latch, wait) = latch();
+    transfer::write_all(&*log.file, vec![piece], move |ended| latch.set(ended));
+    wait
+}

@@ -1,0 +1,287 @@
+//! From two files to a pager.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::super::cache::Cache;
+use super::super::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
+use super::super::latch::{Latch, Wait};
+use super::super::log_format::{FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader, frame_offset, frame_size};
+use super::super::log_index::LogIndex;
+use super::super::pager::{Pager, PagerFile};
+use super::super::state::{Log, State};
+use super::super::transfer::{self, Ended, Piece, ReadBatch};
+use super::super::{LogProblem, PagerError, PagerOptions};
+use super::database::{DatabaseFile, Verdict};
+use super::harden::Harden;
+use super::scan::{LogScan, Prefix};
+use crate::sync::Mutex;
+use crate::{IOResult, return_and_restore_if_io};
+
+/// Bytes of frames that are in memory at a time, at least one frame.
+const CHUNK: usize = 1 << 20;
+
+/// How many frames are read at once.
+pub(super) fn frames_at_once(page_size: usize) -> u64 {
+    (CHUNK / frame_size(page_size)).max(1) as u64
+}
+
+/// From two files to a pager.
+pub(super) struct Recovery {
+    database: DatabaseFile,
+    log: PagerFile,
+    log_len: u64,
+    options: PagerOptions,
+    stage: Stage,
+}
+
+/// A recovery, from top to bottom. The log decides which stages it goes through.
+enum Stage {
+    Begin,
+    ReadLogHeader(ReadBatch),
+    /// The log's header is damaged: does it have anything that the database file lacks?
+    LookForOrphans(ReadBatch, u64),
+    ScanLog(ReadBatch, LogHeader, LogScan),
+    ConcludeScan(LogHeader, LogScan),
+    WithoutLog,
+    HardenLog(Harden, LogHeader, Prefix, FileState),
+    WriteHeader(Wait<Ended>, FileState),
+    SyncHeader(Wait<Ended>, FileState),
+    /// The file's state, and the log's frames if there are any that count.
+    Assemble(FileState, Option<(LogHeader, Prefix)>),
+    Ended,
+}
+
+impl Recovery {
+    pub(super) fn new(database: DatabaseFile, log: PagerFile, log_len: u64, options: PagerOptions) -> Self {
+        Self { database, log, log_len, options, stage: Stage::Begin }
+    }
+
+    pub(super) fn step(&mut self) -> Result<IOResult<Arc<Pager>>, PagerError> {
+        loop {
+            let next = match mem::replace(&mut self.stage, Stage::Ended) {
+                Stage::Begin => self.begin()?,
+                Stage::ReadLogHeader(mut read) => {
+                    let bytes = read.poll().map_err(|error| self.log.error("read the header of", error));
+                    let bytes = return_and_restore_if_io!(self.stage, Stage::ReadLogHeader(read), bytes);
+                    self.judge_log(&bytes[0])?
+                }
+                Stage::LookForOrphans(mut read, from) => {
+                    let bytes = read.poll().map_err(|error| self.log.error("read", error));
+                    let bytes =
+                        return_and_restore_if_io!(self.stage, Stage::LookForOrphans(read, from), bytes);
+                    self.look_for_orphans(from, &bytes[0])?
+                }
+                Stage::ScanLog(mut read, header, scan) => {
+                    let bytes = read.poll().map_err(|error| self.log.error("read", error));
+                    let mut bytes =
+                        return_and_restore_if_io!(self.stage, Stage::ScanLog(read, header, scan), bytes);
+                    self.scan_log(header, scan, &mut bytes[0])
+                }
+                Stage::ConcludeScan(header, scan) => self.conclude_scan(header, scan)?,
+                Stage::WithoutLog => self.without_log()?,
+                Stage::HardenLog(mut harden, header, prefix, state) => {
+                    let hardened = harden.step(&self.log);
+                    return_and_restore_if_io!(
+                        self.stage,
+                        Stage::HardenLog(harden, header, prefix, state),
+                        hardened
+                    );
+                    Stage::Assemble(state, Some((header, prefix)))
+                }
+                Stage::WriteHeader(mut wait, state) => {
+                    let ended = self.database.file.ended(&mut wait, "write the header of");
+                    return_and_restore_if_io!(self.stage, Stage::WriteHeader(wait, state), ended);
+                    let latch = Latch::new();
+                    let wait = Wait::new(Arc::clone(&latch));
+                    transfer::sync(&*self.database.file.file, move |ended| latch.set(ended));
+                    Stage::SyncHeader(wait, state)
+                }
+                Stage::SyncHeader(mut wait, state) => {
+                    let ended = self.database.file.ended(&mut wait, "sync");
+                    return_and_restore_if_io!(self.stage, Stage::SyncHeader(wait, state), ended);
+                    Stage::Assemble(state, None)
+                }
+                Stage::Assemble(state, found) => return Ok(IOResult::Done(self.assemble(state, found))),
+                Stage::Ended => unreachable!("nobody steps a recovery that has ended"),
+            };
+            self.stage = next;
+        }
+    }
+
+    fn begin(&self) -> Result<Stage, PagerError> {
+        if let Verdict::New = self.database.verdict {
+            return Ok(self.write_header(FileState::EMPTY));
+        }
+        if self.log_len == 0 {
+            return self.without_log();
+        }
+        let wanted = self.log_len.min(HEADER_SPAN) as usize;
+        Ok(Stage::ReadLogHeader(ReadBatch::one(&*self.log.file, 0, wanted)))
+    }
+
+    /// There is no commit in the log: the database file has to know by itself what it holds.
+    fn without_log(&self) -> Result<Stage, PagerError> {
+        let state = match self.database.verdict {
+            Verdict::Whole(state) => state,
+            Verdict::Damaged(problem) => {
+                return Err(PagerError::CorruptHeader {
+                    path: Arc::clone(&self.database.file.path),
+                    problem,
+                });
+            }
+            Verdict::New => FileState::EMPTY,
+        };
+        self.database.require_all_pages(&state, &LogIndex::default())?;
+        // Nobody has synced after the file was made, as far as the file can say: perhaps that sync failed.
+        if state.sequence == 0 { Ok(self.write_header(state)) } else { Ok(Stage::Assemble(state, None)) }
+    }
+
+    fn write_header(&self, state: FileState) -> Stage {
+        let latch = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let header = header::encode(&self.database.sealer, self.database.id, &state);
+        let piece = Piece { offset: 0, buffers: vec![header] };
+        transfer::write_all(&*self.database.file.file, vec![piece], move |ended| latch.set(ended));
+        Stage::WriteHeader(wait, state)
+    }
+
+    fn judge_log(&self, start: &[u8]) -> Result<Stage, PagerError> {
+        let Some((version, header)) = LogHeader::decode(start) else {
+            return if self.frames_in_file() == 0 { self.without_log() } else { Ok(self.read_orphans(0)) };
+        };
+        let path = || Arc::clone(&self.log.path);
+        if version != VERSION {
+            return Err(PagerError::UnsupportedVersion { path: path(), found: version, supported: VERSION });
+        }
+        if header.id != self.database.id {
+            return Err(PagerError::ForeignLog {
+                path: path(),
+                found: header.id,
+                expected: self.database.id,
+            });
+        }
+        let page_size = self.database.sealer.page_size() as u32;
+        let problem = match self.database.verdict {
+            _ if header.page_size != page_size => {
+                Some(LogProblem::PageSize { found: header.page_size, expected: page_size })
+            }
+            _ if header.base > MAX_LAST_SEQUENCE => {
+                Some(LogProblem::Field { name: "base", value: header.base })
+            }
+            Verdict::Whole(FileState { sequence, .. }) if header.base > sequence => {
+                Some(LogProblem::AheadOfDatabase { base: header.base, database: sequence })
+            }
+            _ => None,
+        };
+        match problem {
+            Some(problem) => Err(self.corrupt_log(0, problem)),
+            None => Ok(self.scan_on(header, LogScan::new(&header))),
+        }
+    }
+
+    /// Reads the next frames, or draws the conclusion when there are none.
+    fn read_frames(&self, from: u64) -> Option<ReadBatch> {
+        let count =
+            frames_at_once(self.database.sealer.page_size()).min(self.frames_in_file().saturating_sub(from));
+        let page_size = self.database.sealer.page_size();
+        let len = count as usize * frame_size(page_size);
+        (count > 0).then(|| ReadBatch::one(&*self.log.file, frame_offset(from, page_size), len))
+    }
+
+    fn scan_on(&self, header: LogHeader, scan: LogScan) -> Stage {
+        match self.read_frames(scan.looked_at()) {
+            Some(read) => Stage::ScanLog(read, header, scan),
+            None => Stage::ConcludeScan(header, scan),
+        }
+    }
+
+    fn scan_log(&self, header: LogHeader, mut scan: LogScan, frames: &mut [u8]) -> Stage {
+        let mut any_of_this_generation = false;
+        for frame in frames.chunks_exact_mut(frame_size(self.database.sealer.page_size())) {
+            any_of_this_generation |= scan.look_at(frame);
+        }
+        // Frames of this generation are together at the beginning. Where none is left there is no evidence either.
+        if scan.is_broken() && !any_of_this_generation {
+            return Stage::ConcludeScan(header, scan);
+        }
+        self.scan_on(header, scan)
+    }
+
+    fn conclude_scan(&self, header: LogHeader, scan: LogScan) -> Result<Stage, PagerError> {
+        let in_database = match self.database.verdict {
+            Verdict::Whole(state) => Some(state.sequence),
+            Verdict::New | Verdict::Damaged(_) => None,
+        };
+        let prefix = scan.finish(in_database).map_err(|(frame, problem)| self.corrupt_log(frame, problem))?;
+        let Some(state) = prefix.state else { return self.without_log() };
+        self.database.require_all_pages(&state, &prefix.index)?;
+        let harden = Harden::begin(&self.log, &header, &prefix, self.database.sealer.page_size());
+        Ok(Stage::HardenLog(harden, header, prefix, state))
+    }
+
+    fn read_orphans(&self, from: u64) -> Stage {
+        match self.read_frames(from) {
+            Some(read) => Stage::LookForOrphans(read, from),
+            None => Stage::WithoutLog,
+        }
+    }
+
+    /// Frames whose header is damaged are orphans. One that is newer than the database file is a lost commit; a log
+    /// whose header was torn while it was written has none, see the README.
+    fn look_for_orphans(&self, from: u64, frames: &[u8]) -> Result<Stage, PagerError> {
+        let Verdict::Whole(state) = self.database.verdict else { return self.without_log() };
+        let frame_size = frame_size(self.database.sealer.page_size());
+        for (at, frame) in (from..).zip(frames.chunks_exact(frame_size)) {
+            let Some(header) = FrameHeader::decode(frame) else { continue };
+            let seal = self.database.sealer.check(&frame[FRAME_HEADER..], header.page);
+            if seal.is_ok_and(|seal| seal.sequence > state.sequence) {
+                return Err(self.corrupt_log(at, LogProblem::Header));
+            }
+        }
+        let read = (frames.len() / frame_size) as u64;
+        Ok(if read == 0 { Stage::WithoutLog } else { self.read_orphans(from + read) })
+    }
+
+    fn frames_in_file(&self) -> u64 {
+        self.log_len.saturating_sub(HEADER_SPAN) / frame_size(self.database.sealer.page_size()) as u64
+    }
+
+    fn corrupt_log(&self, frame: u64, problem: LogProblem) -> PagerError {
+        PagerError::CorruptLog { path: Arc::clone(&self.log.path), frame, problem }
+    }
+
+    fn assemble(&self, committed: FileState, found: Option<(LogHeader, Prefix)>) -> Arc<Pager> {
+        let page_size = self.options.page_size;
+        let (log, index, in_database) = match found {
+            Some((header, prefix)) => {
+                let Prefix { frames, chain, attempt, index, .. } = prefix;
+                let log = Log {
+                    header,
+                    header_durable: true,
+                    cut_needed: false,
+                    first: 1,
+                    end: frames,
+                    written: frames,
+                    backfilled: 0,
+                    chain,
+                    attempt,
+                };
+                (log, index, header.base)
+            }
+            None => {
+                let header = LogHeader { page_size, id: self.database.id, base: committed.sequence };
+                (Log::not_begun(header, self.log_len > HEADER_SPAN), LogIndex::default(), committed.sequence)
+            }
+        };
+        Arc::new(Pager {
+            database: self.database.file.clone(),
+            log: self.log.clone(),
+            options: self.options,
+            id: self.database.id,
+            sealer: self.database.sealer,
+            state: Mutex::new(State::new(committed, log, index, in_database)),
+            cache: Mutex::new(Cache::new(self.options.cache_pages)),
+        })
+    }
+}

@@ -1,0 +1,322 @@
+//! The pager itself: what all connections share.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use super::cache::{Cache, Found, IN_DATABASE, Key, Load};
+use super::latch::Wait;
+use super::log_format::{FRAME_HEADER, frame_offset};
+use super::log_index::FrameNo;
+use super::page::{Page, Seal, Sealer, TRAILER};
+use super::readers::Snapshot;
+use super::state::State;
+use super::transfer::{self, Ended};
+use super::write_right::Wakes;
+use super::{
+    Audit, BeginWrite, Checkpoint, IntegrityCheck, Open, PageNo, PagePlace, PageProblem, PagerError,
+    PagerOptions, ReadTransaction, WriteTransaction,
+};
+use crate::io::{Buffer, File, IO, Submission};
+use crate::sync::Mutex;
+use crate::{CompletionError, IOResult, Outcome};
+
+/// One of the pager's files, with its name for errors.
+#[derive(Clone)]
+pub(super) struct PagerFile {
+    pub(super) file: Arc<dyn File>,
+    pub(super) path: Arc<Path>,
+}
+
+impl PagerFile {
+    pub(super) fn len(&self) -> Result<u64, PagerError> {
+        self.file.len().map_err(|error| self.error("ask for the length of", error))
+    }
+
+    /// An error of an operation on this file.
+    pub(super) fn error(&self, operation: &'static str, error: CompletionError) -> PagerError {
+        PagerError::Io { operation, path: Arc::clone(&self.path), error }
+    }
+
+    /// What an operation on this file that the pager owns came to.
+    pub(super) fn ended(
+        &self,
+        wait: &mut Wait<Ended>,
+        operation: &'static str,
+    ) -> Result<IOResult<()>, PagerError> {
+        match wait.poll() {
+            Ok(IOResult::IO(io)) => Ok(IOResult::IO(io)),
+            Ok(IOResult::Done(Ok(()))) => Ok(IOResult::Done(())),
+            Ok(IOResult::Done(Err(error))) | Err(error) => Err(self.error(operation, error)),
+        }
+    }
+}
+
+/// A file of pages that many connections on many threads share: snapshots for readers, one writer at a time, commits
+/// that survive a power loss.
+///
+/// Everything that may need I/O is a state machine of its own, stepped until it is done. Dropping one, or a
+/// transaction, at any time takes back what it did and leaves nothing locked, pinned or registered. I/O that it had
+/// begun goes on and belongs to the pager.
+///
+/// One pager at a time may have a file open. Before the file is opened again, let the I/O end that
+/// [`Audit::log_writes`] and [`Audit::database_writes`] count, or be sure that it never will.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tenterhook_runtime::io::{MemoryIO, drive};
+/// use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+/// let io = Arc::new(MemoryIO::new());
+/// let mut open = Pager::open(io.clone(), "looms.db".as_ref(), PagerOptions::default());
+/// let pager = drive(&*io, || open.step())?;
+///
+/// let mut begin = pager.begin_write();
+/// let mut writer = drive(&*io, || begin.step())?;
+/// let page = drive(&*io, || writer.allocate())?;
+/// drive(&*io, || Ok::<_, PagerError>(writer.page_mut(page)?.map(|bytes| bytes[..4].copy_from_slice(b"warp"))))?;
+/// let mut commit = writer.commit();
+/// let sequence = drive(&*io, || commit.step())?;
+///
+/// let mut reader = pager.begin_read()?;
+/// assert_eq!(reader.commit_sequence(), sequence);
+/// assert_eq!(&drive(&*io, || reader.page(page))?[..4], b"warp");
+/// # Ok::<(), PagerError>(())
+/// ```
+pub struct Pager {
+    pub(super) database: PagerFile,
+    pub(super) log: PagerFile,
+    pub(super) options: PagerOptions,
+    pub(super) id: u64,
+    pub(super) sealer: Sealer,
+    /// Taken before `cache` where both are needed.
+    pub(super) state: Mutex<State>,
+    pub(super) cache: Mutex<Cache>,
+}
+
+/// What a page's reader gets at once.
+pub(super) enum Fetched {
+    Page(Arc<Page>),
+    Loading(Arc<Load>),
+}
+
+impl Pager {
+    /// Opens a pager file, or makes one where there is none or an empty one, and recovers what its log `<path>-wal`
+    /// holds. Options are checked, and files opened, in the first step.
+    pub fn open(io: Arc<dyn IO>, path: &Path, options: PagerOptions) -> Open {
+        Open::new(io, path, options)
+    }
+
+    /// A view of the newest commit, which stays as it is whatever is committed or checkpointed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// None at present; a limit of readers would be one.
+    pub fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction, PagerError> {
+        Ok(ReadTransaction::new(self))
+    }
+
+    /// Waits for the write right, first come, first served, and begins a write transaction with a view of what is
+    /// the newest commit then.
+    pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
+        BeginWrite::new(self)
+    }
+
+    /// Begins a write transaction if nobody has the write right or waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Busy`] where [`Pager::begin_write`] would wait, [`PagerError::Poisoned`].
+    pub fn try_begin_write(self: &Arc<Self>) -> Result<WriteTransaction, PagerError> {
+        BeginWrite::begin_now(self)
+    }
+
+    /// Copies committed pages from the log into the database file, as far as the oldest reader's snapshot allows.
+    /// Readers and the writer go on meanwhile; only another checkpoint does not.
+    ///
+    /// When everything was copied and nobody reads the log any more, the next commit begins it anew.
+    pub fn checkpoint(self: &Arc<Self>) -> Checkpoint {
+        Checkpoint::new(self)
+    }
+
+    /// Whether a checkpoint could copy at least [`PagerOptions::checkpoint_frames`] frames now.
+    pub fn checkpoint_due(&self) -> bool {
+        let state = self.state.lock();
+        let ready = state.checkpoint_target().0.saturating_sub(state.log.backfilled);
+        let wanted = self.options.checkpoint_frames;
+        wanted > 0 && ready >= u64::from(wanted) && !state.checkpoint_running && state.poison.is_none()
+    }
+
+    /// Reads every page of the newest commit and follows the freelist.
+    pub fn check_integrity(self: &Arc<Self>) -> IntegrityCheck {
+        IntegrityCheck::new(self)
+    }
+
+    /// What is registered, pinned, held and under way.
+    pub fn audit(&self) -> Audit {
+        let state = self.state.lock();
+        let cache = self.cache.lock();
+        Audit {
+            readers: state.readers.count(),
+            pins: cache.pins(),
+            writer_held: state.right.is_held(),
+            writers_waiting: state.right.waiting(),
+            checkpoint_running: state.checkpoint_running,
+            loading: cache.loading(),
+            log_writes: State::running(&state.log_io).into_iter().count(),
+            database_writes: State::running(&state.database_io).into_iter().count(),
+            cached: cache.len(),
+            log_frames: state.log.end + 1 - state.log.first,
+            log_checkpointed: (state.log.backfilled + 1).saturating_sub(state.log.first),
+            commit_sequence: state.committed.sequence,
+            poisoned: state.poison.is_some(),
+        }
+    }
+
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u32 {
+        self.options.page_size
+    }
+
+    /// Bytes of a page that callers may use.
+    pub fn usable_size(&self) -> usize {
+        self.sealer.page_size() - TRAILER
+    }
+
+    /// Pages as of the newest commit, the header page included.
+    pub fn page_count(&self) -> u32 {
+        self.state.lock().committed.page_count
+    }
+
+    /// Number of the newest commit that a new transaction sees.
+    pub fn commit_sequence(&self) -> u64 {
+        self.state.lock().committed.sequence
+    }
+
+    /// The page as `snapshot` sees it, or the read that brings it.
+    #[inline]
+    pub(super) fn fetch(self: &Arc<Self>, page: PageNo, snapshot: &Snapshot) -> Fetched {
+        let frame = self.resolve(page, snapshot);
+        let key = Key { page, frame };
+        let found = self.cache.lock().find(key);
+        match found {
+            Found::Page(page) => Fetched::Page(page),
+            Found::Loading(load) => Fetched::Loading(load),
+            Found::Missing(load) => {
+                self.begin_load(key, &load);
+                Fetched::Loading(load)
+            }
+        }
+    }
+
+    /// The frame that has the page for `snapshot`.
+    #[inline]
+    pub(super) fn resolve(&self, page: PageNo, snapshot: &Snapshot) -> FrameNo {
+        if !snapshot.reads_log {
+            return IN_DATABASE;
+        }
+        self.state.lock().index.lookup(page, snapshot.mark).unwrap_or(IN_DATABASE)
+    }
+
+    /// Which file has the page in this version, from which byte on, and what to call the place.
+    ///
+    /// For a frame of the log the caller is registered as reading it, or is the checkpoint: the log stays as it is.
+    pub(super) fn locate(&self, key: Key) -> (&PagerFile, u64, PagePlace) {
+        let page_size = self.sealer.page_size();
+        if key.frame == IN_DATABASE {
+            return (&self.database, u64::from(key.page - 1) * page_size as u64, PagePlace::Database);
+        }
+        let place = self.state.lock().log.place(key.frame);
+        let offset = frame_offset(place, page_size) + FRAME_HEADER as u64;
+        (&self.log, offset, PagePlace::LogFrame(place))
+    }
+
+    #[cold]
+    fn begin_load(self: &Arc<Self>, key: Key, load: &Arc<Load>) {
+        let (file, offset, place) = self.locate(key);
+        let pager = Arc::downgrade(self);
+        let load = Arc::clone(load);
+        let buffer = Buffer::zeroed(self.sealer.page_size());
+        let (_, submission) = Submission::read(offset, buffer, move |outcome, buffer| {
+            end_load(&pager, key, place, &load, outcome, buffer);
+        });
+        file.file.submit(submission);
+    }
+
+    /// What a read of a page came to.
+    pub(super) fn finish_read(
+        &self,
+        key: Key,
+        place: PagePlace,
+        outcome: Outcome,
+        bytes: Buffer,
+    ) -> Result<Arc<Page>, PagerError> {
+        let file = if place == PagePlace::Database { &self.database } else { &self.log };
+        let filled = outcome.map_err(|error| file.error("read a page of", error))?;
+        let filled = usize::try_from(filled).unwrap_or(usize::MAX).min(bytes.len());
+        let seal = self.check_page(key.page, place, &bytes[..filled])?;
+        Ok(Arc::new(Page { number: key.page, seal, bytes }))
+    }
+
+    /// Whether what was read is the page, whole.
+    pub(super) fn check_page(
+        &self,
+        page: PageNo,
+        place: PagePlace,
+        bytes: &[u8],
+    ) -> Result<Seal, PagerError> {
+        let corrupt = |problem| PagerError::Corrupt { page, place, problem };
+        if bytes.len() < self.sealer.page_size() {
+            return Err(corrupt(PageProblem::Missing { bytes: bytes.len() as u64 }));
+        }
+        self.sealer.check(bytes, page).map_err(corrupt)
+    }
+
+    /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
+    pub(super) fn poison(&self, cause: CompletionError) {
+        let wakes = {
+            let mut state = self.state.lock();
+            state.poison.get_or_insert(cause);
+            state.right.dismiss()
+        };
+        wakes.wake();
+    }
+
+    /// Gives up the write right, or the place in its queue.
+    pub(super) fn give_up_right(&self, ticket: u64) {
+        let wakes: Wakes = self.state.lock().right.give_up(ticket);
+        wakes.wake();
+    }
+
+    /// Syncs a file; a failure poisons the pager, also when nobody waits any more.
+    pub(super) fn sync(self: &Arc<Self>, file: &PagerFile, done: impl FnOnce(Ended) + Send + 'static) {
+        let pager = Arc::downgrade(self);
+        transfer::sync(&*file.file, move |ended| {
+            if let (Err(cause), Some(pager)) = (ended, pager.upgrade()) {
+                pager.poison(cause);
+            }
+            done(ended);
+        });
+    }
+}
+
+/// The end of a read into the cache, in the thread that ended it. Installs the page whether or not a waiter is left.
+fn end_load(
+    pager: &Weak<Pager>,
+    key: Key,
+    place: PagePlace,
+    load: &Arc<Load>,
+    outcome: Outcome,
+    bytes: Buffer,
+) {
+    let Some(pager) = pager.upgrade() else { return };
+    let loaded = pager.finish_read(key, place, outcome, bytes);
+    let evicted = pager.cache.lock().end_load(key, load, loaded.as_ref().ok());
+    drop(evicted);
+    load.set(loaded);
+}
+
+impl fmt::Debug for Pager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pager").field("path", &self.database.path).field("audit", &self.audit()).finish()
+    }
+}

@@ -1,0 +1,55 @@
+//! Snapshots for readers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::page::PageRef;
+use super::pager::Pager;
+use super::snapshot_reader::{SnapshotReader, require_in_range};
+use super::{PageNo, PagerError};
+use crate::IOResult;
+
+/// A view of the file as one commit left it. Dropping it ends the transaction.
+///
+/// While it exists a checkpoint copies nothing newer than what it sees, and the log is not begun anew if it reads
+/// that: keep it short.
+pub struct ReadTransaction {
+    reader: SnapshotReader,
+}
+
+impl ReadTransaction {
+    pub(super) fn new(pager: &Arc<Pager>) -> Self {
+        let snapshot = pager.state.lock().take_snapshot();
+        Self { reader: SnapshotReader::new(pager, snapshot) }
+    }
+
+    /// A page as this snapshot sees it. Call again with the same page after the `IO` it returned has ended; asking for
+    /// another page instead is fine, the read goes on into the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::PageOutOfRange`], [`PagerError::PageNotAllocated`], [`PagerError::Corrupt`], and
+    /// [`PagerError::Io`], after which the next call reads again.
+    pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
+        require_in_range(page, self.page_count())?;
+        Ok(self.reader.load_data(page)?.map(PageRef::new))
+    }
+
+    /// Number of the newest commit that it sees; 0 while there was none.
+    #[must_use]
+    pub fn commit_sequence(&self) -> u64 {
+        self.reader.snapshot.state.sequence
+    }
+
+    /// Pages, the header page included: the caller's are 2 to this.
+    #[must_use]
+    pub fn page_count(&self) -> u32 {
+        self.reader.snapshot.state.page_count
+    }
+}
+
+impl fmt::Debug for ReadTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTransaction").field("snapshot", &self.reader.snapshot).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! The right to write: one holder, the others in a queue.
+
+use std::collections::VecDeque;
+
+use crate::{Completer, Completion};
+
+/// Names one claim to the write right.
+pub(super) type Ticket = u64;
+
+/// One holder, the others in the order of asking.
+///
+/// Who holds the right is said here, under the pager's lock, and nowhere else. A waiter's completion only tells it to
+/// look again, so a grant that races with a cancel or a drop is never lost: whoever goes gives up what it finds here.
+#[derive(Debug, Default)]
+pub(super) struct WriteRight {
+    last_ticket: Ticket,
+    holder: Option<Ticket>,
+    queue: VecDeque<(Ticket, Completer)>,
+}
+
+/// Completers to be completed once no lock is held.
+#[must_use = "whoever waits for the write right has to be told"]
+#[derive(Debug, Default)]
+pub(super) struct Wakes(Vec<Completer>);
+
+impl Wakes {
+    pub(super) fn wake(self) {
+        for completer in self.0 {
+            completer.complete(0);
+        }
+    }
+}
+
+impl WriteRight {
+    fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    /// The right, if nobody has it and nobody waits for it.
+    pub(super) fn try_take(&mut self) -> Option<Ticket> {
+        if self.holder.is_some() || !self.queue.is_empty() {
+            return None;
+        }
+        self.holder = Some(self.ticket());
+        self.holder
+    }
+
+    /// A place at the end of the queue, and what ends when its turn has come.
+    pub(super) fn enqueue(&mut self) -> (Ticket, Completion) {
+        let ticket = self.ticket();
+        let (completion, completer) = Completion::new(|_| {});
+        self.queue.push_back((ticket, completer));
+        (ticket, completion)
+    }
+
+    pub(super) fn is_holder(&self, ticket: Ticket) -> bool {
+        self.holder == Some(ticket)
+    }
+
+    /// Gives up whatever `ticket` has: the right, which goes to the next, or its place in the queue, or nothing.
+    pub(super) fn give_up(&mut self, ticket: Ticket) -> Wakes {
+        if !self.is_holder(ticket) {
+            let place = self.queue.iter().position(|(queued, _)| *queued == ticket);
+            let left = place.and_then(|place| self.queue.remove(place));
+            return Wakes(left.into_iter().map(|(_, completer)| completer).collect());
+        }
+        let next = self.queue.pop_front();
+        self.holder = next.as_ref().map(|(ticket, _)| *ticket);
+        Wakes(next.into_iter().map(|(_, completer)| completer).collect())
+    }
+
+    /// Sends all waiters away, to find out why.
+    pub(super) fn dismiss(&mut self) -> Wakes {
+        Wakes(self.queue.drain(..).map(|(_, completer)| completer).collect())
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.holder.is_some()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn right_goes_on_in_the_order_of_asking() {
+        let mut right = WriteRight::default();
+        let first = right.try_take().expect("free");
+        let waiters: Vec<_> = (0..3).map(|_| right.enqueue()).collect();
+        let mut holder = first;
+        for (ticket, completion) in waiters {
+            assert!(!completion.finished());
+            right.give_up(holder).wake();
+            assert!(completion.succeeded() && right.is_holder(ticket));
+            holder = ticket;
+        }
+        right.give_up(holder).wake();
+        assert!(!right.is_held());
+    }
+
+    #[test]
+    fn nobody_overtakes_the_queue() {
+        let mut right = WriteRight::default();
+        let first = right.try_take().expect("free");
+        let (second, _completion) = right.enqueue();
+        right.give_up(first).wake();
+        assert!(right.is_holder(second));
+        assert_eq!(right.try_take(), None);
+    }
+
+    #[test]
+    fn waiter_that_leaves_is_skipped() {
+        let mut right = WriteRight::default();
+        let first = right.try_take().expect("free");
+        let (second, _) = right.enqueue();
+        let (third, completion) = right.enqueue();
+        right.give_up(second).wake();
+        right.give_up(first).wake();
+        assert!(right.is_holder(third) && completion.succeeded());
+    }
+
+    #[test]
+    fn waiter_that_leaves_after_the_grant_passes_the_right_on() {
+        let mut right = WriteRight::default();
+        let first = right.try_take().expect("free");
+        let (second, _) = right.enqueue();
+        let (third, completion) = right.enqueue();
+        right.give_up(first).wake();
+        right.give_up(second).wake();
+        assert!(right.is_holder(third) && completion.succeeded());
+    }
+}

@@ -1,0 +1,171 @@
+//! Write transactions: pages changed in memory until the commit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::begin_write::RightClaim;
+use super::header::FileState;
+use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
+use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
+use super::{Commit, PageNo, PagerError};
+use crate::io::Buffer;
+use crate::{IOResult, return_if_io};
+
+/// The one transaction that may change pages. Nobody sees its changes before the commit; dropping it rolls back.
+///
+/// The pages it changed are its own, in memory, however many: they are neither in the cache nor counted there.
+pub struct WriteTransaction {
+    // Fields drop in this order: the snapshot goes before the right does, so that the next writer finds it gone.
+    pub(super) reader: SnapshotReader,
+    _claim: RightClaim,
+    pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
+    pub(super) state: FileState,
+}
+
+impl WriteTransaction {
+    pub(super) fn new(reader: SnapshotReader, claim: RightClaim) -> Self {
+        let state = reader.snapshot.state;
+        Self { reader, _claim: claim, changed: BTreeMap::new(), state }
+    }
+
+    /// A page as this transaction has left it so far. Later changes do not reach the reference.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadTransaction::page`](super::ReadTransaction::page).
+    pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
+        require_in_range(page, self.state.page_count)?;
+        if let Some(changed) = self.changed.get(&page) {
+            return require_data(Arc::clone(changed)).map(|page| IOResult::Done(PageRef::new(page)));
+        }
+        Ok(self.reader.load_data(page)?.map(PageRef::new))
+    }
+
+    /// The bytes of a page, to be changed: the whole page without the pager's 16 bytes at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadTransaction::page`](super::ReadTransaction::page).
+    pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
+        require_in_range(page, self.state.page_count)?;
+        if !self.changed.contains_key(&page) {
+            let original = return_if_io!(self.reader.load_data(page));
+            self.changed.insert(page, Arc::new(Page::clone(&original)));
+        }
+        let own = self.changed.get_mut(&page).ok_or(PagerError::PageNotAllocated { page })?;
+        if own.seal.kind != PageKind::Data {
+            return Err(PagerError::PageNotAllocated { page });
+        }
+        let bytes = &mut *Arc::make_mut(own).bytes;
+        let usable = bytes.len() - TRAILER;
+        Ok(IOResult::Done(&mut bytes[..usable]))
+    }
+
+    /// A page of zeros for the caller: from the freelist, else the file grows by one.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::NoSpace`], [`PagerError::CorruptFreelist`], and those of reading a page.
+    pub fn allocate(&mut self) -> Result<IOResult<PageNo>, PagerError> {
+        if self.state.free_head == 0 {
+            return self.extend().map(IOResult::Done);
+        }
+        let page = self.state.free_head;
+        let free = return_if_io!(self.current(page));
+        let next = self.successor(&free)?;
+        self.state.free_head = next;
+        self.state.free_pages -= 1;
+        self.put(page, PageKind::Data, |_| {});
+        Ok(IOResult::Done(page))
+    }
+
+    /// Gives a page back. Readers of older snapshots keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::PageFreedTwice`], [`PagerError::PageOutOfRange`], and those of reading a page.
+    pub fn free(&mut self, page: PageNo) -> Result<IOResult<()>, PagerError> {
+        require_in_range(page, self.state.page_count)?;
+        let current = return_if_io!(self.current(page));
+        if current.seal.kind == PageKind::Free {
+            return Err(PagerError::PageFreedTwice { page });
+        }
+        require_data(current)?;
+        let next = self.state.free_head;
+        self.state.free_head = page;
+        self.state.free_pages += 1;
+        self.put(page, PageKind::Free, |bytes| bytes[..4].copy_from_slice(&next.to_le_bytes()));
+        Ok(IOResult::Done(()))
+    }
+
+    /// Makes the changes durable and visible. A transaction without changes ends without I/O.
+    pub fn commit(self) -> Commit {
+        Commit::new(self)
+    }
+
+    /// Takes all changes back. Dropping the transaction does the same.
+    pub fn rollback(self) {}
+
+    /// Number of the commit that it started from.
+    #[must_use]
+    pub fn commit_sequence(&self) -> u64 {
+        self.reader.snapshot.state.sequence
+    }
+
+    /// Pages as this transaction has left the file so far, the header page included.
+    #[must_use]
+    pub fn page_count(&self) -> u32 {
+        self.state.page_count
+    }
+
+    fn extend(&mut self) -> Result<PageNo, PagerError> {
+        let max_pages = self.reader.pager.options.max_pages;
+        if self.state.page_count >= max_pages {
+            return Err(PagerError::NoSpace { max_pages });
+        }
+        self.state.page_count += 1;
+        self.put(self.state.page_count, PageKind::Data, |_| {});
+        Ok(self.state.page_count)
+    }
+
+    /// The page as it is now, of whatever kind.
+    fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
+        match self.changed.get(&page) {
+            Some(changed) => Ok(IOResult::Done(Arc::clone(changed))),
+            None => self.reader.load(page),
+        }
+    }
+
+    /// What follows the first page of the freelist, which must itself be a free page, and have a successor exactly
+    /// when it is not the last.
+    fn successor(&self, free: &Page) -> Result<PageNo, PagerError> {
+        let FileState { page_count, free_pages, .. } = self.state;
+        let corrupt = |page| Err(PagerError::CorruptFreelist { page, page_count });
+        if free.seal.kind != PageKind::Free {
+            return corrupt(free.number);
+        }
+        let next = next_free(&free.bytes);
+        let is_last = free_pages == 1;
+        if is_last != (next == 0) || (next != 0 && require_in_range(next, page_count).is_err()) {
+            return corrupt(next);
+        }
+        Ok(next)
+    }
+
+    fn put(&mut self, number: PageNo, kind: PageKind, fill: impl FnOnce(&mut [u8])) {
+        let mut bytes = Buffer::zeroed(self.reader.pager.sealer.page_size());
+        fill(&mut bytes);
+        let seal = Seal { kind, sequence: self.reader.snapshot.state.sequence };
+        self.changed.insert(number, Arc::new(Page { number, seal, bytes }));
+    }
+}
+
+impl fmt::Debug for WriteTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTransaction")
+            .field("snapshot", &self.reader.snapshot)
+            .field("changed", &self.changed.len())
+            .finish_non_exhaustive()
+    }
+}

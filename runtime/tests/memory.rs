@@ -1,0 +1,116 @@
+//! What the runtime allocates, and that it gives all of it back.
+//!
+//! One test, because the allocator's counters are the process's.
+#![allow(clippy::disallowed_types, reason = "a global allocator can't go through the facade")]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
+
+use support::{Counter, pair, poll};
+use tenterhook_runtime::{Completion, CompletionGroup};
+
+struct Counting;
+
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything to the system's allocator and counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size().cast_signed(), Relaxed);
+        CALLS.fetch_add(1, Relaxed);
+        BYTES.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, bytes: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size().cast_signed(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(bytes, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Live bytes that `f` left behind.
+fn left_behind(f: impl FnOnce()) -> isize {
+    let before = LIVE.load(Relaxed);
+    f();
+    LIVE.load(Relaxed) - before
+}
+
+/// Allocations and bytes that `f` asked for.
+fn asked_for(f: impl FnOnce()) -> (usize, usize) {
+    let before = (CALLS.load(Relaxed), BYTES.load(Relaxed));
+    f();
+    (CALLS.load(Relaxed) - before.0, BYTES.load(Relaxed) - before.1)
+}
+
+/// A group of three: `end` says what becomes of the completers.
+fn group_of_three(end: impl FnOnce(Vec<tenterhook_runtime::Completer>)) {
+    let (children, completers): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
+    let mut group = CompletionGroup::new(|_| {});
+    children.iter().for_each(|child| group.add(child));
+    let _built = group.build();
+    end(completers);
+}
+
+#[test]
+fn memory_returns_to_where_it_was() {
+    let captured = std::sync::Arc::new(());
+    let (calls, bytes) = asked_for(|| {
+        let (completion, completer) = Completion::new(move |_| drop(captured));
+        let wakes = Counter::default();
+        let _ = wakes;
+        completer.complete(1);
+        assert!(completion.finished());
+    });
+    assert!(calls <= 2 && bytes <= 96 + 24, "a completion is one allocation: {calls} calls, {bytes} bytes");
+
+    let finished = left_behind(|| {
+        for _ in 0..1_000_000 {
+            group_of_three(|completers| {
+                completers.into_iter().for_each(|c| {
+                    c.complete(0);
+                })
+            });
+        }
+    });
+    assert_eq!(finished, 0, "bytes left by a million finished groups");
+
+    let abandoned = left_behind(|| (0..1_000_000).for_each(|_| group_of_three(drop)));
+    assert_eq!(abandoned, 0, "bytes left by a million abandoned groups");
+
+    let unbuilt = left_behind(|| {
+        let (child, _completer) = pair();
+        let mut group = CompletionGroup::new(|_| {});
+        group.add(&child);
+    });
+    assert_eq!(unbuilt, 0, "bytes left by a group that was never built");
+
+    let (completion, completer) = pair();
+    let waker = Counter::default().waker();
+    let polls = left_behind(|| {
+        for _ in 0..100_000 {
+            let mut first = completion.clone();
+            assert!(poll(&mut first, &waker).is_pending());
+            assert!(poll(&mut first, &waker).is_pending());
+        }
+    });
+    assert_eq!(polls, 0, "one waiter after the other shares the slot that the completion brings");
+    let overflowing = left_behind(|| {
+        let mut first = completion.clone();
+        assert!(poll(&mut first, &waker).is_pending());
+        for _ in 0..100_000 {
+            let mut second = completion.clone();
+            assert!(poll(&mut second, &waker).is_pending());
+        }
+    });
+    assert!(overflowing <= 64, "two at a time need one slot more, not {overflowing} bytes");
+    completer.complete(0);
+}
