@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::pager::Pager;
+use super::shared::Pager;
 use super::snapshot_reader::SnapshotReader;
 use super::state::State;
 use super::write_right::Ticket;

@@ -9,7 +9,7 @@ use super::header::{self, FileState, HEADER_PAGE};
 use super::latch::{Latch, Wait, transition_if_io};
 use super::log_index::FrameNo;
 use super::page::Page;
-use super::pager::Pager;
+use super::shared::Pager;
 use super::state::State;
 use super::transfer::{self, Ended, Filled, Piece, ReadBatch};
 use super::{PageNo, PagerError};

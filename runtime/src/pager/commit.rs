@@ -8,7 +8,7 @@ use super::cache::{Evicted, Key};
 use super::frames::{Unpublished, lay_out};
 use super::header::FileState;
 use super::latch::{Latch, Wait, transition_if_io};
-use super::pager::Pager;
+use super::shared::Pager;
 use super::state::{IoLatch, State};
 use super::transfer::{self, Ended, Piece};
 use super::{PagerError, WriteTransaction};

@@ -8,7 +8,7 @@ use super::cache::{IN_DATABASE, Key};
 use super::header::{self, HEADER_PAGE};
 use super::latch::transition_if_io;
 use super::page::{PageKind, Seal, next_free};
-use super::pager::Pager;
+use super::shared::Pager;
 use super::snapshot_reader::SnapshotReader;
 use super::transfer::ReadBatch;
 use super::{PageNo, PageProblem, PagerError};

@@ -16,9 +16,9 @@ mod log_index;
 mod open;
 mod options;
 mod page;
-mod pager;
 mod read_transaction;
 mod readers;
+mod shared;
 mod snapshot_reader;
 mod state;
 mod transfer;
@@ -34,8 +34,8 @@ pub use integrity::{IntegrityCheck, IntegrityProblem, IntegrityReport};
 pub use open::Open;
 pub use options::PagerOptions;
 pub use page::PageRef;
-pub use pager::Pager;
 pub use read_transaction::ReadTransaction;
+pub use shared::Pager;
 pub use write_transaction::WriteTransaction;
 
 /// Number of a page, from 1. Page 1 is the header page, which belongs to the pager; a caller's pages begin at 2.

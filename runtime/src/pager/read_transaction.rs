@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::page::PageRef;
-use super::pager::Pager;
+use super::shared::Pager;
 use super::snapshot_reader::{SnapshotReader, require_in_range};
 use super::{PageNo, PagerError};
 use crate::IOResult;

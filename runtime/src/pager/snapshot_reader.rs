@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::header::HEADER_PAGE;
 use super::latch::Wait;
 use super::page::{Page, PageKind};
-use super::pager::{Fetched, Pager};
 use super::readers::Snapshot;
+use super::shared::{Fetched, Pager};
 use super::{PageNo, PagePlace, PageProblem, PagerError};
 use crate::IOResult;
 

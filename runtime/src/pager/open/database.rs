@@ -3,7 +3,7 @@
 use super::super::header::{self, FileState, HEADER_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
 use super::super::log_index::LogIndex;
 use super::super::page::Sealer;
-use super::super::pager::PagerFile;
+use super::super::shared::PagerFile;
 use super::super::{PageProblem, PagerError, PagerOptions};
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::PagerError;
 use super::super::latch::{Latch, Wait};
 use super::super::log_format::{LogHeader, frame_offset, frame_size};
-use super::super::pager::PagerFile;
+use super::super::shared::PagerFile;
 use super::super::transfer::{self, Ended, Piece, ReadBatch};
 use super::scan::Prefix;
 use crate::{IOResult, return_if_io};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use self::database::{DatabaseFile, Verdict};
 use self::recovery::Recovery;
 use super::latch::transition_if_io;
-use super::pager::{Pager, PagerFile};
+use super::shared::{Pager, PagerFile};
 use super::transfer::ReadBatch;
 use super::{PagerError, PagerOptions};
 use crate::io::{IO, OpenOptions};

@@ -8,7 +8,7 @@ use super::super::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
 use super::super::latch::{Latch, Wait};
 use super::super::log_format::{FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader, frame_offset, frame_size};
 use super::super::log_index::LogIndex;
-use super::super::pager::{Pager, PagerFile};
+use super::super::shared::{Pager, PagerFile};
 use super::super::state::{Log, State};
 use super::super::transfer::{self, Ended, Piece, ReadBatch};
 use super::super::{LogProblem, PagerError, PagerOptions};
