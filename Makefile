@@ -1,10 +1,17 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test loom loom-full soak compare hammer doc ci tokio-free
+.PHONY: help stress test loom loom-full shuttle sanitize soak compare hammer doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
-LOOM := RUSTFLAGS="--cfg tenterhook_loom" CARGO_TARGET_DIR=target/loom cargo run -q --release -p tenterhook-loom-tests --
+REPLAY ?=
+LOOM := RUSTFLAGS="--cfg tenterhook_loom" CARGO_TARGET_DIR=target/loom
+SHUTTLE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/shuttle
+# The sanitizers' runtimes ship with the stable toolchain, their flag is unstable.
+SANITIZE := RUSTC_BOOTSTRAP=1
+MISMATCH := -Cunsafe-allow-abi-mismatch=sanitizer
+SANITIZED := -p tenterhook-runtime --target x86_64-unknown-linux-gnu --test threads
+MODELS := cargo run -q --profile models -p tenterhook-loom-tests --
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,13 +22,22 @@ stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
 test: tokio-free ## format check, lints, unit, integration and doc tests
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
+	$(LOOM) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
+	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	cargo test -q --workspace
 
 loom: ## verify the atomics: every execution of every model, within its bound
-	$(LOOM) $(MODEL)
+	$(LOOM) $(MODELS) $(MODEL)
 
 loom-full: ## the same without bounds: hours
-	$(LOOM) --full $(MODEL)
+	$(LOOM) $(MODELS) --full $(MODEL)
+
+shuttle: ## random schedules of models that are too big for loom
+	$(SHUTTLE) $(MODELS) $(MODEL) $(if $(REPLAY),--replay $(REPLAY))
+
+sanitize: ## the runtime's threaded tests under ThreadSanitizer and AddressSanitizer
+	TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan cargo test $(SANITIZED)
+	$(SANITIZE) RUSTFLAGS="-Zsanitizer=address $(MISMATCH)" CARGO_TARGET_DIR=target/asan cargo test $(SANITIZED)
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak

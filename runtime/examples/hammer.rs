@@ -109,7 +109,7 @@ fn build_one(
     let callback = move |_| {
         counted.fetch_add(1, Relaxed);
     };
-    let mut group = if random.next() % 2 == 0 {
+    let mut group = if random.next().is_multiple_of(2) {
         CompletionGroup::new(callback)
     } else {
         CompletionGroup::drain(callback)

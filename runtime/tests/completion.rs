@@ -162,13 +162,3 @@ fn wait_timeout_gives_up_and_leaves_no_waiter() {
     completer.complete(1);
     assert_eq!(completion.wait_timeout(Duration::MAX), Some(Ok(1)));
 }
-
-#[test]
-fn callback_that_was_never_called_is_dropped_with_a_leaked_completer() {
-    let alive = Arc::new(());
-    let held = Arc::clone(&alive);
-    let (completion, completer) = Completion::new(move |_| drop(held));
-    std::mem::forget(completer);
-    drop(completion);
-    assert_eq!(Arc::strong_count(&alive), 2, "a leaked completer keeps its node, callback and all");
-}

@@ -60,7 +60,7 @@ fn fail_fast_ends_at_the_first_error_and_stays_so() {
     let (calls, callback) = noted();
     let ((first, fail_first), (second, fail_second), (third, complete_third)) = (pair(), pair(), pair());
     let mut group = CompletionGroup::new(callback);
-    [&first, &second, &third].map(|child| group.add(child));
+    [&first, &second, &third].into_iter().for_each(|child| group.add(child));
     let group = group.build();
     fail_second.fail(FULL);
     assert_eq!(group.result(), Some(Err(FULL)));
@@ -75,7 +75,7 @@ fn drain_waits_for_the_siblings_of_a_failed_child() {
     let (calls, callback) = noted();
     let ((first, fail_first), (second, complete_second)) = (pair(), pair());
     let mut group = CompletionGroup::drain(callback);
-    [&first, &second].map(|child| group.add(child));
+    [&first, &second].into_iter().for_each(|child| group.add(child));
     let group = group.build();
     fail_first.fail(FULL);
     assert!(!group.finished());
@@ -136,7 +136,7 @@ fn cancelled_drain_waits_for_what_is_in_flight() {
     let ((flying, mut started), (waiting, _w)) = (pair(), pair());
     assert!(started.start());
     let mut group = CompletionGroup::drain(callback);
-    [&flying, &waiting].map(|child| group.add(child));
+    [&flying, &waiting].into_iter().for_each(|child| group.add(child));
     let group = group.build();
     group.cancel();
     assert!(!group.finished(), "a buffer may still be written");
