@@ -42,11 +42,11 @@ impl Actor {
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            Actor::OPTIONS => f.write_str("options"),
-            Actor::SCHEDULER => f.write_str("scheduler"),
-            Actor::DISK => f.write_str("disk"),
-            Actor::NEMESIS => f.write_str("nemesis"),
-            Actor(code) => write!(f, "fiber {}", code.saturating_sub(16)),
+            Actor::OPTIONS => f.pad("options"),
+            Actor::SCHEDULER => f.pad("scheduler"),
+            Actor::DISK => f.pad("disk"),
+            Actor::NEMESIS => f.pad("nemesis"),
+            Actor(code) => f.pad(&format!("fiber {}", code.saturating_sub(16))),
         }
     }
 }

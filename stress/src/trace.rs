@@ -48,7 +48,13 @@ pub struct Event {
 
 impl std::fmt::Display for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {:?} detail {} value {:#x}", self.actor, self.kind, self.detail, self.value)
+        let Event { actor, kind, detail, value } = self;
+        match kind {
+            EventKind::Submitted | EventKind::Delivered => {
+                write!(f, "{actor:<12} {kind:?} {}", crate::disk::describe_event(*detail, *value))
+            }
+            _ => write!(f, "{actor:<12} {kind:?} {detail} {value:#x}"),
+        }
     }
 }
 

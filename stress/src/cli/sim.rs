@@ -11,9 +11,11 @@ use super::{parse, usage};
 use crate::campaign::{self, CampaignOptions};
 use crate::disk::FaultKind;
 use crate::exit::ExitCode;
-use crate::options::{Overrides, Profile};
+use crate::options::{Overrides, Profile, SimOptions};
 use crate::report;
 use crate::schedule::SchedulerKind;
+use crate::sim;
+use crate::watch::Watch;
 use crate::workload::OperationKind;
 
 /// What a sitting takes for which no number of seeds and no duration is given.
@@ -72,6 +74,9 @@ pub(super) struct SimArguments {
     /// Remember finished seeds in this directory, and go on from there if it has some.
     #[arg(long, value_name = "DIRECTORY")]
     state: Option<PathBuf>,
+    /// Print every event of the run, for one seed only.
+    #[arg(long)]
+    events: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -112,11 +117,14 @@ fn kinds<K: Copy>(text: &str, all: &[K], name: fn(K) -> &'static str) -> Result<
 }
 
 pub(super) fn run(arguments: SimArguments) -> ExitCode {
-    let json = arguments.json;
+    let (json, events) = (arguments.json, arguments.events);
     let options = match options(arguments) {
         Ok(options) => options,
         Err(problem) => return usage(&problem),
     };
+    if events && !(options.is_single() && !json) {
+        return usage("--events is for one seed and for text: give --seed alone, without --json");
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
@@ -125,6 +133,9 @@ pub(super) fn run(arguments: SimArguments) -> ExitCode {
     }
     if !json {
         print(&report::heading(&options));
+    }
+    if events {
+        print_events(&options);
     }
     let summary = match campaign::run(&options, &interrupted) {
         Ok(summary) => summary,
@@ -179,6 +190,15 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
         overrides,
         progress: !arguments.quiet,
     })
+}
+
+/// Runs the seed once for its events alone.
+fn print_events(options: &CampaignOptions) {
+    let drawn = SimOptions::draw(options.first_seed, &options.overrides);
+    let outcome = sim::run(&drawn, true, &Watch::default());
+    for (index, event) in outcome.trace.events().unwrap_or_default().iter().enumerate() {
+        print(&format!("{index:>8} {event}\n"));
+    }
 }
 
 /// A seed that nobody has tried: the standard library seeds its hash maps from the system. Short, because people will

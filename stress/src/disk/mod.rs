@@ -305,8 +305,8 @@ impl State {
     fn log(&mut self, kind: EventKind, pending: &Pending, value: u64) {
         let operation = pending.operation.descriptor().kind;
         let fault = pending.fault.map_or(0, |fault| fault as u32 + 1);
-        let detail = operation_code(operation) | (pending.file & 0xffff) << 4 | fault << 20;
-        self.events.push(Event { actor: Actor::DISK, kind, detail, value: value ^ pending.token << 40 });
+        let detail = operation_code(operation) | (pending.file & 0xff) << 4 | fault << 12;
+        self.events.push(Event { actor: Actor::DISK, kind, detail, value });
     }
 }
 
@@ -319,6 +319,7 @@ fn operation_code(kind: OperationKind) -> u32 {
     }
 }
 
+/// A number that stands for an outcome in the trace: bytes, or a bit above them.
 fn outcome_code(outcome: Outcome) -> u64 {
     match outcome {
         Ok(bytes) => bytes,
@@ -326,6 +327,14 @@ fn outcome_code(outcome: Outcome) -> u64 {
         Err(CompletionError::NoSpace) => 1 << 34,
         Err(_) => 1 << 35,
     }
+}
+
+/// What a disk's event says, for people.
+pub(crate) fn describe_event(detail: u32, value: u64) -> String {
+    let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
+    let fault = FaultKind::ALL.get((detail >> 12) as usize - usize::from(detail >> 12 > 0));
+    let fault = fault.filter(|_| detail >> 12 > 0).map_or(String::new(), |fault| format!(", {}", fault.name()));
+    format!("{operation} of file {}, {value:#x}{fault}", detail >> 4 & 0xff)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) struct Flight {
     pub(super) id: TransactionId,
     pub(super) base: u64,
     changes: Vec<(PageNo, u64)>,
-    /// In this life it did not happen: it failed, or the next writer started from where it had started.
+    /// In this life it did not happen: it failed, it was dropped, or the next writer started from where it had.
     pub(super) buried: bool,
 }
 
@@ -161,7 +161,7 @@ impl History {
                 self.flights.push(Flight { id, base, changes: changes.to_vec(), buried: false });
             }
             Observation::Committed { id, sequence } => self.acknowledge(id, sequence),
-            Observation::CommitFailed { id, unknown: false } => {
+            Observation::CommitFailed { id } | Observation::CommitDropped { id } => {
                 self.flights
                     .iter_mut()
                     .filter(|flight| flight.id == id)

@@ -12,7 +12,7 @@ impl Oracle for Integrity {
         let Observation::Checked { report, at_rest } = *seen else { return Ok(()) };
         // While faults are about, a page that cannot be read is the honesty oracle's concern.
         let explained =
-            |problem: &&IntegrityProblem| !at_rest && matches!(problem, IntegrityProblem::Page { .. });
+            |problem: &&IntegrityProblem| !at_rest && matches!(problem, IntegrityProblem::Damaged(_));
         if let Some(problem) = report.problems.iter().find(|problem| !explained(problem)) {
             let first = format!("{problem:?}");
             let seen =

@@ -89,14 +89,12 @@ pub enum Observation<'a> {
         /// The commit's number.
         sequence: u64,
     },
-    /// A commit ended with an error.
+    /// A commit ended with an error, a cancel included: in this life it has not happened.
     CommitFailed {
         /// The transaction.
         id: TransactionId,
-        /// Whether it may have happened all the same: it was cancelled, not refused.
-        unknown: bool,
     },
-    /// A commit's machine was dropped.
+    /// A commit's machine was dropped: in this life it has not happened.
     CommitDropped {
         /// The transaction.
         id: TransactionId,

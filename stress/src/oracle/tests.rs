@@ -19,10 +19,10 @@ enum Seen {
     Commit(TransactionId, u64, &'static [(PageNo, u64)]),
     Done(TransactionId, u64),
     Failed(TransactionId),
-    Unknown(TransactionId),
+    Dropped(TransactionId),
 }
 
-use Seen::{Commit, Crash as Crashes, Done, Open, Read, Reader, Recovered, Unknown, Writer};
+use Seen::{Commit, Crash as Crashes, Done, Open, Read, Reader, Recovered, Dropped, Writer};
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
     oracles.observe(&match *seen {
@@ -34,8 +34,8 @@ fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
         Writer(base) => Observation::WriteBegan { base },
         Commit(id, base, changes) => Observation::CommitBegan { id, base, changes },
         Done(id, sequence) => Observation::Committed { id, sequence },
-        Seen::Failed(id) => Observation::CommitFailed { id, unknown: false },
-        Unknown(id) => Observation::CommitFailed { id, unknown: true },
+        Seen::Failed(id) => Observation::CommitFailed { id },
+        Dropped(id) => Observation::CommitDropped { id },
     })
 }
 
@@ -113,12 +113,13 @@ fn a_commit_may_be_read_before_its_acknowledgement_but_not_after_its_failure() {
         Reader(3)
     ]);
     fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Seen::Failed(3), Reader(3)]);
-    passes(&two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Unknown(3), Reader(3), Read(3, 2, 22)]);
+    fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Dropped(3), Reader(3)]);
 }
 
 #[test]
 fn atomicity_fires_on_a_failed_commit_that_was_visible() {
     fires("atomicity", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Reader(3), Seen::Failed(3)]);
+    fires("atomicity", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Reader(3), Dropped(3)]);
 }
 
 #[test]

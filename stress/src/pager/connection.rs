@@ -1,4 +1,3 @@
-use tenterhook_runtime::CompletionError;
 use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::PagerError;
 
@@ -190,9 +189,9 @@ impl Connection {
         bench.tally.notice(&error);
         let cause =
             if self.cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
-        let (what, unknown) = (self.what(), self.cancelled || is_cancelled(&error));
+        let what = self.what();
         if let Operation::Write(write) = &self.operation {
-            write.failed(unknown, bench).or_else(oracle_fired)?;
+            write.failed(bench).or_else(oracle_fired)?;
         }
         let described = self.describe();
         self.forget();
@@ -231,10 +230,6 @@ impl Connection {
             Operation::None | Operation::Checkpoint(_) | Operation::Check(_) => self.what().into(),
         }
     }
-}
-
-fn is_cancelled(error: &PagerError) -> bool {
-    matches!(error, PagerError::Io { error: CompletionError::Cancelled | CompletionError::Abandoned, .. })
 }
 
 /// Reporting itself cannot fail with the pager's errors.

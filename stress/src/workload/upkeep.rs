@@ -47,7 +47,7 @@ impl CheckIntegrity {
         bench.observe(&Observation::Checked { report: &report, at_rest: self.at_rest })?;
         // A page that could not be read is an error like that of any other operation.
         let unread = report.problems.into_iter().find_map(|problem| match problem {
-            IntegrityProblem::Page { error } => Some(error),
+            IntegrityProblem::Damaged(error) => Some(error),
             _ => None,
         });
         match unread {

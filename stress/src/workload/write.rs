@@ -108,7 +108,7 @@ impl Write {
         let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(Progress::Done);
         };
-        if self.end == WriteEnd::Rollback {
+        if self.end == WriteEnd::Rollback || self.changes.pages.is_empty() {
             transaction.rollback();
             bench.tally.rollbacks += 1;
             return Ok(Progress::Done);
@@ -120,11 +120,11 @@ impl Write {
     }
 
     /// Tells the oracles that the commit, if it had been asked for, ended with an error.
-    pub(crate) fn failed(&self, unknown: bool, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    pub(crate) fn failed(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
         match self.stage {
             Stage::Commit(_) => {
                 bench.tally.failed_commits += 1;
-                bench.observe(&Observation::CommitFailed { id: self.id, unknown })
+                bench.observe(&Observation::CommitFailed { id: self.id })
             }
             Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
         }
