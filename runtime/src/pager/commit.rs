@@ -65,8 +65,6 @@ enum Stage {
     Begin,
     AwaitEarlierWriter(Wait<Ended>),
     PrepareLog,
-    CutStrayFrames(Wait<Ended>),
-    SyncCut(Wait<Ended>),
     WriteLogHeader(Wait<Ended>),
     SyncLogHeader(Wait<Ended>),
     WriteFrames(Option<Unpublished>, Wait<Ended>),
@@ -102,15 +100,6 @@ impl Committing {
                 Stage::PrepareLog
             }
             Stage::PrepareLog => return self.prepare_log(),
-            Stage::CutStrayFrames(wait) => {
-                transition_if_io!(log.ended(wait, "truncate"));
-                Stage::SyncCut(self.pager.sync_log())
-            }
-            Stage::SyncCut(wait) => {
-                transition_if_io!(log.ended(wait, "sync"));
-                self.pager.state.lock().log.cut_needed = false;
-                Stage::PrepareLog
-            }
             Stage::WriteLogHeader(wait) => {
                 transition_if_io!(log.ended(wait, "write the header of"));
                 Stage::SyncLogHeader(self.pager.sync_log())
@@ -157,15 +146,10 @@ impl Committing {
             let (pieces, unpublished) = lay_out(&self.pager.sealer, &log, durable, state, changed);
             let wait = self.pager.write_frames(&unpublished, pieces);
             Stage::WriteFrames(Some(unpublished), wait)
-        } else if log.cut_needed {
-            let latch = self.pager.begin_log_io();
-            let wait = Wait::new(Arc::clone(&latch));
-            transfer::truncate(&*self.pager.log.file, 0, move |ended| latch.set(ended));
-            Stage::CutStrayFrames(wait)
         } else {
             let latch = self.pager.begin_log_io();
             let wait = Wait::new(Arc::clone(&latch));
-            let piece = Piece { offset: 0, buffers: vec![log.header.encode()] };
+            let piece = Piece { offset: log.header.offset(), buffers: vec![log.header.encode()] };
             transfer::write_all(&*self.pager.log.file, vec![piece], move |ended| latch.set(ended));
             Stage::WriteLogHeader(wait)
         };
@@ -216,7 +200,6 @@ impl Pager {
         {
             let mut state = self.state.lock();
             state.log.attempt = unpublished.attempt;
-            state.log.written = state.log.written.max(unpublished.end);
             state.log_io = Some(Arc::clone(&latch));
         }
         let wait = Wait::new(Arc::clone(&latch));

@@ -61,6 +61,7 @@ pub(super) fn lay_out(
             frame[FRAME_HEADER..].copy_from_slice(&page.bytes);
             let header = FrameHeader {
                 salt: log.header.salt(),
+                generation: log.header.generation,
                 sequence: state.sequence,
                 durable,
                 attempt,

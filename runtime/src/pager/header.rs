@@ -130,8 +130,9 @@ pub(super) fn decode(sealer: &Sealer, page: &[u8]) -> Result<FileState, PageProb
 /// Whether a file of these bytes can be what a power loss left of a file in the making, and of nothing else.
 ///
 /// True only when the bytes are a header page of commit 0 of which parts may be missing (zero or beyond the end of the
-/// file): it can't have held a commit, so making it anew loses nothing. `bytes` is the whole file, up to a page.
-pub(super) fn is_unfinished_creation(bytes: &[u8]) -> bool {
+/// file), and the trailer anything: no checkpoint has ever ended on it, so unless there is a log it holds no commit, and
+/// making it anew loses nothing. `bytes` is the whole file, up to a page.
+pub(super) fn is_unfinished(bytes: &[u8]) -> bool {
     let zero_or = |at: usize, expected: &[u8]| {
         bytes.iter().skip(at).zip(expected).all(|(found, expected)| *found == 0 || found == expected)
     };
@@ -182,17 +183,17 @@ mod tests {
         let sealer = Sealer::new(1024, 77);
         let fresh = encode(&sealer, 77, &FileState::EMPTY);
         for end in 0..=fresh.len() {
-            assert!(is_unfinished_creation(&fresh[..end]), "cut at {end}");
+            assert!(is_unfinished(&fresh[..end]), "cut at {end}");
             let mut zeroed = fresh.to_vec();
             zeroed[end..].fill(0);
-            assert!(is_unfinished_creation(&zeroed), "zero from {end}");
+            assert!(is_unfinished(&zeroed), "zero from {end}");
             let mut late = fresh.to_vec();
             late[..end].fill(0);
-            assert!(is_unfinished_creation(&late), "zero up to {end}");
+            assert!(is_unfinished(&late), "zero up to {end}");
         }
         let used =
             encode(&sealer, 77, &FileState { sequence: 1, page_count: 2, free_head: 0, free_pages: 0 });
-        assert!(!is_unfinished_creation(&used));
-        assert!(!is_unfinished_creation(b"some text that somebody wrote"));
+        assert!(!is_unfinished(&used));
+        assert!(!is_unfinished(b"some text that somebody wrote"));
     }
 }

@@ -11,8 +11,10 @@ use super::bytes::{get_u32, get_u64, put_u32, put_u64};
 use super::header::{FileState, VERSION};
 use crate::io::Buffer;
 
-/// Bytes before the first frame: the header has a device sector to itself, whatever the device's sectors are.
-pub(super) const HEADER_SPAN: u64 = 4096;
+/// Bytes that a header has to itself: a device's sector, whatever the device's sectors are.
+pub(super) const HEADER_SLOT: u64 = 4096;
+/// Bytes before the first frame: two headers, written in turn, so that the one that counts is never overwritten.
+pub(super) const HEADER_SPAN: u64 = 2 * HEADER_SLOT;
 /// Bytes of a frame before its page.
 pub(super) const FRAME_HEADER: usize = 64;
 
@@ -22,10 +24,11 @@ const AT_PAGE_SIZE: usize = 12;
 const AT_ID: usize = 16;
 const AT_BASE: usize = 24;
 const AT_SALT: usize = 32;
-const AT_CHECKSUM: usize = 40;
-const HEADER_END: usize = 48;
+const AT_GENERATION: usize = 40;
+const AT_CHECKSUM: usize = 48;
+const HEADER_END: usize = 56;
 
-/// What the log's header says. It stands for one generation: the frames written since the log was begun anew.
+/// What a header of the log says. It stands for one generation: the frames written since the log was begun anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogHeader {
     pub(super) page_size: u32,
@@ -33,16 +36,29 @@ pub(super) struct LogHeader {
     pub(super) id: u64,
     /// The commit that the database file held when this generation began.
     pub(super) base: u64,
+    /// Counted from 1, up by one each time that the log is begun anew.
+    pub(super) generation: u32,
 }
 
 impl LogHeader {
-    /// Differs from generation to generation, since each begins after a later commit than the one before, and from
-    /// database to database.
+    /// Differs from generation to generation and from database to database.
     pub(super) fn salt(&self) -> u64 {
-        let mut seed = [0; 16];
+        let mut seed = [0; 20];
         put_u64(&mut seed, 0, self.id);
         put_u64(&mut seed, 8, self.base);
+        put_u32(&mut seed, 16, self.generation);
         xxh3_64(&seed)
+    }
+
+    /// Where in the file this header belongs.
+    pub(super) fn offset(&self) -> u64 {
+        u64::from(self.generation % 2) * HEADER_SLOT
+    }
+
+    /// The newer of the whole headers in the first [`HEADER_SPAN`] bytes of a log, with its format version.
+    pub(super) fn newest(start: &[u8]) -> Option<(u32, Self)> {
+        let headers = start.chunks(HEADER_SLOT as usize).filter_map(Self::decode);
+        headers.max_by_key(|(_, header)| header.generation)
     }
 
     /// Where the chain of this generation's frames begins.
@@ -58,19 +74,20 @@ impl LogHeader {
         put_u64(&mut bytes, AT_ID, self.id);
         put_u64(&mut bytes, AT_BASE, self.base);
         put_u64(&mut bytes, AT_SALT, self.salt());
+        put_u32(&mut bytes, AT_GENERATION, self.generation);
         let checksum = xxh3_64(&bytes[..AT_CHECKSUM]);
         put_u64(&mut bytes, AT_CHECKSUM, checksum);
         bytes
     }
 
     pub(super) fn encode(&self) -> Buffer {
-        let mut span = Buffer::zeroed(HEADER_SPAN as usize);
-        span[..HEADER_END].copy_from_slice(&self.fields());
-        span
+        let mut slot = Buffer::zeroed(HEADER_SLOT as usize);
+        slot[..HEADER_END].copy_from_slice(&self.fields());
+        slot
     }
 
-    /// The header at the beginning of a log and its format version; `None` when there is no whole one.
-    pub(super) fn decode(start: &[u8]) -> Option<(u32, Self)> {
+    /// The header in a slot and its format version; `None` when there is no whole one.
+    fn decode(start: &[u8]) -> Option<(u32, Self)> {
         if start.len() < HEADER_END
             || !start.starts_with(MAGIC)
             || get_u64(start, AT_CHECKSUM) != xxh3_64(&start[..AT_CHECKSUM])
@@ -81,6 +98,7 @@ impl LogHeader {
             page_size: get_u32(start, AT_PAGE_SIZE),
             id: get_u64(start, AT_ID),
             base: get_u64(start, AT_BASE),
+            generation: get_u32(start, AT_GENERATION),
         };
         (get_u64(start, AT_SALT) == header.salt()).then(|| (get_u32(start, AT_VERSION), header))
     }
@@ -105,6 +123,7 @@ const AT_PAGE: usize = 40;
 const AT_PAGE_COUNT: usize = 44;
 const AT_FREE_HEAD: usize = 48;
 const AT_FREE_PAGES: usize = 52;
+const AT_FRAME_GENERATION: usize = 56;
 const AT_HEADER_CRC: usize = 60;
 
 /// What a frame's header says, without its place in the chain.
@@ -112,6 +131,8 @@ const AT_HEADER_CRC: usize = 60;
 pub(super) struct FrameHeader {
     /// That of the generation.
     pub(super) salt: u64,
+    /// The generation.
+    pub(super) generation: u32,
     /// The commit that the frame belongs to.
     pub(super) sequence: u64,
     /// The newest commit whose sync had succeeded when the frame was made.
@@ -148,6 +169,7 @@ impl FrameHeader {
     /// Fills `frame`, whose page is in place already, and returns the chain after it.
     pub(super) fn encode(&self, frame: &mut [u8], chain: u64) -> u64 {
         put_u64(frame, AT_FRAME_SALT, self.salt);
+        put_u32(frame, AT_FRAME_GENERATION, self.generation);
         put_u64(frame, AT_SEQUENCE, self.sequence);
         put_u64(frame, AT_DURABLE, self.durable);
         put_u64(frame, AT_ATTEMPT, self.attempt);
@@ -177,6 +199,7 @@ impl FrameHeader {
         };
         Some(Self {
             salt: get_u64(frame, AT_FRAME_SALT),
+            generation: get_u32(frame, AT_FRAME_GENERATION),
             sequence: get_u64(frame, AT_SEQUENCE),
             durable: get_u64(frame, AT_DURABLE),
             attempt: get_u64(frame, AT_ATTEMPT),
@@ -200,7 +223,7 @@ mod tests {
     use super::super::page::{PageKind, Seal, Sealer};
     use super::*;
 
-    const HEADER: LogHeader = LogHeader { page_size: 512, id: 3, base: 40 };
+    const HEADER: LogHeader = LogHeader { page_size: 512, id: 3, base: 40, generation: 5 };
 
     fn frame(page: &[u8], header: &FrameHeader, chain: u64) -> (Vec<u8>, u64) {
         let mut frame = vec![0; FRAME_HEADER];
@@ -210,7 +233,15 @@ mod tests {
     }
 
     fn header() -> FrameHeader {
-        FrameHeader { salt: HEADER.salt(), sequence: 41, durable: 40, attempt: 1, page: 2, commit: None }
+        FrameHeader {
+            salt: HEADER.salt(),
+            generation: 5,
+            sequence: 41,
+            durable: 40,
+            attempt: 1,
+            page: 2,
+            commit: None,
+        }
     }
 
     #[test]
@@ -225,9 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn newer_header_counts_and_the_older_while_the_newer_is_torn() {
+        let next = LogHeader { generation: 6, base: 44, ..HEADER };
+        let mut start = vec![0; HEADER_SPAN as usize];
+        for header in [HEADER, next] {
+            let at = header.offset() as usize;
+            start[at..at + HEADER_SLOT as usize].copy_from_slice(&header.encode());
+        }
+        assert_eq!(LogHeader::newest(&start), Some((VERSION, next)));
+        start[next.offset() as usize + 30] ^= 1;
+        assert_eq!(LogHeader::newest(&start), Some((VERSION, HEADER)));
+    }
+
+    #[test]
     fn generations_and_databases_have_salts_of_their_own() {
         assert_ne!(HEADER.salt(), LogHeader { base: 41, ..HEADER }.salt());
         assert_ne!(HEADER.salt(), LogHeader { id: 4, ..HEADER }.salt());
+        assert_ne!(HEADER.salt(), LogHeader { generation: 6, ..HEADER }.salt());
     }
 
     #[test]

@@ -42,15 +42,10 @@ pub(super) struct Log {
     pub(super) header: LogHeader,
     /// Whether the header is known to be on disk. Until then no frame may be written.
     pub(super) header_durable: bool,
-    /// Whether the file may have frames that no published commit wrote, from before this generation. They must be gone
-    /// before the header is written: should it get torn, they would look like lost commits.
-    pub(super) cut_needed: bool,
     /// The frame at the first place in the file.
     pub(super) first: FrameNo,
     /// The last frame of the newest published commit; `first - 1` while there is none.
     pub(super) end: FrameNo,
-    /// The last frame that may have been written, by a published commit or not.
-    pub(super) written: FrameNo,
     /// Frames up to this one are in the database file, durably.
     pub(super) backfilled: FrameNo,
     /// The chain after frame `end`.
@@ -60,21 +55,11 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// A log without frames whose header is not on disk.
-    pub(super) fn not_begun(header: LogHeader, cut_needed: bool) -> Self {
-        let chain = header.chain();
+    /// A log without frames, whose header is on disk.
+    pub(super) fn begun(header: LogHeader) -> Self {
         let (first, last) = (1, 0);
-        Self {
-            header,
-            header_durable: false,
-            cut_needed,
-            first,
-            end: last,
-            written: last,
-            backfilled: last,
-            chain,
-            attempt: 0,
-        }
+        let chain = header.chain();
+        Self { header, header_durable: true, first, end: last, backfilled: last, chain, attempt: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -88,18 +73,10 @@ impl Log {
 
     /// An empty generation after this one, for a database file that holds everything up to commit `base`.
     pub(super) fn next_generation(&self, base: u64) -> Self {
-        let header = LogHeader { base, ..self.header };
-        Self {
-            header,
-            header_durable: false,
-            cut_needed: self.cut_needed || self.written > self.end,
-            first: self.end + 1,
-            end: self.end,
-            written: self.end,
-            backfilled: self.end,
-            chain: header.chain(),
-            attempt: 0,
-        }
+        let header = LogHeader { base, generation: self.header.generation + 1, ..self.header };
+        let (first, last) = (self.end + 1, self.end);
+        let chain = header.chain();
+        Self { header, header_durable: false, first, end: last, backfilled: last, chain, attempt: 0 }
     }
 }
 
@@ -135,7 +112,10 @@ impl State {
 
     /// Whether the log may be begun anew: all of it is in the database file, and nobody reads it.
     pub(super) fn log_is_done(&self) -> bool {
-        !self.log.is_empty() && self.log.backfilled == self.log.end && !self.readers.any_in_log()
+        let Log { backfilled, end, header, .. } = self.log;
+        // A log that has run out of generations grows from then on; it takes four thousand million.
+        let has_next = header.generation < u32::MAX;
+        !self.log.is_empty() && backfilled == end && !self.readers.any_in_log() && has_next
     }
 
     /// The operation on a file that has to end before another may be begun.

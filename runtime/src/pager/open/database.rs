@@ -18,8 +18,9 @@ pub(super) struct DatabaseFile {
 
 /// What the header page says.
 pub(super) enum Verdict {
-    /// It is to be made: the file is empty, or was never finished.
-    New,
+    /// It is to be made: the file is empty, or was never finished. Unless there is a log: then it was, and a first
+    /// checkpoint was writing the header page when the power went; with what is wrong with it in that case.
+    New { unless_log: Option<(u64, Sealer, PageProblem)> },
     /// It is whole.
     Whole(FileState),
     /// It can't be read, but the part that never changes is there: perhaps a checkpoint was writing it when the power
@@ -35,12 +36,41 @@ impl DatabaseFile {
         start: &[u8],
         options: &PagerOptions,
     ) -> Result<Self, PagerError> {
-        let path = || Arc::clone(&file.path);
-        // First of all: also an unfinished file may begin like a finished one.
-        if start.len() as u64 == len && header::is_unfinished_creation(start) {
-            let (page_size, id) = (options.page_size, header::identity_from_seed(options.id_seed));
-            return Ok(Self { file, len, id, sealer: Sealer::new(page_size, id), verdict: Verdict::New });
+        let finished = Self::judge_finished(&file, len, start, options);
+        let is_whole = matches!(finished, Ok((_, _, Verdict::Whole(_))));
+        let (id, sealer, verdict) = if !is_whole && start.len() as u64 == len && header::is_unfinished(start)
+        {
+            let unless_log = match finished {
+                Ok((id, sealer, Verdict::Damaged(problem))) => Some((id, sealer, problem)),
+                _ => None,
+            };
+            let id = header::identity_from_seed(options.id_seed);
+            (id, Sealer::new(options.page_size, id), Verdict::New { unless_log })
+        } else {
+            finished?
+        };
+        Ok(Self { file, len, id, sealer, verdict })
+    }
+
+    /// There is a log, so the file was finished once. False when it is gone for good.
+    pub(super) fn be_finished(&mut self) -> bool {
+        match self.verdict {
+            Verdict::New { unless_log: None } => return false,
+            Verdict::New { unless_log: Some((id, sealer, problem)) } => {
+                (self.id, self.sealer, self.verdict) = (id, sealer, Verdict::Damaged(problem));
+            }
+            Verdict::Whole(_) | Verdict::Damaged(_) => {}
         }
+        true
+    }
+
+    fn judge_finished(
+        file: &PagerFile,
+        len: u64,
+        start: &[u8],
+        options: &PagerOptions,
+    ) -> Result<(u64, Sealer, Verdict), PagerError> {
+        let path = || Arc::clone(&file.path);
         let Some(identity) = header::identity(start) else {
             return Err(PagerError::NotADatabase { path: path(), len });
         };
@@ -57,11 +87,8 @@ impl DatabaseFile {
             return Err(PagerError::PageSizeMismatch { path: path(), found, asked });
         }
         let sealer = Sealer::new(found, identity.id);
-        let verdict = match header::decode(&sealer, start) {
-            Ok(state) => Verdict::Whole(state),
-            Err(problem) => Verdict::Damaged(problem),
-        };
-        Ok(Self { file, len, id: identity.id, sealer, verdict })
+        let verdict = header::decode(&sealer, start).map_or_else(Verdict::Damaged, Verdict::Whole);
+        Ok((identity.id, sealer, verdict))
     }
 
     /// Whether each page of `state` is in the file or in the log.

@@ -37,7 +37,7 @@ enum Stage {
 
 impl Harden {
     pub(super) fn begin(log: &PagerFile, header: &LogHeader, prefix: &Prefix, page_size: usize) -> Self {
-        let piece = Piece { offset: 0, buffers: vec![header.encode()] };
+        let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
         let stage = Stage::WriteHeader(write(log, piece));
         Self { page_size, done: prefix.last_commit, end: prefix.frames, stage }
     }

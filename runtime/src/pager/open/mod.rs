@@ -118,7 +118,7 @@ impl Opening {
     }
 
     /// Opens the log; makes it only beside a database file that is one.
-    fn open_log(&mut self, database: DatabaseFile) -> Transition {
+    fn open_log(&mut self, mut database: DatabaseFile) -> Transition {
         let exists = self.io.exists(&self.log_path);
         if let (Verdict::Damaged(problem), false) = (&database.verdict, exists) {
             return Err(PagerError::CorruptHeader { path: Arc::clone(&self.path), problem: *problem });
@@ -126,7 +126,7 @@ impl Opening {
         let file = self.io.open(&self.log_path, OpenOptions { create: true })?;
         let log = PagerFile { file, path: Arc::clone(&self.log_path) };
         let log_len = log.len()?;
-        if matches!(database.verdict, Verdict::New) && log_len > 0 {
+        if log_len > 0 && !database.be_finished() {
             return Err(PagerError::LogWithoutDatabase { path: log.path, len: log_len });
         }
         self.stage = Stage::Recover(Box::new(Recovery::new(database, log, log_len, self.options)));

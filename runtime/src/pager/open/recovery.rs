@@ -31,6 +31,8 @@ pub(super) struct Recovery {
     database: DatabaseFile,
     log: PagerFile,
     log_len: u64,
+    /// Of the log's newest header; 0 while there is none.
+    generation: u32,
     options: PagerOptions,
     stage: Stage,
 }
@@ -47,14 +49,14 @@ enum Stage {
     HardenLog(Harden, LogHeader, Prefix, FileState),
     WriteHeader(Wait<Ended>, FileState),
     SyncHeader(Wait<Ended>, FileState),
-    /// The file's state, and the log's frames if there are any that count.
-    Assemble(FileState, Option<(LogHeader, Prefix)>),
+    WriteLogHeader(Wait<Ended>, LogHeader, FileState),
+    SyncLogHeader(Wait<Ended>, LogHeader, FileState),
     Ended,
 }
 
 impl Recovery {
     pub(super) fn new(database: DatabaseFile, log: PagerFile, log_len: u64, options: PagerOptions) -> Self {
-        Self { database, log, log_len, options, stage: Stage::Begin }
+        Self { database, log, log_len, generation: 0, options, stage: Stage::Begin }
     }
 
     pub(super) fn step(&mut self) -> Result<IOResult<Arc<Pager>>, PagerError> {
@@ -87,7 +89,7 @@ impl Recovery {
                         Stage::HardenLog(harden, header, prefix, state),
                         hardened
                     );
-                    Stage::Assemble(state, Some((header, prefix)))
+                    return Ok(IOResult::Done(self.assemble_recovered(header, prefix, state)));
                 }
                 Stage::WriteHeader(mut wait, state) => {
                     let ended = self.database.file.ended(&mut wait, "write the header of");
@@ -100,9 +102,22 @@ impl Recovery {
                 Stage::SyncHeader(mut wait, state) => {
                     let ended = self.database.file.ended(&mut wait, "sync");
                     return_and_restore_if_io!(self.stage, Stage::SyncHeader(wait, state), ended);
-                    Stage::Assemble(state, None)
+                    self.begin_log(state)
                 }
-                Stage::Assemble(state, found) => return Ok(IOResult::Done(self.assemble(state, found))),
+                Stage::WriteLogHeader(mut wait, header, state) => {
+                    let ended = self.log.ended(&mut wait, "write the header of");
+                    return_and_restore_if_io!(self.stage, Stage::WriteLogHeader(wait, header, state), ended);
+                    let latch = Latch::new();
+                    let wait = Wait::new(Arc::clone(&latch));
+                    transfer::sync(&*self.log.file, move |ended| latch.set(ended));
+                    Stage::SyncLogHeader(wait, header, state)
+                }
+                Stage::SyncLogHeader(mut wait, header, state) => {
+                    let ended = self.log.ended(&mut wait, "sync");
+                    return_and_restore_if_io!(self.stage, Stage::SyncLogHeader(wait, header, state), ended);
+                    let (log, in_database) = (Log::begun(header), state.sequence);
+                    return Ok(IOResult::Done(self.assemble(state, log, LogIndex::default(), in_database)));
+                }
                 Stage::Ended => unreachable!("nobody steps a recovery that has ended"),
             };
             self.stage = next;
@@ -110,7 +125,7 @@ impl Recovery {
     }
 
     fn begin(&self) -> Result<Stage, PagerError> {
-        if let Verdict::New = self.database.verdict {
+        if let Verdict::New { .. } = self.database.verdict {
             return Ok(self.write_header(FileState::EMPTY));
         }
         if self.log_len == 0 {
@@ -130,11 +145,25 @@ impl Recovery {
                     problem,
                 });
             }
-            Verdict::New => FileState::EMPTY,
+            Verdict::New { .. } => FileState::EMPTY,
         };
         self.database.require_all_pages(&state, &LogIndex::default())?;
         // Nobody has synced after the file was made, as far as the file can say: perhaps that sync failed.
-        if state.sequence == 0 { Ok(self.write_header(state)) } else { Ok(Stage::Assemble(state, None)) }
+        Ok(if state.sequence == 0 { self.write_header(state) } else { self.begin_log(state) })
+    }
+
+    /// Begins the log anew, with a header of its own, whether or not it has one. What this recovery did not find, frames
+    /// of a commit that were never whole, then never comes back either.
+    fn begin_log(&self, state: FileState) -> Stage {
+        let (page_size, id) = (self.options.page_size, self.database.id);
+        // Frames of this database were last written four thousand million openings ago.
+        let generation = self.generation.checked_add(1).unwrap_or(1);
+        let header = LogHeader { page_size, id, base: state.sequence, generation };
+        let latch = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
+        transfer::write_all(&*self.log.file, vec![piece], move |ended| latch.set(ended));
+        Stage::WriteLogHeader(wait, header, state)
     }
 
     fn write_header(&self, state: FileState) -> Stage {
@@ -146,8 +175,8 @@ impl Recovery {
         Stage::WriteHeader(wait, state)
     }
 
-    fn judge_log(&self, start: &[u8]) -> Result<Stage, PagerError> {
-        let Some((version, header)) = LogHeader::decode(start) else {
+    fn judge_log(&mut self, start: &[u8]) -> Result<Stage, PagerError> {
+        let Some((version, header)) = LogHeader::newest(start) else {
             return if self.frames_in_file() == 0 { self.without_log() } else { Ok(self.read_orphans(0)) };
         };
         let path = || Arc::clone(&self.log.path);
@@ -176,7 +205,10 @@ impl Recovery {
         };
         match problem {
             Some(problem) => Err(self.corrupt_log(0, problem)),
-            None => Ok(self.scan_on(header, LogScan::new(&header))),
+            None => {
+                self.generation = header.generation;
+                Ok(self.scan_on(header, LogScan::new(&header)))
+            }
         }
     }
 
@@ -211,7 +243,7 @@ impl Recovery {
     fn conclude_scan(&self, header: LogHeader, scan: LogScan) -> Result<Stage, PagerError> {
         let in_database = match self.database.verdict {
             Verdict::Whole(state) => Some(state.sequence),
-            Verdict::New | Verdict::Damaged(_) => None,
+            Verdict::New { .. } | Verdict::Damaged(_) => None,
         };
         let prefix = scan.finish(in_database).map_err(|(frame, problem)| self.corrupt_log(frame, problem))?;
         let Some(state) = prefix.state else { return self.without_log() };
@@ -251,29 +283,13 @@ impl Recovery {
         PagerError::CorruptLog { path: Arc::clone(&self.log.path), frame, problem }
     }
 
-    fn assemble(&self, committed: FileState, found: Option<(LogHeader, Prefix)>) -> Arc<Pager> {
-        let page_size = self.options.page_size;
-        let (log, index, in_database) = match found {
-            Some((header, prefix)) => {
-                let Prefix { frames, chain, attempt, index, .. } = prefix;
-                let log = Log {
-                    header,
-                    header_durable: true,
-                    cut_needed: false,
-                    first: 1,
-                    end: frames,
-                    written: frames,
-                    backfilled: 0,
-                    chain,
-                    attempt,
-                };
-                (log, index, header.base)
-            }
-            None => {
-                let header = LogHeader { page_size, id: self.database.id, base: committed.sequence };
-                (Log::not_begun(header, self.log_len > HEADER_SPAN), LogIndex::default(), committed.sequence)
-            }
-        };
+    fn assemble_recovered(&self, header: LogHeader, prefix: Prefix, committed: FileState) -> Arc<Pager> {
+        let Prefix { frames, chain, attempt, index, .. } = prefix;
+        let log = Log { end: frames, chain, attempt, ..Log::begun(header) };
+        self.assemble(committed, log, index, header.base)
+    }
+
+    fn assemble(&self, committed: FileState, log: Log, index: LogIndex, in_database: u64) -> Arc<Pager> {
         Arc::new(Pager {
             database: self.database.file.clone(),
             log: self.log.clone(),

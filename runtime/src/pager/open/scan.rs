@@ -11,6 +11,7 @@ use super::super::log_index::LogIndex;
 /// What makes stale frames impossible to take for a continuation is in the README, "Why no stale frame is taken".
 pub(super) struct LogScan {
     salt: u64,
+    generation: u32,
     /// Frames looked at.
     looked_at: u64,
     /// After the last frame that follows the one before it.
@@ -22,6 +23,8 @@ pub(super) struct LogScan {
     problem: Option<LogProblem>,
     /// The newest commit that some frame of this generation says was durable.
     durable: u64,
+    /// Whether there is a frame of a later generation. Its header was on disk before it, and is not any more.
+    outdated: bool,
     found: Prefix,
 }
 
@@ -63,13 +66,25 @@ impl LogScan {
             index: LogIndex::default(),
         };
         let tip = Tip { frames: 0, chain, attempt: 0 };
-        let salt = header.salt();
-        Self { salt, looked_at: 0, tip, pending: Vec::new(), broken: false, problem: None, durable: 0, found }
+        Self {
+            salt: header.salt(),
+            generation: header.generation,
+            looked_at: 0,
+            tip,
+            pending: Vec::new(),
+            broken: false,
+            problem: None,
+            durable: 0,
+            outdated: false,
+            found,
+        }
     }
 
     /// Looks at the next frame. Whether its header is of this generation.
     pub(super) fn look_at(&mut self, frame: &mut [u8]) -> bool {
-        let header = FrameHeader::decode(frame).filter(|header| header.salt == self.salt);
+        let header = FrameHeader::decode(frame);
+        self.outdated |= header.as_ref().is_some_and(|header| header.generation > self.generation);
+        let header = header.filter(|header| header.salt == self.salt);
         if let Some(header) = &header {
             self.durable = self.durable.max(header.durable);
         }
@@ -132,6 +147,7 @@ impl LogScan {
         let whole = self.found.sequence;
         let problem = match (self.problem, database) {
             (Some(problem), _) => problem,
+            (None, _) if self.outdated => LogProblem::Header,
             (None, _) if self.durable > whole => LogProblem::LostCommit { durable: self.durable, whole },
             (None, Some(database)) if database > whole => LogProblem::BehindDatabase { log: whole, database },
             _ => return Ok(self.found),

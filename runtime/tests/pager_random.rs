@@ -1,0 +1,499 @@
+//! Connections in random interleavings on a disk that reorders, fails and loses power, against a model.
+//!
+//! `TENTERHOOK_PAGER_SEEDS=1000..5000` runs other seeds than the committed ones.
+
+mod pager_support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pager_support::{Disk, FAULT, Numbers, assert_sound, options};
+use tenterhook_runtime::io::OperationKind;
+use tenterhook_runtime::pager::{
+    BeginWrite, Checkpoint, Commit, IntegrityCheck, Open, Pager, PagerError, PagerOptions, ReadTransaction,
+    WriteTransaction,
+};
+use tenterhook_runtime::{Completion, IOCompletions, IOResult};
+
+/// What the caller has in each page.
+type Model = BTreeMap<u32, u64>;
+
+enum Work {
+    Idle,
+    Reading(ReadTransaction, Vec<u32>),
+    AwaitingRight(BeginWrite),
+    Writing(WriteTransaction, Model, usize, Change),
+    Committing(Commit, Model),
+    Checkpointing(Checkpoint),
+    Checking(IntegrityCheck),
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    Set(u32, u64),
+    Allocate(u64),
+    Fill(u32, u64),
+    Free(u32),
+}
+
+struct Fiber {
+    work: Work,
+    waits_for: Option<Completion>,
+}
+
+struct World {
+    random: Numbers,
+    disk: Disk,
+    options: PagerOptions,
+    pager: Option<Arc<Pager>>,
+    fibers: Vec<Fiber>,
+    /// What each acknowledged commit left.
+    published: BTreeMap<u64, Model>,
+    /// What commits on top of the newest acknowledged one would leave, whose outcome nobody was told.
+    unknown: Vec<Model>,
+    newest: u64,
+    trace: bool,
+    stats: Stats,
+}
+
+#[derive(Default, Debug)]
+struct Stats {
+    commits: u64,
+    crashes: u64,
+    reopens: u64,
+    resurrected: u64,
+    checkpoints: u64,
+    faults: u64,
+}
+
+macro_rules! trace {
+    ($world:expr, $($arg:tt)*) => { if $world.trace { eprintln!($($arg)*); } };
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Numbers(seed);
+        let options = PagerOptions {
+            cache_pages: [1, 4, 16, 200][random.below(4)],
+            page_size: [512, 512, 1024][random.below(3)],
+            checkpoint_frames: 10,
+            ..options()
+        };
+        let fibers = (0..1 + random.below(6)).map(|_| Fiber { work: Work::Idle, waits_for: None }).collect();
+        let disk = Disk::new();
+        disk.hold(true);
+        let mut world = Self {
+            random,
+            disk,
+            options,
+            pager: None,
+            fibers,
+            published: BTreeMap::from([(0, Model::new())]),
+            unknown: Vec::new(),
+            newest: 0,
+            trace: std::env::var_os("TENTERHOOK_TRACE").is_some(),
+            stats: Stats::default(),
+        };
+        world.reopen();
+        world
+    }
+
+    /// Opens the database, possibly losing power on the way, and compares what is found with what may be.
+    fn reopen(&mut self) {
+        let pager = loop {
+            let mut open = Pager::open(Arc::new(self.disk.clone()), pager_support::db_path(), self.options);
+            match self.try_open(&mut open) {
+                Some(Ok(pager)) => break pager,
+                Some(Err(PagerError::Io { .. })) => {
+                    drop(open);
+                    while !self.disk.waiting().is_empty() {
+                        self.disk.release(0);
+                    }
+                }
+                Some(Err(error)) => panic!("cannot open: {error}"),
+                None => {
+                    drop(open);
+                    self.lose_power();
+                }
+            }
+        };
+        let (sequence, found) = self.contents(&pager);
+        trace!(self, "opened at {sequence}: {found:?}");
+        if sequence == self.newest {
+            assert_eq!(
+                found, self.published[&sequence],
+                "recovered another state than commit {sequence} left"
+            );
+        } else {
+            assert_eq!(sequence, self.newest + 1, "acknowledged was {}", self.newest);
+            assert!(self.unknown.contains(&found), "recovered {found:?}, which nobody had tried to commit");
+            self.newest = sequence;
+            self.published.insert(sequence, found);
+            self.stats.resurrected += 1;
+        }
+        self.unknown.clear();
+        self.pager = Some(pager);
+    }
+
+    fn try_open(&mut self, open: &mut Open) -> Option<Result<Arc<Pager>, PagerError>> {
+        loop {
+            match open.step() {
+                Ok(IOResult::Done(pager)) => return Some(Ok(pager)),
+                Err(error) => return Some(Err(error)),
+                Ok(IOResult::IO(_)) => {}
+            }
+            if self.random.one_in(60) {
+                return None;
+            }
+            self.disk_step();
+        }
+    }
+
+    /// All pages of the newest commit.
+    fn contents(&mut self, pager: &Arc<Pager>) -> (u64, Model) {
+        self.disk.hold(false);
+        let mut reader = pager.begin_read().expect("begin");
+        let mut found = Model::new();
+        for page in 2..=reader.page_count() {
+            match pager_support::run(&self.disk, || reader.page(page)) {
+                Ok(bytes) => drop(found.insert(page, stamp_of(&bytes))),
+                Err(PagerError::PageNotAllocated { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_sound(&self.disk, pager);
+        self.disk.hold(true);
+        (reader.commit_sequence(), found)
+    }
+
+    fn lose_power(&mut self) {
+        self.stats.crashes += 1;
+        let often = 1 + self.random.next() % 4;
+        let mut random = Numbers(self.random.next());
+        let after = self.disk.after_power_loss(|| random.one_in(often));
+        trace!(self, "power loss, keeps one in {often}");
+        self.let_go();
+        self.disk = after;
+        self.disk.hold(true);
+    }
+
+    /// Drops everything that the connections hold. What was being committed has an unknown outcome.
+    fn let_go(&mut self) {
+        for at in 0..self.fibers.len() {
+            self.drop_work(at);
+        }
+        self.pager = None;
+    }
+
+    fn drop_work(&mut self, at: usize) {
+        let fiber = &mut self.fibers[at];
+        fiber.waits_for = None;
+        if let Work::Committing(_, model) = std::mem::replace(&mut fiber.work, Work::Idle) {
+            trace!(self, "fiber {at} drops its commit of {model:?}");
+            self.unknown.push(model);
+        }
+    }
+
+    /// Ends some operation of the queue, seldom with an error.
+    fn disk_step(&mut self) {
+        let waiting = self.disk.waiting();
+        if waiting.is_empty() {
+            return;
+        }
+        let place = self.random.below(waiting.len());
+        if self.random.one_in(if waiting[place].kind == OperationKind::Sync { 40 } else { 60 }) {
+            self.stats.faults += 1;
+            trace!(self, "fault: {:?}", waiting[place]);
+            self.disk.fail(place, FAULT);
+        } else {
+            self.disk.release(place);
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..40 => self.disk_step(),
+            40..97 => {
+                let at = self.random.below(self.fibers.len());
+                let waits =
+                    self.fibers[at].waits_for.as_ref().is_some_and(|completion| !completion.finished());
+                if !waits || self.random.one_in(8) {
+                    self.step_fiber(at);
+                }
+            }
+            97..99 => {
+                let at = self.random.below(self.fibers.len());
+                match &self.fibers[at].waits_for {
+                    Some(completion) if self.random.one_in(2) => completion.cancel(),
+                    _ => self.drop_work(at),
+                }
+            }
+            _ if self.random.one_in(4) => {
+                self.lose_power();
+                self.reopen();
+            }
+            _ => {}
+        }
+    }
+
+    fn step_fiber(&mut self, at: usize) {
+        let pager = Arc::clone(self.pager.as_ref().expect("open"));
+        let mut fiber = std::mem::replace(&mut self.fibers[at], Fiber { work: Work::Idle, waits_for: None });
+        let mut unknown = None;
+        let stepped = match &mut fiber.work {
+            Work::Idle => Ok(IOResult::Done(Some(self.choose(&pager)))),
+            Work::Reading(reader, left) => match left.last().copied() {
+                None => Ok(IOResult::Done(Some(Work::Idle))),
+                Some(page) => {
+                    let expected = self.published[&reader.commit_sequence()].get(&page).copied();
+                    read(reader.page(page), expected).map(|done| {
+                        done.map(|()| {
+                            left.pop();
+                            None
+                        })
+                    })
+                }
+            },
+            Work::AwaitingRight(begin) => begin.step().map(|done| {
+                done.map(|writer| {
+                    assert_eq!(writer.commit_sequence(), self.newest);
+                    let model = self.published[&self.newest].clone();
+                    Some(Work::Writing(writer, model, self.random.below(8), Change::None))
+                })
+            }),
+            Work::Writing(writer, model, left, change) => match change {
+                Change::None if *left == 0 => {
+                    let Work::Writing(writer, model, ..) = std::mem::replace(&mut fiber.work, Work::Idle)
+                    else {
+                        unreachable!()
+                    };
+                    if self.random.one_in(8) {
+                        writer.rollback();
+                        Ok(IOResult::Done(Some(Work::Idle)))
+                    } else {
+                        Ok(IOResult::Done(Some(Work::Committing(writer.commit(), model))))
+                    }
+                }
+                _ => write(writer, model, left, change, &mut self.random).map(|done| done.map(|()| None)),
+            },
+            Work::Committing(commit, model) => match commit.step() {
+                Ok(IOResult::Done(sequence)) => {
+                    trace!(self, "fiber {at} committed {sequence}: {model:?}");
+                    if sequence > self.newest {
+                        assert_eq!(sequence, self.newest + 1);
+                        self.newest = sequence;
+                        self.published.insert(sequence, std::mem::take(model));
+                        // A later acknowledged commit has taken the place of all that went before it.
+                        self.unknown.clear();
+                        self.stats.commits += 1;
+                    }
+                    Ok(IOResult::Done(Some(Work::Idle)))
+                }
+                Ok(IOResult::IO(io)) => Ok(IOResult::IO(io)),
+                Err(error) => {
+                    unknown = Some(std::mem::take(model));
+                    Err(error)
+                }
+            },
+            Work::Checkpointing(checkpoint) => checkpoint.step().map(|done| {
+                done.map(|report| {
+                    trace!(self, "{report:?}");
+                    self.stats.checkpoints += 1;
+                    Some(Work::Idle)
+                })
+            }),
+            Work::Checking(check) => check.step().map(|done| {
+                done.map(|report| {
+                    assert!(report.is_sound(), "{report:?}");
+                    Some(Work::Idle)
+                })
+            }),
+        };
+        self.unknown.extend(unknown);
+        match stepped {
+            Ok(IOResult::Done(Some(work))) => fiber = Fiber { work, waits_for: None },
+            Ok(IOResult::Done(None)) => fiber.waits_for = None,
+            Ok(IOResult::IO(IOCompletions::Single(completion))) => fiber.waits_for = Some(completion),
+            Ok(IOResult::IO(IOCompletions::Yield)) => panic!("the pager never just yields"),
+            Err(PagerError::Poisoned { .. }) => {
+                self.fibers[at] = Fiber { work: Work::Idle, waits_for: None };
+                drop(fiber);
+                drop(pager);
+                return self.restart();
+            }
+            // A fault, or a cancel of ours.
+            Err(PagerError::Io { .. }) => {
+                trace!(self, "fiber {at} gets an error");
+                fiber.waits_for = None;
+                if !matches!(fiber.work, Work::Reading(..) | Work::Writing(..)) || self.random.one_in(2) {
+                    fiber.work = Work::Idle;
+                }
+            }
+            Err(error) => panic!("fiber {at}: {error}"),
+        }
+        self.fibers[at] = fiber;
+    }
+
+    fn choose(&mut self, pager: &Arc<Pager>) -> Work {
+        match self.random.below(20) {
+            0..7 => {
+                let reader = pager.begin_read().expect("begin");
+                assert_eq!(reader.commit_sequence(), self.newest);
+                let bound = reader.page_count() as usize + 2;
+                let pages = (0..self.random.below(20)).map(|_| 2 + self.random.below(bound) as u32).collect();
+                Work::Reading(reader, pages)
+            }
+            7..17 => Work::AwaitingRight(pager.begin_write()),
+            17..19 => Work::Checkpointing(pager.checkpoint()),
+            _ => Work::Checking(pager.check_integrity()),
+        }
+    }
+
+    /// The process goes down and comes up again; the system keeps what it has cached.
+    fn restart(&mut self) {
+        trace!(self, "restart");
+        self.stats.reopens += 1;
+        self.let_go();
+        while !self.disk.waiting().is_empty() {
+            self.disk.release(0);
+        }
+        self.reopen();
+    }
+
+    /// Without further faults everything ends, nothing is left, and the file is sound.
+    fn settle(&mut self) {
+        let poisoned = self.pager.as_ref().is_some_and(|pager| pager.audit().poisoned);
+        if poisoned {
+            self.restart();
+        }
+        let pager = Arc::clone(self.pager.as_ref().expect("open"));
+        for at in 0..self.fibers.len() {
+            if self.random.one_in(2) {
+                self.drop_work(at);
+            }
+        }
+        let mut turns = 0;
+        while self.fibers.iter().any(|fiber| !matches!(fiber.work, Work::Idle)) {
+            while !self.disk.waiting().is_empty() {
+                let place = self.random.below(self.disk.waiting().len());
+                self.disk.release(place);
+            }
+            for at in 0..self.fibers.len() {
+                if !matches!(self.fibers[at].work, Work::Idle) {
+                    self.step_fiber(at);
+                }
+            }
+            turns += 1;
+            assert!(turns < 10_000, "something never ends");
+        }
+        while !self.disk.waiting().is_empty() {
+            self.disk.release(0);
+        }
+        assert!(pager.audit().is_idle(), "{:?}", pager.audit());
+        let (sequence, found) = self.contents(&pager);
+        assert_eq!((sequence, &found), (self.newest, &self.published[&sequence]));
+    }
+}
+
+fn stamp_of(bytes: &[u8]) -> u64 {
+    let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    assert!(words.iter().all(|word| *word == words[0]), "a page is half one thing and half another");
+    words[0]
+}
+
+fn read(
+    page: Result<IOResult<tenterhook_runtime::pager::PageRef>, PagerError>,
+    expected: Option<u64>,
+) -> Result<IOResult<()>, PagerError> {
+    match (page, expected) {
+        (Ok(page), expected) => Ok(page.map(|bytes| assert_eq!(Some(stamp_of(&bytes)), expected))),
+        (Err(PagerError::PageNotAllocated { .. } | PagerError::PageOutOfRange { .. }), None) => {
+            Ok(IOResult::Done(()))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn write(
+    writer: &mut WriteTransaction,
+    model: &mut Model,
+    left: &mut usize,
+    change: &mut Change,
+    random: &mut Numbers,
+) -> Result<IOResult<()>, PagerError> {
+    let stamp = |bytes: &mut [u8], value: u64| {
+        bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|word| *word = value.to_le_bytes());
+    };
+    match *change {
+        Change::None => {
+            *left -= 1;
+            let pages: Vec<u32> = model.keys().copied().collect();
+            let page = pages.get(random.below(pages.len())).copied();
+            *change = match (random.below(10), page) {
+                (0..4, _) | (_, None) => Change::Allocate(random.next()),
+                (4..8, Some(page)) => Change::Set(page, random.next()),
+                (_, Some(page)) => Change::Free(page),
+            };
+        }
+        Change::Set(page, value) | Change::Fill(page, value) => {
+            match writer.page_mut(page)? {
+                IOResult::IO(io) => return Ok(IOResult::IO(io)),
+                IOResult::Done(bytes) => stamp(bytes, value),
+            }
+            model.insert(page, value);
+            *change = Change::None;
+        }
+        Change::Allocate(value) => match writer.allocate()? {
+            IOResult::IO(io) => return Ok(IOResult::IO(io)),
+            IOResult::Done(page) => {
+                assert!(model.insert(page, value).is_none(), "page {page} was allocated already");
+                *change = Change::Fill(page, value);
+            }
+        },
+        Change::Free(page) => match writer.free(page)? {
+            IOResult::IO(io) => return Ok(IOResult::IO(io)),
+            IOResult::Done(()) => {
+                model.remove(&page);
+                *change = Change::None;
+            }
+        },
+    }
+    Ok(IOResult::Done(()))
+}
+
+fn run_seed(seed: u64) -> Stats {
+    let mut world = World::new(seed);
+    for _ in 0..1500 {
+        world.step();
+    }
+    world.settle();
+    std::mem::take(&mut world.stats)
+}
+
+#[test]
+fn random_connections_on_a_faulty_disk_agree_with_the_model() {
+    let seeds = match std::env::var("TENTERHOOK_PAGER_SEEDS") {
+        Ok(range) => {
+            let (from, to) = range.split_once("..").expect("a range of seeds: 0..100");
+            from.parse().expect("first seed")..to.parse().expect("seed after the last")
+        }
+        Err(_) => 0..150,
+    };
+    let mut total = Stats::default();
+    for seed in seeds {
+        let stats = std::panic::catch_unwind(|| run_seed(seed)).unwrap_or_else(|panic| {
+            eprintln!("seed {seed}: TENTERHOOK_PAGER_SEEDS={seed}..{} repeats it", seed + 1);
+            std::panic::resume_unwind(panic);
+        });
+        total.commits += stats.commits;
+        total.crashes += stats.crashes;
+        total.reopens += stats.reopens;
+        total.resurrected += stats.resurrected;
+        total.checkpoints += stats.checkpoints;
+        total.faults += stats.faults;
+    }
+    println!("{total:?}");
+    let Stats { commits, crashes, reopens, resurrected, checkpoints, faults } = total;
+    assert!([commits, crashes, reopens, resurrected, checkpoints, faults].iter().all(|count| *count > 0));
+}
