@@ -45,7 +45,7 @@ impl Members {
         let len = self.more.len();
         self.more.reserve_exact(match len {
             0 => FIRST,
-            ..FOURFOLD_BELOW => len * 3 + INLINE * 3,
+            1..FOURFOLD_BELOW => len * 3 + INLINE * 3,
             _ => len,
         });
     }
