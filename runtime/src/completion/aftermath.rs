@@ -5,13 +5,11 @@
 //! stack and no allocation. User code (callbacks, wakers) runs with no lock held and nothing half done; a panic in it
 //! is kept until everybody has been told, and then goes on in this thread.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
 use super::link::Link;
-use super::node::Header;
-use super::running;
+use super::node::{Header, Panic};
 use crate::group::GroupCore;
 use crate::{CompletionError, Outcome};
 
@@ -20,7 +18,7 @@ use crate::{CompletionError, Outcome};
 pub(crate) struct Aftermath {
     /// Parents of completions that have finished, as a stack through `Link::next`.
     links: *const Link,
-    panic: Option<Box<dyn Any + Send>>,
+    panic: Option<Panic>,
 }
 
 impl Aftermath {
@@ -28,23 +26,22 @@ impl Aftermath {
         Self { links: ptr::null(), panic: None }
     }
 
-    /// Ends a claimed completion with `outcome` and takes over the duty to tell its parents.
+    /// Ends a completion with `outcome` and takes over the duty to tell its parents.
     ///
     /// # Safety
     ///
-    /// The caller has won the claim of `header` and keeps it alive until it has called [`Aftermath::settle`].
+    /// The caller is the one who decides the outcome, and keeps the node alive for the call.
     #[inline]
     pub(crate) unsafe fn conclude(&mut self, header: &Header, outcome: Outcome) {
-        // SAFETY: claimed by the caller, and concluded once.
-        let callback = AssertUnwindSafe(|| unsafe { header.run_callback(outcome) });
-        let outcome = match running::mark(header, || catch_unwind(callback)) {
+        // SAFETY: the caller is the decider, and concludes once.
+        let outcome = match unsafe { header.run_callback(outcome) } {
             Ok(()) => outcome,
             Err(payload) => {
                 self.keep(payload);
                 Err(CompletionError::CallbackPanicked)
             }
         };
-        // SAFETY: claimed by the caller, published below.
+        // SAFETY: the caller is the decider, and publishes below.
         unsafe { header.set_outcome(outcome) };
         let published = header.state.publish();
         if published.waiters {
@@ -62,7 +59,7 @@ impl Aftermath {
         }
     }
 
-    fn keep(&mut self, payload: Box<dyn Any + Send>) {
+    fn keep(&mut self, payload: Panic) {
         self.panic.get_or_insert(payload);
     }
 
@@ -88,11 +85,19 @@ impl Aftermath {
         Some(link)
     }
 
+    /// Does what is left, if anything is.
+    #[inline]
+    pub(crate) fn settle(self) {
+        if !self.links.is_null() || self.panic.is_some() {
+            self.settle_all();
+        }
+    }
+
     /// Tells every parent, and the parents of those that finish by it, and so on; then lets a kept panic go on.
     ///
     /// A panic that would start while this thread already unwinds (a `Completer` dropped by another panic) is
     /// swallowed: it would abort the process.
-    pub(crate) fn settle(mut self) {
+    fn settle_all(mut self) {
         while let Some(link) = self.pop() {
             // SAFETY: a link on the list belongs to a finished child and has not been told.
             unsafe { GroupCore::child_ended(link, &mut self) };

@@ -4,26 +4,31 @@
 //! types behind it. References are counted by hand because freeing must be iterative: a chain of groups a million
 //! deep is dropped on a small stack.
 
+use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::running;
 use super::state::State;
 use super::waiters::Waiters;
 use crate::Outcome;
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{Tracked, UnsafeCell};
 
 /// What all completions have.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) state: State,
     vtable: &'static VTable,
-    /// Written by the claimer before it publishes, read by everybody after.
+    /// Written by the decider before it publishes, read by everybody after.
     outcome: UnsafeCell<Outcome>,
     pub(crate) waiters: Waiters,
+    /// Handles, edges, and the completer.
     refs: AtomicU32,
+    tracked: Tracked,
 }
 
 /// What differs between kinds of completion: an I/O operation, a group, a bare completion.
@@ -32,9 +37,12 @@ pub(crate) trait Kind: Send + Sized + 'static {
     fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
 
     /// Gives up the references to other nodes, so that freeing stays iterative.
-    fn dismantle(&mut self, release: &mut dyn FnMut(NodeRef)) {
-        let _ = release;
+    fn dismantle(&mut self, orphans: &mut Orphans) {
+        let _ = orphans;
     }
+
+    /// Whether freeing such a node frees others: then it is not done inside the freeing of another.
+    const HAS_CHILDREN: bool = false;
 }
 
 /// A completion that belongs to no backend.
@@ -57,30 +65,68 @@ pub(crate) struct Head<K> {
 #[repr(C)] // `head` first, see above
 struct Node<K, F> {
     head: Head<K>,
-    /// Taken by the claimer; dropped with the node if nobody ever claimed.
+    /// Taken by the decider; dropped with the node if it never finished.
     callback: UnsafeCell<ManuallyDrop<F>>,
 }
 
 #[derive(Debug)]
 struct VTable {
-    run_callback: unsafe fn(NonNull<Header>, Outcome),
+    run_callback: unsafe fn(NonNull<Header>, Outcome) -> Result<(), Panic>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
-    free: unsafe fn(NonNull<Header>, &mut dyn FnMut(NodeRef)),
+    free: unsafe fn(NonNull<Header>, &mut Orphans),
+    has_children: bool,
+}
+
+/// What a panic in user code carries.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// Nodes without a reference that wait to be freed, because freeing them frees others.
+#[derive(Debug)]
+pub(crate) struct Orphans(Vec<NonNull<Header>>);
+
+impl Orphans {
+    /// Gives up one reference; the node goes at once, or, if others hang on it, in its turn.
+    pub(crate) fn release(&mut self, node: NodeRef) {
+        let node = ManuallyDrop::new(node);
+        if !node.give_up_reference() {
+            return;
+        }
+        if node.vtable.has_children {
+            self.0.push(node.0);
+        } else {
+            // SAFETY: its last reference is gone; of the table's type.
+            unsafe { (node.vtable.free)(node.0, self) };
+        }
+    }
+
+    fn free(&mut self) {
+        while let Some(node) = self.0.pop() {
+            // SAFETY: its last reference is gone, and it is whole until freed here.
+            let free = unsafe { node.as_ref().vtable.free };
+            // SAFETY: as above; of the table's type.
+            unsafe { free(node, self) };
+        }
+    }
 }
 
 impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
-    const VTABLE: VTable =
-        VTable { run_callback: Self::run_callback, cancel: Self::cancel, free: Self::free };
+    const VTABLE: VTable = VTable {
+        run_callback: Self::run_callback,
+        cancel: Self::cancel,
+        free: Self::free,
+        has_children: K::HAS_CHILDREN,
+    };
 
     /// # Safety
     ///
-    /// `node` is the header of a live `Node<K, F>` and the caller has won its claim.
-    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) {
+    /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
+    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) -> Result<(), Panic> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
-        // SAFETY: a claim is won once, so the callback is taken once, and nobody else looks at the cell.
+        // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
-        callback(&node.head, outcome);
+        // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
+        running::mark(&node.head.header, || catch_unwind(AssertUnwindSafe(|| callback(&node.head, outcome))))
     }
 
     /// # Safety
@@ -92,13 +138,13 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
 
     /// # Safety
     ///
-    /// `node` is the header of a `Node<K, F>` from `Box::into_raw`, and its last reference is gone.
-    unsafe fn free(node: NonNull<Header>, release: &mut dyn FnMut(NodeRef)) {
+    /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
+    unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
         // SAFETY: allocated as such a box by `allocate`, and nobody else is left.
         let mut node = unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) };
-        node.head.kind.dismantle(release);
-        if !node.head.header.state.callback_consumed() {
-            // SAFETY: not taken, since no claim was ever won, and dropped once, since the node goes now.
+        node.head.kind.dismantle(orphans);
+        if !node.head.header.state.is_finished() {
+            // SAFETY: not taken, since there was no decider, and dropped once, since the node goes now.
             node.callback.with_mut(|cell| unsafe { ManuallyDrop::drop(&mut *cell) });
         }
     }
@@ -108,8 +154,8 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
 #[derive(Debug)]
 pub(crate) struct NodeRef(NonNull<Header>);
 
-// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one winner of the
-// claim only; state, count and waiters are built for sharing, and each kind says how its own cells are.
+// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one decider of the
+// outcome only; state, count and waiters are built for sharing, and each kind says how its own cells are.
 unsafe impl Send for NodeRef {}
 // SAFETY: as above; `&NodeRef` gives no more than `NodeRef` does.
 unsafe impl Sync for NodeRef {}
@@ -117,6 +163,7 @@ unsafe impl Sync for NodeRef {}
 impl NodeRef {
     /// A new node with `refs` references, of which the caller gets the first and makes the rest with
     /// [`NodeRef::from_raw`].
+    #[inline]
     pub(crate) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
     where
         F: FnOnce(&Head<K>, Outcome) + Send + 'static,
@@ -127,6 +174,7 @@ impl NodeRef {
             outcome: UnsafeCell::new(Ok(0)),
             waiters: Waiters::new(),
             refs: AtomicU32::new(refs),
+            tracked: Tracked::new(),
         };
         let callback = UnsafeCell::new(ManuallyDrop::new(callback));
         let node = Box::new(Node { head: Head { header, kind }, callback });
@@ -154,7 +202,9 @@ impl Deref for NodeRef {
     #[inline]
     fn deref(&self) -> &Header {
         // SAFETY: counted, so live.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        header.tracked.touch();
+        header
     }
 }
 
@@ -174,8 +224,18 @@ impl Clone for NodeRef {
 impl Drop for NodeRef {
     #[inline]
     fn drop(&mut self) {
-        if self.forget_reference() {
-            free_all(self.0);
+        if !self.give_up_reference() {
+            return;
+        }
+        if self.vtable.has_children {
+            let mut orphans = Orphans(Vec::new());
+            // SAFETY: the last reference is gone; of the table's type.
+            unsafe { (self.vtable.free)(self.0, &mut orphans) };
+            orphans.free();
+        } else {
+            // A node without children leaves no orphans, so there is nothing to be dropped with the list either.
+            // SAFETY: the last reference is gone; of the table's type.
+            unsafe { (self.vtable.free)(self.0, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
         }
     }
 }
@@ -183,7 +243,7 @@ impl Drop for NodeRef {
 impl Header {
     /// Counts one reference down; true when it was the last and the caller has to free the node.
     #[inline]
-    fn forget_reference(&self) -> bool {
+    fn give_up_reference(&self) -> bool {
         // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody
         // else can make a new one. Saves the read-modify-write in the common case.
         if self.refs.load(Acquire) == 1 {
@@ -193,8 +253,7 @@ impl Header {
         if self.refs.fetch_sub(1, Release) != 1 {
             return false;
         }
-        // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences;
-        // it reads the 0 that we wrote, which heads no release sequence of its own but ends that of the others.
+        // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences.
         self.refs.load(Acquire);
         true
     }
@@ -211,17 +270,20 @@ impl Header {
 
     /// # Safety
     ///
-    /// The caller has won the claim and has not published yet.
+    /// The caller decides the outcome and has not published yet.
+    #[inline]
     pub(crate) unsafe fn set_outcome(&self, outcome: Outcome) {
-        // SAFETY: the claimer is alone with the cell until it publishes.
+        // SAFETY: the decider is alone with the cell until it publishes.
         self.outcome.with_mut(|cell| unsafe { *cell = outcome });
     }
 
+    /// Calls the callback; a panic in it comes back as an error.
+    ///
     /// # Safety
     ///
-    /// The caller has won the claim and calls this once.
+    /// The caller decides the outcome and calls this once.
     #[inline]
-    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) {
+    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) -> Result<(), Panic> {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
         unsafe { (self.vtable.run_callback)(NonNull::from(self), outcome) }
     }
@@ -230,26 +292,5 @@ impl Header {
     pub(crate) fn forward_cancel(&self, groups: &mut Vec<NonNull<Header>>) {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
         unsafe { (self.vtable.cancel)(NonNull::from(self), groups) }
-    }
-}
-
-/// Frees `first` and whatever that leaves without a reference, without recursion into groups of groups.
-#[cold]
-fn free_all(first: NonNull<Header>) {
-    let mut rest = Vec::new();
-    let mut next = Some(first);
-    while let Some(node) = next {
-        // SAFETY: its last reference is gone, the header is still whole.
-        let free = unsafe { node.as_ref().vtable.free };
-        // SAFETY: of the table's type, from `allocate`, its last reference gone.
-        unsafe {
-            free(node, &mut |child: NodeRef| {
-                let child = ManuallyDrop::new(child);
-                if child.forget_reference() {
-                    rest.push(child.0);
-                }
-            });
-        }
-        next = rest.pop();
     }
 }

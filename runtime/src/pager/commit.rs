@@ -115,7 +115,7 @@ impl Committing {
             }
             Stage::SyncFrames(unpublished, wait) => {
                 transition_if_io!(log.ended(wait, "sync"));
-                let sequence = unpublished.take().map(|unpublished| self.pager.publish(&unpublished));
+                let sequence = unpublished.take().map(|unpublished| self.pager.publish(unpublished));
                 return Ok(TransitionResult::Done(sequence.expect("published once: the machine ends here")));
             }
         };
@@ -208,26 +208,28 @@ impl Pager {
     }
 
     /// Makes a durable commit the newest that new transactions see. Returns its number.
-    fn publish(&self, unpublished: &Unpublished) -> u64 {
-        // The cache first: nobody asks for these frames before they are in the index, and then finds them.
+    fn publish(&self, unpublished: Unpublished) -> u64 {
+        let Unpublished { state: committed, end, chain, pages, .. } = unpublished;
+        let keys: Vec<Key> = (end + 1 - pages.len() as u64..)
+            .zip(&pages)
+            .map(|(frame, page)| Key { page: page.number, frame })
+            .collect();
+        // The cache first: nobody asks for these frames before they are in the index, and then finds them. The pages
+        // are given away one by one, since a page that somebody else refers to counts as pinned.
         let evicted: Vec<Evicted> = {
             let mut cache = self.cache.lock();
-            let key = |frame, number| Key { page: number, frame };
-            unpublished
-                .frames()
-                .map(|(frame, page)| cache.insert(key(frame, page.number), Arc::clone(page)))
-                .collect()
+            keys.iter().zip(pages).map(|(key, page)| cache.insert(*key, page)).collect()
         };
         {
             let mut state = self.state.lock();
-            for (frame, page) in unpublished.frames() {
-                state.index.insert(page.number, frame);
+            for key in &keys {
+                state.index.insert(key.page, key.frame);
             }
-            state.log.end = unpublished.end;
-            state.log.chain = unpublished.chain;
-            state.committed = unpublished.state;
+            state.log.end = end;
+            state.log.chain = chain;
+            state.committed = committed;
         }
         drop(evicted);
-        unpublished.state.sequence
+        committed.sequence
     }
 }

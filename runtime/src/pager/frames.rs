@@ -25,14 +25,6 @@ pub(super) struct Unpublished {
     pub(super) pages: Vec<Arc<Page>>,
 }
 
-impl Unpublished {
-    /// The pages with their frames' numbers.
-    pub(super) fn frames(&self) -> impl Iterator<Item = (FrameNo, &Arc<Page>)> {
-        let first = self.end + 1 - self.pages.len() as u64;
-        (first..).zip(&self.pages)
-    }
-}
-
 /// Seals `changed` as pages of the commit that leads to `state`, and lays out their frames from the log's end on.
 pub(super) fn lay_out(
     sealer: &Sealer,

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tenterhook_runtime::io::{File, IO, IoError, OpenOptions, Operation, OperationKind, Submission};
+use tenterhook_runtime::io::{
+    File, IO, InFlight, IoError, OpenOptions, Operation, OperationKind, Submission,
+};
 use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 use tenterhook_runtime::{CompletionError, IOResult, Outcome};
 
@@ -82,6 +84,18 @@ struct DiskFile {
     contents: Arc<Mutex<Contents>>,
 }
 
+/// An operation that has been run without anybody having been told.
+pub(crate) struct Untold {
+    operation: InFlight,
+    outcome: Outcome,
+}
+
+impl Untold {
+    pub(crate) fn finish(self) {
+        self.operation.finish(self.outcome);
+    }
+}
+
 /// A description of an operation in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
@@ -131,9 +145,33 @@ impl Disk {
         self.run(queued, Some(error));
     }
 
-    /// Ends every write so far as if it had reached the platter.
+    /// What a read of the whole file would bring.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         self.inner.lock().files.get(path).map(|contents| contents.lock().bytes.clone()).unwrap_or_default()
+    }
+
+    /// Ends the write at this place of the queue a byte short.
+    pub(crate) fn shorten(&self, place: usize) {
+        let queued = self.inner.lock().queue.remove(place);
+        let Some(operation) = queued.submission.start(None) else { return };
+        let len = operation.descriptor().len;
+        operation.finish(Ok(len - 1));
+    }
+
+    /// Runs the operation at this place of the queue, but does not tell its end yet.
+    pub(crate) fn take(&self, place: usize) -> Untold {
+        let queued = self.inner.lock().queue.remove(place);
+        let contents = Arc::clone(&self.inner.lock().files[&queued.path]);
+        let mut operation = queued.submission.start(None).expect("not cancelled");
+        let outcome = execute(&mut contents.lock(), operation.operation(), queued.covers, None);
+        Untold { operation, outcome }
+    }
+
+    /// Flips a bit.
+    pub(crate) fn damage(&self, path: &Path, at: usize) {
+        let contents = Arc::clone(&self.inner.lock().files[path]);
+        let mut contents = contents.lock();
+        contents.bytes[at] ^= 1;
     }
 
     /// How many syncs have been run.
@@ -368,6 +406,6 @@ impl Numbers {
 
     /// True once in `n` times.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 }

@@ -106,11 +106,7 @@ impl LogScan {
 
     /// Takes the frame in if it follows the ones before.
     fn follow(&mut self, header: &FrameHeader, frame: &mut [u8]) -> Option<()> {
-        let in_turn = if self.pending.is_empty() {
-            header.attempt > self.tip.attempt
-        } else {
-            header.attempt == self.tip.attempt
-        };
+        let in_turn = self.pending.is_empty() || header.attempt == self.tip.attempt;
         if !in_turn || header.sequence != self.found.sequence + 1 {
             return None;
         }
