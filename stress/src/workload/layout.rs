@@ -33,7 +33,6 @@ pub(crate) enum Kind {
 /// Where the cells of a page are.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Shape {
-    usable: usize,
     spacing: usize,
     cells: usize,
 }
@@ -42,18 +41,12 @@ impl Shape {
     /// The shape of pages of `page_size` bytes of which the first `usable` are for callers.
     pub(crate) fn new(page_size: u32, usable: usize) -> Shape {
         let spacing = (page_size as usize / 32).clamp(BLOCK, 512);
-        Shape { usable, spacing, cells: (usable - HEAD - CELL) / spacing + 1 }
+        Shape { spacing, cells: (usable - HEAD - CELL) / spacing + 1 }
     }
 
     /// Cells in a page.
     pub(crate) fn cells(&self) -> usize {
         self.cells
-    }
-
-    /// Page numbers that the root has room for.
-    #[cfg(test)]
-    pub(crate) fn root_capacity(&self) -> usize {
-        (self.usable - HEAD) / 4 - 3
     }
 
     /// Makes `page` an empty one of `kind`.
