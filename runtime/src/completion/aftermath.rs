@@ -28,14 +28,14 @@ impl Aftermath {
         Self { links: ptr::null(), panic: None }
     }
 
-    /// Ends a claimed completion with `outcome` and takes over the duty to tell its parents.
+    /// Ends a completion with `outcome` and takes over the duty to tell its parents.
     ///
     /// # Safety
     ///
-    /// The caller has won the claim of `header` and keeps it alive until it has called [`Aftermath::settle`].
+    /// The caller is the one who decides the outcome, and keeps the node alive for the call.
     #[inline]
     pub(crate) unsafe fn conclude(&mut self, header: &Header, outcome: Outcome) {
-        // SAFETY: claimed by the caller, and concluded once.
+        // SAFETY: the caller is the decider, and concludes once.
         let callback = AssertUnwindSafe(|| unsafe { header.run_callback(outcome) });
         let outcome = match running::mark(header, || catch_unwind(callback)) {
             Ok(()) => outcome,
@@ -44,7 +44,7 @@ impl Aftermath {
                 Err(CompletionError::CallbackPanicked)
             }
         };
-        // SAFETY: claimed by the caller, published below.
+        // SAFETY: the caller is the decider, and publishes below.
         unsafe { header.set_outcome(outcome) };
         let published = header.state.publish();
         if published.waiters {
@@ -88,11 +88,19 @@ impl Aftermath {
         Some(link)
     }
 
+    /// Does what is left, if anything is.
+    #[inline]
+    pub(crate) fn settle(self) {
+        if !self.links.is_null() || self.panic.is_some() {
+            self.settle_all();
+        }
+    }
+
     /// Tells every parent, and the parents of those that finish by it, and so on; then lets a kept panic go on.
     ///
     /// A panic that would start while this thread already unwinds (a `Completer` dropped by another panic) is
     /// swallowed: it would abort the process.
-    pub(crate) fn settle(mut self) {
+    fn settle_all(mut self) {
         while let Some(link) = self.pop() {
             // SAFETY: a link on the list belongs to a finished child and has not been told.
             unsafe { GroupCore::child_ended(link, &mut self) };

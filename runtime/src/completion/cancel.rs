@@ -14,34 +14,25 @@ pub(crate) fn cancel<'a>(roots: impl IntoIterator<Item = &'a NodeRef>) {
     let mut aftermath = Aftermath::new();
     let mut groups = Vec::new();
     for root in roots {
-        // SAFETY: counted by the caller for the whole call.
-        unsafe { request(root.as_ptr(), &mut groups, &mut aftermath) };
+        request(root, &mut groups, &mut aftermath);
     }
     while let Some(group) = groups.pop() {
         // SAFETY: only groups queue themselves. A group below a root is a member of one that is kept alive by that
         // root, since members are held until the group that has them is freed.
-        let members = unsafe { GroupCore::members(group.cast()) };
-        for member in members {
-            // SAFETY: a member is held by its group, see above.
-            unsafe { request(member.child.as_ptr(), &mut groups, &mut aftermath) };
+        for member in unsafe { GroupCore::members(group.cast()) } {
+            request(&member.child, &mut groups, &mut aftermath);
         }
     }
     aftermath.settle();
 }
 
 /// Asks one node; what it comes to is left in `aftermath`, groups to go on with in `groups`.
-///
-/// # Safety
-///
-/// `node` stays alive until `aftermath` has been settled.
-unsafe fn request(node: NonNull<Header>, groups: &mut Vec<NonNull<Header>>, aftermath: &mut Aftermath) {
-    // SAFETY: alive by the caller's promise.
-    let header = unsafe { node.as_ref() };
-    match header.state.request_cancel() {
-        // SAFETY: claimed just now; alive by the caller's promise.
-        CancelRequest::Claimed => unsafe { aftermath.conclude(header, Err(CompletionError::Cancelled)) },
+fn request(node: &NodeRef, groups: &mut Vec<NonNull<Header>>, aftermath: &mut Aftermath) {
+    match node.state.request_cancel() {
+        // SAFETY: claimed just now; `node` is a reference.
+        CancelRequest::Claimed => unsafe { aftermath.conclude(node, Err(CompletionError::Cancelled)) },
         // A backend's canceller is user code.
-        CancelRequest::Ask => aftermath.guarded(|| header.forward_cancel(groups)),
+        CancelRequest::Ask => aftermath.guarded(|| node.forward_cancel(groups)),
         CancelRequest::Nothing => {}
     }
 }

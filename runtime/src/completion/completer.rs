@@ -26,7 +26,7 @@ impl Completer {
 
     /// Ends the operation well; `value` is the number of bytes it moved.
     ///
-    /// False when a cancel came first: then nothing happens, and the completion has ended as `Cancelled`.
+    /// False when a cancel came first: then nothing happens, and the completion ends as `Cancelled`.
     #[inline]
     pub fn complete(self, value: u64) -> bool {
         self.finish(Ok(value))
@@ -43,13 +43,13 @@ impl Completer {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.
         let node = unsafe { std::ptr::read(&raw const this.node) };
-        finish(&node, outcome)
+        settle(&node, outcome)
     }
 
     /// Declares that the operation is under way: from now on `cancel` is a request, to be found with
     /// [`Completer::cancel_requested`], and only this completer ends it.
     ///
-    /// False when it was cancelled first. Then it must not be started, and the completion has ended.
+    /// False when it was cancelled first. Then it must not be started: it has ended, or is about to.
     #[must_use = "an operation that was cancelled must not be started"]
     pub fn start(&mut self) -> bool {
         self.node.state.start()
@@ -62,14 +62,14 @@ impl Completer {
     }
 }
 
-/// Claims, concludes and tells everybody; false when somebody else decided the outcome.
+/// Claims, concludes and tells everybody; false when a cancel came first.
 #[inline]
-fn finish(node: &NodeRef, outcome: Outcome) -> bool {
+fn settle(node: &NodeRef, outcome: Outcome) -> bool {
     if !node.state.claim() {
         return false;
     }
     let mut aftermath = Aftermath::new();
-    // SAFETY: claimed above; `node` is a counted reference that outlives the call.
+    // SAFETY: claimed above; `node` is a reference.
     unsafe { aftermath.conclude(node, outcome) };
     aftermath.settle();
     true
@@ -77,7 +77,7 @@ fn finish(node: &NodeRef, outcome: Outcome) -> bool {
 
 impl Drop for Completer {
     fn drop(&mut self) {
-        finish(&self.node, Err(CompletionError::Abandoned));
+        settle(&self.node, Err(CompletionError::Abandoned));
     }
 }
 

@@ -11,19 +11,21 @@ use std::ptr::NonNull;
 use super::state::State;
 use super::waiters::Waiters;
 use crate::Outcome;
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{Tracked, UnsafeCell};
 
 /// What all completions have.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) state: State,
     vtable: &'static VTable,
-    /// Written by the claimer before it publishes, read by everybody after.
+    /// Written by the decider before it publishes, read by everybody after.
     outcome: UnsafeCell<Outcome>,
     pub(crate) waiters: Waiters,
+    /// Handles, edges, and the completer.
     refs: AtomicU32,
+    tracked: Tracked,
 }
 
 /// What differs between kinds of completion: an I/O operation, a group, a bare completion.
@@ -32,8 +34,8 @@ pub(crate) trait Kind: Send + Sized + 'static {
     fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
 
     /// Gives up the references to other nodes, so that freeing stays iterative.
-    fn dismantle(&mut self, release: &mut dyn FnMut(NodeRef)) {
-        let _ = release;
+    fn dismantle(&mut self, released: &mut Vec<NodeRef>) {
+        let _ = released;
     }
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Head<K> {
 #[repr(C)] // `head` first, see above
 struct Node<K, F> {
     head: Head<K>,
-    /// Taken by the claimer; dropped with the node if nobody ever claimed.
+    /// Taken by the decider; dropped with the node if it never finished.
     callback: UnsafeCell<ManuallyDrop<F>>,
 }
 
@@ -65,7 +67,7 @@ struct Node<K, F> {
 struct VTable {
     run_callback: unsafe fn(NonNull<Header>, Outcome),
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
-    free: unsafe fn(NonNull<Header>, &mut dyn FnMut(NodeRef)),
+    free: unsafe fn(NonNull<Header>, &mut Vec<NodeRef>),
 }
 
 impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
@@ -74,11 +76,11 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
 
     /// # Safety
     ///
-    /// `node` is the header of a live `Node<K, F>` and the caller has won its claim.
+    /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
     unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
-        // SAFETY: a claim is won once, so the callback is taken once, and nobody else looks at the cell.
+        // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
         callback(&node.head, outcome);
     }
@@ -92,13 +94,13 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
 
     /// # Safety
     ///
-    /// `node` is the header of a `Node<K, F>` from `Box::into_raw`, and its last reference is gone.
-    unsafe fn free(node: NonNull<Header>, release: &mut dyn FnMut(NodeRef)) {
+    /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
+    unsafe fn free(node: NonNull<Header>, released: &mut Vec<NodeRef>) {
         // SAFETY: allocated as such a box by `allocate`, and nobody else is left.
         let mut node = unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) };
-        node.head.kind.dismantle(release);
-        if !node.head.header.state.callback_consumed() {
-            // SAFETY: not taken, since no claim was ever won, and dropped once, since the node goes now.
+        node.head.kind.dismantle(released);
+        if !node.head.header.state.is_finished() {
+            // SAFETY: not taken, since there was no decider, and dropped once, since the node goes now.
             node.callback.with_mut(|cell| unsafe { ManuallyDrop::drop(&mut *cell) });
         }
     }
@@ -108,8 +110,8 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
 #[derive(Debug)]
 pub(crate) struct NodeRef(NonNull<Header>);
 
-// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one winner of the
-// claim only; state, count and waiters are built for sharing, and each kind says how its own cells are.
+// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one decider of the
+// outcome only; state, count and waiters are built for sharing, and each kind says how its own cells are.
 unsafe impl Send for NodeRef {}
 // SAFETY: as above; `&NodeRef` gives no more than `NodeRef` does.
 unsafe impl Sync for NodeRef {}
@@ -117,6 +119,7 @@ unsafe impl Sync for NodeRef {}
 impl NodeRef {
     /// A new node with `refs` references, of which the caller gets the first and makes the rest with
     /// [`NodeRef::from_raw`].
+    #[inline]
     pub(crate) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
     where
         F: FnOnce(&Head<K>, Outcome) + Send + 'static,
@@ -127,6 +130,7 @@ impl NodeRef {
             outcome: UnsafeCell::new(Ok(0)),
             waiters: Waiters::new(),
             refs: AtomicU32::new(refs),
+            tracked: Tracked::new(),
         };
         let callback = UnsafeCell::new(ManuallyDrop::new(callback));
         let node = Box::new(Node { head: Head { header, kind }, callback });
@@ -154,7 +158,9 @@ impl Deref for NodeRef {
     #[inline]
     fn deref(&self) -> &Header {
         // SAFETY: counted, so live.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        header.tracked.touch();
+        header
     }
 }
 
@@ -174,8 +180,9 @@ impl Clone for NodeRef {
 impl Drop for NodeRef {
     #[inline]
     fn drop(&mut self) {
-        if self.forget_reference() {
-            free_all(self.0);
+        if self.give_up_reference() {
+            // SAFETY: the last reference is gone.
+            unsafe { free_all(self.0) };
         }
     }
 }
@@ -183,7 +190,7 @@ impl Drop for NodeRef {
 impl Header {
     /// Counts one reference down; true when it was the last and the caller has to free the node.
     #[inline]
-    fn forget_reference(&self) -> bool {
+    fn give_up_reference(&self) -> bool {
         // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody
         // else can make a new one. Saves the read-modify-write in the common case.
         if self.refs.load(Acquire) == 1 {
@@ -193,8 +200,7 @@ impl Header {
         if self.refs.fetch_sub(1, Release) != 1 {
             return false;
         }
-        // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences;
-        // it reads the 0 that we wrote, which heads no release sequence of its own but ends that of the others.
+        // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences.
         self.refs.load(Acquire);
         true
     }
@@ -211,15 +217,16 @@ impl Header {
 
     /// # Safety
     ///
-    /// The caller has won the claim and has not published yet.
+    /// The caller decides the outcome and has not published yet.
+    #[inline]
     pub(crate) unsafe fn set_outcome(&self, outcome: Outcome) {
-        // SAFETY: the claimer is alone with the cell until it publishes.
+        // SAFETY: the decider is alone with the cell until it publishes.
         self.outcome.with_mut(|cell| unsafe { *cell = outcome });
     }
 
     /// # Safety
     ///
-    /// The caller has won the claim and calls this once.
+    /// The caller decides the outcome and calls this once.
     #[inline]
     pub(crate) unsafe fn run_callback(&self, outcome: Outcome) {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
@@ -234,22 +241,30 @@ impl Header {
 }
 
 /// Frees `first` and whatever that leaves without a reference, without recursion into groups of groups.
-#[cold]
-fn free_all(first: NonNull<Header>) {
-    let mut rest = Vec::new();
-    let mut next = Some(first);
-    while let Some(node) = next {
-        // SAFETY: its last reference is gone, the header is still whole.
-        let free = unsafe { node.as_ref().vtable.free };
-        // SAFETY: of the table's type, from `allocate`, its last reference gone.
-        unsafe {
-            free(node, &mut |child: NodeRef| {
-                let child = ManuallyDrop::new(child);
-                if child.forget_reference() {
-                    rest.push(child.0);
-                }
-            });
+///
+/// # Safety
+///
+/// Nobody else can reach `first` any more.
+#[inline]
+unsafe fn free_all(first: NonNull<Header>) {
+    let mut released = Vec::new();
+    // SAFETY: alive until freed here.
+    let free = unsafe { first.as_ref().vtable.free };
+    // SAFETY: of the table's type, from `allocate`; nobody else can reach it.
+    unsafe { free(first, &mut released) };
+    if !released.is_empty() {
+        free_released(released);
+    }
+}
+
+fn free_released(mut released: Vec<NodeRef>) {
+    while let Some(child) = released.pop() {
+        let child = ManuallyDrop::new(child);
+        if child.give_up_reference() {
+            // SAFETY: alive until freed here.
+            let free = unsafe { child.0.as_ref().vtable.free };
+            // SAFETY: its last reference is gone; of the table's type.
+            unsafe { free(child.0, &mut released) };
         }
-        next = rest.pop();
     }
 }

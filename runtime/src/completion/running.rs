@@ -1,5 +1,4 @@
 //! Which callbacks run on this thread: tells a wait that can never end from one that can.
-#![allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no const initialiser")]
 
 use std::cell::Cell;
 use std::ptr;

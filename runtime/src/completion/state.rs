@@ -1,51 +1,88 @@
 //! The state word: everything about a completion that more than one party may change.
 //!
-//! One atomic pointer. Its upper bits are the head of the stack of [`Link`]s to parent groups, its lower five bits
+//! One atomic pointer. Its upper bits are the head of the stack of [`Link`]s to parent groups, its lower four bits
 //! are flags; [`Link`] is aligned so that they are free. See the truth table in the protocol README.
 
 use std::ptr;
 
 use super::link::Link;
 use crate::sync::atomic::AtomicPtr;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
 /// The outcome, the callback's effects and the end of everything: no link or waiter is accepted any more.
 const FINISHED: usize = 1;
-/// Somebody has won the right to decide the outcome and to run the callback.
-const CLAIMED: usize = 1 << 1;
-/// The operation is in a backend's hands: `cancel` may only ask.
-const STARTED: usize = 1 << 2;
-/// Somebody has asked for a started operation to be cancelled.
-const CANCEL: usize = 1 << 3;
 /// At least one waiter slot has been used.
-const WAITERS: usize = 1 << 4;
+const WAITERS: usize = 1 << 1;
+/// Two bits for a [`Phase`].
+const PHASE: usize = 0b11 << 2;
 
-const FLAGS: usize = FINISHED | CLAIMED | STARTED | CANCEL | WAITERS;
+const FLAGS: usize = FINISHED | WAITERS | PHASE;
 const _: () = assert!(align_of::<Link>() > FLAGS, "the flags live in the alignment bits of a link");
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct State(AtomicPtr<Link>);
 
+/// How far a completion that has not finished has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nobody has started the operation: `cancel` ends it.
+    Pending = 0,
+    /// Somebody has won the right to decide the outcome of a pending operation, and is at it.
+    Claimed = 1 << 2,
+    /// In its completer's hands, which alone ends it: `cancel` may only ask.
+    Started = 2 << 2,
+    /// The same, and somebody has asked.
+    Cancelling = 3 << 2,
+}
+
 /// One value of the word.
 #[derive(Clone, Copy)]
 struct Word(*mut Link);
 
 impl Word {
-    const fn flags(flags: usize) -> Self {
-        Self(ptr::without_provenance_mut(flags))
+    const fn new(phase: Phase) -> Self {
+        Self(ptr::without_provenance_mut(phase as usize))
     }
 
-    fn has(self, flag: usize) -> bool {
-        self.0.addr() & flag != 0
+    const FINISHED: Self = Self(ptr::without_provenance_mut(FINISHED));
+
+    fn is_finished(self) -> bool {
+        self.0.addr() & FINISHED != 0
     }
 
-    fn with(self, flag: usize) -> Self {
-        Self(self.0.map_addr(|bits| bits | flag))
+    fn has_waiters(self) -> bool {
+        self.0.addr() & WAITERS != 0
+    }
+
+    fn with_waiters(self) -> Self {
+        Self(self.0.map_addr(|bits| bits | WAITERS))
+    }
+
+    fn phase(self) -> Phase {
+        match (self.0.addr() & PHASE) >> 2 {
+            0 => Phase::Pending,
+            1 => Phase::Claimed,
+            2 => Phase::Started,
+            _ => Phase::Cancelling,
+        }
+    }
+
+    fn with_phase(self, phase: Phase) -> Self {
+        Self(self.0.map_addr(|bits| bits & !PHASE | phase as usize))
+    }
+
+    /// Whether it is neither finished nor past being claimed or started.
+    fn is_pending(self) -> bool {
+        !self.is_finished() && self.phase() == Phase::Pending
     }
 
     fn links(self) -> *mut Link {
         self.0.map_addr(|bits| bits & !FLAGS)
+    }
+
+    fn with_links(self, links: *mut Link) -> Self {
+        Self(links.map_addr(|bits| bits | (self.0.addr() & FLAGS)))
     }
 }
 
@@ -69,6 +106,7 @@ pub(crate) enum LinkResult {
 
 /// What a request to cancel makes the caller owe.
 #[must_use = "a won claim or a first request puts a duty on the caller"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CancelRequest {
     /// The caller has claimed the completion and has to conclude it as cancelled.
     Claimed,
@@ -81,12 +119,12 @@ pub(crate) enum CancelRequest {
 impl State {
     /// The word of an operation that nobody has started.
     pub(crate) fn pending() -> Self {
-        Self(AtomicPtr::new(Word::flags(0).0))
+        Self(AtomicPtr::new(Word::new(Phase::Pending).0))
     }
 
     /// The word of an operation that runs from the beginning: a group, whose children are its backend.
     pub(crate) fn started() -> Self {
-        Self(AtomicPtr::new(Word::flags(STARTED).0))
+        Self(AtomicPtr::new(Word::new(Phase::Started).0))
     }
 
     /// Whether the outcome may be read.
@@ -94,60 +132,63 @@ impl State {
     pub(crate) fn is_finished(&self) -> bool {
         // ORDERING: Acquire, with the Release half of `publish`: who sees FINISHED sees the outcome and everything
         // that the callback wrote.
-        Word(self.0.load(Acquire)).has(FINISHED)
+        Word(self.0.load(Acquire)).is_finished()
     }
 
     /// Whether cancellation of a started operation has been asked for.
     pub(crate) fn cancel_requested(&self) -> bool {
         // ORDERING: Relaxed. The flag carries no data; a backend that reads it late merely lets the operation end
         // with its real result, which a cancel always allows.
-        Word(self.0.load(Relaxed)).has(CANCEL)
+        Word(self.0.load(Relaxed)).phase() == Phase::Cancelling
     }
 
-    /// Whether the outcome has been claimed. For the exclusive owner that frees the node.
-    pub(crate) fn callback_consumed(&self) -> bool {
-        // ORDERING: Relaxed. The caller holds the last reference; what others did happened before it got that.
-        let word = Word(self.0.load(Relaxed));
-        word.has(CLAIMED) || word.has(FINISHED)
-    }
-
-    /// Tries to win the right to decide the outcome. True for exactly one caller, ever.
+    /// The completer wins the right to decide the outcome, or learns that a cancel was first.
+    ///
+    /// A started operation is its completer's: then there is nobody to race with, and nothing to be written.
     #[must_use = "the winner has to conclude the completion"]
     #[inline]
     pub(crate) fn claim(&self) -> bool {
-        // ORDERING: Relaxed. Exclusivity needs only that the word is changed by read-modify-writes; the callback and
-        // the operation that the winner goes on to use were written before the winner was handed its handle, or, if
-        // a backend wrote them since it started, by the very thread that claims.
-        self.update(Relaxed, Relaxed, |word| {
-            (!word.has(CLAIMED) && !word.has(FINISHED)).then(|| word.with(CLAIMED))
-        })
+        // ORDERING: Relaxed throughout. Exclusivity needs only that the word is changed by read-modify-writes. What
+        // the winner goes on to use was written before it was handed the completer, or by itself.
+        let mut current = Word(self.0.load(Relaxed));
+        loop {
+            match current.phase() {
+                _ if current.is_finished() => return false,
+                Phase::Claimed => return false,
+                Phase::Started | Phase::Cancelling => return true,
+                Phase::Pending => {}
+            }
+            let claimed = current.with_phase(Phase::Claimed);
+            match self.0.compare_exchange_weak(current.0, claimed.0, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => current = Word(seen),
+            }
+        }
     }
 
     /// Hands the operation to a backend; false when it was cancelled first.
     #[must_use = "an operation that was cancelled must not be started"]
     pub(crate) fn start(&self) -> bool {
-        // ORDERING: Release on success, with the Acquire in `request_cancel`: who sees STARTED sees the canceller
-        // that the backend left. Relaxed on failure: the loser only drops its handle.
-        self.update(Release, Relaxed, |word| {
-            (!word.has(CLAIMED) && !word.has(FINISHED)).then(|| word.with(STARTED))
-        })
+        // ORDERING: Release on success, with the Acquire in `request_cancel`: who sees a started phase sees the
+        // canceller that the backend left. Relaxed on failure: the loser only drops its handle.
+        self.update(Release, Relaxed, |word| word.is_pending().then(|| word.with_phase(Phase::Started)))
     }
 
     /// Asks for an end: at once if nobody has started the operation, otherwise through its backend.
     pub(crate) fn request_cancel(&self) -> CancelRequest {
-        // ORDERING: Relaxed for the first look, every exit below is confirmed by a read-modify-write or needs none.
+        // ORDERING: Relaxed for the first look; what follows from it is confirmed by the exchange, or is nothing.
         let mut current = Word(self.0.load(Relaxed));
         loop {
-            if current.has(FINISHED) || current.has(CLAIMED) || current.has(CANCEL) {
-                return CancelRequest::Nothing;
-            }
-            let started = current.has(STARTED);
-            let next = current.with(if started { CANCEL } else { CLAIMED });
+            let (next, request) = match current.phase() {
+                _ if current.is_finished() => return CancelRequest::Nothing,
+                Phase::Claimed | Phase::Cancelling => return CancelRequest::Nothing,
+                Phase::Pending => (Phase::Claimed, CancelRequest::Claimed),
+                Phase::Started => (Phase::Cancelling, CancelRequest::Ask),
+            };
             // ORDERING: Acquire on success, with the Release in `start`, so that the canceller may be read. For the
-            // claim of an operation that is not started Relaxed would do, as in `claim`.
-            match self.0.compare_exchange_weak(current.0, next.0, Acquire, Relaxed) {
-                Ok(_) if started => return CancelRequest::Ask,
-                Ok(_) => return CancelRequest::Claimed,
+            // claim of a pending operation Relaxed would do, as in `claim`.
+            match self.0.compare_exchange_weak(current.0, current.with_phase(next).0, Acquire, Relaxed) {
+                Ok(_) => return request,
                 Err(seen) => current = Word(seen),
             }
         }
@@ -166,12 +207,12 @@ impl State {
         // behind the link. Acquire on failure, with the Release half of `publish`: FINISHED lets the caller read the
         // outcome.
         let linked = self.update(Release, Acquire, |word| {
-            if word.has(FINISHED) {
+            if word.is_finished() {
                 return None;
             }
             // SAFETY: the link is not shared before the exchange succeeds, so nobody else touches `next`.
             next.with_mut(|next| unsafe { *next = word.links() });
-            Some(Word(link.cast_mut().map_addr(|bits| bits | (word.0.addr() & FLAGS))))
+            Some(word.with_links(link.cast_mut()))
         });
         if linked { LinkResult::Linked } else { LinkResult::Finished }
     }
@@ -184,30 +225,28 @@ impl State {
     pub(crate) fn announce_waiter(&self) -> bool {
         // ORDERING: Release on success, with the Acquire half of `publish`, which then visits the slot. Acquire on
         // failure, with its Release half: FINISHED lets the caller read the outcome.
-        self.update(Release, Acquire, |word| (!word.has(FINISHED)).then(|| word.with(WAITERS)))
+        self.update(Release, Acquire, |word| (!word.is_finished()).then(|| word.with_waiters()))
     }
 
     /// Ends the completion: from here on everybody sees the outcome, and nobody can join.
     ///
-    /// Only for whoever won the claim, after the outcome has been written and the callback has returned.
+    /// Only for whoever decides the outcome, after it has been written and the callback has returned.
     #[inline]
     pub(crate) fn publish(&self) -> Published {
         // ORDERING: Release, with every Acquire of FINISHED above: the outcome and the callback's effects. Acquire,
         // with the Release of `link` and `announce_waiter`: all changes of the word are read-modify-writes, so their
         // release sequences reach up to this one.
-        let last = Word(self.0.swap(Word::flags(FINISHED).0, AcqRel));
-        debug_assert!(last.has(CLAIMED) && !last.has(FINISHED), "published once, by the claimer");
-        Published { links: last.links(), waiters: last.has(WAITERS) }
+        let last = Word(self.0.swap(Word::FINISHED.0, AcqRel));
+        debug_assert!(
+            !last.is_finished() && last.phase() != Phase::Pending,
+            "published once, by the decider"
+        );
+        Published { links: last.links(), waiters: last.has_waiters() }
     }
 
     /// The classical loop: true when `next` accepted a value and it was exchanged.
     #[inline]
-    fn update(
-        &self,
-        success: crate::sync::atomic::Ordering,
-        failure: crate::sync::atomic::Ordering,
-        next: impl Fn(Word) -> Option<Word>,
-    ) -> bool {
+    fn update(&self, success: Ordering, failure: Ordering, next: impl Fn(Word) -> Option<Word>) -> bool {
         // ORDERING: the caller's failure ordering, since a refusal by `next` may rest on this load.
         let mut current = Word(self.0.load(failure));
         while let Some(new) = next(current) {

@@ -1,11 +1,10 @@
 //! Collecting the children of a group.
 
-use std::ptr::NonNull;
+use std::mem::ManuallyDrop;
 
 use super::{GroupCore, Policy};
 use crate::Outcome;
-use crate::completion::{Completion, Head, Link, NodeRef, State, cancel};
-use crate::sync::UnsafeCell;
+use crate::completion::{Completion, Head, NodeRef, State, cancel};
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///
@@ -31,8 +30,8 @@ use crate::sync::UnsafeCell;
 #[must_use = "a group does nothing until it is built"]
 #[derive(Debug)]
 pub struct CompletionGroup {
+    /// Known to nobody else until it is built.
     node: NodeRef,
-    members: Vec<Link>,
     cancelled: bool,
 }
 
@@ -53,7 +52,7 @@ impl CompletionGroup {
     fn with_policy(policy: Policy, callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
         let callback = move |_: &Head<GroupCore>, outcome| callback(outcome);
         let node = NodeRef::allocate(State::started(), GroupCore::new(policy), callback, 1);
-        Self { node, members: Vec::new(), cancelled: false }
+        Self { node, cancelled: false }
     }
 
     /// Makes the group wait for `child`, whether it is pending or has already ended.
@@ -63,29 +62,25 @@ impl CompletionGroup {
         if self.cancelled {
             child.cancel();
         }
-        if child.succeeded() {
-            return;
+        if !child.succeeded() {
+            // SAFETY: this is the builder.
+            unsafe { GroupCore::add(self.node.as_ptr().cast(), child) };
         }
-        let group: NonNull<Head<GroupCore>> = self.node.as_ptr().cast();
-        self.members.push(Link {
-            next: UnsafeCell::new(std::ptr::null()),
-            group,
-            child: child.node().clone(),
-        });
     }
 
     /// Cancels every child added so far that has not ended, and every child that is going to be added.
     pub fn cancel(&mut self) {
         self.cancelled = true;
-        cancel(self.members.iter().map(|member| &member.child));
+        // SAFETY: alive, and nothing is added during the call.
+        cancel(unsafe { GroupCore::members(self.node.as_ptr().cast()) }.map(|member| &member.child));
     }
 
     /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
     pub fn build(self) -> Completion {
-        let Self { node, members, .. } = self;
-        let shared = std::mem::ManuallyDrop::new(node.clone());
-        // SAFETY: the node is this builder's alone, `members` point to it, `shared` is the second reference.
-        unsafe { GroupCore::build(shared.as_ptr().cast(), members.into_boxed_slice()) };
+        let Self { node, .. } = self;
+        let shared = ManuallyDrop::new(node.clone());
+        // SAFETY: the node is this builder's alone; `shared` is the second reference.
+        unsafe { GroupCore::build(shared.as_ptr().cast()) };
         Completion::from_node(node)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ptr::NonNull;
 
-use crate::completion::{Aftermath, Head, Header, Kind, Link, LinkResult, NodeRef};
+use super::members::Members;
+use crate::completion::{Aftermath, Completion, Head, Header, Kind, Link, LinkResult, NodeRef};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -21,14 +22,15 @@ pub(crate) enum Policy {
 #[derive(Debug)]
 pub(crate) struct GroupCore {
     policy: Policy,
+    /// Whether some child has failed. Who sets it owns `first_error` until it counts down, and in a fail-fast group
+    /// decides the outcome.
+    failed: AtomicBool,
+    first_error: UnsafeCell<CompletionError>,
     /// Children that have not ended, plus one for `build` until it is through. Counted down once by each edge, never
     /// up, so it can't wrap. While it is above 0 it stands for one reference to the group's node.
     remaining: AtomicUsize,
-    /// Whether some child has failed; its setter owns `first_error` until it counts down.
-    failed: AtomicBool,
-    first_error: UnsafeCell<CompletionError>,
-    /// Set once by `build`, before the node is shared; read-only from then on.
-    members: UnsafeCell<Box<[Link]>>,
+    /// Filled by the builder, before the node is shared; read-only from then on.
+    members: UnsafeCell<Members>,
 }
 
 impl Kind for GroupCore {
@@ -36,12 +38,9 @@ impl Kind for GroupCore {
         groups.push(head.cast());
     }
 
-    fn dismantle(&mut self, release: &mut dyn FnMut(NodeRef)) {
+    fn dismantle(&mut self, released: &mut Vec<NodeRef>) {
         // SAFETY: `&mut self`.
-        let members = self.members.with_mut(|members| unsafe { std::mem::take(&mut *members) });
-        for member in members {
-            release(member.child);
-        }
+        self.members.with_mut(|members| unsafe { (*members).release(released) });
     }
 }
 
@@ -49,10 +48,10 @@ impl GroupCore {
     pub(crate) fn new(policy: Policy) -> Self {
         Self {
             policy,
-            remaining: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
             first_error: UnsafeCell::new(CompletionError::Cancelled),
-            members: UnsafeCell::new(Box::default()),
+            remaining: AtomicUsize::new(1),
+            members: UnsafeCell::new(Members::new()),
         }
     }
 
@@ -60,32 +59,45 @@ impl GroupCore {
     ///
     /// # Safety
     ///
-    /// `group` has been built and is kept alive by the caller for `'a`.
-    pub(crate) unsafe fn members<'a>(group: NonNull<Head<Self>>) -> &'a [Link] {
+    /// `group` is kept alive by the caller for `'a`, and no child is added meanwhile.
+    pub(crate) unsafe fn members<'a>(group: NonNull<Head<Self>>) -> impl Iterator<Item = &'a Link> {
         // SAFETY: alive by the caller's promise.
         let core = unsafe { &(*group.as_ptr()).kind };
-        // SAFETY: not written after the node was shared.
-        core.members.with(|members| unsafe { &**members })
+        // SAFETY: nobody writes, by the caller's promise.
+        core.members.with(|members| unsafe { (*members).iter() })
     }
 
-    /// Installs the members and links each to its child; ends the group if that was already due.
+    /// Adds the edge to a child.
     ///
     /// # Safety
     ///
-    /// Called once, on a node that is not shared yet, whose link references point to it. The caller holds two
-    /// references to the node, gives up one of them here, and keeps the other for the whole call.
-    pub(crate) unsafe fn build(group: NonNull<Head<Self>>, members: Box<[Link]>) {
+    /// The caller is the group's builder, and nobody else knows the node yet.
+    pub(crate) unsafe fn add(group: NonNull<Head<Self>>, child: &Completion) {
+        // SAFETY: alive, since the builder has it.
+        let core = unsafe { &(*group.as_ptr()).kind };
+        let link = Link { next: UnsafeCell::new(std::ptr::null()), group, child: child.node().clone() };
+        // SAFETY: nobody else knows the node.
+        core.members.with_mut(|members| unsafe { (*members).push(link) });
+    }
+
+    /// Links each member to its child; ends the group if that was already due.
+    ///
+    /// # Safety
+    ///
+    /// Called once, on a node that is not shared yet. The caller holds two references to the node, gives up one of
+    /// them here, and keeps the other for the whole call.
+    pub(crate) unsafe fn build(group: NonNull<Head<Self>>) {
         // SAFETY: alive by the caller's promise.
         let core = unsafe { &(*group.as_ptr()).kind };
+        // SAFETY: nobody writes any more.
+        let len = core.members.with(|members| unsafe { (*members).len() });
         // ORDERING: Relaxed. Not shared yet; the links publish it.
-        core.remaining.store(members.len() + 1, Relaxed);
-        // SAFETY: not shared yet.
-        core.members.with_mut(|cell| unsafe { *cell = members });
+        core.remaining.store(len + 1, Relaxed);
         let mut aftermath = Aftermath::new();
         let mut ended = 1;
-        // SAFETY: built as of now; alive by the caller's promise.
+        // SAFETY: alive by the caller's promise; nothing is added any more.
         for member in unsafe { Self::members(group) } {
-            // SAFETY: the member array lives as long as the group, and the group until all its edges are told.
+            // SAFETY: the members live as long as the group, and the group until all its edges are told.
             match unsafe { member.child.state.link(member) } {
                 LinkResult::Linked => {}
                 LinkResult::Finished => {
@@ -109,7 +121,7 @@ impl GroupCore {
     ///
     /// `link` was linked to a child that has finished, and has not been told before. It may be gone afterwards.
     pub(crate) unsafe fn child_ended(link: *const Link, aftermath: &mut Aftermath) {
-        // SAFETY: untold, so its group is alive and so is its array.
+        // SAFETY: untold, so its group is alive and so are its members.
         let (group, outcome) = unsafe { ((*link).group, (*link).child.outcome()) };
         if let Err(error) = outcome {
             // SAFETY: alive, and not counted down for this child yet.
@@ -124,19 +136,20 @@ impl GroupCore {
     /// # Safety
     ///
     /// The child that failed has not been counted down, so the group is alive.
+    #[cold]
     unsafe fn note_failure(group: NonNull<Head<Self>>, error: CompletionError, aftermath: &mut Aftermath) {
         // SAFETY: alive by the caller's promise.
-        let Head { header, kind: core } = unsafe { group.as_ref() };
-        // ORDERING: Relaxed. Decides who writes; what is written is published by the writer's `count_down`.
+        let core = unsafe { &(*group.as_ptr()).kind };
+        // ORDERING: Relaxed. Decides who writes and who ends the group; both are published by the winner's
+        // `count_down`, which comes before the last one.
         if core.failed.swap(true, Relaxed) {
             return;
         }
         // SAFETY: the swap is won once; readers come after the last count-down, which is after ours.
         core.first_error.with_mut(|cell| unsafe { *cell = error });
-        if core.policy == Policy::FailFast && header.state.claim() {
-            // SAFETY: claimed just now; alive until this child is counted down, and then by its own parents' edges
-            // or by nobody who would have to be told.
-            unsafe { aftermath.conclude(header, Err(error)) };
+        if core.policy == Policy::FailFast {
+            // SAFETY: the winner of `failed` decides, see `count_down`; alive until this child is counted down.
+            unsafe { aftermath.conclude(&group.as_ref().header, Err(error)) };
         }
     }
 
@@ -148,9 +161,10 @@ impl GroupCore {
     /// The counted children are counted for the first time.
     unsafe fn count_down(group: NonNull<Head<Self>>, ended: usize, aftermath: &mut Aftermath) {
         // SAFETY: alive while the count is above 0, see `remaining`.
-        let Head { header, kind: core } = unsafe { group.as_ref() };
-        // ORDERING: AcqRel. Release: a child's effects and a noted error happen before the group's callback, which
-        // whoever counts last runs. Acquire: the last sees them all, through the release sequence of decrements.
+        let core = unsafe { &(*group.as_ptr()).kind };
+        // ORDERING: AcqRel. Release: a child's effects, and that and how it failed, happen before the group's
+        // callback, which whoever counts last runs. Acquire: the last sees them all, through the release sequence of
+        // decrements.
         let before = core.remaining.fetch_sub(ended, AcqRel);
         debug_assert!(before >= ended, "each child is counted once");
         if before != ended {
@@ -158,20 +172,21 @@ impl GroupCore {
         }
         // SAFETY: the count stood for one reference, and has just reached 0 once and for all.
         let shared = unsafe { NodeRef::from_raw(group.cast()) };
-        if header.state.claim() {
-            // SAFETY: claimed just now; `shared` is alive. Its parents' edges keep it alive until they are told.
-            unsafe { aftermath.conclude(header, core.resolution()) };
+        if let Some(outcome) = core.outcome_of_all() {
+            // SAFETY: no winner of `failed` decides, and the last count-down happens once. `shared` is alive.
+            unsafe { aftermath.conclude(&shared, outcome) };
         }
         drop(shared);
     }
 
-    /// The outcome, once every child has ended.
-    fn resolution(&self) -> Outcome {
-        // ORDERING: Relaxed. Ordered by the last count-down.
+    /// The outcome, once every child has ended; `None` when the first failure has decided it before.
+    fn outcome_of_all(&self) -> Option<Outcome> {
+        // ORDERING: Relaxed. Set before its setter counted down, so ordered by the last count-down.
         if !self.failed.load(Relaxed) {
-            return Ok(0);
+            return Some(Ok(0));
         }
         // SAFETY: written before its writer counted down, and that was before the last count-down.
-        Err(self.first_error.with(|error| unsafe { *error }))
+        let error = self.first_error.with(|error| unsafe { *error });
+        (self.policy == Policy::Drain).then_some(Err(error))
     }
 }

@@ -6,6 +6,7 @@
 
 mod builder;
 mod core;
+mod members;
 
 pub use builder::CompletionGroup;
 pub(crate) use core::{GroupCore, Policy};

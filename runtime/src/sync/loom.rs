@@ -71,3 +71,17 @@ impl Condvar {
         self.0.notify_one();
     }
 }
+
+/// An allocation that loom watches: a leaked one fails the model, and so does one that is touched after its end.
+#[derive(Debug)]
+pub(crate) struct Tracked(loom::alloc::Track<()>);
+
+impl Tracked {
+    pub(crate) fn new() -> Self {
+        Self(loom::alloc::Track::new(()))
+    }
+
+    pub(crate) fn touch(&self) {
+        self.0.get_ref();
+    }
+}

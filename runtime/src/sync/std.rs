@@ -4,7 +4,16 @@ use std::time::Instant;
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic;
-pub(crate) use std::thread_local;
+
+/// std's thread-local with a constant initialiser, in loom's syntax, which knows no other.
+macro_rules! const_thread_local {
+    (static $name:ident: $type:ty = $value:expr;) => {
+        std::thread_local! {
+            static $name: $type = const { $value };
+        }
+    };
+}
+pub(crate) use const_thread_local as thread_local;
 
 /// `std::cell::UnsafeCell` behind loom's access shape.
 #[derive(Debug, Default)]
@@ -49,4 +58,17 @@ impl Condvar {
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
+}
+
+/// Marks an allocation for the model checker; nothing here.
+#[derive(Debug)]
+pub(crate) struct Tracked;
+
+impl Tracked {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    pub(crate) fn touch(&self) {}
 }

@@ -1,0 +1,139 @@
+//! Who is compared, and on what.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::goal::Goal;
+use crate::sync::AtomicU64;
+
+/// One implementation of a row's work.
+///
+/// All contenders of a row do the same work and prove it with the same evidence, which the harness checks after each
+/// run. The loop over the operations belongs to the contender, so that nothing but the work is dispatched.
+pub(crate) trait Contender {
+    /// Sets up what is not to be timed. In rows that measure memory: builds what is to be weighed.
+    fn prepare(&mut self, operations: u64) {
+        let _ = operations;
+    }
+
+    /// Does the work `operations` times, which is a multiple of the row's granule, and drops what it made.
+    fn run(&mut self, operations: u64) -> Evidence;
+}
+
+/// What a run came to, to be compared with what it must come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// The sum of what the observers saw.
+    pub(crate) results: u64,
+    /// The sums of what the callbacks saw, where the contender has callbacks; each must equal the results.
+    pub(crate) callbacks: [Option<u64>; 2],
+}
+
+impl Evidence {
+    /// Of a contender without callbacks.
+    pub(crate) fn results(results: u64) -> Self {
+        Self { results, callbacks: [None; 2] }
+    }
+
+    /// What is wrong with it, if anything.
+    pub(crate) fn fault(&self, expected: u64) -> Option<String> {
+        let callbacks = self.callbacks.iter().flatten().copied();
+        let mut seen = callbacks.map(|sum| ("its callbacks", sum)).chain([("its observers", self.results)]);
+        let (who, sum) = seen.find(|&(_, sum)| sum != expected)?;
+        Some(format!("{who} saw {sum} where {expected} is right"))
+    }
+}
+
+/// A sum that callbacks add to. One thread at a time adds, so an addition is a load and a store, not a locked
+/// instruction that would be charged to the contenders that have callbacks.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    /// Lives as long as the program, so that a callback can capture a plain reference.
+    pub(crate) fn leak() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    pub(crate) fn add(&self, value: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(value), Relaxed);
+    }
+
+    /// The sum so far, which starts again from 0.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.swap(0, Relaxed)
+    }
+}
+
+/// What is measured in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Nanoseconds an operation, of `run`.
+    Time,
+    /// Bytes alive an operation, between `prepare` and `run`.
+    Memory,
+}
+
+/// A contender and what it is called in the table.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) contender: Box<dyn Contender>,
+}
+
+impl Entry {
+    pub(crate) fn new(name: &'static str, contender: impl Contender + 'static) -> Self {
+        Self { name, contender: Box::new(contender) }
+    }
+}
+
+/// One piece of work and those who do it.
+pub(crate) struct Row {
+    /// Short and unique in the report.
+    pub(crate) name: String,
+    /// What is done, in a line.
+    pub(crate) about: &'static str,
+    /// What one operation is: "completion", "group".
+    pub(crate) operation: &'static str,
+    pub(crate) measure: Measure,
+    /// Operations come in multiples of this.
+    pub(crate) granule: u64,
+    /// What the evidence of a run of so many operations must be.
+    pub(crate) expected: Box<dyn Fn(u64) -> u64>,
+    /// The contender that ratios are taken to.
+    pub(crate) baseline: &'static str,
+    pub(crate) contenders: Vec<Entry>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+impl Row {
+    /// A timed row whose operations each add one to the evidence.
+    pub(crate) fn timed(name: impl Into<String>, operation: &'static str, baseline: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            about: "",
+            operation,
+            measure: Measure::Time,
+            granule: 1,
+            expected: Box::new(|operations| operations),
+            baseline,
+            contenders: Vec::new(),
+            goals: Vec::new(),
+        }
+    }
+
+    /// The unit of the row's figures.
+    pub(crate) fn unit(&self) -> String {
+        let unit = match self.measure {
+            Measure::Time => "ns",
+            Measure::Memory => "bytes alive",
+        };
+        format!("{unit} per {}", self.operation)
+    }
+}
+
+/// A command line word for rows that belong together.
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Builds the rows; contenders may start threads, so each workload is built when its turn comes.
+    pub(crate) rows: fn() -> Vec<Row>,
+}
