@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The program `tenterhook`; see `tenterhook --help`.
+
+fn main() -> std::process::ExitCode {
+    tenterhook_stress::cli::main().into()
+}

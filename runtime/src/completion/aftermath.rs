@@ -5,13 +5,11 @@
 //! stack and no allocation. User code (callbacks, wakers) runs with no lock held and nothing half done; a panic in it
 //! is kept until everybody has been told, and then goes on in this thread.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
 use super::link::Link;
-use super::node::Header;
-use super::running;
+use super::node::{Header, Panic};
 use crate::group::GroupCore;
 use crate::{CompletionError, Outcome};
 
@@ -20,7 +18,7 @@ use crate::{CompletionError, Outcome};
 pub(crate) struct Aftermath {
     /// Parents of completions that have finished, as a stack through `Link::next`.
     links: *const Link,
-    panic: Option<Box<dyn Any + Send>>,
+    panic: Option<Panic>,
 }
 
 impl Aftermath {
@@ -36,8 +34,7 @@ impl Aftermath {
     #[inline]
     pub(crate) unsafe fn conclude(&mut self, header: &Header, outcome: Outcome) {
         // SAFETY: the caller is the decider, and concludes once.
-        let callback = AssertUnwindSafe(|| unsafe { header.run_callback(outcome) });
-        let outcome = match running::mark(header, || catch_unwind(callback)) {
+        let outcome = match unsafe { header.run_callback(outcome) } {
             Ok(()) => outcome,
             Err(payload) => {
                 self.keep(payload);
@@ -62,7 +59,7 @@ impl Aftermath {
         }
     }
 
-    fn keep(&mut self, payload: Box<dyn Any + Send>) {
+    fn keep(&mut self, payload: Panic) {
         self.panic.get_or_insert(payload);
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -58,6 +59,21 @@ impl Completion {
 
     pub(crate) fn node(&self) -> &NodeRef {
         &self.node
+    }
+
+    /// The node alone; a handle that waited waits no longer.
+    pub(crate) fn into_node(mut self) -> NodeRef {
+        self.stop_waiting();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.
+        unsafe { std::ptr::read(&raw const this.node) }
+    }
+
+    #[inline]
+    fn stop_waiting(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.node.waiters.leave(slot);
+        }
     }
 
     /// Whether the operation has ended and its callback has returned.
@@ -186,9 +202,7 @@ impl Clone for Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.node.waiters.leave(slot);
-        }
+        self.stop_waiting();
     }
 }
 

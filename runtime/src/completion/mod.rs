@@ -16,5 +16,5 @@ pub use handle::Completion;
 pub(crate) use aftermath::Aftermath;
 pub(crate) use cancel::cancel;
 pub(crate) use link::Link;
-pub(crate) use node::{Head, Header, Kind, NodeRef};
+pub(crate) use node::{Head, Header, Kind, NodeRef, Orphans};
 pub(crate) use state::{LinkResult, State};

@@ -4,10 +4,13 @@
 //! types behind it. References are counted by hand because freeing must be iterative: a chain of groups a million
 //! deep is dropped on a small stack.
 
+use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::running;
 use super::state::State;
 use super::waiters::Waiters;
 use crate::Outcome;
@@ -34,9 +37,12 @@ pub(crate) trait Kind: Send + Sized + 'static {
     fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
 
     /// Gives up the references to other nodes, so that freeing stays iterative.
-    fn dismantle(&mut self, released: &mut Vec<NodeRef>) {
-        let _ = released;
+    fn dismantle(&mut self, orphans: &mut Orphans) {
+        let _ = orphans;
     }
+
+    /// Whether freeing such a node frees others: then it is not done inside the freeing of another.
+    const HAS_CHILDREN: bool = false;
 }
 
 /// A completion that belongs to no backend.
@@ -65,24 +71,62 @@ struct Node<K, F> {
 
 #[derive(Debug)]
 struct VTable {
-    run_callback: unsafe fn(NonNull<Header>, Outcome),
+    run_callback: unsafe fn(NonNull<Header>, Outcome) -> Result<(), Panic>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
-    free: unsafe fn(NonNull<Header>, &mut Vec<NodeRef>),
+    free: unsafe fn(NonNull<Header>, &mut Orphans),
+    has_children: bool,
+}
+
+/// What a panic in user code carries.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// Nodes without a reference that wait to be freed, because freeing them frees others.
+#[derive(Debug)]
+pub(crate) struct Orphans(Vec<NonNull<Header>>);
+
+impl Orphans {
+    /// Gives up one reference; the node goes at once, or, if others hang on it, in its turn.
+    pub(crate) fn release(&mut self, node: NodeRef) {
+        let node = ManuallyDrop::new(node);
+        if !node.give_up_reference() {
+            return;
+        }
+        if node.vtable.has_children {
+            self.0.push(node.0);
+        } else {
+            // SAFETY: its last reference is gone; of the table's type.
+            unsafe { (node.vtable.free)(node.0, self) };
+        }
+    }
+
+    fn free(&mut self) {
+        while let Some(node) = self.0.pop() {
+            // SAFETY: its last reference is gone, and it is whole until freed here.
+            let free = unsafe { node.as_ref().vtable.free };
+            // SAFETY: as above; of the table's type.
+            unsafe { free(node, self) };
+        }
+    }
 }
 
 impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
-    const VTABLE: VTable =
-        VTable { run_callback: Self::run_callback, cancel: Self::cancel, free: Self::free };
+    const VTABLE: VTable = VTable {
+        run_callback: Self::run_callback,
+        cancel: Self::cancel,
+        free: Self::free,
+        has_children: K::HAS_CHILDREN,
+    };
 
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
-    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) {
+    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) -> Result<(), Panic> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
         // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
-        callback(&node.head, outcome);
+        // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
+        running::mark(&node.head.header, || catch_unwind(AssertUnwindSafe(|| callback(&node.head, outcome))))
     }
 
     /// # Safety
@@ -95,10 +139,10 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// # Safety
     ///
     /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
-    unsafe fn free(node: NonNull<Header>, released: &mut Vec<NodeRef>) {
+    unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
         // SAFETY: allocated as such a box by `allocate`, and nobody else is left.
         let mut node = unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) };
-        node.head.kind.dismantle(released);
+        node.head.kind.dismantle(orphans);
         if !node.head.header.state.is_finished() {
             // SAFETY: not taken, since there was no decider, and dropped once, since the node goes now.
             node.callback.with_mut(|cell| unsafe { ManuallyDrop::drop(&mut *cell) });
@@ -180,9 +224,18 @@ impl Clone for NodeRef {
 impl Drop for NodeRef {
     #[inline]
     fn drop(&mut self) {
-        if self.give_up_reference() {
-            // SAFETY: the last reference is gone.
-            unsafe { free_all(self.0) };
+        if !self.give_up_reference() {
+            return;
+        }
+        if self.vtable.has_children {
+            let mut orphans = Orphans(Vec::new());
+            // SAFETY: the last reference is gone; of the table's type.
+            unsafe { (self.vtable.free)(self.0, &mut orphans) };
+            orphans.free();
+        } else {
+            // A node without children leaves no orphans, so there is nothing to be dropped with the list either.
+            // SAFETY: the last reference is gone; of the table's type.
+            unsafe { (self.vtable.free)(self.0, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
         }
     }
 }
@@ -224,11 +277,13 @@ impl Header {
         self.outcome.with_mut(|cell| unsafe { *cell = outcome });
     }
 
+    /// Calls the callback; a panic in it comes back as an error.
+    ///
     /// # Safety
     ///
     /// The caller decides the outcome and calls this once.
     #[inline]
-    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) {
+    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) -> Result<(), Panic> {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
         unsafe { (self.vtable.run_callback)(NonNull::from(self), outcome) }
     }
@@ -237,34 +292,5 @@ impl Header {
     pub(crate) fn forward_cancel(&self, groups: &mut Vec<NonNull<Header>>) {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
         unsafe { (self.vtable.cancel)(NonNull::from(self), groups) }
-    }
-}
-
-/// Frees `first` and whatever that leaves without a reference, without recursion into groups of groups.
-///
-/// # Safety
-///
-/// Nobody else can reach `first` any more.
-#[inline]
-unsafe fn free_all(first: NonNull<Header>) {
-    let mut released = Vec::new();
-    // SAFETY: alive until freed here.
-    let free = unsafe { first.as_ref().vtable.free };
-    // SAFETY: of the table's type, from `allocate`; nobody else can reach it.
-    unsafe { free(first, &mut released) };
-    if !released.is_empty() {
-        free_released(released);
-    }
-}
-
-fn free_released(mut released: Vec<NodeRef>) {
-    while let Some(child) = released.pop() {
-        let child = ManuallyDrop::new(child);
-        if child.give_up_reference() {
-            // SAFETY: alive until freed here.
-            let free = unsafe { child.0.as_ref().vtable.free };
-            // SAFETY: its last reference is gone; of the table's type.
-            unsafe { free(child.0, &mut released) };
-        }
     }
 }

@@ -64,7 +64,18 @@ impl CompletionGroup {
         }
         if !child.succeeded() {
             // SAFETY: this is the builder.
-            unsafe { GroupCore::add(self.node.as_ptr().cast(), child) };
+            unsafe { GroupCore::add(self.node.as_ptr().cast(), child.node().clone()) };
+        }
+    }
+
+    /// Like [`CompletionGroup::add`] for a caller that has no further use for its handle.
+    pub fn adopt(&mut self, child: Completion) {
+        if self.cancelled {
+            child.cancel();
+        }
+        if !child.succeeded() {
+            // SAFETY: this is the builder.
+            unsafe { GroupCore::add(self.node.as_ptr().cast(), child.into_node()) };
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::members::Members;
-use crate::completion::{Aftermath, Completion, Head, Header, Kind, Link, LinkResult, NodeRef};
+use crate::completion::{Aftermath, Head, Header, Kind, Link, LinkResult, NodeRef, Orphans};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -38,10 +38,12 @@ impl Kind for GroupCore {
         groups.push(head.cast());
     }
 
-    fn dismantle(&mut self, released: &mut Vec<NodeRef>) {
+    fn dismantle(&mut self, orphans: &mut Orphans) {
         // SAFETY: `&mut self`.
-        self.members.with_mut(|members| unsafe { (*members).release(released) });
+        self.members.with_mut(|members| unsafe { (*members).release(orphans) });
     }
+
+    const HAS_CHILDREN: bool = true;
 }
 
 impl GroupCore {
@@ -72,10 +74,10 @@ impl GroupCore {
     /// # Safety
     ///
     /// The caller is the group's builder, and nobody else knows the node yet.
-    pub(crate) unsafe fn add(group: NonNull<Head<Self>>, child: &Completion) {
+    pub(crate) unsafe fn add(group: NonNull<Head<Self>>, child: NodeRef) {
         // SAFETY: alive, since the builder has it.
         let core = unsafe { &(*group.as_ptr()).kind };
-        let link = Link { next: UnsafeCell::new(std::ptr::null()), group, child: child.node().clone() };
+        let link = Link { next: UnsafeCell::new(std::ptr::null()), group, child };
         // SAFETY: nobody else knows the node.
         core.members.with_mut(|members| unsafe { (*members).push(link) });
     }

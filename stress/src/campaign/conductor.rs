@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::state::{StateError, StateFile};
+use super::worker::{SeedResult, Shared, command};
+use super::{CampaignOptions, Failure, Finding, Summary, Totals};
+use crate::options::SimOptions;
+use crate::violation::Violation;
+
+/// How often the conductor looks up from the results.
+const TICK: Duration = Duration::from_millis(100);
+/// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
+const GRACE: Duration = Duration::from_millis(600);
+/// A run that has not beaten for this long will not.
+const STALLED: Duration = Duration::from_secs(30);
+/// How often progress is written to the state file.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+/// A campaign under way.
+struct Conductor<'a> {
+    options: &'a CampaignOptions,
+    shared: Arc<Shared>,
+    interrupted: &'a AtomicBool,
+    state: Option<StateFile>,
+    began: Instant,
+    saved: Instant,
+    earlier: Duration,
+    /// Seeds without a gap from the campaign's first on.
+    totals: Totals,
+    next: u64,
+    /// Finished seeds beyond a gap.
+    ahead: BTreeMap<u64, SeedResult>,
+    failures: Vec<Failure>,
+    pulses: Vec<(Option<(u64, u64)>, Instant)>,
+    internal: Option<String>,
+    bar: ProgressBar,
+}
+
+pub(super) fn conduct(options: &CampaignOptions, interrupted: &AtomicBool) -> Result<Summary, StateError> {
+    let mut state = options.state.as_deref().map(|path| StateFile::open(path, options)).transpose()?;
+    let resumed = state.as_mut().map(StateFile::take_progress).unwrap_or_default();
+    let now = Instant::now();
+    let shared = Arc::new(Shared {
+        first_seed: state.as_ref().map_or(options.first_seed, StateFile::first_seed),
+        next: AtomicU64::new(resumed.next),
+        end: options.seeds.unwrap_or(u64::MAX),
+        enough: AtomicBool::new(resumed.failures.len() >= options.max_failures),
+        recheck: options.recheck,
+        overrides: options.overrides.clone(),
+        watches: (0..options.jobs).map(|_| Default::default()).collect(),
+    });
+    let mut conductor = Conductor {
+        options,
+        shared,
+        interrupted,
+        state,
+        began: now,
+        saved: now,
+        earlier: resumed.elapsed,
+        totals: resumed.totals,
+        next: resumed.next,
+        ahead: BTreeMap::new(),
+        failures: resumed.failures,
+        pulses: vec![(None, now); options.jobs],
+        internal: None,
+        bar: bar(options),
+    };
+    let results = conductor.start_workers();
+    conductor.collect(&results);
+    conductor.finish()
+}
+
+impl Conductor<'_> {
+    /// One loop a thread of a pool of our own, so that nothing else in the process shares it.
+    fn start_workers(&mut self) -> Receiver<SeedResult> {
+        let (sender, receiver) = channel();
+        match rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build() {
+            Ok(pool) => {
+                for worker in 0..self.options.jobs {
+                    let (shared, sender) = (Arc::clone(&self.shared), sender.clone());
+                    pool.spawn(move || shared.work(worker, &sender));
+                }
+            }
+            Err(error) => self.internal = Some(format!("no threads to run seeds on: {error}")),
+        }
+        receiver
+    }
+
+    /// Collects results until the workers are done, or too slow in being done.
+    fn collect(&mut self, results: &Receiver<SeedResult>) {
+        let mut give_up: Option<Instant> = None;
+        loop {
+            match results.recv_timeout(TICK) {
+                Ok(result) => self.take(result),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if give_up.is_none() && (self.interrupted.load(Ordering::Relaxed) || self.time_is_up(now)) {
+                self.shared.watches.iter().for_each(|watch| watch.stop());
+                give_up = Some(now + GRACE);
+            }
+            if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
+                break;
+            }
+            self.show();
+            if now.duration_since(self.saved) >= SAVE_EVERY {
+                self.saved = now;
+                self.save();
+            }
+        }
+    }
+
+    fn take(&mut self, result: SeedResult) {
+        if result.interrupted && result.failures.is_empty() {
+            return;
+        }
+        self.failures.extend(result.failures.iter().cloned());
+        for failure in &result.failures {
+            if let Some(state) = &mut self.state
+                && let Err(error) = state.append_failure(failure)
+            {
+                self.internal = Some(error.to_string());
+            }
+        }
+        if self.failures.len() >= self.options.max_failures {
+            self.shared.enough.store(true, Ordering::Relaxed);
+        }
+        self.ahead.insert(result.index, result);
+        while let Some(result) = self.ahead.remove(&self.next) {
+            self.totals.add(&result);
+            self.next += 1;
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.earlier + self.began.elapsed()
+    }
+
+    fn time_is_up(&self, now: Instant) -> bool {
+        self.options
+            .duration
+            .is_some_and(|duration| self.earlier + now.duration_since(self.began) >= duration)
+    }
+
+    /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
+    fn somebody_stalled(&mut self, now: Instant) -> bool {
+        for (watch, (last, since)) in self.shared.watches.iter().zip(&mut self.pulses) {
+            let pulse = watch.pulse();
+            if pulse.is_none() || pulse != *last {
+                (*last, *since) = (pulse, now);
+            } else if now.duration_since(*since) >= STALLED
+                && let Some((seed, _)) = pulse
+            {
+                let options = SimOptions::draw(seed, &self.options.overrides);
+                let seconds = STALLED.as_secs();
+                let seen = format!("none has returned for {seconds} s: the fiber neither yields nor ends");
+                let finding =
+                    Finding::Violation(*Violation::liveness("liveness", "every step returns", seen));
+                let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
+                self.failures.push(Failure {
+                    seed,
+                    options: words.collect(),
+                    steps: 0,
+                    trace_hash: 0,
+                    finding,
+                    command: command(seed, &self.options.overrides),
+                });
+                return true;
+            }
+        }
+        false
+    }
+
+    fn save(&mut self) {
+        if let Some(state) = &mut self.state
+            && let Err(error) =
+                state.append_progress(self.next, self.earlier + self.began.elapsed(), &self.totals)
+        {
+            self.internal = Some(error.to_string());
+        }
+    }
+
+    fn show(&self) {
+        let seeds = self.totals.seeds + self.ahead.len() as u64;
+        let position = match (self.options.seeds, self.options.duration) {
+            (Some(_), _) => seeds,
+            (None, _) => self.elapsed().as_secs(),
+        };
+        self.bar.set_position(position);
+        let rate = self.totals.steps as f64 / self.elapsed().as_secs_f64().max(0.001);
+        let failures = self.failures.len();
+        self.bar.set_message(format!("{seeds} seeds, {:.2} M steps/s, {failures} failures", rate / 1e6));
+    }
+
+    fn finish(mut self) -> Result<Summary, StateError> {
+        self.bar.finish_and_clear();
+        self.save();
+        for result in std::mem::take(&mut self.ahead).into_values() {
+            self.totals.add(&result);
+        }
+        self.failures.sort_by_key(|failure| (failure.seed, matches!(failure.finding, Finding::Violation(_))));
+        let mut summary = Summary {
+            elapsed: self.elapsed(),
+            earlier: self.earlier,
+            totals: self.totals,
+            failures: self.failures,
+            interrupted: self.interrupted.load(Ordering::Relaxed),
+            warnings: Vec::new(),
+            internal: self.internal,
+        };
+        summary.judge_faults();
+        Ok(summary)
+    }
+}
+
+fn bar(options: &CampaignOptions) -> ProgressBar {
+    let length = match (options.seeds, options.duration) {
+        (Some(seeds), _) => seeds,
+        (None, Some(duration)) => duration.as_secs(),
+        (None, None) => 0,
+    };
+    let shown = options.progress && !options.is_single();
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    let unit = if options.seeds.is_some() { "seeds" } else { "s" };
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {unit}  {{msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,173 @@
+//! Many seeds: on all cores, for a while, with a summary at the end.
+//!
+//! The main thread conducts: it collects results, draws the progress bar, watches the time and Ctrl-C, and notices a
+//! run that no longer moves. The workers only run seeds. No result depends on which worker ran it or what ran beside.
+#![expect(
+    clippy::disallowed_types,
+    reason = "the campaign is outside of all simulated runs and may look at a clock"
+)]
+
+mod conductor;
+mod state;
+mod totals;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::state::StateError;
+pub use self::totals::{FaultTotals, Totals};
+use crate::exit::ExitCode;
+use crate::options::Overrides;
+use crate::violation::{Class, Violation};
+
+/// What a campaign is to run.
+#[derive(Clone, Debug)]
+pub struct CampaignOptions {
+    /// The first seed; the others follow it.
+    pub first_seed: u64,
+    /// How many seeds; `None` for as many as fit into the duration.
+    pub seeds: Option<u64>,
+    /// For how long.
+    pub duration: Option<Duration>,
+    /// Threads.
+    pub jobs: usize,
+    /// One in how many seeds is run twice; 0 for none.
+    pub recheck: u64,
+    /// After how many failures no new seed begins.
+    pub max_failures: usize,
+    /// Where to remember what is done.
+    pub state: Option<PathBuf>,
+    /// What the command line fixes.
+    pub overrides: Overrides,
+    /// Whether to draw a progress bar if there is a terminal.
+    pub progress: bool,
+}
+
+impl CampaignOptions {
+    /// Whether this is about one seed only.
+    pub fn is_single(&self) -> bool {
+        self.seeds == Some(1)
+    }
+}
+
+/// What went wrong with one seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// Its options, in words.
+    pub options: Vec<(String, String)>,
+    /// Steps until then.
+    pub steps: u64,
+    /// Hash of the trace until then.
+    pub trace_hash: u64,
+    /// What went wrong.
+    pub finding: Finding,
+    /// The command that repeats it.
+    pub command: String,
+}
+
+/// What can go wrong with a seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// A promise was broken.
+    Violation(Violation),
+    /// Two runs of the seed had different traces.
+    Nondeterminism {
+        /// Index of the first event that differs, if the events were kept.
+        event: Option<u64>,
+        /// It in the first run.
+        first: String,
+        /// It in the second run.
+        second: String,
+    },
+}
+
+impl Finding {
+    /// The exit code of a campaign that found only this.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Finding::Nondeterminism { .. } => ExitCode::Nondeterminism,
+            Finding::Violation(violation) => match violation.class {
+                Class::Safety | Class::Panic => ExitCode::Violation,
+                Class::Liveness => ExitCode::Liveness,
+            },
+        }
+    }
+}
+
+/// What became of a campaign.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Everything counted, over all finished seeds.
+    pub totals: Totals,
+    /// Failures by seed.
+    pub failures: Vec<Failure>,
+    /// Wall time, that of earlier sittings included.
+    pub elapsed: Duration,
+    /// Of that, time in earlier sittings.
+    pub earlier: Duration,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// Things that a reader of the figures should know.
+    pub warnings: Vec<String>,
+    /// Why the tester itself is at fault, if it is.
+    pub internal: Option<String>,
+}
+
+/// Seeds from which on it means something that a kind of fault was never delivered, and requests likewise: below,
+/// chance alone may account for it.
+const ENOUGH_SEEDS: u64 = 64;
+const ENOUGH_REQUESTS: u64 = 16;
+
+impl Summary {
+    /// The exit code. A difference between two runs of one seed outranks everything, because nothing else can be
+    /// trusted then; a broken promise of safety outranks one of liveness.
+    pub fn exit_code(&self) -> ExitCode {
+        let found = |code| self.failures.iter().any(|failure| failure.finding.exit_code() == code);
+        let ranked = [ExitCode::Nondeterminism, ExitCode::Violation, ExitCode::Liveness];
+        match ranked.into_iter().find(|&code| found(code)) {
+            Some(code) => code,
+            None if self.internal.is_some() => ExitCode::Internal,
+            None => ExitCode::Ok,
+        }
+    }
+
+    /// Looks for kinds of fault that were asked for and never came.
+    fn judge_faults(&mut self) {
+        for fault in &self.totals.faults {
+            if self.totals.seeds < ENOUGH_SEEDS || fault.delivered > 0 {
+                continue;
+            }
+            if fault.requested >= ENOUGH_REQUESTS {
+                self.internal = Some(format!(
+                    "{} was requested {} times over {} seeds and never delivered: it tests nothing",
+                    fault.kind.name(),
+                    fault.requested,
+                    self.totals.seeds
+                ));
+            } else if fault.seeds >= ENOUGH_SEEDS {
+                let (name, seeds) = (fault.kind.name(), fault.seeds);
+                self.warnings.push(format!("{name} was on in {seeds} seeds and never had an occasion"));
+            }
+        }
+    }
+}
+
+/// Runs a campaign. `interrupted` is set by Ctrl-C.
+///
+/// # Errors
+///
+/// When the state directory cannot be used.
+pub fn run(options: &CampaignOptions, interrupted: &Arc<AtomicBool>) -> Result<Summary, StateError> {
+    conductor::conduct(options, interrupted)
+}
+
+#[cfg(test)]
+mod tests;

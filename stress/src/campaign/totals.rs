@@ -1,0 +1,96 @@
+use serde::{Deserialize, Serialize};
+
+use super::worker::SeedResult;
+use crate::disk::FaultKind;
+use crate::rng;
+
+/// Everything counted over a number of seeds. Adding seeds in any order gives the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Seeds that came to their end.
+    pub seeds: u64,
+    /// Seeds among them that were run twice.
+    pub rechecked: u64,
+    /// Scheduling decisions.
+    pub steps: u64,
+    /// Lives that ended before their run did.
+    pub crashes: u64,
+    /// Time that workers spent on seeds, in nanoseconds.
+    pub busy_nanos: u64,
+    /// A number that stands for the seeds and their traces.
+    pub trace_digest: u64,
+    /// The trace hash of the seed that was added last.
+    pub last_trace: u64,
+    /// The systems' counters, by name.
+    pub counters: Vec<(String, u64)>,
+    /// Faults by kind.
+    pub faults: Vec<FaultTotals>,
+}
+
+/// One kind of fault over a number of seeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultTotals {
+    /// The kind.
+    pub kind: FaultKind,
+    /// Seeds in which it could strike.
+    pub seeds: u64,
+    /// How often the tape asked for it.
+    pub requested: u64,
+    /// How often it had its effect.
+    pub delivered: u64,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        let fault = |kind| FaultTotals { kind, seeds: 0, requested: 0, delivered: 0 };
+        Totals {
+            seeds: 0,
+            rechecked: 0,
+            steps: 0,
+            crashes: 0,
+            busy_nanos: 0,
+            trace_digest: 0,
+            last_trace: 0,
+            counters: Vec::new(),
+            faults: FaultKind::ALL.map(fault).to_vec(),
+        }
+    }
+}
+
+impl Totals {
+    /// Adds one finished seed.
+    pub(super) fn add(&mut self, result: &SeedResult) {
+        self.seeds += 1;
+        self.rechecked += u64::from(result.rechecked);
+        self.steps += result.steps;
+        self.crashes += result.crashes;
+        self.busy_nanos += result.busy_nanos;
+        self.trace_digest = self.trace_digest.wrapping_add(rng::derive(result.seed, result.trace_hash));
+        self.last_trace = result.trace_hash;
+        for &(name, value) in &result.counters {
+            self.count(name, value);
+        }
+        for fault in &mut self.faults {
+            fault.seeds += u64::from(result.enabled.contains(&fault.kind));
+            fault.requested += result.faults.requested(fault.kind);
+            fault.delivered += result.faults.delivered(fault.kind);
+        }
+    }
+
+    /// The hash of a single run's trace, or a number that stands for those of many runs.
+    pub fn trace_hash(&self, single: bool) -> u64 {
+        if single { self.last_trace } else { self.trace_digest }
+    }
+
+    /// The counter `name`, 0 if there is none.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters.iter().find(|(known, _)| known == name).map_or(0, |&(_, value)| value)
+    }
+
+    fn count(&mut self, name: &str, value: u64) {
+        match self.counters.iter_mut().find(|(known, _)| known == name) {
+            Some((_, total)) => *total += value,
+            None => self.counters.push((name.into(), value)),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use super::{Failure, Finding};
+use crate::disk::{FaultCounts, FaultKind};
+use crate::options::{Overrides, SimOptions};
+use crate::rng;
+use crate::sim;
+use crate::watch::Watch;
+use crate::world::RunOutcome;
+
+/// What one seed came to.
+#[derive(Debug)]
+pub(super) struct SeedResult {
+    /// Its place in the campaign, from 0.
+    pub(super) index: u64,
+    pub(super) seed: u64,
+    pub(super) rechecked: bool,
+    pub(super) interrupted: bool,
+    pub(super) steps: u64,
+    pub(super) crashes: u64,
+    pub(super) busy_nanos: u64,
+    pub(super) trace_hash: u64,
+    pub(super) counters: Vec<(&'static str, u64)>,
+    pub(super) faults: FaultCounts,
+    pub(super) enabled: Vec<FaultKind>,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// What the workers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) first_seed: u64,
+    /// Index of the next seed.
+    pub(super) next: AtomicU64,
+    /// Index at which the campaign ends.
+    pub(super) end: u64,
+    /// No new seeds.
+    pub(super) enough: AtomicBool,
+    pub(super) recheck: u64,
+    pub(super) overrides: Overrides,
+    /// One for each worker.
+    pub(super) watches: Vec<Watch>,
+}
+
+/// A run with more steps than this does not keep its events for comparison: they would take gigabytes.
+const KEPT_STEPS: u64 = 2_000_000;
+
+impl Shared {
+    /// Runs seeds until there are no more.
+    pub(super) fn work(&self, worker: usize, results: &Sender<SeedResult>) {
+        let watch = &self.watches[worker];
+        while !self.enough.load(Ordering::Relaxed) && !watch.is_stopped() {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.end {
+                break;
+            }
+            let seed = self.first_seed.wrapping_add(index);
+            watch.begin(seed);
+            let result = self.run_seed(index, seed, watch);
+            watch.end();
+            if results.send(result).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Runs a seed; a share of them, and all that fail, a second time for comparison.
+    fn run_seed(&self, index: u64, seed: u64, watch: &Watch) -> SeedResult {
+        let began = Instant::now();
+        let options = SimOptions::draw(seed, &self.overrides);
+        let chosen = self.recheck > 0 && rng::below(rng::derive(1, seed), self.recheck) == 0;
+        let keep = chosen && options.steps() <= KEPT_STEPS;
+        let first = sim::run(&options, keep, watch);
+        let busy_nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut failures = Vec::new();
+        let mut rechecked = false;
+        let mut interrupted = first.interrupted;
+        if (chosen || first.violation.is_some()) && !interrupted {
+            let second = sim::run(&options, keep, watch);
+            interrupted = second.interrupted && first.violation.is_none();
+            rechecked = !second.interrupted;
+            if rechecked && second.trace_hash != first.trace_hash {
+                failures.push(self.failure(&options, &first, difference(&first, &second)));
+            }
+        }
+        if let Some(violation) = first.violation.clone() {
+            failures.push(self.failure(&options, &first, Finding::Violation(violation)));
+        }
+        SeedResult {
+            index,
+            seed,
+            rechecked,
+            interrupted,
+            steps: first.steps,
+            crashes: first.faults.delivered(FaultKind::PowerLoss)
+                + first.faults.delivered(FaultKind::ProcessKilled),
+            busy_nanos,
+            trace_hash: first.trace_hash,
+            enabled: options.enabled_faults(),
+            counters: first.counters,
+            faults: first.faults,
+            failures,
+        }
+    }
+
+    fn failure(&self, options: &SimOptions, run: &RunOutcome, finding: Finding) -> Failure {
+        let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
+        Failure {
+            seed: options.seed(),
+            options: words.collect(),
+            steps: run.steps,
+            trace_hash: run.trace_hash,
+            finding,
+            command: command(options.seed(), &self.overrides),
+        }
+    }
+}
+
+/// The command that repeats a seed.
+pub(super) fn command(seed: u64, overrides: &Overrides) -> String {
+    format!("tenterhook sim --seed {seed:#x}{}", overrides.flags())
+}
+
+/// What differs between two runs of one seed.
+pub(super) fn difference(first: &RunOutcome, second: &RunOutcome) -> Finding {
+    let words = |event: Option<crate::trace::Event>| {
+        event.map_or_else(|| "the end of the run".into(), |e| e.to_string())
+    };
+    match first.trace.first_difference(&second.trace) {
+        Some((index, ours, theirs)) => {
+            Finding::Nondeterminism { event: Some(index as u64), first: words(ours), second: words(theirs) }
+        }
+        None => Finding::Nondeterminism {
+            event: None,
+            first: format!("trace {:#018x} after {} steps", first.trace_hash, first.steps),
+            second: format!("trace {:#018x} after {} steps", second.trace_hash, second.steps),
+        },
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line of the program `tenterhook`.
+
+mod parse;
+mod sim;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Parser, Subcommand};
+
+use crate::exit::ExitCode;
+
+/// Deterministic stress tester for re-entrant storage state machines.
+#[derive(Debug, Parser)]
+#[command(name = "tenterhook", version, about, after_long_help = exit_codes())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run seeds against the pager on a simulated disk.
+    Sim(sim::SimArguments),
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the program with `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    match Arguments::try_parse_from(arguments) {
+        Ok(Arguments { command: Command::Sim(arguments) }) => sim::run(arguments),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            // Help that nobody reads, because its reader has gone, is no failure.
+            let _ = error.print();
+            ExitCode::Ok
+        }
+        Err(error) => usage(&in_one_line(&error)),
+    }
+}
+
+/// Says in one line what is wrong with the command line.
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("tenterhook: {problem}");
+    ExitCode::Usage
+}
+
+/// What was wrong, where, and what would be right: the parser's own account takes a screen.
+fn in_one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let first = rendered.lines().next().unwrap_or("the command line makes no sense");
+    let what = first.strip_prefix("error: ").unwrap_or(first);
+    let what = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "no command is given"
+        }
+        _ => what,
+    };
+    let suggested =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let names = suggested.iter().find_map(|&kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name.clone()),
+        Some(ContextValue::Strings(names)) => names.first().cloned(),
+        _ => None,
+    });
+    let valid = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(names)) => Some(format!("one of {}", names.join(", "))),
+        _ => None,
+    };
+    match (names, valid) {
+        (Some(name), _) => format!("{what}: did you mean '{name}'?"),
+        (None, Some(valid)) => format!("{what}: it must be {valid}"),
+        (None, None) => format!("{what}; see 'tenterhook sim --help'"),
+    }
+}
+
+fn exit_codes() -> String {
+    let lines = ExitCode::ALL.map(|code| format!("  {:<3} {}", code as u8, code.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,197 @@
+//! One simulated file: what a program sees, what a power loss would leave, and what lies between.
+
+use std::collections::VecDeque;
+
+use super::image::Image;
+
+/// A change that no sync has made durable yet.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Change {
+    /// `len` bytes at `offset`, kept in the file's arena from `start`.
+    Write { offset: u64, len: usize, start: usize },
+    /// The file was cut or extended.
+    Truncate { len: u64 },
+}
+
+/// A file. `current` is what reads return; `durable` is what is certainly on the disk; `unsynced` lists, in the order
+/// in which they took effect, the changes that turn the second into the first.
+#[derive(Debug, Default)]
+pub(super) struct SimFile {
+    pub(super) current: Image,
+    pub(super) durable: Image,
+    unsynced: VecDeque<Change>,
+    /// The number of the oldest unsynced change; changes are numbered from 0 for the life of the file.
+    first: u64,
+    /// Content of the unsynced writes.
+    arena: Vec<u8>,
+    /// Whether a sync has made the file's existence durable.
+    pub(super) linked: bool,
+}
+
+impl SimFile {
+    /// The number that the next change will have. A sync submitted now covers all smaller ones.
+    pub(super) fn next_change(&self) -> u64 {
+        self.first + self.unsynced.len() as u64
+    }
+
+    /// Changes that a power loss may undo, oldest first.
+    pub(super) fn unsynced(&self) -> impl Iterator<Item = (Change, &[u8])> {
+        self.unsynced.iter().map(|&change| match change {
+            Change::Write { start, len, .. } => (change, &self.arena[start..start + len]),
+            Change::Truncate { .. } => (change, &[][..]),
+        })
+    }
+
+    /// A write takes effect: the bytes of `parts` one after the other, at most `limit` of them.
+    pub(super) fn write(&mut self, offset: u64, parts: &[&[u8]], limit: usize) {
+        let start = self.arena.len();
+        for part in parts {
+            let left = limit - (self.arena.len() - start);
+            self.arena.extend_from_slice(&part[..part.len().min(left)]);
+        }
+        let len = self.arena.len() - start;
+        if len > 0 {
+            self.current.write(offset, &self.arena[start..]);
+            self.unsynced.push_back(Change::Write { offset, len, start });
+        }
+    }
+
+    /// A truncation takes effect.
+    pub(super) fn truncate(&mut self, len: u64) {
+        self.current.truncate(len);
+        self.unsynced.push_back(Change::Truncate { len });
+    }
+
+    /// A sync ended well: all changes before number `covered` are durable.
+    pub(super) fn sync(&mut self, covered: u64) {
+        self.linked = true;
+        self.settle(covered, |_| true);
+    }
+
+    /// A sync failed and of what it covered only those changes are durable for which `survives` says so; the rest is
+    /// gone, from the disk and from what reads return.
+    pub(super) fn drop_unsynced(&mut self, covered: u64, survives: impl FnMut(Change) -> bool) {
+        self.settle(covered, survives);
+        // Rare, so the plain way: start from the disk and redo what is still to be synced.
+        self.current = self.durable.clone();
+        let (current, arena) = (&mut self.current, &self.arena);
+        for &change in &self.unsynced {
+            apply(current, arena, change);
+        }
+    }
+
+    /// The power is back: what the disk has is all there is.
+    pub(super) fn restart_from(&mut self, durable: Image) {
+        self.first = self.next_change();
+        self.unsynced.clear();
+        self.arena.clear();
+        self.current = durable.clone();
+        self.durable = durable;
+    }
+
+    fn settle(&mut self, covered: u64, mut survives: impl FnMut(Change) -> bool) {
+        while self.first < covered
+            && let Some(change) = self.unsynced.pop_front()
+        {
+            self.first += 1;
+            if survives(change) {
+                apply(&mut self.durable, &self.arena, change);
+            }
+        }
+        if self.unsynced.is_empty() {
+            self.arena.clear();
+        } else {
+            self.compact();
+        }
+    }
+
+    /// Gives back the arena's settled head once it is the larger part.
+    fn compact(&mut self) {
+        let first = self.unsynced.iter().find_map(|change| match *change {
+            Change::Write { start, .. } => Some(start),
+            Change::Truncate { .. } => None,
+        });
+        let Some(settled) = first.filter(|&start| start > 1 << 20 && start > self.arena.len() / 2) else {
+            return;
+        };
+        self.arena.drain(..settled);
+        for change in &mut self.unsynced {
+            if let Change::Write { start, .. } = change {
+                *start -= settled;
+            }
+        }
+    }
+}
+
+fn apply(image: &mut Image, arena: &[u8], change: Change) {
+    match change {
+        Change::Write { offset, len, start } => image.write(offset, &arena[start..start + len]),
+        Change::Truncate { len } => image.truncate(len),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_with(content: &[u8]) -> SimFile {
+        let mut file = SimFile::default();
+        file.write(0, &[content], usize::MAX);
+        file.sync(file.next_change());
+        file
+    }
+
+    #[test]
+    fn a_sync_covers_the_writes_before_it_and_no_later_one() {
+        let mut file = file_with(b"aaaa");
+        file.write(0, &[b"bb"], usize::MAX);
+        let covered = file.next_change();
+        file.write(2, &[b"cc"], usize::MAX);
+        file.sync(covered);
+        assert_eq!(file.durable.bytes(), b"bbaa");
+        assert_eq!(file.current.bytes(), b"bbcc");
+        assert_eq!(file.unsynced().count(), 1);
+    }
+
+    #[test]
+    fn a_dropped_sync_takes_back_what_it_covered_and_keeps_what_came_later() {
+        let mut file = file_with(b"aaaa");
+        file.write(0, &[b"bb"], usize::MAX);
+        let covered = file.next_change();
+        file.write(3, &[b"c"], usize::MAX);
+        file.drop_unsynced(covered, |_| false);
+        assert_eq!(file.current.bytes(), b"aaac");
+        file.sync(file.next_change());
+        assert_eq!(file.durable.bytes(), b"aaac");
+    }
+
+    #[test]
+    fn a_limited_write_takes_a_prefix_across_its_parts() {
+        let mut file = file_with(b"aaaaaa");
+        file.write(1, &[b"bb", b"cc"], 3);
+        assert_eq!(file.current.bytes(), b"abbcaa");
+    }
+
+    #[test]
+    fn truncations_and_writes_are_redone_in_order() {
+        let mut file = file_with(b"aaaa");
+        file.truncate(1);
+        file.write(2, &[b"z"], usize::MAX);
+        assert_eq!(file.current.bytes(), b"a\0z");
+        assert_eq!(file.durable.bytes(), b"aaaa");
+        file.sync(file.next_change());
+        assert_eq!(file.durable.bytes(), b"a\0z");
+    }
+
+    #[test]
+    fn compaction_keeps_the_content_of_what_is_not_synced_yet() {
+        let mut file = SimFile::default();
+        for page in 0..3_u8 {
+            file.write(u64::from(page) << 20, &[&[page + 1; 1 << 20]], usize::MAX);
+        }
+        file.sync(2);
+        file.sync(2);
+        let left: Vec<u8> = file.unsynced().map(|(_, bytes)| bytes[7]).collect();
+        assert_eq!(left, [3]);
+    }
+}

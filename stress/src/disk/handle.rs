@@ -1,0 +1,173 @@
+//! What the system under test holds of the disk.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use tenterhook_runtime::CompletionError;
+use tenterhook_runtime::io::{
+    Canceller, Descriptor, File, IO, InFlight, IoError, OpenOptions, OperationKind, Submission,
+};
+
+use super::queue::Pending;
+use super::{CANCEL, DELAY, FAULT, OPEN, REFUSE, STUCK, Shared, State};
+use crate::disk::{FaultKind, Flippable};
+use crate::trace::EventKind;
+
+/// The disk for one life of the system.
+#[derive(Debug)]
+pub(super) struct SimIO {
+    pub(super) shared: Arc<Shared>,
+    pub(super) life: u64,
+}
+
+/// An open file in one life of the system.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    life: u64,
+    file: u32,
+}
+
+/// The answer to whoever still holds a handle after the power went.
+const DEAD: CompletionError = CompletionError::Io { kind: ErrorKind::NotConnected, os_code: 0 };
+
+impl IO for SimIO {
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
+        let mut state = self.shared.lock();
+        if state.life != self.life {
+            return Err(refusal("open", path, ErrorKind::NotConnected));
+        }
+        let chance = state.odds.open;
+        if state.lane.happens(OPEN, chance) {
+            state.counts.strike_many(FaultKind::OpenError, 1);
+            return Err(refusal("open", path, ErrorKind::Other));
+        }
+        let file = match state.names.get(path) {
+            Some(&file) => file,
+            None if options.create => state.create(path),
+            None => return Err(refusal("open", path, ErrorKind::NotFound)),
+        };
+        Ok(Arc::new(Handle { shared: Arc::clone(&self.shared), life: self.life, file }))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), IoError> {
+        let mut state = self.shared.lock();
+        if state.life != self.life {
+            return Err(refusal("remove", path, ErrorKind::NotConnected));
+        }
+        state.names.remove(path).map(drop).ok_or_else(|| refusal("remove", path, ErrorKind::NotFound))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        let state = self.shared.lock();
+        state.life == self.life && state.names.contains_key(path)
+    }
+
+    /// Delivers what is due, or else what will be due next, in order. The world never calls this; it is for driving
+    /// one machine on one thread.
+    fn step(&self) -> Result<usize, IoError> {
+        let disk = super::SimDisk { shared: Arc::clone(&self.shared) };
+        let mut state = self.shared.lock();
+        if let Some(next) = state.queue.next_due() {
+            state.now = state.now.max(next);
+        }
+        let now = state.now;
+        let due = state.queue.mature(now);
+        drop(state);
+        for _ in 0..due {
+            disk.deliver(0);
+        }
+        Ok(due as usize)
+    }
+}
+
+impl File for Handle {
+    fn submit(&self, submission: Submission) {
+        let descriptor = submission.descriptor();
+        let mut state = self.shared.lock();
+        if state.life != self.life {
+            drop(state);
+            return submission.fail(DEAD);
+        }
+        let refuse = state.odds.refuse;
+        if state.lane.happens(REFUSE, refuse) {
+            state.counts.strike_many(FaultKind::SubmitRefused, 1);
+            drop(state);
+            return submission.fail(CompletionError::Io { kind: ErrorKind::Other, os_code: 5 });
+        }
+        let token = state.submitted;
+        state.submitted += 1;
+        drop(state);
+        // Starting may run somebody's callback (of an operation cancelled before), so not under the lock.
+        let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
+        if let Some(operation) = submission.start(Some((canceller, token))) {
+            self.shared.lock().enqueue(operation, descriptor, token, self.file);
+        }
+    }
+
+    fn len(&self) -> Result<u64, CompletionError> {
+        let state = self.shared.lock();
+        if state.life != self.life { Err(DEAD) } else { Ok(state.files[self.file as usize].current.len()) }
+    }
+}
+
+impl Canceller for Shared {
+    fn cancel(&self, token: u64) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let (now, odds) = (state.now, state.odds.cancel);
+        let (lane, counts) = (&mut state.lane, &mut state.counts);
+        state.queue.hasten(token, now, |pending| {
+            counts.request(FaultKind::Cancelled);
+            // Nothing else ends what is stuck.
+            let honoured = pending.fault == Some(FaultKind::Stuck) || lane.happens(CANCEL, odds);
+            if honoured {
+                pending.fault = Some(FaultKind::Cancelled);
+            }
+        });
+    }
+}
+
+impl State {
+    fn create(&mut self, path: &Path) -> u32 {
+        let file = self.files.len() as u32;
+        self.files.push(super::SimFile::default());
+        self.names.insert(path.to_owned(), file);
+        file
+    }
+
+    fn enqueue(&mut self, operation: InFlight, descriptor: Descriptor, token: u64, file: u32) {
+        let fault = match descriptor.kind {
+            OperationKind::Read => self.odds.read.draw(&mut self.lane, FAULT),
+            OperationKind::Write => self.odds.write.draw(&mut self.lane, FAULT),
+            OperationKind::Sync => self.odds.sync.draw(&mut self.lane, FAULT),
+            OperationKind::Truncate => self.odds.truncate.draw(&mut self.lane, FAULT),
+        };
+        let fault = fault.filter(|&fault| fault != FaultKind::BitFlip || self.is_flippable(file));
+        let mut delay = u64::from(self.lane.mostly_small(DELAY, self.options.max_delay));
+        if let Some(fault) = fault {
+            self.counts.request(fault);
+            if fault == FaultKind::Stuck {
+                delay += STUCK;
+            }
+        }
+        let covered = self.files[file as usize].next_change();
+        let due_at = self.now + delay;
+        let pending = Pending { operation, token, file, fault, covered, due_at };
+        self.log(EventKind::Submitted, &pending, descriptor.offset ^ descriptor.len << 20);
+        self.queue.insert(pending, self.now);
+    }
+
+    fn is_flippable(&self, file: u32) -> bool {
+        match &self.flippable {
+            Flippable::Nothing => false,
+            Flippable::Everything => true,
+            Flippable::Only(path) => self.names.get(path) == Some(&file),
+        }
+    }
+}
+
+fn refusal(operation: &'static str, path: &Path, kind: ErrorKind) -> IoError {
+    IoError { operation, path: path.to_owned(), kind, os_code: 0 }
+}

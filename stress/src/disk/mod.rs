@@ -1,0 +1,341 @@
+//! A simulated disk: delays, reorders and fails I/O, and forgets what was not synced when power is lost.
+//!
+//! Operations queue at submission and end when the world delivers them, in any order once their drawn delay has
+//! passed on the virtual clock. A write takes effect when it is delivered, but a read that overlaps it may see some
+//! of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
+//! it was submitted; see `file.rs` for the two images of a file and `crash.rs` for what survives.
+//!
+//! A disk lives through power losses. Each time it hands out new handles, and those of the life before only answer
+//! with errors, so that a machine that is dropped late cannot write to a disk that it no longer has.
+
+mod crash;
+mod execute;
+mod faults;
+mod file;
+mod handle;
+mod image;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use faults::{FaultCounts, FaultKind, FaultPlan};
+use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
+use tenterhook_runtime::{CompletionError, Outcome};
+
+use self::faults::Weights;
+use self::file::SimFile;
+use self::queue::{Pending, Queue};
+use crate::tape::{Actor, Chance, Lane, Site};
+use crate::trace::{Event, EventKind, Trace};
+
+const DELAY: Site = Site::new(0, "delay");
+const FAULT: Site = Site::new(1, "fault");
+const REFUSE: Site = Site::new(2, "refuse");
+const OPEN: Site = Site::new(3, "open");
+const CANCEL: Site = Site::new(4, "cancel");
+const EFFECT: Site = Site::new(5, "effect");
+const LENGTH: Site = Site::new(6, "length");
+const OVERLAP: Site = Site::new(7, "overlap");
+const DROPPED: Site = Site::new(15, "dropped");
+const EXECUTED: Site = Site::new(16, "executed");
+
+/// What a stuck operation takes at least: longer than anything else takes.
+const STUCK: u64 = 100_000;
+
+/// Habits of a disk, drawn once for each run.
+#[derive(Copy, Clone, Debug)]
+pub struct DiskOptions {
+    /// Delays are drawn below this many ticks, most of them far below.
+    pub max_delay: u32,
+    /// How likely each fault is.
+    pub faults: FaultPlan,
+}
+
+/// Which reads may return a flipped bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flippable {
+    /// None.
+    Nothing,
+    /// Those of one file.
+    Only(PathBuf),
+    /// All.
+    Everything,
+}
+
+/// How the disk stands at the start of a step.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// Operations that can be delivered now.
+    pub due: u32,
+    /// When the next one can be, if none can now.
+    pub next_due: Option<u64>,
+    /// Faults delivered so far.
+    pub struck: u64,
+}
+
+/// The disk, as the world that runs it sees it. The system under test sees [`SimDisk::io`].
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    shared: Arc<Shared>,
+}
+
+/// Operations that died with the power. Their completions end as abandoned when this is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it runs callbacks: choose when"]
+pub struct Wreck {
+    _operations: Vec<Pending>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    now: u64,
+    /// Counts lives; a handle of another life is dead.
+    life: u64,
+    lane: Lane,
+    options: DiskOptions,
+    odds: Odds,
+    calm: bool,
+    flippable: Flippable,
+    counts: FaultCounts,
+    queue: Queue,
+    files: Vec<SimFile>,
+    names: BTreeMap<PathBuf, u32>,
+    events: Vec<Event>,
+    submitted: u64,
+}
+
+/// The fault plan, laid out for drawing.
+#[derive(Copy, Clone, Debug)]
+struct Odds {
+    open: Chance,
+    refuse: Chance,
+    cancel: Chance,
+    read: Weights<4>,
+    write: Weights<4>,
+    sync: Weights<3>,
+    truncate: Weights<2>,
+}
+
+impl Odds {
+    fn new(plan: &FaultPlan) -> Odds {
+        use FaultKind::*;
+        Odds {
+            open: plan.chance(OpenError),
+            refuse: plan.chance(SubmitRefused),
+            cancel: plan.chance(Cancelled),
+            read: plan.weights([ReadError, ShortRead, BitFlip, Stuck]),
+            write: plan.weights([WriteError, ShortWrite, NoSpace, Stuck]),
+            sync: plan.weights([SyncFailed, SyncDropped, Stuck]),
+            truncate: plan.weights([TruncateError, Stuck]),
+        }
+    }
+}
+
+impl SimDisk {
+    /// An empty disk that draws from `lane`.
+    pub fn new(options: DiskOptions, lane: Lane) -> SimDisk {
+        let state = State {
+            now: 0,
+            life: 0,
+            lane,
+            options,
+            odds: Odds::new(&options.faults),
+            calm: false,
+            flippable: Flippable::Everything,
+            counts: FaultCounts::default(),
+            queue: Queue::default(),
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            events: Vec::new(),
+            submitted: 0,
+        };
+        SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
+    }
+
+    /// The backend for the present life of the system under test.
+    pub fn io(&self) -> Arc<dyn IO> {
+        let life = self.shared.lock().life;
+        Arc::new(handle::SimIO { shared: Arc::clone(&self.shared), life })
+    }
+
+    /// Tells the disk the time, moves its events into `trace`, and says what can be delivered.
+    #[inline]
+    pub fn begin_step(&self, now: u64, trace: &mut Trace) -> DiskStatus {
+        let mut state = self.shared.lock();
+        state.now = now;
+        for event in state.events.drain(..) {
+            trace.push(event);
+        }
+        let due = state.queue.mature(now);
+        let next_due = if due == 0 { state.queue.next_due() } else { None };
+        DiskStatus { due, next_due, struck: state.counts.struck() }
+    }
+
+    /// Ends one of the due operations, counted from the one that was due first; its callback runs in this call.
+    pub fn deliver(&self, index: u32) {
+        let mut state = self.shared.lock();
+        let Some(mut pending) = state.queue.take(index) else { return };
+        let outcome = state.execute(&mut pending);
+        state.log(EventKind::Delivered, &pending, outcome_code(outcome));
+        drop(state);
+        pending.operation.finish(outcome);
+    }
+
+    /// Stops or resumes faults. Delays and reordering stay. What was stuck comes loose when faults stop.
+    pub fn set_calm(&self, calm: bool) {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        state.calm = calm;
+        state.odds = Odds::new(if calm { &FaultPlan::NONE } else { &state.options.faults });
+        if calm {
+            state.queue.release_beyond(state.now + u64::from(state.options.max_delay), state.now);
+        }
+    }
+
+    /// Says which reads may return a flipped bit. A log that is being recovered cannot tell a flipped bit from its own
+    /// torn end, so it has to be spared then.
+    pub fn set_flippable(&self, flippable: Flippable) {
+        self.shared.lock().flippable = flippable;
+    }
+
+    /// The power goes: what was not synced survives as the tape has it, and all handles die.
+    pub fn lose_power(&self) -> Wreck {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let mut operations = state.end_life();
+        for pending in &mut operations {
+            state.take_effect(pending, u64::MAX);
+        }
+        let torn = state.options.faults.chance(FaultKind::SectorTorn);
+        for index in 0..state.files.len() as u32 {
+            let file = &mut state.files[index as usize];
+            if !crash::lose_power(file, torn, &mut state.lane, &mut state.counts) {
+                state.names.retain(|_, &mut named| named != index);
+            }
+        }
+        Wreck { _operations: operations }
+    }
+
+    /// The process dies: completed writes stay, still unsynced; each one in flight is executed or not. All handles
+    /// die.
+    pub fn kill_process(&self) -> Wreck {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let mut operations = state.end_life();
+        for pending in &mut operations {
+            if state.lane.choose(EXECUTED, 2) == 1 {
+                state.take_effect(pending, u64::MAX);
+            }
+        }
+        Wreck { _operations: operations }
+    }
+
+    /// How often each fault was requested and delivered.
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.shared.lock().counts
+    }
+
+    /// How many faults were delivered, and the last of them.
+    pub fn struck(&self) -> (u64, Option<FaultKind>) {
+        let state = self.shared.lock();
+        (state.counts.struck(), state.counts.last())
+    }
+
+    /// Counts a fault of the world that the disk does not inject itself.
+    pub fn count(&self, note: impl FnOnce(&mut FaultCounts)) {
+        note(&mut self.shared.lock().counts);
+    }
+
+    /// How many operations are in flight, and how many were ever submitted.
+    pub fn load(&self) -> (usize, u64) {
+        let state = self.shared.lock();
+        (state.queue.len(), state.submitted)
+    }
+
+    /// Operations in flight, for a person who wants to know why nothing moves.
+    pub fn describe(&self) -> Vec<String> {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let names = &state.names;
+        let name = |file| names.iter().find(|&(_, &index)| index == file).map(|(path, _)| path.display());
+        let describe = |pending: &mut Pending| {
+            let Descriptor { kind, offset, len } = pending.operation.descriptor();
+            let file = name(pending.file).map_or_else(|| "a removed file".into(), |name| name.to_string());
+            format!("{kind:?} {len} bytes at {offset} of {file}, due at tick {}", pending.due_at)
+        };
+        state.queue.iter_mut().map(describe).collect()
+    }
+
+    /// The lane, to put what it drew on a tape.
+    pub fn with_lane<R>(&self, read: impl FnOnce(&mut Lane) -> R) -> R {
+        read(&mut self.shared.lock().lane)
+    }
+
+    /// The content that reads of `path` would return.
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.shared.lock();
+        let file = &state.files[*state.names.get(path)? as usize];
+        let mut bytes = vec![0; file.current.len() as usize];
+        file.current.read(0, &mut bytes);
+        Some(bytes)
+    }
+}
+
+impl Shared {
+    /// A panic of the system under test may unwind through a callback, never through this lock's holder.
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn end_life(&mut self) -> Vec<Pending> {
+        self.life += 1;
+        self.queue.drain()
+    }
+
+    fn log(&mut self, kind: EventKind, pending: &Pending, value: u64) {
+        let operation = pending.operation.descriptor().kind;
+        let fault = pending.fault.map_or(0, |fault| fault as u32 + 1);
+        let detail = operation_code(operation) | (pending.file & 0xff) << 4 | fault << 12;
+        self.events.push(Event { actor: Actor::DISK, kind, detail, value });
+    }
+}
+
+fn operation_code(kind: OperationKind) -> u32 {
+    match kind {
+        OperationKind::Read => 1,
+        OperationKind::Write => 2,
+        OperationKind::Sync => 3,
+        OperationKind::Truncate => 4,
+    }
+}
+
+/// A number that stands for an outcome in the trace: bytes, or a bit above them.
+fn outcome_code(outcome: Outcome) -> u64 {
+    match outcome {
+        Ok(bytes) => bytes,
+        Err(CompletionError::Cancelled) => 1 << 33,
+        Err(CompletionError::NoSpace) => 1 << 34,
+        Err(_) => 1 << 35,
+    }
+}
+
+/// What a disk's event says, for people.
+pub(crate) fn describe_event(detail: u32, value: u64) -> String {
+    let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
+    let fault = FaultKind::ALL.get((detail >> 12) as usize - usize::from(detail >> 12 > 0));
+    let fault = fault.filter(|_| detail >> 12 > 0).map_or(String::new(), |fault| format!(", {}", fault.name()));
+    format!("{operation} of file {}, {value:#x}{fault}", detail >> 4 & 0xff)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+use super::*;
+use crate::tape::{Actor, Lane, Site, Source};
+
+const PROFILE: Site = Site::new(0, "profile");
+const CONNECTIONS: Site = Site::new(1, "connections");
+const SCHEDULER: Site = Site::new(2, "scheduler");
+const PAGES: Site = Site::new(3, "page size");
+const CACHE: Site = Site::new(4, "cache");
+const CHECKPOINT: Site = Site::new(5, "checkpoint frames");
+const LIMIT: Site = Site::new(6, "file limit");
+const EXTENT: Site = Site::new(7, "fixed pages");
+const OPERATION: Site = Site::new(8, "operations");
+const HABITS: Site = Site::new(9, "habits");
+const DELAY: Site = Site::new(10, "delay");
+const FAULT_ON: Site = Site::new(11, "fault on");
+const FAULT_RATE: Site = Site::new(12, "fault rate");
+const LIFE: Site = Site::new(13, "life");
+const REST: Site = Site::new(14, "rest");
+const ABUSE_ON: Site = Site::new(15, "abuse on");
+const ABUSE_RATE: Site = Site::new(16, "abuse rate");
+
+/// Steps of a run for which no number is given.
+const STEPS: u64 = 20_000;
+
+/// Draws every option; each site is drawn whether or not its value is overridden, so that an override moves nothing
+/// else.
+pub(super) fn options(seed: u64, overrides: &Overrides) -> SimOptions {
+    let lane = &mut Source::Seed(seed).lane(Actor::OPTIONS, false);
+    let drawn = Profile::ALL[lane.choose(PROFILE, 3) as usize];
+    let profile = overrides.profile.unwrap_or(drawn);
+    let drawn = [8, 16, 4, 32, 2, 64, 1, 3, 6, 12, 24, 48][lane.choose(CONNECTIONS, 12) as usize];
+    let connections = overrides.connections.unwrap_or(drawn);
+    let drawn = SchedulerKind::ALL[lane.weighted(SCHEDULER, &[4, 1, 3])];
+    let disk = DiskOptions {
+        max_delay: [256, 1, 16, 64, 1024][lane.choose(DELAY, 5) as usize],
+        faults: faults(lane, profile, overrides.faults.as_deref()),
+    };
+    let world = WorldOptions {
+        steps: overrides.steps.unwrap_or(STEPS),
+        scheduler: overrides.scheduler.unwrap_or(drawn),
+        delivery_weight: 1 + lane.choose(SCHEDULER, 15),
+        depth: 1 + lane.choose(SCHEDULER, 5),
+        nemesis: nemesis(lane, profile, overrides.faults.as_deref()),
+        disk,
+        // Every connection may have a long reader under way, and all of them one writer to wait for.
+        patience: 20_000 + 1_500 * u64::from(connections),
+    };
+    let plan = plan(lane, seed, connections, overrides);
+    SimOptions { seed, profile, world, plan }
+}
+
+fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> PagerPlan {
+    let extent = Extent {
+        accounts: 1 + lane.choose(EXTENT, 12),
+        groups: 1 + lane.choose(EXTENT, 4),
+        group_pages: 2 + lane.choose(EXTENT, 4),
+        directories: 1 + lane.choose(EXTENT, 3),
+    };
+    PagerPlan {
+        connections,
+        pager: pager(lane, seed, &extent, overrides),
+        extent,
+        weights: weights(lane, overrides.operations.as_deref()),
+        interleave: Chance::per_mille([250, 0, 500, 1000][lane.choose(HABITS, 4) as usize]),
+        abuse: Abuse { drop: abuse(lane), drop_later: abuse(lane), cancel: abuse(lane) },
+        rollback: Chance::per_mille([50, 0, 200][lane.choose(HABITS, 3) as usize]),
+        restart: Chance::per_mille([1000, 500, 50][lane.choose(HABITS, 3) as usize]),
+        flips_in_log: lane.choose(HABITS, 2) == 1,
+        flips_in_recovery: lane.choose(HABITS, 2) == 1,
+    }
+}
+
+fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> PagerOptions {
+    const PAGE_SIZES: [u32; 8] = [4096, 512, 1024, 2048, 8192, 16_384, 32_768, 65_536];
+    let drawn = PAGE_SIZES[lane.weighted(PAGES, &[8, 8, 4, 4, 2, 1, 1, 1])];
+    let page_size = overrides.page_size.unwrap_or(drawn);
+    // Few pages are evicted all the time, many never.
+    let cache = match lane.weighted(CACHE, &[2, 1, 1]) {
+        0 => 8 + lane.choose(CACHE, 32),
+        1 => 1 + lane.choose(CACHE, 8),
+        _ => 256,
+    };
+    // A log that is never moved into the file would fill the memory with large pages.
+    let room = (8 << 20) / page_size;
+    let checkpoint_frames = [100, 8, 32, 400, 1000][lane.choose(CHECKPOINT, 5) as usize].min(room.max(8));
+    let tight = 2 + extent.pages() + lane.choose(LIMIT, 20);
+    PagerOptions {
+        page_size,
+        cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
+        checkpoint_frames,
+        max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
+        id_seed: seed,
+    }
+}
+
+fn weights(lane: &mut Lane, only: Option<&[OperationKind]>) -> [u32; OperationKind::ALL.len()] {
+    let drawn = OperationKind::ALL.map(|kind| {
+        let rare = matches!(kind, OperationKind::CheckIntegrity);
+        let (on, weight) = (lane.choose(OPERATION, 4) != 1, 1 + lane.choose(OPERATION, 8));
+        let weight = if rare { 1 } else { weight * 4 };
+        if on { weight } else { 0 }
+    });
+    let mut weights = drawn;
+    if let Some(only) = only {
+        for kind in OperationKind::ALL {
+            let weight = &mut weights[kind as usize];
+            *weight = if only.contains(&kind) { (*weight).max(1) } else { 0 };
+        }
+    } else {
+        let writers = [OperationKind::Transfer, OperationKind::Stamp, OperationKind::Churn];
+        if writers.iter().all(|&kind| weights[kind as usize] == 0) {
+            weights[OperationKind::Transfer as usize] = 4;
+        }
+    }
+    weights
+}
+
+fn abuse(lane: &mut Lane) -> Chance {
+    let rate = 2_000 * (1 + lane.choose(ABUSE_RATE, 16));
+    if lane.choose(ABUSE_ON, 3) == 0 { Chance::NEVER } else { Chance::per_million(rate) }
+}
+
+/// The rate of each kind in parts per million around which a chaotic run draws; a quarter to four times of it.
+fn usual_rate(kind: FaultKind) -> u32 {
+    match kind {
+        FaultKind::OpenError | FaultKind::TruncateError => 20_000,
+        FaultKind::SubmitRefused => 1_500,
+        FaultKind::ReadError | FaultKind::WriteError => 4_000,
+        FaultKind::ShortRead | FaultKind::ShortWrite | FaultKind::NoSpace => 3_000,
+        FaultKind::BitFlip => 2_000,
+        FaultKind::SyncFailed | FaultKind::SyncDropped => 3_000,
+        FaultKind::Stuck => 500,
+        FaultKind::SectorTorn => 150_000,
+        // Whether a cancel is honoured has nothing to do with how chaotic the run is.
+        FaultKind::Cancelled => 125_000,
+        // The nemesis draws these, and a lost sector is what a power loss is.
+        FaultKind::PowerLoss
+        | FaultKind::ProcessKilled
+        | FaultKind::SectorLost
+        | FaultKind::CrashInRecovery => 0,
+    }
+}
+
+fn faults(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> FaultPlan {
+    let mut plan = FaultPlan::NONE;
+    for kind in FaultKind::ALL {
+        let (on, quarters) = (lane.choose(FAULT_ON, 2) == 1, 1 + lane.choose(FAULT_RATE, 16));
+        let damped = match (profile, kind) {
+            (_, FaultKind::Cancelled | FaultKind::SectorTorn) | (Profile::Chaos, _) => 1,
+            (Profile::Recovery, _) => 4,
+            (Profile::Fast, _) => 10,
+        };
+        // Named on the command line, a kind is on whatever the seed says.
+        let on = only.map_or(on, |only| only.contains(&kind));
+        if on {
+            plan.set(kind, Chance::per_million(usual_rate(kind) * quarters / 4 / damped));
+        }
+    }
+    plan
+}
+
+fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> NemesisOptions {
+    let mut between = |low: u32, high: u32| low + lane.choose(LIFE, high - low);
+    let (mean_life, early) = match profile {
+        Profile::Fast => (between(5_000, 30_000), 50),
+        Profile::Chaos => (between(2_000, 15_000), 150),
+        Profile::Recovery => (between(150, 2_500), 400),
+    };
+    let immortal = profile == Profile::Fast && between(0, 3) == 0;
+    let killed = [300, 0, 100, 700][lane.choose(LIFE, 4) as usize];
+    let mean_rest = [5_000, 1_500, 15_000][lane.choose(REST, 3) as usize];
+    let may = |kind| only.is_none_or(|only| only.contains(&kind));
+    let (loses_power, is_killed) = (may(FaultKind::PowerLoss), may(FaultKind::ProcessKilled));
+    NemesisOptions {
+        mean_life: if immortal || !(loses_power || is_killed) { 0 } else { mean_life },
+        early: Chance::per_mille(if may(FaultKind::CrashInRecovery) { early } else { 0 }),
+        killed: Chance::per_mille(match (loses_power, is_killed) {
+            (true, true) => killed,
+            (false, true) => 1000,
+            (_, false) => 0,
+        }),
+        mean_rest,
+    }
+}

@@ -1,0 +1,188 @@
+//! Oracles: one property a file. They observe and never steer, and they fail loudly.
+//!
+//! A fiber tells what it saw as an [`Observation`]. Each oracle judges it against the [`History`], which is what a
+//! pager without concurrency, faults and crashes would hold; then the history takes it in.
+
+mod atomicity;
+mod durability;
+mod history;
+mod honesty;
+mod integrity;
+mod leaks;
+pub mod liveness;
+mod order;
+mod snapshot;
+
+pub use atomicity::Atomicity;
+pub use durability::Durability;
+pub use history::{ABSENT, History, TransactionId};
+pub use honesty::Honesty;
+pub use integrity::Integrity;
+pub use leaks::Leaks;
+pub use order::CommitOrder;
+pub use snapshot::Snapshot;
+use tenterhook_runtime::pager::{Audit, IntegrityReport, PageNo, PagerError};
+
+use crate::system::Crash;
+use crate::violation::Violation;
+
+/// What an oracle says of an observation.
+pub type Verdict = Result<(), Box<Violation>>;
+
+/// Something that a fiber saw or did. Digests stand for the content of pages; [`ABSENT`] for a page that a snapshot
+/// does not have.
+#[derive(Copy, Clone, Debug)]
+pub enum Observation<'a> {
+    /// A life ended.
+    Crashed(Crash),
+    /// The pager was opened and says that this is its newest commit.
+    Opened {
+        /// The commit.
+        sequence: u64,
+    },
+    /// Everything was read after an open: the digest of each page, by number.
+    Recovered {
+        /// Index 0 and 1, the header page, stand for nothing.
+        pages: &'a [u64],
+    },
+    /// A read transaction began.
+    ReadBegan {
+        /// Its snapshot.
+        sequence: u64,
+    },
+    /// A page was read in a snapshot that somebody holds.
+    PageRead {
+        /// The snapshot.
+        sequence: u64,
+        /// The page.
+        page: PageNo,
+        /// What it holds.
+        digest: u64,
+    },
+    /// A page that was pinned for a while was looked at again.
+    PinnedAgain {
+        /// The page.
+        page: PageNo,
+        /// What it held when it was pinned.
+        before: u64,
+        /// What it holds.
+        after: u64,
+    },
+    /// A write transaction got the write right.
+    WriteBegan {
+        /// The snapshot that it starts from.
+        base: u64,
+    },
+    /// A write transaction asks for its commit.
+    CommitBegan {
+        /// The transaction.
+        id: TransactionId,
+        /// The snapshot that it started from.
+        base: u64,
+        /// What it makes of each page that it changed.
+        changes: &'a [(PageNo, u64)],
+    },
+    /// A commit was acknowledged.
+    Committed {
+        /// The transaction.
+        id: TransactionId,
+        /// The commit's number.
+        sequence: u64,
+    },
+    /// A commit ended with an error, a cancel included: in this life it has not happened.
+    CommitFailed {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// A commit's machine was dropped: in this life it has not happened.
+    CommitDropped {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// Values that every committed state has in equal measure: the stamps of a group, a sum and what it must be.
+    Invariant {
+        /// The snapshot.
+        sequence: u64,
+        /// What it is.
+        what: &'static str,
+        /// What it must be.
+        expected: i64,
+        /// What it is.
+        seen: i64,
+    },
+    /// An operation failed.
+    Failed {
+        /// What was tried.
+        what: &'static str,
+        /// The error.
+        error: &'a PagerError,
+        /// The fault that accounts for it, if there was one.
+        cause: Option<&'static str>,
+    },
+    /// The pager's holdings while every connection is between two operations and no I/O is in flight.
+    AtRest(&'a Audit),
+    /// The result of an integrity check; at rest the faults have stopped.
+    Checked {
+        /// The result.
+        report: &'a IntegrityReport,
+        /// Whether no fault and no transaction can be behind a problem.
+        at_rest: bool,
+    },
+    /// Every handle was dropped: is the pager gone?
+    Freed {
+        /// Owners that are left.
+        owners: usize,
+    },
+}
+
+/// One property.
+pub trait Oracle {
+    /// Judges one observation. `history` does not contain it yet.
+    fn judge(&mut self, history: &History, seen: &Observation<'_>) -> Verdict;
+}
+
+/// All oracles of the pager, and the history that they share.
+#[derive(Debug, Default)]
+pub struct Oracles {
+    history: History,
+    order: CommitOrder,
+    durability: Durability,
+    atomicity: Atomicity,
+    snapshot: Snapshot,
+    integrity: Integrity,
+    leaks: Leaks,
+    honesty: Honesty,
+}
+
+impl Oracles {
+    /// Shows every oracle what was seen, then records it.
+    #[inline]
+    pub fn observe(&mut self, seen: &Observation<'_>) -> Verdict {
+        if let Observation::PageRead { .. } = seen {
+            // Nine of ten observations, and only one oracle has an eye for them.
+            return self.snapshot.judge(&self.history, seen);
+        }
+        let oracles: [&mut dyn Oracle; 7] = [
+            &mut self.durability,
+            &mut self.order,
+            &mut self.atomicity,
+            &mut self.snapshot,
+            &mut self.integrity,
+            &mut self.leaks,
+            &mut self.honesty,
+        ];
+        for oracle in oracles {
+            oracle.judge(&self.history, seen)?;
+        }
+        self.history.record(seen);
+        Ok(())
+    }
+
+    /// What a pager would hold.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}
+
+#[cfg(test)]
+mod tests;

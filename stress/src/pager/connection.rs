@@ -1,0 +1,241 @@
+use tenterhook_runtime::IOCompletions;
+use tenterhook_runtime::pager::PagerError;
+
+use super::{PagerPlan, cause};
+use crate::oracle::{Observation, TransactionId};
+use crate::system::{Context, Step};
+use crate::tape::Site;
+use crate::violation::Violation;
+use crate::workload::{
+    Bench, CheckIntegrity, Checkpoints, Churn, Failure, Job, OperationKind, Plan, Progress, Read, Stamp,
+    Transfer, Write, WriteEnd,
+};
+
+const OPERATION: Site = Site::new(0, "operation");
+const INTERLEAVE: Site = Site::new(1, "interleave");
+const ABUSE: Site = Site::new(2, "abuse");
+const ROLLBACK: Site = Site::new(3, "rollback");
+const RESTART: Site = Site::new(4, "restart");
+const UPKEEP: Site = Site::new(5, "checkpoint that is due");
+
+/// One connection: at most one operation at a time, one after the other.
+#[derive(Default)]
+pub(super) struct Connection {
+    operation: Operation,
+    /// Operations begun, to give transactions numbers.
+    begun: u32,
+    /// Faults that the disk had delivered when the operation began.
+    struck: u64,
+    /// The operation's completion was asked to cancel: an error proves nothing.
+    cancelled: bool,
+    /// The operation is to be dropped when it would be stepped next.
+    doomed: bool,
+}
+
+#[derive(Default)]
+enum Operation {
+    #[default]
+    None,
+    Write(Write),
+    Read(Read),
+    Checkpoint(Checkpoints),
+    Check(CheckIntegrity),
+}
+
+impl Connection {
+    /// One or more calls of the pager, until the operation is suspended, ends, or lets others go first.
+    pub(super) fn step(
+        &mut self,
+        plan: &PagerPlan,
+        at_birth: u64,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        if self.doomed && !context.calm {
+            return self.drop_machine(bench);
+        }
+        self.doomed = false;
+        loop {
+            let progress = match &mut self.operation {
+                Operation::None => self.begin(plan, bench, context),
+                Operation::Write(write) => write.step(bench),
+                Operation::Read(read) => read.step(bench),
+                Operation::Checkpoint(checkpoint) => checkpoint.step(bench),
+                Operation::Check(check) => check.step(bench),
+            };
+            match progress {
+                Ok(Progress::More) if context.lane.happens(INTERLEAVE, plan.interleave) => {
+                    return Ok(Step::Continue);
+                }
+                Ok(Progress::More) => {}
+                Ok(Progress::Wait(io)) => return self.suspended(io, plan, bench, context),
+                Ok(Progress::Done) => {
+                    bench.tally.operations += 1;
+                    context.observe(bench.oracles.history().head() as u32, bench.tally.content);
+                    self.forget();
+                    return Ok(Step::Ended);
+                }
+                Err(failure) => return self.failed(failure, plan, at_birth, bench, context),
+            }
+        }
+    }
+
+    /// Draws an operation and makes its machine.
+    fn begin(
+        &mut self,
+        plan: &PagerPlan,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Failure> {
+        self.begun += 1;
+        self.struck = context.struck;
+        let (shape, layout, lane) = (bench.shape, bench.layout, &mut *context.lane);
+        let kind = if bench.pager.checkpoint_due() && lane.choose(UPKEEP, 4) == 1 {
+            OperationKind::Checkpoint
+        } else {
+            OperationKind::ALL[lane.weighted(OPERATION, &plan.weights)]
+        };
+        let id: TransactionId = u64::from(context.fiber + 1) << 32 | u64::from(self.begun);
+        let job = match kind {
+            OperationKind::Transfer => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
+            OperationKind::Stamp => Job::Stamp(Stamp::plan(id, layout, lane)),
+            OperationKind::Churn => Job::Churn(Churn::plan(id, layout, shape, lane)),
+            OperationKind::Sum => return self.read(Plan::sum(), bench),
+            OperationKind::ReadGroup => {
+                let group = Plan::group(bench, lane);
+                return self.read(group, bench);
+            }
+            OperationKind::ReadDirectory => {
+                let directory = Plan::directory(bench, lane);
+                return self.read(directory, bench);
+            }
+            OperationKind::LongReader => return self.read(Plan::long(lane), bench),
+            OperationKind::Checkpoint => {
+                self.operation = Operation::Checkpoint(Checkpoints::new(bench));
+                return Ok(Progress::More);
+            }
+            OperationKind::CheckIntegrity => {
+                self.operation = Operation::Check(CheckIntegrity::new(false, bench));
+                return Ok(Progress::More);
+            }
+        };
+        let end = if lane.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
+        self.operation = Operation::Write(Write::new(id, job, end, bench));
+        Ok(Progress::More)
+    }
+
+    fn read(&mut self, plan: Plan, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        self.operation = Operation::Read(Read::begin(plan, bench)?);
+        Ok(Progress::More)
+    }
+
+    /// The machine waits. What we may do to it now, a caller may do to it at any yield.
+    fn suspended(
+        &mut self,
+        io: IOCompletions,
+        plan: &PagerPlan,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        let abuse = [plan.abuse.drop.parts(), plan.abuse.drop_later.parts(), plan.abuse.cancel.parts()];
+        let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
+        let drawn = if context.calm || gentle == 1_000_000 {
+            None
+        } else {
+            context.lane.maybe_weighted(ABUSE, gentle, &abuse)
+        };
+        match drawn {
+            Some(0) => return self.drop_machine(bench),
+            Some(1) => self.doomed = true,
+            Some(_) => {
+                if let Some(completion) = io.completion() {
+                    bench.tally.cancels += 1;
+                    self.cancelled = true;
+                    completion.cancel();
+                }
+            }
+            None => {}
+        }
+        Ok(match io {
+            IOCompletions::Single(completion) => Step::Wait(completion),
+            IOCompletions::Yield => Step::Yield,
+        })
+    }
+
+    /// The caller loses interest: whatever the machine held must be let go of by this alone.
+    fn drop_machine(&mut self, bench: &mut Bench<'_>) -> Result<Step, Box<Violation>> {
+        if let Operation::Write(write) = &self.operation {
+            write.dropped(bench).or_else(oracle_fired)?;
+        }
+        bench.tally.drops += 1;
+        self.forget();
+        Ok(Step::Ended)
+    }
+
+    fn failed(
+        &mut self,
+        failure: Failure,
+        plan: &PagerPlan,
+        at_birth: u64,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        let error = match failure {
+            Failure::Violation(violation) => {
+                return Err(violation.note(format!("while in {}", self.describe())));
+            }
+            Failure::Pager(error) => error,
+        };
+        bench.tally.notice(&error);
+        let cause =
+            if self.cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
+        let what = self.what();
+        if let Operation::Write(write) = &self.operation {
+            write.failed(bench).or_else(oracle_fired)?;
+        }
+        let described = self.describe();
+        self.forget();
+        let seen = Observation::Failed { what, error: &error, cause };
+        bench.oracles.observe(&seen).map_err(|violation| violation.note(format!("while in {described}")))?;
+        let is_poisoned = matches!(error, PagerError::Poisoned { .. });
+        if is_poisoned && !context.calm && context.lane.happens(RESTART, plan.restart) {
+            bench.tally.restarts += 1;
+            return Ok(Step::Restart);
+        }
+        Ok(Step::Ended)
+    }
+
+    /// Back to between two operations.
+    pub(super) fn forget(&mut self) {
+        self.operation = Operation::None;
+        self.cancelled = false;
+        self.doomed = false;
+    }
+
+    fn what(&self) -> &'static str {
+        match &self.operation {
+            Operation::None => "the beginning of an operation",
+            Operation::Write(_) => "a write transaction",
+            Operation::Read(_) => "a read transaction",
+            Operation::Checkpoint(_) => "a checkpoint",
+            Operation::Check(_) => "an integrity check",
+        }
+    }
+
+    /// What it is doing.
+    pub(super) fn describe(&self) -> String {
+        match &self.operation {
+            Operation::Write(write) => write.describe(),
+            Operation::Read(read) => read.describe(),
+            Operation::None | Operation::Checkpoint(_) | Operation::Check(_) => self.what().into(),
+        }
+    }
+}
+
+/// Reporting itself cannot fail with the pager's errors.
+fn oracle_fired(failure: Failure) -> Result<(), Box<Violation>> {
+    match failure {
+        Failure::Violation(violation) => Err(violation),
+        Failure::Pager(_) => Ok(()),
+    }
+}

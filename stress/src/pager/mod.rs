@@ -1,0 +1,193 @@
+//! The runtime's pager as a system under test.
+
+mod boot;
+mod connection;
+mod rest;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use tenterhook_runtime::io::IO;
+use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+
+use self::boot::Boot;
+use self::connection::Connection;
+use self::rest::Rest;
+use crate::disk::Flippable;
+use crate::oracle::{Observation, Oracles};
+use crate::schedule::FiberId;
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::Chance;
+use crate::violation::Violation;
+use crate::workload::layout::{Layout, Shape};
+use crate::workload::{OperationKind, Tally};
+
+pub(crate) use crate::workload::layout::Extent;
+
+/// How the pager is set up and what its connections do; all of it fixed before the run.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct PagerPlan {
+    pub(crate) connections: u32,
+    pub(crate) pager: PagerOptions,
+    pub(crate) extent: Extent,
+    /// How often each kind of operation is drawn.
+    pub(crate) weights: [u32; OperationKind::ALL.len()],
+    /// How likely a fiber lets others go first between two calls of the pager.
+    pub(crate) interleave: Chance,
+    pub(crate) abuse: Abuse,
+    /// Share of write transactions that their owner rolls back.
+    pub(crate) rollback: Chance,
+    /// How likely the system is restarted when it refuses writes after a failed sync.
+    pub(crate) restart: Chance,
+    /// Whether reads of the log may return flipped bits (outside of recovery).
+    pub(crate) flips_in_log: bool,
+    /// Whether reads of the database file may return flipped bits during recovery.
+    pub(crate) flips_in_recovery: bool,
+}
+
+/// What connections do to their own machines, each time one of them is suspended.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Abuse {
+    /// Drop it at once.
+    pub(crate) drop: Chance,
+    /// Drop it when what it waits for has ended.
+    pub(crate) drop_later: Chance,
+    /// Cancel what it waits for.
+    pub(crate) cancel: Chance,
+}
+
+/// The database file of a run; its log has `-wal` at the end.
+const DATABASE: &str = "cloth";
+
+/// The pager, its connections and its oracles.
+pub(crate) struct PagerSystem {
+    plan: PagerPlan,
+    shape: Shape,
+    layout: Layout,
+    path: PathBuf,
+    pager: Option<Arc<Pager>>,
+    /// The pager of the life before, to see whether it is really gone.
+    grave: Weak<Pager>,
+    connections: Vec<Connection>,
+    boot: Boot,
+    rest: Rest,
+    oracles: Oracles,
+    tally: Tally,
+    /// Delivered faults when this life began.
+    struck_at_birth: u64,
+}
+
+impl PagerSystem {
+    pub(crate) fn new(plan: PagerPlan) -> PagerSystem {
+        let usable = plan.pager.page_size as usize - 16;
+        PagerSystem {
+            plan,
+            shape: Shape::new(plan.pager.page_size, usable),
+            layout: Layout::default(),
+            path: PathBuf::from(DATABASE),
+            pager: None,
+            grave: Weak::new(),
+            connections: (0..plan.connections).map(|_| Connection::default()).collect(),
+            boot: Boot::default(),
+            rest: Rest::default(),
+            oracles: Oracles::default(),
+            tally: Tally::default(),
+            struck_at_birth: 0,
+        }
+    }
+}
+
+/// Everything that an operation needs of `$system`, borrowed field by field.
+macro_rules! bench {
+    ($system:expr, $pager:expr) => {
+        $crate::workload::Bench {
+            pager: $pager,
+            shape: &$system.shape,
+            layout: &$system.layout,
+            oracles: &mut $system.oracles,
+            tally: &mut $system.tally,
+        }
+    };
+}
+use bench;
+
+impl System for PagerSystem {
+    fn connections(&self) -> u32 {
+        self.plan.connections
+    }
+
+    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let step = boot::step(self, io, context)?;
+        if matches!(step, Step::Ended) {
+            self.tally.recoveries += 1;
+            let everything = if self.plan.flips_in_log {
+                Flippable::Everything
+            } else {
+                Flippable::Only(self.path.clone())
+            };
+            context.disk.set_flippable(everything);
+        }
+        Ok(step)
+    }
+
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let Some(pager) = &self.pager else { return Ok(Step::Restart) };
+        let mut bench = bench!(self, pager);
+        let connection = &mut self.connections[context.fiber as usize];
+        connection.step(&self.plan, self.struck_at_birth, &mut bench, context)
+    }
+
+    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let Some(pager) = &self.pager else { return Ok(Step::Restart) };
+        let mut bench = bench!(self, pager);
+        self.rest.step(&mut bench, context)
+    }
+
+    fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
+        for connection in &mut self.connections {
+            connection.forget();
+        }
+        self.boot = Boot::default();
+        self.rest = Rest::default();
+        self.grave = self.pager.take().map_or_else(Weak::new, |pager| Arc::downgrade(&pager));
+        self.oracles.observe(&Observation::Crashed(crash))
+    }
+
+    fn buried(&mut self) -> Result<(), Box<Violation>> {
+        self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
+    }
+
+    fn describe(&self, fiber: FiberId) -> String {
+        match self.connections.get(fiber as usize) {
+            Some(connection) => connection.describe(),
+            None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.tally.counters()
+    }
+}
+
+/// The fault that accounts for `error`, if any has struck since `before`.
+fn cause(
+    error: &PagerError,
+    before: u64,
+    at_birth: u64,
+    plan: &PagerPlan,
+    context: &Context<'_>,
+) -> Option<&'static str> {
+    let (struck, last) = context.disk.struck();
+    // A failed sync is remembered until the next open; other errors have to have a cause of their own time.
+    let since = if matches!(error, PagerError::Poisoned { .. }) { at_birth } else { before };
+    if struck > since {
+        return Some(last.map_or("a fault", |kind| kind.name()));
+    }
+    let is_full = matches!(error, PagerError::NoSpace { .. }) && plan.pager.max_pages < u32::MAX;
+    is_full.then_some("max_pages")
+}
+
+/// The file that the pager is opened on.
+fn database(system: &PagerSystem) -> &Path {
+    &system.path
+}

@@ -1,0 +1,65 @@
+use serde_json::{Map, Value, json};
+
+use crate::campaign::{CampaignOptions, Failure, Finding, Summary};
+use crate::options::SimOptions;
+
+/// The campaign as one document. Hashes and seeds are strings: a program that reads numbers as floating point would
+/// lose their last digits.
+pub fn document(options: &CampaignOptions, summary: &Summary) -> Value {
+    let totals = &summary.totals;
+    let single = options.is_single();
+    let drawn = single.then(|| SimOptions::draw(options.first_seed, &options.overrides).listed());
+    let hash = match summary.failures.first() {
+        Some(failure) if single => failure.trace_hash,
+        _ => totals.trace_hash(single),
+    };
+    let busy = totals.busy_nanos as f64 / 1e9;
+    let faults = totals.faults.iter().map(|fault| {
+        let counts =
+            json!({ "seeds": fault.seeds, "requested": fault.requested, "delivered": fault.delivered });
+        (fault.kind.name().to_owned(), counts)
+    });
+    let counters = totals.counters.iter().map(|(name, value)| (name.clone(), Value::from(*value)));
+    json!({
+        "tester": concat!("tenterhook ", env!("CARGO_PKG_VERSION")),
+        "first_seed": format!("{:#x}", options.first_seed),
+        "fixed": options.overrides,
+        "options": drawn.map(|drawn| words(drawn.into_iter())),
+        "seeds": totals.seeds,
+        "rechecked": totals.rechecked,
+        "steps": totals.steps,
+        "crashes": totals.crashes,
+        "elapsed_seconds": summary.elapsed.as_secs_f64(),
+        "steps_per_second_and_job": if busy > 0.0 { totals.steps as f64 / busy } else { 0.0 },
+        "jobs": options.jobs,
+        "interrupted": summary.interrupted,
+        "counters": counters.collect::<Map<_, _>>(),
+        "faults": faults.collect::<Map<_, _>>(),
+        "warnings": summary.warnings,
+        "tester_at_fault": summary.internal,
+        "violations": summary.failures.iter().map(failure).collect::<Vec<_>>(),
+        "exit_code": summary.exit_code() as u8,
+        "trace_hash": format!("{hash:#018x}"),
+    })
+}
+
+fn failure(failure: &Failure) -> Value {
+    let finding = match &failure.finding {
+        Finding::Violation(violation) => json!(violation),
+        Finding::Nondeterminism { event, first, second } => {
+            json!({ "oracle": "determinism", "class": "nondeterminism", "event": event, "expected": first, "seen": second })
+        }
+    };
+    json!({
+        "seed": format!("{:#x}", failure.seed),
+        "options": words(failure.options.iter().map(|(name, value)| (name.as_str(), value.clone()))),
+        "steps": failure.steps,
+        "trace_hash": format!("{:#018x}", failure.trace_hash),
+        "finding": finding,
+        "command": failure.command,
+    })
+}
+
+fn words<'a>(options: impl Iterator<Item = (&'a str, String)>) -> Map<String, Value> {
+    options.map(|(name, value)| (name.replace(' ', "_"), Value::from(value))).collect()
+}

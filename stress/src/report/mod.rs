@@ -1,0 +1,7 @@
+//! What a campaign says at its end: as text for people, as one document for programs.
+
+mod json;
+mod text;
+
+pub use json::document;
+pub use text::{failures, heading, summary};

@@ -1,0 +1,165 @@
+//! Who goes next: small, interchangeable schedulers.
+//!
+//! A scheduler holds the fibers that can run and chooses between them and the I/O that the disk could deliver. All
+//! that it draws comes from its lane of the tape, and 0 always means "go on with what ran last". It never scans all
+//! fibers: with ten thousand of them a step must cost what it costs with ten.
+
+mod pct;
+mod random;
+mod round_robin;
+
+pub use pct::Pct;
+pub use random::UniformRandom;
+pub use round_robin::RoundRobin;
+
+use crate::tape::{Lane, Site};
+
+/// A fiber's number, from 0.
+pub type FiberId = u32;
+
+/// Which runnable fiber.
+const FIBER: Site = Site::new(0, "fiber");
+/// Which of the deliverable operations.
+const DELIVERY: Site = Site::new(1, "delivery");
+/// A fiber or a delivery.
+const CLASS: Site = Site::new(2, "class");
+/// The priority of an operation that begins.
+const PRIORITY: Site = Site::new(3, "priority");
+/// How many steps until the next change of priorities.
+const CHANGE: Site = Site::new(4, "change");
+
+/// Why a fiber can run.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It stands between two operations.
+    Fresh,
+    /// What it waited for has finished.
+    Woken,
+    /// It was stepped and can go straight on.
+    Continued,
+    /// It asked that others be stepped first.
+    Yielded,
+}
+
+/// What a scheduler chose.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Step this fiber.
+    Fiber(FiberId),
+    /// Deliver this one of the operations that are due, counted from the one that was due first.
+    Delivery(u32),
+}
+
+/// Chooses who goes next.
+pub trait Scheduler: Send {
+    /// `fiber` can run. It is told once, and again after each time it was picked.
+    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane);
+
+    /// Chooses among the ready fibers, taking out the one chosen, and `due` deliverable operations. `None` if there
+    /// is neither.
+    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick>;
+
+    /// Forgets all fibers: power was lost.
+    fn clear(&mut self);
+}
+
+/// The schedulers by name.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchedulerKind {
+    /// Every choice as likely as any other.
+    Random,
+    /// Each in turn, the disk too; draws nothing.
+    RoundRobin,
+    /// Strict priorities that change at a few drawn points (PCT).
+    Pct,
+}
+
+impl SchedulerKind {
+    /// All of them, in the order in which the seed draws them.
+    pub const ALL: [SchedulerKind; 3] =
+        [SchedulerKind::Random, SchedulerKind::RoundRobin, SchedulerKind::Pct];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchedulerKind::Random => "random",
+            SchedulerKind::RoundRobin => "round-robin",
+            SchedulerKind::Pct => "pct",
+        }
+    }
+
+    /// A scheduler of this kind. `delivery_weight` is how many of 16 decisions between a fiber and a delivery go to
+    /// the delivery; `depth` is the d of PCT.
+    pub fn build(self, delivery_weight: u32, depth: u32) -> Box<dyn Scheduler> {
+        match self {
+            SchedulerKind::Random => Box::new(UniformRandom::new(delivery_weight)),
+            SchedulerKind::RoundRobin => Box::new(RoundRobin::default()),
+            SchedulerKind::Pct => Box::new(Pct::new(depth)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::tape::{Actor, Source};
+
+    /// Runs `picks` decisions over `fibers` fibers that are always ready and `due` operations that are always due.
+    pub(crate) fn run(
+        scheduler: &mut dyn Scheduler,
+        seed: u64,
+        fibers: u32,
+        due: u32,
+        picks: usize,
+    ) -> Vec<Pick> {
+        let mut lane = Source::Seed(seed).lane(Actor::SCHEDULER, false);
+        for fiber in 0..fibers {
+            scheduler.ready(fiber, Readiness::Fresh, &mut lane);
+        }
+        let mut picked = Vec::new();
+        for _ in 0..picks {
+            let pick = scheduler.pick(due, &mut lane).expect("there is always something to pick");
+            if let Pick::Fiber(fiber) = pick {
+                scheduler.ready(fiber, Readiness::Fresh, &mut lane);
+            }
+            picked.push(pick);
+        }
+        picked
+    }
+
+    #[test]
+    fn every_scheduler_reaches_every_fiber_and_every_delivery() {
+        for kind in SchedulerKind::ALL {
+            let picked = run(kind.build(8, 3).as_mut(), 1, 10, 3, 2000);
+            for fiber in 0..10 {
+                assert!(picked.contains(&Pick::Fiber(fiber)), "{kind:?} starves fiber {fiber}");
+            }
+            assert!(picked.iter().any(|pick| matches!(pick, Pick::Delivery(_))), "{kind:?} starves the disk");
+        }
+    }
+
+    #[test]
+    fn every_scheduler_is_a_function_of_the_seed() {
+        for kind in SchedulerKind::ALL {
+            let picked = |seed| run(kind.build(8, 3).as_mut(), seed, 10, 3, 500);
+            assert_eq!(picked(1), picked(1), "{kind:?}");
+            if kind != SchedulerKind::RoundRobin {
+                assert_ne!(picked(1), picked(2), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_to_pick_is_none_and_cleared_fibers_are_gone() {
+        for kind in SchedulerKind::ALL {
+            let mut scheduler = kind.build(8, 3);
+            let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
+            assert_eq!(scheduler.pick(0, &mut lane), None, "{kind:?}");
+            scheduler.ready(0, Readiness::Fresh, &mut lane);
+            scheduler.clear();
+            assert_eq!(scheduler.pick(0, &mut lane), None, "{kind:?}");
+            assert!(matches!(scheduler.pick(2, &mut lane), Some(Pick::Delivery(0..2))), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::collections::BinaryHeap;
+
+use super::{CHANGE, DELIVERY, FiberId, PRIORITY, Pick, Readiness, Scheduler};
+use crate::tape::Lane;
+
+/// Drawn priorities lie below this; what was demoted lies below them all.
+const PRIORITIES: u32 = 1 << 16;
+/// On average a window of this many steps holds d - 1 change points.
+const WINDOW: u32 = 2048;
+
+/// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS 2010): the runnable
+/// fiber with the highest priority runs until it blocks, and at d - 1 drawn points whoever runs is demoted.
+///
+/// Two things differ from the paper. Connections never end, so an operation, not a fiber, gets a priority, and the
+/// change points recur in every window of steps. And the disk is a contender whose priority is drawn anew for each
+/// delivery, so that I/O can be held back behind a whole operation or overtake one.
+#[derive(Debug)]
+pub struct Pct {
+    ready: BinaryHeap<(u32, u32, FiberId)>,
+    /// Priority of each fiber's current operation.
+    priorities: Vec<u32>,
+    disk: Option<u32>,
+    depth: u32,
+    until_change: u32,
+    /// Counts down, so that of two equal priorities the one that came first goes first.
+    arrivals: u32,
+}
+
+impl Pct {
+    /// PCT with depth `depth`, the d of the paper: 1 means no change points.
+    pub fn new(depth: u32) -> Pct {
+        Pct {
+            ready: BinaryHeap::new(),
+            priorities: Vec::new(),
+            disk: None,
+            depth: depth.max(1),
+            until_change: 0,
+            arrivals: u32::MAX,
+        }
+    }
+
+    fn priority(&mut self, fiber: FiberId) -> &mut u32 {
+        let index = fiber as usize;
+        if self.priorities.len() <= index {
+            self.priorities.resize(index + 1, 0);
+        }
+        &mut self.priorities[index]
+    }
+
+    /// Whether a change point falls on this step.
+    fn changes_now(&mut self, lane: &mut Lane) -> bool {
+        if self.depth == 1 {
+            return false;
+        }
+        if self.until_change == 0 {
+            self.until_change = 1 + lane.choose(CHANGE, 2 * WINDOW / (self.depth - 1));
+        }
+        self.until_change -= 1;
+        self.until_change == 0
+    }
+
+    fn push(&mut self, fiber: FiberId) {
+        let priority = *self.priority(fiber);
+        self.arrivals = self.arrivals.wrapping_sub(1);
+        self.ready.push((priority, self.arrivals, fiber));
+    }
+
+    fn draw_priority(lane: &mut Lane) -> u32 {
+        // 0 is the dull choice and the highest priority: everybody equal, first come, first served.
+        2 * PRIORITIES - lane.choose(PRIORITY, PRIORITIES)
+    }
+}
+
+impl Scheduler for Pct {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane) {
+        match why {
+            Readiness::Fresh => *self.priority(fiber) = Pct::draw_priority(lane),
+            // A fiber that spins must not starve the one for which it spins.
+            Readiness::Yielded => *self.priority(fiber) = 0,
+            Readiness::Woken | Readiness::Continued => {}
+        }
+        self.push(fiber);
+    }
+
+    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+        if due == 0 && self.ready.is_empty() {
+            return None;
+        }
+        if self.changes_now(lane)
+            && let Some((_, _, fiber)) = self.ready.pop()
+        {
+            *self.priority(fiber) = 1;
+            self.push(fiber);
+        }
+        if due > 0 {
+            let disk = *self.disk.get_or_insert_with(|| Pct::draw_priority(lane));
+            if self.ready.peek().is_none_or(|&(priority, _, _)| disk > priority) {
+                self.disk = None;
+                return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
+            }
+        }
+        self.ready.pop().map(|(_, _, fiber)| Pick::Fiber(fiber))
+    }
+
+    fn clear(&mut self) {
+        self.ready.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Actor, Source};
+
+    #[test]
+    fn the_highest_priority_runs_until_it_blocks() {
+        let mut pct = Pct::new(1);
+        let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
+        for fiber in 0..4 {
+            pct.ready(fiber, Readiness::Fresh, &mut lane);
+        }
+        let Some(Pick::Fiber(first)) = pct.pick(0, &mut lane) else { panic!("a fiber is ready") };
+        for _ in 0..50 {
+            pct.ready(first, Readiness::Continued, &mut lane);
+            assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(first)));
+        }
+        assert_ne!(pct.pick(0, &mut lane), Some(Pick::Fiber(first)), "it blocked");
+    }
+
+    #[test]
+    fn a_fiber_that_yields_lets_all_others_pass() {
+        let mut pct = Pct::new(1);
+        let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
+        pct.ready(0, Readiness::Yielded, &mut lane);
+        pct.ready(1, Readiness::Fresh, &mut lane);
+        assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(1)));
+        assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(0)));
+    }
+}

@@ -1,0 +1,105 @@
+//! What the world asks of a system under test.
+
+use std::sync::Arc;
+
+use tenterhook_runtime::io::IO;
+use tenterhook_runtime::{Completion, IOCompletions};
+
+use crate::disk::SimDisk;
+use crate::schedule::FiberId;
+use crate::tape::{Actor, Lane};
+use crate::trace::{Event, EventKind, Trace};
+use crate::violation::Violation;
+
+/// What one step of a fiber came to.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// It can be stepped again at once.
+    Continue,
+    /// It wants the others stepped first.
+    Yield,
+    /// It is to be stepped again after this has finished.
+    Wait(Completion),
+    /// Its operation has ended. It is between two operations, holds nothing, and may be left alone for ever.
+    Ended,
+    /// The system cannot go on without a restart, for instance because a sync failed.
+    Restart,
+}
+
+impl From<IOCompletions> for Step {
+    /// The step of a fiber whose machine is suspended.
+    fn from(io: IOCompletions) -> Step {
+        match io {
+            IOCompletions::Single(completion) => Step::Wait(completion),
+            IOCompletions::Yield => Step::Yield,
+        }
+    }
+}
+
+/// How a life of the system ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// What was not synced is at the mercy of the tape.
+    PowerLoss,
+    /// What was written is still there.
+    ProcessKilled,
+}
+
+/// What the world lends to a fiber for one step.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The fiber.
+    pub fiber: FiberId,
+    /// The fiber's choices.
+    pub lane: &'a mut Lane,
+    /// The disk of this run.
+    pub disk: &'a SimDisk,
+    /// The step's number.
+    pub step: u64,
+    /// Whether faults have stopped: abuse of one's own machines has to stop too.
+    pub calm: bool,
+    /// Faults that the disk had delivered when the step began.
+    pub struck: u64,
+    pub(crate) trace: &'a mut Trace,
+}
+
+impl Context<'_> {
+    /// Puts something that was seen into the trace.
+    pub fn observe(&mut self, detail: u32, value: u64) {
+        self.trace.push(Event { actor: Actor::fiber(self.fiber), kind: EventKind::Observed, detail, value });
+    }
+}
+
+/// Somebody's state machines over a simulated disk: the thing that is tested, its workload and its oracles.
+///
+/// The world calls these from one thread, one at a time. Whatever they decide they draw from the context's lane, and
+/// nothing else may make one run differ from another.
+pub trait System {
+    /// How many connections there are; their fibers are numbered from 0.
+    fn connections(&self) -> u32;
+
+    /// Steps what brings the system to life from what is on the disk: open, recover, set up, verify. Called again
+    /// until it ends; then the connections start. An error that faults explain is no violation: try again.
+    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
+
+    /// Steps one connection, which begins an operation if it is between two.
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
+
+    /// Steps what checks a system at rest: faults have stopped and every connection is between two operations.
+    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
+
+    /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.
+    fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>>;
+
+    /// Everything of the last life has been dropped, operations in flight included: is anything left?
+    fn buried(&mut self) -> Result<(), Box<Violation>> {
+        Ok(())
+    }
+
+    /// What a connection is doing, for a person who wants to know why it does not finish.
+    fn describe(&self, fiber: FiberId) -> String;
+
+    /// Counters for the summary: name and value, always the same names in the same order.
+    fn counters(&self) -> Vec<(&'static str, u64)>;
+}

@@ -1,0 +1,383 @@
+//! The tape: every decision of a run that is drawn and not computed.
+//!
+//! A choice is named by who makes it (an [`Actor`]), where in the code (a [`Site`]) and how often that actor has
+//! been there (the occurrence). It has a bound, and 0 is always the dull choice: no fault, no preemption, no delay,
+//! the smallest number. A run with an empty tape is the dullest run there is.
+//!
+//! Each actor holds its own [`Lane`], so drawing takes no lock, and an edit to one lane moves nothing in another:
+//! that is what a shrinker needs. A lane draws either from the seed or from a recorded [`Tape`].
+
+use std::collections::BTreeMap;
+
+use crate::rng;
+
+/// Sites per actor. A lane counts each one's occurrences in place, so the number is fixed.
+pub const SITES: usize = 24;
+
+/// Who makes a choice.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor(u32);
+
+impl Actor {
+    /// Draws the options of the run before it begins.
+    pub const OPTIONS: Actor = Actor(0);
+    /// Draws who goes next.
+    pub const SCHEDULER: Actor = Actor(1);
+    /// Draws delays, faults, and what survives a power loss.
+    pub const DISK: Actor = Actor(2);
+    /// Draws when power is lost and when the run rests.
+    pub const NEMESIS: Actor = Actor(3);
+
+    /// The fiber `index`, counted from 0.
+    pub const fn fiber(index: u32) -> Actor {
+        Actor(16 + index)
+    }
+
+    /// The number that stands for this actor in traces and keys.
+    pub const fn code(self) -> u32 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Actor::OPTIONS => f.pad("options"),
+            Actor::SCHEDULER => f.pad("scheduler"),
+            Actor::DISK => f.pad("disk"),
+            Actor::NEMESIS => f.pad("nemesis"),
+            Actor(code) => f.pad(&format!("fiber {}", code.saturating_sub(16))),
+        }
+    }
+}
+
+/// Where a choice is made. Numbers are an actor's own: the disk's site 0 and a fiber's site 0 have nothing in
+/// common.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    index: u8,
+    name: &'static str,
+}
+
+impl Site {
+    /// Site number `index` of its actor, below [`SITES`].
+    pub const fn new(index: u8, name: &'static str) -> Site {
+        assert!((index as usize) < SITES, "a lane has room for SITES sites");
+        Site { index, name }
+    }
+
+    /// The name that people read.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+/// A probability in parts per million.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Chance(u32);
+
+impl Chance {
+    /// It never happens, and the tape is not asked.
+    pub const NEVER: Chance = Chance(0);
+
+    /// `parts` in a million; more than a million is always.
+    pub const fn per_million(parts: u32) -> Chance {
+        Chance(if parts > 1_000_000 { 1_000_000 } else { parts })
+    }
+
+    /// `parts` in a thousand.
+    pub const fn per_mille(parts: u32) -> Chance {
+        Chance::per_million(parts.saturating_mul(1000))
+    }
+
+    /// Parts per million.
+    pub const fn parts(self) -> u32 {
+        self.0
+    }
+
+    /// Whether it can happen at all.
+    pub const fn is_possible(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl std::fmt::Display for Chance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_multiple_of(10_000) {
+            write!(f, "{}%", self.0 / 10_000)
+        } else {
+            write!(f, "{:.3}%", f64::from(self.0) / 10_000.0)
+        }
+    }
+}
+
+/// Where a run's choices come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A function of the seed.
+    Seed(u64),
+    /// What an earlier run drew; past its end every choice is 0.
+    Recorded(Tape),
+}
+
+impl Source {
+    /// The lane of `actor`. With `record` the lane remembers what it draws.
+    pub fn lane(&self, actor: Actor, record: bool) -> Lane {
+        let (key, replay) = match self {
+            Source::Seed(seed) => (rng::derive(rng::derive(0, *seed), u64::from(actor.code())), None),
+            Source::Recorded(tape) => (0, Some(tape.lanes.get(&actor).cloned().unwrap_or_default())),
+        };
+        let memory = (record || replay.is_some())
+            .then(|| Box::new(Memory { replay, record: record.then(LaneRecord::default) }));
+        Lane { key, digest: u64::from(actor.code()), counts: [0; SITES], memory }
+    }
+}
+
+/// What one lane drew, by site and occurrence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneRecord {
+    sites: Vec<Vec<u32>>,
+}
+
+impl LaneRecord {
+    fn push(&mut self, site: Site, value: u32) {
+        let index = usize::from(site.index);
+        if self.sites.len() <= index {
+            self.sites.resize_with(index + 1, Vec::new);
+        }
+        self.sites[index].push(value);
+    }
+
+    fn get(&self, site: Site, occurrence: u32) -> u32 {
+        let drawn = self.sites.get(usize::from(site.index));
+        drawn.and_then(|site| site.get(occurrence as usize)).copied().unwrap_or(0)
+    }
+}
+
+/// A whole run's choices, lane by lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tape {
+    lanes: BTreeMap<Actor, LaneRecord>,
+}
+
+impl Tape {
+    /// Puts what `actor`'s lane drew on the tape.
+    pub fn insert(&mut self, actor: Actor, lane: &mut Lane) {
+        if let Some(record) = lane.memory.as_mut().and_then(|memory| memory.record.take()) {
+            self.lanes.insert(actor, record);
+        }
+    }
+
+    /// How many choices are on it, and how many of them are not dull.
+    pub fn choices(&self) -> (usize, usize) {
+        let values = || self.lanes.values().flat_map(|lane| lane.sites.iter().flatten());
+        (values().count(), values().filter(|&&value| value != 0).count())
+    }
+}
+
+/// Kept apart from the lane so that a lane that only draws from its seed stays small: there is one per fiber.
+#[derive(Clone, Debug)]
+struct Memory {
+    replay: Option<LaneRecord>,
+    record: Option<LaneRecord>,
+}
+
+/// One actor's choices.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    key: u64,
+    digest: u64,
+    counts: [u32; SITES],
+    memory: Option<Box<Memory>>,
+}
+
+impl Lane {
+    /// A choice in `0..bound`, each as likely as the next. A bound of 0 or 1 leaves nothing to draw.
+    #[inline]
+    pub fn choose(&mut self, site: Site, bound: u32) -> u32 {
+        if bound <= 1 {
+            return 0;
+        }
+        self.draw(site, bound, |number| rng::below(number, u64::from(bound)) as u32)
+    }
+
+    /// Whether something that happens with `chance` happens now. The tape holds 0 or 1.
+    #[inline]
+    pub fn happens(&mut self, site: Site, chance: Chance) -> bool {
+        if !chance.is_possible() {
+            return false;
+        }
+        self.draw(site, 2, |number| u32::from(rng::below(number, 1_000_000) < u64::from(chance.parts()))) == 1
+    }
+
+    /// An index into `weights`, drawn in proportion to them; 0 if they are all zero.
+    pub fn weighted(&mut self, site: Site, weights: &[u32]) -> usize {
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        if total == 0 {
+            return 0;
+        }
+        let pick = |number| {
+            let mut left = rng::below(number, total);
+            let hit = weights.iter().position(|&weight| match left.checked_sub(u64::from(weight)) {
+                Some(rest) => {
+                    left = rest;
+                    false
+                }
+                None => true,
+            });
+            hit.unwrap_or(0) as u32
+        };
+        self.draw(site, weights.len() as u32, pick) as usize
+    }
+
+    /// Like [`Lane::weighted`], with the weight of "none of them" ahead of the others: the tape's 0 is `None`.
+    #[inline]
+    pub fn maybe_weighted(&mut self, site: Site, none: u32, weights: &[u32]) -> Option<usize> {
+        let total = u64::from(none) + weights.iter().map(|&weight| u64::from(weight)).sum::<u64>();
+        let pick = |number| {
+            let mut left = rng::below(number, total.max(1));
+            // By far the most likely, and decided without a loop.
+            if left < u64::from(none) {
+                return 0;
+            }
+            left -= u64::from(none);
+            for (index, &weight) in weights.iter().enumerate() {
+                if left < u64::from(weight) {
+                    return index as u32 + 1;
+                }
+                left -= u64::from(weight);
+            }
+            0
+        };
+        (self.draw(site, weights.len() as u32 + 1, pick) as usize).checked_sub(1)
+    }
+
+    /// A number in `0..bound` that is small most of the time: half of the draws fall below a sixteenth of the bound.
+    #[inline]
+    pub fn mostly_small(&mut self, site: Site, bound: u32) -> u32 {
+        if bound <= 1 {
+            return 0;
+        }
+        self.draw(site, bound, |number| {
+            // Squaring twice: P(value < x * bound) is the fourth root of x.
+            let part = number >> 32;
+            let squared = (part * part) >> 32;
+            let fourth = (squared * squared) >> 32;
+            rng::below(fourth << 32, u64::from(bound)) as u32
+        })
+    }
+
+    /// A number that stands for everything drawn so far.
+    #[inline]
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    #[inline]
+    fn draw(&mut self, site: Site, bound: u32, pick: impl FnOnce(u64) -> u32) -> u32 {
+        let count = &mut self.counts[usize::from(site.index)];
+        let occurrence = *count;
+        *count = occurrence.wrapping_add(1);
+        let key = self.key ^ u64::from(site.index).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let value = match &mut self.memory {
+            None => pick(rng::at(rng::scramble(key), u64::from(occurrence))),
+            Some(memory) => {
+                let value = match &memory.replay {
+                    // An edited tape may hold what no longer fits its bound.
+                    Some(replay) => replay.get(site, occurrence).min(bound - 1),
+                    None => pick(rng::at(rng::scramble(key), u64::from(occurrence))),
+                };
+                if let Some(record) = &mut memory.record {
+                    record.push(site, value);
+                }
+                value
+            }
+        };
+        debug_assert!(value < bound);
+        let entry = u64::from(value) << 8 | u64::from(site.index);
+        self.digest = (self.digest.rotate_left(5) ^ entry).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COIN: Site = Site::new(0, "coin");
+    const DIE: Site = Site::new(1, "die");
+
+    fn throw(lane: &mut Lane, site: Site, bound: u32, times: usize) -> Vec<u32> {
+        (0..times).map(|_| lane.choose(site, bound)).collect()
+    }
+
+    #[test]
+    fn a_site_draws_the_same_whatever_other_sites_and_actors_draw() {
+        let source = Source::Seed(1);
+        let mut alone = source.lane(Actor::fiber(3), false);
+        let mut mixed = source.lane(Actor::fiber(3), false);
+        throw(&mut mixed, COIN, 2, 17);
+        assert_eq!(throw(&mut alone, DIE, 6, 20), throw(&mut mixed, DIE, 6, 20));
+        let mut other = source.lane(Actor::fiber(4), false);
+        assert_ne!(throw(&mut alone, DIE, 6, 20), throw(&mut other, DIE, 6, 20));
+    }
+
+    #[test]
+    fn another_seed_draws_otherwise() {
+        let drawn = |seed| throw(&mut Source::Seed(seed).lane(Actor::DISK, false), DIE, 1000, 8);
+        assert_eq!(drawn(5), drawn(5));
+        assert_ne!(drawn(5), drawn(6));
+    }
+
+    #[test]
+    fn a_recorded_lane_replays_without_the_seed_and_is_dull_past_its_end() {
+        let mut lane = Source::Seed(9).lane(Actor::DISK, true);
+        let drawn = throw(&mut lane, DIE, 6, 10);
+        let mut tape = Tape::default();
+        tape.insert(Actor::DISK, &mut lane);
+        let mut replayed = Source::Recorded(tape).lane(Actor::DISK, false);
+        assert_eq!(throw(&mut replayed, DIE, 6, 10), drawn);
+        assert_eq!(lane.digest(), replayed.digest());
+        assert_eq!(throw(&mut replayed, DIE, 6, 3), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_replayed_choice_is_cut_to_its_bound() {
+        let mut lane = Source::Seed(2).lane(Actor::DISK, true);
+        throw(&mut lane, DIE, 1_000_000, 4);
+        let mut tape = Tape::default();
+        tape.insert(Actor::DISK, &mut lane);
+        let mut replayed = Source::Recorded(tape).lane(Actor::DISK, false);
+        assert!(throw(&mut replayed, DIE, 3, 4).iter().all(|&value| value < 3));
+    }
+
+    #[test]
+    fn weights_are_kept_and_a_zero_weight_is_never_drawn() {
+        let mut lane = Source::Seed(3).lane(Actor::DISK, false);
+        let mut hits = [0; 3];
+        for _ in 0..3000 {
+            hits[lane.weighted(DIE, &[2, 0, 1])] += 1;
+        }
+        assert_eq!(hits[1], 0);
+        assert!((1850..2150).contains(&hits[0]), "{hits:?}");
+    }
+
+    #[test]
+    fn mostly_small_is_small_and_sometimes_large() {
+        let mut lane = Source::Seed(4).lane(Actor::DISK, false);
+        let drawn: Vec<u32> = (0..4000).map(|_| lane.mostly_small(DIE, 1600)).collect();
+        let small = drawn.iter().filter(|&&value| value < 100).count();
+        assert!((1800..2200).contains(&small), "{small}");
+        assert!(drawn.iter().any(|&value| value > 1400));
+    }
+
+    #[test]
+    fn what_never_happens_leaves_no_mark_on_the_tape() {
+        let mut lane = Source::Seed(4).lane(Actor::DISK, true);
+        let before = lane.digest();
+        assert!(!lane.happens(COIN, Chance::NEVER));
+        assert_eq!(lane.choose(COIN, 1), 0);
+        assert_eq!(lane.digest(), before);
+        assert!(lane.happens(COIN, Chance::per_million(1_000_000)));
+    }
+}

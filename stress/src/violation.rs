@@ -1,0 +1,81 @@
+//! What an oracle has to say when it fires.
+
+use serde::{Deserialize, Serialize};
+
+/// The sort of promise that was broken; it decides the exit code.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Something happened that must never happen.
+    Safety,
+    /// Something did not happen although nothing stood in its way any more.
+    Liveness,
+    /// The system under test panicked.
+    Panic,
+}
+
+/// A broken promise: what was expected and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The oracle that fired.
+    pub oracle: String,
+    /// The sort of promise.
+    pub class: Class,
+    /// What had to be.
+    pub expected: String,
+    /// What was.
+    pub seen: String,
+    /// Whatever else helps: who waits for what, where the panic was.
+    pub notes: Vec<String>,
+}
+
+impl Violation {
+    /// A broken promise of safety. Boxed, so that a step that goes well returns little.
+    pub fn safety(oracle: &str, expected: impl Into<String>, seen: impl Into<String>) -> Box<Violation> {
+        Violation::of(Class::Safety, oracle, expected, seen)
+    }
+
+    /// A broken promise of progress.
+    pub fn liveness(oracle: &str, expected: impl Into<String>, seen: impl Into<String>) -> Box<Violation> {
+        Violation::of(Class::Liveness, oracle, expected, seen)
+    }
+
+    /// A panic.
+    pub fn panic(seen: impl Into<String>) -> Box<Violation> {
+        Violation::of(Class::Panic, "panic", "no panic, whatever the faults", seen)
+    }
+
+    /// The same with one more note.
+    #[must_use]
+    pub fn note(mut self: Box<Self>, note: impl Into<String>) -> Box<Violation> {
+        self.notes.push(note.into());
+        self
+    }
+
+    fn of(
+        class: Class,
+        oracle: &str,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+    ) -> Box<Violation> {
+        Box::new(Violation {
+            oracle: oracle.into(),
+            class,
+            expected: expected.into(),
+            seen: seen.into(),
+            notes: Vec::new(),
+        })
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "VIOLATION of {}", self.oracle)?;
+        writeln!(f, "  expected  {}", self.expected)?;
+        write!(f, "  seen      {}", self.seen)?;
+        for note in &self.notes {
+            write!(f, "\n  note      {note}")?;
+        }
+        Ok(())
+    }
+}

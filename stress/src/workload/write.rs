@@ -1,0 +1,236 @@
+use tenterhook_runtime::IOResult;
+use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, WriteTransaction};
+
+use super::layout::{Layout, Shape};
+use super::{Bench, Churn, Failure, Prepare, Progress, Stamp, Transfer, await_io};
+use crate::oracle::{ABSENT, Observation, TransactionId};
+
+/// What a write transaction is for.
+pub(crate) enum Job {
+    /// Moves money.
+    Transfer(Transfer),
+    /// Stamps a group.
+    Stamp(Stamp),
+    /// Allocates and frees.
+    Churn(Churn),
+    /// Makes the fixed pages.
+    Prepare(Prepare),
+}
+
+/// How a write transaction ends once its job is done.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WriteEnd {
+    /// Asked to commit.
+    Commit,
+    /// Rolled back by its owner.
+    Rollback,
+}
+
+/// One write transaction from its beginning to its commit.
+pub(crate) struct Write {
+    id: TransactionId,
+    job: Job,
+    end: WriteEnd,
+    stage: Stage,
+    changes: Changes,
+}
+
+enum Stage {
+    /// Waiting for the write right.
+    Begin(BeginWrite),
+    /// Doing the job.
+    Work(WriteTransaction),
+    /// Waiting for the commit to be durable.
+    Commit(Commit),
+    /// Over. Also the place holder while a stage is replaced.
+    Over,
+}
+
+/// What a transaction has made of the pages that it changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    base: u64,
+    pages: Vec<(PageNo, u64)>,
+}
+
+/// A transaction at work, with what it needs to report what it sees and does.
+pub(crate) struct Desk<'a, 'b> {
+    pub(crate) transaction: &'a mut WriteTransaction,
+    pub(crate) changes: &'a mut Changes,
+    pub(crate) bench: &'a mut Bench<'b>,
+}
+
+impl Write {
+    /// A transaction that waits for the write right first.
+    pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, bench: &Bench<'_>) -> Write {
+        Write { id, job, end, stage: Stage::Begin(bench.pager.begin_write()), changes: Changes::default() }
+    }
+
+    /// One call of the pager.
+    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        match &mut self.stage {
+            Stage::Begin(begin) => {
+                let transaction = await_io!(begin.step());
+                self.changes.base = transaction.commit_sequence();
+                bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
+                self.stage = Stage::Work(transaction);
+                Ok(Progress::More)
+            }
+            Stage::Work(transaction) => {
+                let mut desk = Desk { transaction, changes: &mut self.changes, bench };
+                let progress = match &mut self.job {
+                    Job::Transfer(job) => job.step(&mut desk)?,
+                    Job::Stamp(job) => job.step(&mut desk)?,
+                    Job::Churn(job) => job.step(&mut desk)?,
+                    Job::Prepare(job) => job.step(&mut desk)?,
+                };
+                match progress {
+                    Progress::Done => self.end(bench),
+                    suspended => Ok(suspended),
+                }
+            }
+            Stage::Commit(commit) => {
+                let sequence = match commit.step()? {
+                    IOResult::Done(sequence) => sequence,
+                    IOResult::IO(io) => return Ok(Progress::Wait(io)),
+                };
+                self.stage = Stage::Over;
+                bench.tally.commits += 1;
+                bench.observe(&Observation::Committed { id: self.id, sequence })?;
+                Ok(Progress::Done)
+            }
+            Stage::Over => Ok(Progress::Done),
+        }
+    }
+
+    /// The job is done: commit or roll back.
+    fn end(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Ok(Progress::Done);
+        };
+        if self.end == WriteEnd::Rollback || self.changes.pages.is_empty() {
+            transaction.rollback();
+            bench.tally.rollbacks += 1;
+            return Ok(Progress::Done);
+        }
+        let Changes { base, pages } = &self.changes;
+        bench.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
+        self.stage = Stage::Commit(transaction.commit());
+        Ok(Progress::More)
+    }
+
+    /// Tells the oracles that the commit, if it had been asked for, ended with an error.
+    pub(crate) fn failed(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        match self.stage {
+            Stage::Commit(_) => {
+                bench.tally.failed_commits += 1;
+                bench.observe(&Observation::CommitFailed { id: self.id })
+            }
+            Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
+        }
+    }
+
+    /// Tells the oracles that the machine is about to be dropped.
+    pub(crate) fn dropped(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        match self.stage {
+            Stage::Commit(_) => bench.observe(&Observation::CommitDropped { id: self.id }),
+            Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
+        }
+    }
+
+    /// The layout that a preparation has made.
+    pub(crate) fn prepared(&self) -> Option<&Layout> {
+        match &self.job {
+            Job::Prepare(prepare) => Some(prepare.layout()),
+            Job::Transfer(_) | Job::Stamp(_) | Job::Churn(_) => None,
+        }
+    }
+
+    /// What it is and how far it has come.
+    pub(crate) fn describe(&self) -> String {
+        let job = match self.job {
+            Job::Transfer(_) => "transfer",
+            Job::Stamp(_) => "stamp",
+            Job::Churn(_) => "churn",
+            Job::Prepare(_) => "preparation",
+        };
+        let stage = match self.stage {
+            Stage::Begin(_) => "for the write right",
+            Stage::Work(_) => "for a page, holding the write right",
+            Stage::Commit(_) => "for its commit",
+            Stage::Over => "for nothing",
+        };
+        format!("{job} {:#x}, waiting {stage}", self.id)
+    }
+}
+
+impl Changes {
+    fn contains(&self, page: PageNo) -> bool {
+        self.pages.iter().any(|&(changed, _)| changed == page)
+    }
+
+    fn set(&mut self, page: PageNo, digest: u64) {
+        match self.pages.iter_mut().find(|(changed, _)| *changed == page) {
+            Some((_, known)) => *known = digest,
+            None => self.pages.push((page, digest)),
+        }
+    }
+}
+
+impl Desk<'_, '_> {
+    /// How pages are laid out.
+    pub(crate) fn shape(&self) -> Shape {
+        *self.bench.shape
+    }
+
+    /// Reads `page` as the transaction sees it and has the oracles compare it.
+    pub(crate) fn read<R>(
+        &mut self,
+        page: PageNo,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Result<R, Progress>, Failure> {
+        let bytes = match self.transaction.page(page)? {
+            IOResult::Done(bytes) => bytes,
+            IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
+        };
+        if !self.changes.contains(page) {
+            let digest = self.bench.shape.digest(&bytes);
+            self.bench.tally.looked(digest);
+            self.bench.observe(&compared(self.changes.base, page, digest))?;
+        }
+        Ok(Ok(read(&bytes)))
+    }
+
+    /// Changes `page`, which existed before, after the oracles have compared what it was.
+    pub(crate) fn edit(&mut self, page: PageNo, edit: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
+        let bytes = await_io!(self.transaction.page_mut(page));
+        let shape = self.bench.shape;
+        if !self.changes.contains(page) {
+            let digest = shape.digest(bytes);
+            self.bench.tally.looked(digest);
+            self.bench.oracles.observe(&compared(self.changes.base, page, digest))?;
+        }
+        edit(bytes);
+        self.changes.set(page, shape.digest(bytes));
+        Ok(Progress::Done)
+    }
+
+    /// Writes `page`, which the transaction has just allocated.
+    pub(crate) fn fill(&mut self, page: PageNo, fill: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
+        let bytes = await_io!(self.transaction.page_mut(page));
+        fill(bytes);
+        self.changes.set(page, self.bench.shape.digest(bytes));
+        Ok(Progress::Done)
+    }
+
+    /// Frees `page`.
+    pub(crate) fn free(&mut self, page: PageNo) -> Result<Progress, Failure> {
+        await_io!(self.transaction.free(page));
+        self.changes.set(page, ABSENT);
+        Ok(Progress::Done)
+    }
+}
+
+fn compared(sequence: u64, page: PageNo, digest: u64) -> Observation<'static> {
+    Observation::PageRead { sequence, page, digest }
+}

@@ -1,0 +1,425 @@
+//! One run: fibers, a disk, a scheduler, and the end of the world now and then.
+//!
+//! A run goes through lives. A life boots, runs its connections, and is brought to rest now and then: faults stop,
+//! every operation must end within a bound, and the system is looked over. A life ends when the power goes, when the
+//! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
+//! life is brought to rest, loses power, and has to come back once more.
+
+mod fibers;
+mod nemesis;
+mod outcome;
+
+use std::sync::Arc;
+
+use tenterhook_runtime::io::IO;
+
+use self::fibers::Fibers;
+use self::nemesis::Nemesis;
+pub use self::nemesis::NemesisOptions;
+pub use self::outcome::RunOutcome;
+use crate::clock::Clock;
+use crate::disk::{DiskOptions, FaultKind, SimDisk};
+use crate::oracle::liveness;
+use crate::schedule::{FiberId, Pick, Readiness, Scheduler, SchedulerKind};
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Actor, Lane, Source, Tape};
+use crate::trace::{Event, EventKind, Trace};
+use crate::violation::Violation;
+use crate::watch::Watch;
+
+/// How a world is set up; all of it fixed before the run.
+#[derive(Copy, Clone, Debug)]
+pub struct WorldOptions {
+    /// Steps after which the run is brought to its end.
+    pub steps: u64,
+    /// Who chooses.
+    pub scheduler: SchedulerKind,
+    /// How many of 16 decisions between a fiber and a delivery go to the delivery (uniform random only).
+    pub delivery_weight: u32,
+    /// The d of PCT.
+    pub depth: u32,
+    /// The disk's habits.
+    pub disk: DiskOptions,
+    /// When lives end and when they rest.
+    pub nemesis: NemesisOptions,
+    /// Steps within which everything must finish once faults have stopped.
+    pub patience: u64,
+}
+
+/// Stages of a life.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The control fiber boots the system; with faults on, or calm after too many steps.
+    Booting,
+    /// Connections run.
+    Running,
+    /// No operation begins any more; those under way end.
+    Draining,
+    /// The control fiber looks the system over.
+    Resting,
+    /// The run is over.
+    Over,
+}
+
+/// One run of one system.
+pub struct World<S> {
+    system: S,
+    options: WorldOptions,
+    disk: SimDisk,
+    io: Arc<dyn IO>,
+    fibers: Fibers,
+    scheduler: Box<dyn Scheduler>,
+    lane: Lane,
+    nemesis: Nemesis,
+    clock: Clock,
+    trace: Trace,
+    phase: Phase,
+    /// The run's budget is spent: rest, lose power, come back, rest, end.
+    finale: bool,
+    calm: bool,
+    /// Faults that the disk has delivered.
+    struck: u64,
+    steps: u64,
+    /// The step by which the present phase must be over.
+    deadline: u64,
+}
+
+/// Why a run stopped before its end.
+enum Halt {
+    Violation(Box<Violation>),
+    Interrupted,
+}
+
+impl From<Box<Violation>> for Halt {
+    fn from(violation: Box<Violation>) -> Self {
+        Halt::Violation(violation)
+    }
+}
+
+/// How often a run looks whether it should stop, in steps.
+const STOP_CHECK: u64 = 256;
+
+impl<S: System> World<S> {
+    /// A world at its first step. With `keep` it remembers every event and records its tape.
+    pub fn new(system: S, options: WorldOptions, source: &Source, keep: bool) -> World<S> {
+        let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, keep));
+        let io = disk.io();
+        let connections = system.connections();
+        World {
+            fibers: Fibers::new(connections, source, keep),
+            system,
+            scheduler: options.scheduler.build(options.delivery_weight, options.depth),
+            nemesis: Nemesis::new(options.nemesis, source.lane(Actor::NEMESIS, keep)),
+            lane: source.lane(Actor::SCHEDULER, keep),
+            io,
+            disk,
+            clock: Clock::default(),
+            trace: Trace::new(keep),
+            phase: Phase::Booting,
+            finale: false,
+            calm: false,
+            struck: 0,
+            steps: 0,
+            deadline: options.patience,
+            options,
+        }
+    }
+
+    /// Runs to the end, to a violation, or until `watch` says stop.
+    pub fn run(mut self, watch: &Watch) -> RunOutcome {
+        let halted = crate::panics::catch(|| {
+            self.begin_life();
+            self.run_phases(watch)
+        });
+        let (violation, interrupted) = match halted {
+            Ok(Ok(())) => (None, false),
+            Ok(Err(Halt::Interrupted)) => (None, true),
+            Ok(Err(Halt::Violation(violation))) => (Some(*violation), false),
+            Err(panic) => (Some(*Violation::panic(panic)), false),
+        };
+        self.finish(violation, interrupted)
+    }
+
+    fn run_phases(&mut self, watch: &Watch) -> Result<(), Halt> {
+        let mut woken = Vec::new();
+        while self.phase != Phase::Over {
+            if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
+                return Err(Halt::Interrupted);
+            }
+            self.turn_phase()?;
+            self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.lane);
+            let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
+            self.struck = disk.struck;
+            match self.scheduler.pick(disk.due, &mut self.lane) {
+                Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
+                Some(Pick::Delivery(index)) => {
+                    self.count_step();
+                    self.disk.deliver(index);
+                }
+                None => match disk.next_due {
+                    Some(moment) => self.clock.jump_to(moment),
+                    None if self.nothing_left_to_wait_for() => {}
+                    None => return Err(self.deadlock().into()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn count_step(&mut self) {
+        self.steps += 1;
+        self.clock.tick();
+    }
+
+    /// Moves to the next phase when the present one is over.
+    fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
+        match self.phase {
+            Phase::Booting if self.steps >= self.deadline && self.calm => {
+                return Err(self.too_late("to boot"));
+            }
+            Phase::Booting if self.steps >= self.deadline => {
+                // Not a verdict yet: with enough faults nothing boots.
+                self.set_calm(true);
+                self.deadline = self.steps + self.options.patience;
+            }
+            Phase::Running if self.steps >= self.options.steps => {
+                self.finale = true;
+                self.drain();
+            }
+            Phase::Running if self.nemesis.rests_at(self.steps) => self.drain(),
+            Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Resting),
+            Phase::Draining if self.steps >= self.deadline => {
+                return Err(self.too_late("to end all operations"));
+            }
+            Phase::Resting if self.steps >= self.deadline => return Err(self.too_late("to look itself over")),
+            _ => {}
+        }
+        if !self.calm
+            && matches!(self.phase, Phase::Booting | Phase::Running)
+            && let Some(crash) = self.nemesis.crashes_at(self.steps)
+        {
+            self.crash(crash)?;
+        }
+        Ok(())
+    }
+
+    fn set_calm(&mut self, calm: bool) {
+        self.calm = calm;
+        self.disk.set_calm(calm);
+        self.note(EventKind::Calm, u32::from(calm), self.steps);
+    }
+
+    fn drain(&mut self) {
+        self.set_calm(true);
+        self.phase = Phase::Draining;
+        self.deadline = self.steps + self.options.patience;
+    }
+
+    /// Starts the control fiber on a phase of its own.
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.deadline = self.steps + self.options.patience;
+        self.fibers.start(self.fibers.control(), self.scheduler.as_mut(), &mut self.lane);
+    }
+
+    fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
+        let is_control = fiber == self.fibers.control();
+        let calls_time = matches!(self.phase, Phase::Draining | Phase::Resting);
+        if !is_control && calls_time && !self.fibers.is_busy(fiber) {
+            // It would begin an operation: it sits this out, and that is no step.
+            self.fibers.seat(fiber);
+            return Ok(());
+        }
+        self.count_step();
+        let step = {
+            let lane = self.fibers.begin_step(fiber);
+            let mut context = Context {
+                fiber,
+                lane,
+                disk: &self.disk,
+                step: self.steps,
+                calm: self.calm,
+                struck: self.struck,
+                trace: &mut self.trace,
+            };
+            match self.phase {
+                Phase::Booting if is_control => self.system.boot(&self.io, &mut context)?,
+                Phase::Resting if is_control => self.system.rest(&mut context)?,
+                _ => self.system.step(&mut context)?,
+            }
+        };
+        let value = self.fibers.digest(fiber) ^ self.lane.digest();
+        self.note_of(Actor::fiber(fiber), EventKind::Step, step_code(&step), value);
+        match step {
+            Step::Restart => self.crash(Crash::ProcessKilled)?,
+            Step::Ended if is_control => self.control_ended()?,
+            Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.lane),
+            Step::Continue => self.ready(fiber, Readiness::Continued),
+            Step::Yield => self.ready(fiber, Readiness::Yielded),
+            Step::Wait(completion) => {
+                self.fibers.park(fiber, completion, self.scheduler.as_mut(), &mut self.lane);
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, fiber: FiberId, why: Readiness) {
+        self.scheduler.ready(fiber, why, &mut self.lane);
+    }
+
+    /// The control fiber has finished what the phase was for.
+    fn control_ended(&mut self) -> Result<(), Box<Violation>> {
+        self.fibers.control_ended();
+        match (self.phase, self.finale) {
+            (Phase::Booting, false) => {
+                self.set_calm(false);
+                self.phase = Phase::Running;
+                self.nemesis.booted(self.steps);
+                self.fibers.start_connections(self.scheduler.as_mut(), &mut self.lane);
+            }
+            // The last life has come back: once more over it, and out.
+            (Phase::Booting, true) => self.enter(Phase::Resting),
+            (Phase::Resting, false) => {
+                self.set_calm(false);
+                self.phase = Phase::Running;
+                self.nemesis.rested(self.steps);
+                self.fibers.unseat(self.scheduler.as_mut(), &mut self.lane);
+            }
+            (Phase::Resting, true) if self.nemesis.is_last_life() => self.phase = Phase::Over,
+            (Phase::Resting, true) => {
+                self.nemesis.begin_last_life();
+                self.crash(Crash::PowerLoss)?;
+            }
+            (Phase::Running | Phase::Draining | Phase::Over, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Ends this life and begins the next.
+    fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
+        let kind = match crash {
+            Crash::PowerLoss => FaultKind::PowerLoss,
+            Crash::ProcessKilled => FaultKind::ProcessKilled,
+        };
+        self.note(EventKind::Crashed, kind as u32, self.steps);
+        let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
+        self.disk.count(|counts| {
+            counts.strike_many(kind, 1);
+            counts.strike_many(FaultKind::CrashInRecovery, u64::from(in_recovery));
+        });
+        let wreck = match crash {
+            Crash::PowerLoss => self.disk.lose_power(),
+            Crash::ProcessKilled => self.disk.kill_process(),
+        };
+        // In a real crash nothing of this runs. Here both orders of the clean-up are somebody's bug to find.
+        if self.nemesis.drops_operations_first() {
+            drop(wreck);
+            self.fibers.forget();
+            self.system.crash(crash)?;
+        } else {
+            self.fibers.forget();
+            self.system.crash(crash)?;
+            drop(wreck);
+        }
+        self.fibers.forget();
+        self.system.buried()?;
+        self.scheduler.clear();
+        self.io = self.disk.io();
+        self.begin_life();
+        Ok(())
+    }
+
+    fn begin_life(&mut self) {
+        if self.calm != self.finale {
+            self.set_calm(self.finale);
+        }
+        self.nemesis.begin_life(self.steps);
+        self.enter(Phase::Booting);
+    }
+
+    fn note(&mut self, kind: EventKind, detail: u32, value: u64) {
+        self.note_of(Actor::NEMESIS, kind, detail, value);
+    }
+
+    fn note_of(&mut self, actor: Actor, kind: EventKind, detail: u32, value: u64) {
+        self.trace.push(Event { actor, kind, detail, value });
+    }
+
+    /// No fiber can run and no I/O will come: fine while everybody sits and the phase is about to turn.
+    fn nothing_left_to_wait_for(&self) -> bool {
+        self.phase == Phase::Draining && self.fibers.busy() == 0
+    }
+
+    fn deadlock(&self) -> Box<Violation> {
+        self.who_waits(liveness::deadlock(self.steps, self.fibers.waiting().len()))
+    }
+
+    fn too_late(&self, what: &str) -> Box<Violation> {
+        let waiting = self.fibers.waiting().len();
+        self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
+    }
+
+    /// Adds who is still waiting for what.
+    fn who_waits(&self, mut violation: Box<Violation>) -> Box<Violation> {
+        const SHOWN: usize = 20;
+        let waiting = self.fibers.waiting();
+        for &(fiber, how) in waiting.iter().take(SHOWN) {
+            let who = if fiber == self.fibers.control() {
+                "control fiber".into()
+            } else {
+                format!("fiber {fiber}")
+            };
+            violation = violation.note(format!("{who}: {}; {how}", self.system.describe(fiber)));
+        }
+        if waiting.len() > SHOWN {
+            violation = violation.note(format!("and {} more", waiting.len() - SHOWN));
+        }
+        for operation in self.disk.describe().into_iter().take(SHOWN) {
+            violation = violation.note(format!("in flight: {operation}"));
+        }
+        violation
+    }
+
+    fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
+        let digest = self.disk.with_lane(|lane| lane.digest());
+        self.disk.begin_step(self.clock.now(), &mut self.trace);
+        self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
+        let mut tape = Tape::default();
+        tape.insert(Actor::SCHEDULER, &mut self.lane);
+        self.disk.with_lane(|lane| tape.insert(Actor::DISK, lane));
+        self.fibers.save(&mut tape);
+        self.nemesis.save(&mut tape);
+        let outcome = RunOutcome {
+            violation,
+            interrupted,
+            steps: self.steps,
+            lives: self.nemesis.lives(),
+            faults: self.disk.fault_counts(),
+            counters: self.system.counters(),
+            trace_hash: self.trace.hash(),
+            trace: self.trace,
+            tape,
+        };
+        // After a panic the pieces may panic again while they are dropped.
+        let (system, disk, fibers) = (self.system, self.disk, self.fibers);
+        match crate::panics::catch(move || drop((fibers, system, disk))) {
+            Err(panic) if outcome.violation.is_none() => {
+                RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
+            }
+            _ => outcome,
+        }
+    }
+}
+
+fn step_code(step: &Step) -> u32 {
+    match step {
+        Step::Continue => 0,
+        Step::Yield => 1,
+        Step::Wait(_) => 2,
+        Step::Ended => 3,
+        Step::Restart => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tenterhook_runtime::Completion;
+
+use crate::ready::ReadyList;
+use crate::schedule::{FiberId, Readiness, Scheduler};
+use crate::tape::{Actor, Lane, Source, Tape};
+
+/// All fibers: one a connection, and the control fiber, which boots the system and looks it over.
+#[derive(Debug)]
+pub(super) struct Fibers {
+    all: Vec<Fiber>,
+    ready: Arc<ReadyList>,
+    /// Connections in the middle of an operation.
+    busy: usize,
+    /// Connections that sit out while the system is brought to rest.
+    seated: Vec<FiberId>,
+}
+
+#[derive(Debug)]
+struct Fiber {
+    lane: Lane,
+    waker: Waker,
+    /// What it waits for. Held, because dropping a polled completion unregisters its waker.
+    parked: Option<Completion>,
+    busy: bool,
+}
+
+impl Fibers {
+    pub(super) fn new(connections: u32, source: &Source, record: bool) -> Fibers {
+        let ready = Arc::new(ReadyList::default());
+        let fiber = |id| Fiber {
+            lane: source.lane(Actor::fiber(id), record),
+            waker: ready.waker(id),
+            parked: None,
+            busy: false,
+        };
+        Fibers { all: (0..=connections).map(fiber).collect(), ready, busy: 0, seated: Vec::new() }
+    }
+
+    /// The fiber that is no connection.
+    pub(super) fn control(&self) -> FiberId {
+        self.all.len() as FiberId - 1
+    }
+
+    /// How many connections are in the middle of an operation.
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    pub(super) fn is_busy(&self, fiber: FiberId) -> bool {
+        self.all[fiber as usize].busy
+    }
+
+    pub(super) fn digest(&self, fiber: FiberId) -> u64 {
+        self.all[fiber as usize].lane.digest()
+    }
+
+    /// The fiber is about to be stepped: it is in the middle of an operation from here on.
+    pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Lane {
+        let is_connection = fiber != self.control();
+        let state = &mut self.all[fiber as usize];
+        if !state.busy {
+            state.busy = true;
+            self.busy += usize::from(is_connection);
+        }
+        &mut state.lane
+    }
+
+    /// The fiber waits for `completion`, or goes on if that has finished meanwhile.
+    pub(super) fn park(
+        &mut self,
+        fiber: FiberId,
+        mut completion: Completion,
+        scheduler: &mut dyn Scheduler,
+        lane: &mut Lane,
+    ) {
+        let state = &mut self.all[fiber as usize];
+        match Pin::new(&mut completion).poll(&mut Context::from_waker(&state.waker)) {
+            Poll::Ready(_) => scheduler.ready(fiber, Readiness::Woken, lane),
+            Poll::Pending => state.parked = Some(completion),
+        }
+    }
+
+    /// Hands fibers whose completions have finished to the scheduler. `woken` is scratch space.
+    #[inline]
+    pub(super) fn wake(&mut self, woken: &mut Vec<FiberId>, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+        self.ready.take(woken);
+        for fiber in woken.drain(..) {
+            // Woken for a completion that it no longer waits for: nothing to do.
+            let Some(completion) = self.all[fiber as usize].parked.take() else { continue };
+            self.park(fiber, completion, scheduler, lane);
+        }
+    }
+
+    /// A connection's operation has ended.
+    pub(super) fn ended(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+        self.all[fiber as usize].busy = false;
+        self.busy -= 1;
+        scheduler.ready(fiber, Readiness::Fresh, lane);
+    }
+
+    /// The control fiber's work has ended.
+    pub(super) fn control_ended(&mut self) {
+        let control = self.control() as usize;
+        self.all[control].busy = false;
+    }
+
+    /// Lets one fiber run.
+    pub(super) fn start(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+        scheduler.ready(fiber, Readiness::Fresh, lane);
+    }
+
+    /// Lets all connections run.
+    pub(super) fn start_connections(&mut self, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+        for fiber in 0..self.control() {
+            scheduler.ready(fiber, Readiness::Fresh, lane);
+        }
+    }
+
+    /// A connection that would begin an operation sits out until [`Fibers::unseat`].
+    pub(super) fn seat(&mut self, fiber: FiberId) {
+        self.seated.push(fiber);
+    }
+
+    /// Lets those that sat out run again.
+    pub(super) fn unseat(&mut self, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+        for fiber in self.seated.drain(..) {
+            scheduler.ready(fiber, Readiness::Fresh, lane);
+        }
+    }
+
+    /// The life has ended: nobody waits for anything, and what wakes come late go nowhere.
+    pub(super) fn forget(&mut self) {
+        for fiber in &mut self.all {
+            fiber.parked = None;
+            fiber.busy = false;
+        }
+        self.busy = 0;
+        self.seated.clear();
+        self.ready.clear();
+    }
+
+    /// Fibers that have not come to their end, with what keeps them.
+    pub(super) fn waiting(&self) -> Vec<(FiberId, &'static str)> {
+        let how = |fiber: &Fiber| match &fiber.parked {
+            Some(completion) if completion.finished() => "its completion HAS finished, but it was not woken",
+            Some(_) => "waits for a completion that is pending",
+            None => "could be stepped",
+        };
+        let waiting = self.all.iter().enumerate().filter(|(_, fiber)| fiber.busy);
+        waiting.map(|(id, fiber)| (id as FiberId, how(fiber))).collect()
+    }
+
+    /// Puts the lanes on a tape.
+    pub(super) fn save(&mut self, tape: &mut Tape) {
+        for (id, fiber) in self.all.iter_mut().enumerate() {
+            tape.insert(Actor::fiber(id as FiberId), &mut fiber.lane);
+        }
+    }
+}

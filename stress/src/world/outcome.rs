@@ -1,0 +1,27 @@
+use crate::disk::FaultCounts;
+use crate::tape::Tape;
+use crate::trace::Trace;
+use crate::violation::Violation;
+
+/// What became of one run.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The promise that was broken, if any; the run ended there.
+    pub violation: Option<Violation>,
+    /// Whether it was stopped from outside. An interrupted run proves nothing about determinism.
+    pub interrupted: bool,
+    /// Scheduling decisions: a fiber stepped or an operation delivered.
+    pub steps: u64,
+    /// How often the system came to life.
+    pub lives: u64,
+    /// Faults requested and delivered.
+    pub faults: FaultCounts,
+    /// The system's own counters.
+    pub counters: Vec<(&'static str, u64)>,
+    /// Hash of every event.
+    pub trace_hash: u64,
+    /// The events themselves, if they were kept.
+    pub trace: Trace,
+    /// The choices, if they were recorded.
+    pub tape: Tape,
+}
