@@ -1,6 +1,7 @@
 //! The contender of the feature `turso`: completions and groups of `turso_core`, the best known of their kind.
 
-use turso_core::{Completion, CompletionGroup, LimboError};
+use turso_core::io::CompletionGroup;
+use turso_core::{Completion, LimboError};
 
 use crate::contender::Tally;
 use crate::signal::{Await, Grouping, Signal};

@@ -6,7 +6,7 @@
 //! the I/O.
 //!
 //! The protocol behind completions and groups, with its proof sketch, is the module documentation of
-//! [`completion`]; the file formats and the durability argument are that of `pager`.
+//! [`completion`]; the file formats and the durability argument are that of [`pager`].
 
 pub mod completion;
 mod error;
@@ -22,3 +22,8 @@ pub use error::{CompletionError, Outcome};
 pub use group::CompletionGroup;
 pub use io_result::{IOCompletions, IOResult};
 pub use state_machine::{StateMachine, StateTransition, TransitionResult};
+
+/// The README's example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

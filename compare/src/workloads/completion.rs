@@ -23,6 +23,12 @@ fn rows() -> Vec<Row> {
     ];
     row.goals =
         vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.15), Goal::allocations(OURS, 1.0), Goal::bytes(OURS, 96.0)];
+    #[cfg(feature = "turso")]
+    {
+        use crate::turso::Turso;
+        row.contenders.push(Entry::new(Turso::NAME, Lifetimes::<Turso>::new()));
+        row.goals.push(Goal::ratio(OURS, Turso::NAME, 0.35));
+    }
     vec![row]
 }
 

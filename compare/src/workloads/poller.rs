@@ -23,7 +23,8 @@ impl Wake for Woken {
 }
 
 struct Task {
-    future: Pin<Box<dyn Future<Output = ()>>>,
+    /// `None` once it has ended.
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     woken: Arc<Woken>,
     waker: Waker,
 }
@@ -38,11 +39,10 @@ impl Poller {
     pub(super) fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let waker = Waker::from(Arc::clone(&woken));
-        self.tasks.push(Task { future: Box::pin(future), woken, waker });
+        self.tasks.push(Task { future: Some(Box::pin(future)), woken, waker });
     }
 
-    /// Polls each task that was woken, once; true when it polled any. A task that has ended is not woken again, so it
-    /// may keep its place.
+    /// Polls each task that was woken, once; true when it polled any.
     pub(super) fn pass(&mut self) -> bool {
         let mut polled = false;
         for task in &mut self.tasks {
@@ -50,9 +50,14 @@ impl Poller {
                 continue;
             }
             task.woken.0.store(false, Relaxed);
+            let Some(future) = &mut task.future else {
+                // Some futures wake their task as they become ready.
+                continue;
+            };
             polled = true;
-            // A task that is ready wakes nobody, least of all itself.
-            let _ = task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
+            if future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready() {
+                task.future = None;
+            }
         }
         polled
     }
