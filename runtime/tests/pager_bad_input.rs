@@ -308,6 +308,14 @@ fn freelist_that_leads_astray_is_reported_and_not_followed() {
             }),
         ]
     );
+    let disk = Disk::with_files(&[(db_path(), &with_older(&[1]))]);
+    let error =
+        read_fill(&disk, &open(&disk, options()).expect("open"), 5).expect_err("newer than the snapshot");
+    let problem = PageProblem::FromTheFuture { sequence: 8, snapshot: 7 };
+    assert!(
+        matches!(&error, PagerError::Corrupt { page: 5, problem: found, .. } if *found == problem),
+        "{error}"
+    );
     let disk = Disk::with_files(&[(db_path(), &with_older(&[6]))]);
     let pager = open(&disk, options()).expect("open");
     let mut writer = pager.try_begin_write().expect("free");

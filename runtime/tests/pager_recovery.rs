@@ -360,6 +360,17 @@ fn header_page_torn_anywhere_by_a_checkpoint_is_restored_from_the_log() {
 }
 
 #[test]
+fn opening_cuts_the_log_off_behind_what_it_found() {
+    let sample = Sample::new();
+    let whole = HEADERS + sample.ends[5] * FRAME;
+    for cut in [0, 1, FRAME, 3 * FRAME] {
+        let disk = sample.disk(&sample.log[..whole + cut]);
+        drop(open(&disk, options()).expect("open"));
+        assert_eq!(disk.after_power_loss(|| false).bytes(log_path()), sample.log[..whole]);
+    }
+}
+
+#[test]
 fn openings_one_after_the_other_change_nothing() {
     let sample = Sample::new();
     let mut disk = sample.disk(&sample.log);

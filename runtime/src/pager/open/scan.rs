@@ -151,3 +151,110 @@ impl LogScan {
         Err((self.tip.frames, problem))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::log_format::{CommitMark, FRAME_HEADER};
+    use super::*;
+
+    const HEADER: LogHeader = LogHeader { page_size: 512, id: 3, base: 40, generation: 5 };
+    const MARK: CommitMark = CommitMark { page_count: 9, free_head: 0, free_pages: 0 };
+
+    fn frame() -> FrameHeader {
+        FrameHeader {
+            salt: HEADER.salt(),
+            generation: 5,
+            sequence: 41,
+            durable: 40,
+            attempt: 1,
+            page: 2,
+            commit: None,
+        }
+    }
+
+    fn mark() -> FrameHeader {
+        FrameHeader { commit: Some(MARK), page: 3, ..frame() }
+    }
+
+    /// The scan of frames that all follow the chain, so that nothing but their headers can speak against them.
+    fn scan(frames: &[FrameHeader]) -> LogScan {
+        let mut scan = LogScan::new(&HEADER);
+        let mut chain = HEADER.chain();
+        for header in frames {
+            let mut frame = [0; FRAME_HEADER + 512];
+            chain = header.encode(&mut frame, chain);
+            scan.look_at(&mut frame);
+        }
+        scan
+    }
+
+    fn found(frames: &[FrameHeader]) -> (u64, u64) {
+        let prefix =
+            scan(frames).finish(None).unwrap_or_else(|(frame, problem)| panic!("{frame}: {problem}"));
+        (prefix.frames, prefix.sequence)
+    }
+
+    #[test]
+    fn prefix_ends_with_the_last_commit_mark() {
+        let next = FrameHeader { sequence: 42, attempt: 4, ..mark() };
+        assert_eq!(found(&[]), (0, 40));
+        assert_eq!(found(&[frame(), frame()]), (0, 40));
+        assert_eq!(found(&[frame(), mark()]), (2, 41));
+        assert_eq!(found(&[frame(), mark(), next]), (3, 42));
+        assert_eq!(found(&[frame(), mark(), FrameHeader { commit: None, ..next }]), (2, 41));
+    }
+
+    #[test]
+    fn frame_of_another_attempt_does_not_go_on_with_a_commit() {
+        assert_eq!(found(&[frame(), FrameHeader { attempt: 2, ..mark() }]), (0, 40));
+    }
+
+    #[test]
+    fn sequences_follow_one_another_without_gaps_and_repeats() {
+        for sequence in [0, 40, 41, 43, u64::MAX] {
+            let next = FrameHeader { sequence, attempt: 2, ..mark() };
+            assert_eq!(found(&[mark(), next]), (1, 41), "{sequence}");
+            assert_eq!(found(&[frame(), FrameHeader { sequence: sequence ^ 42, ..mark() }]), (0, 40));
+        }
+    }
+
+    #[test]
+    fn frame_with_another_salt_is_not_taken() {
+        assert_eq!(found(&[FrameHeader { salt: 1, ..mark() }]), (0, 40));
+    }
+
+    #[test]
+    fn nothing_is_taken_behind_a_frame_that_was_not() {
+        assert_eq!(found(&[FrameHeader { salt: 1, ..mark() }, mark()]), (0, 40));
+    }
+
+    #[test]
+    fn whole_frames_that_make_no_sense_are_a_problem() {
+        for (name, header) in [
+            ("page number", FrameHeader { page: 0, ..mark() }),
+            ("page number", FrameHeader { page: 1, ..mark() }),
+            ("page number", FrameHeader { page: 10, ..mark() }),
+            ("freelist head", FrameHeader { commit: Some(CommitMark { free_head: 10, ..MARK }), ..mark() }),
+            ("freelist length", FrameHeader { commit: Some(CommitMark { free_pages: 1, ..MARK }), ..mark() }),
+        ] {
+            let problem = scan(&[header]).finish(None).err();
+            assert!(
+                matches!(problem, Some((1, LogProblem::Field { name: told, .. })) if told == name),
+                "{problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn later_frames_are_evidence_of_what_is_missing() {
+        let lost = FrameHeader { sequence: 44, durable: 43, attempt: 5, ..mark() };
+        let problem = scan(&[mark(), lost]).finish(None).err();
+        assert_eq!(problem, Some((1, LogProblem::LostCommit { durable: 43, whole: 41 })));
+        let other = FrameHeader { salt: 1, generation: 6, ..mark() };
+        assert_eq!(scan(&[mark(), other]).finish(None).err(), Some((1, LogProblem::Header)));
+        let older = FrameHeader { salt: 1, generation: 4, sequence: 99, durable: 98, ..mark() };
+        assert_eq!(found(&[mark(), older]), (1, 41));
+        let problem = scan(&[mark()]).finish(Some(42)).err();
+        assert_eq!(problem, Some((1, LogProblem::BehindDatabase { log: 41, database: 42 })));
+    }
+}
