@@ -41,6 +41,8 @@ fn peers(lock: &str) -> String {
     while let Some(line) = lines.next() {
         let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
         if let Some(name) = name.filter(|name| PEERS.contains(name))
+            // Locked for the sake of a feature is not compared with.
+            && (name != "turso_core" || std::env::var_os("CARGO_FEATURE_TURSO").is_some())
             && let Some(version) = lines.next().and_then(|line| line.strip_prefix("version = "))
         {
             found.push(format!("{name} {}", version.trim_matches('"')));

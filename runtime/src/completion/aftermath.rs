@@ -31,18 +31,16 @@ impl Aftermath {
     /// # Safety
     ///
     /// The caller is the one who decides the outcome, and keeps the node alive for the call.
-    #[inline]
+    #[inline(always)] // so that a caller's constant `Ok` is stored as such, and not copied about
     pub(crate) unsafe fn conclude(&mut self, header: &Header, outcome: Outcome) {
-        // SAFETY: the caller is the decider, and concludes once.
-        let outcome = match unsafe { header.run_callback(outcome) } {
-            Ok(()) => outcome,
-            Err(payload) => {
-                self.keep(payload);
-                Err(CompletionError::CallbackPanicked)
-            }
-        };
         // SAFETY: the caller is the decider, and publishes below.
         unsafe { header.set_outcome(outcome) };
+        // SAFETY: set above, and concluded once.
+        if let Err(panic) = unsafe { header.run_callback() } {
+            self.keep(panic);
+            // SAFETY: as above.
+            unsafe { header.set_outcome(Err(CompletionError::CallbackPanicked)) };
+        }
         let published = header.state.publish();
         if published.waiters {
             header.waiters.notify_all(|waker| self.guarded(|| waker.wake()));

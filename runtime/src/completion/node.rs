@@ -71,7 +71,7 @@ struct Node<K, F> {
 
 #[derive(Debug)]
 struct VTable {
-    run_callback: unsafe fn(NonNull<Header>, Outcome) -> Result<(), Panic>,
+    run_callback: unsafe fn(NonNull<Header>) -> Result<(), Panic>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
     free: unsafe fn(NonNull<Header>, &mut Orphans),
     has_children: bool,
@@ -120,11 +120,13 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
-    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) -> Result<(), Panic> {
+    unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Panic> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
         // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
+        // SAFETY: the decider has written it, and is who calls this.
+        let outcome = unsafe { node.head.header.outcome() };
         // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
         running::mark(&node.head.header, || catch_unwind(AssertUnwindSafe(|| callback(&node.head, outcome))))
     }
@@ -168,16 +170,24 @@ impl NodeRef {
     where
         F: FnOnce(&Head<K>, Outcome) + Send + 'static,
     {
-        let header = Header {
-            state,
-            vtable: &Node::<K, F>::VTABLE,
-            outcome: UnsafeCell::new(Ok(0)),
-            waiters: Waiters::new(),
-            refs: AtomicU32::new(refs),
-            tracked: Tracked::new(),
-        };
-        let callback = UnsafeCell::new(ManuallyDrop::new(callback));
-        let node = Box::new(Node { head: Head { header, kind }, callback });
+        let mut node = Box::<Node<K, F>>::new_uninit();
+        let place = node.as_mut_ptr();
+        // Part by part, in place: moving the whole node from the stack is a good part of a completion's cost.
+        // SAFETY: the place is ours and fits; every field is written, once.
+        unsafe {
+            (&raw mut (*place).head.header).write(Header {
+                state,
+                vtable: &Node::<K, F>::VTABLE,
+                outcome: UnsafeCell::new(Ok(0)),
+                waiters: Waiters::new(),
+                refs: AtomicU32::new(refs),
+                tracked: Tracked::new(),
+            });
+            (&raw mut (*place).head.kind).write(kind);
+            (&raw mut (*place).callback).write(UnsafeCell::new(ManuallyDrop::new(callback)));
+        }
+        // SAFETY: written above.
+        let node = unsafe { node.assume_init() };
         Self(NonNull::from(Box::leak(node)).cast())
     }
 
@@ -277,15 +287,15 @@ impl Header {
         self.outcome.with_mut(|cell| unsafe { *cell = outcome });
     }
 
-    /// Calls the callback; a panic in it comes back as an error.
+    /// Calls the callback with the outcome that has been set; a panic in it comes back as an error.
     ///
     /// # Safety
     ///
-    /// The caller decides the outcome and calls this once.
+    /// The caller decides the outcome, has set it, and calls this once.
     #[inline]
-    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) -> Result<(), Panic> {
+    pub(crate) unsafe fn run_callback(&self) -> Result<(), Panic> {
         // SAFETY: a header is only ever built inside the node that its table belongs to.
-        unsafe { (self.vtable.run_callback)(NonNull::from(self), outcome) }
+        unsafe { (self.vtable.run_callback)(NonNull::from(self)) }
     }
 
     /// Forwards a first request to cancel to whoever runs the operation.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::pulse::{Pulse, STALLED};
 use super::state::{StateError, StateFile};
 use super::worker::{SeedResult, Shared, command};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
@@ -16,8 +17,6 @@ use crate::violation::Violation;
 const TICK: Duration = Duration::from_millis(100);
 /// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
 const GRACE: Duration = Duration::from_millis(600);
-/// A run that has not beaten for this long will not.
-const STALLED: Duration = Duration::from_secs(30);
 /// How often progress is written to the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -35,8 +34,10 @@ struct Conductor<'a> {
     next: u64,
     /// Finished seeds beyond a gap.
     ahead: BTreeMap<u64, SeedResult>,
+    /// Seeds that were stopped; the next sitting runs them again.
+    cut_short: Vec<SeedResult>,
     failures: Vec<Failure>,
-    pulses: Vec<(Option<(u64, u64)>, Instant)>,
+    pulses: Vec<Pulse>,
     internal: Option<String>,
     bar: ProgressBar,
 }
@@ -65,8 +66,9 @@ pub(super) fn conduct(options: &CampaignOptions, interrupted: &AtomicBool) -> Re
         totals: resumed.totals,
         next: resumed.next,
         ahead: BTreeMap::new(),
+        cut_short: Vec::new(),
         failures: resumed.failures,
-        pulses: vec![(None, now); options.jobs],
+        pulses: vec![Pulse::new(now); options.jobs],
         internal: None,
         bar: bar(options),
     };
@@ -117,7 +119,8 @@ impl Conductor<'_> {
     }
 
     fn take(&mut self, result: SeedResult) {
-        if result.interrupted && result.failures.is_empty() {
+        if result.interrupted {
+            self.cut_short.push(result);
             return;
         }
         self.failures.extend(result.failures.iter().cloned());
@@ -150,31 +153,21 @@ impl Conductor<'_> {
 
     /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
     fn somebody_stalled(&mut self, now: Instant) -> bool {
-        for (watch, (last, since)) in self.shared.watches.iter().zip(&mut self.pulses) {
-            let pulse = watch.pulse();
-            if pulse.is_none() || pulse != *last {
-                (*last, *since) = (pulse, now);
-            } else if now.duration_since(*since) >= STALLED
-                && let Some((seed, _)) = pulse
-            {
-                let options = SimOptions::draw(seed, &self.options.overrides);
-                let seconds = STALLED.as_secs();
-                let seen = format!("none has returned for {seconds} s: the fiber neither yields nor ends");
-                let finding =
-                    Finding::Violation(*Violation::liveness("liveness", "every step returns", seen));
-                let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
-                self.failures.push(Failure {
-                    seed,
-                    options: words.collect(),
-                    steps: 0,
-                    trace_hash: 0,
-                    finding,
-                    command: command(seed, &self.options.overrides),
-                });
-                return true;
-            }
-        }
-        false
+        let pulses = self.shared.watches.iter().zip(&mut self.pulses);
+        let stalled = pulses.filter_map(|(watch, pulse)| pulse.stalled(watch.pulse(), now)).next();
+        let Some(seed) = stalled else { return false };
+        let options = SimOptions::draw(seed, &self.options.overrides);
+        let seen = format!("one has not for {} s: the fiber neither yields nor ends", STALLED.as_secs());
+        let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
+        self.failures.push(Failure {
+            seed,
+            options: words.collect(),
+            steps: 0,
+            trace_hash: 0,
+            finding: Finding::Violation(*Violation::liveness("liveness", "every step returns", seen)),
+            command: command(seed, &self.options.overrides),
+        });
+        true
     }
 
     fn save(&mut self) {
@@ -201,7 +194,8 @@ impl Conductor<'_> {
     fn finish(mut self) -> Result<Summary, StateError> {
         self.bar.finish_and_clear();
         self.save();
-        for result in std::mem::take(&mut self.ahead).into_values() {
+        for result in std::mem::take(&mut self.ahead).into_values().chain(std::mem::take(&mut self.cut_short))
+        {
             self.totals.add(&result);
         }
         self.failures.sort_by_key(|failure| (failure.seed, matches!(failure.finding, Finding::Violation(_))));

@@ -8,6 +8,7 @@
 )]
 
 mod conductor;
+mod pulse;
 mod state;
 mod totals;
 mod worker;

@@ -1,1 +1,173 @@
+use super::*;
+use crate::disk::FaultKind;
+use crate::world::RunOutcome;
 
+fn options(seeds: u64, jobs: usize) -> CampaignOptions {
+    CampaignOptions {
+        first_seed: 100,
+        seeds: Some(seeds),
+        duration: None,
+        jobs,
+        recheck: 2,
+        max_failures: 1,
+        state: None,
+        overrides: Overrides { steps: Some(1_500), ..Overrides::default() },
+        progress: false,
+    }
+}
+
+fn campaign(options: &CampaignOptions) -> Summary {
+    run(options, &Arc::default()).expect("no state directory, nothing to go wrong")
+}
+
+/// What does not depend on how long things took.
+fn comparable(summary: Summary) -> Totals {
+    Totals { busy_nanos: 0, last_trace: 0, ..summary.totals }
+}
+
+#[test]
+fn results_do_not_depend_on_what_runs_beside_them() {
+    let alone = campaign(&options(12, 1));
+    assert_eq!(alone.exit_code(), ExitCode::Ok, "{:?}", alone.failures);
+    assert_eq!(alone.totals.seeds, 12);
+    assert!(alone.totals.rechecked > 0, "a share is run twice");
+    assert_eq!(comparable(alone), comparable(campaign(&options(12, 4))));
+}
+
+#[test]
+fn a_campaign_goes_on_where_it_was_left() {
+    let temporary = tempfile::tempdir().expect("a directory for this test");
+    let directory = temporary.path().join("soak");
+    let with_state = |seeds| CampaignOptions { state: Some(directory.clone()), ..options(seeds, 2) };
+    assert_eq!(campaign(&with_state(5)).totals.seeds, 5);
+    // As an interruption would leave it: the last line cut off.
+    let path = directory.join("campaign.jsonl");
+    let mut text = std::fs::read_to_string(&path).expect("was written");
+    text.push_str("{\"progress\":{\"next\":9");
+    std::fs::write(&path, text).expect("can be written");
+    let resumed = campaign(&with_state(12));
+    assert!(resumed.earlier > Duration::ZERO);
+    assert_eq!(comparable(resumed), comparable(campaign(&options(12, 2))));
+
+    let other_flags = CampaignOptions { overrides: Overrides::default(), ..with_state(12) };
+    let error = run(&other_flags, &Arc::default()).unwrap_err().to_string();
+    assert!(error.contains("made with other flags") && error.lines().count() == 1, "{error}");
+    std::fs::write(&path, "something else\n").expect("can be written");
+    let error = run(&with_state(12), &Arc::default()).unwrap_err().to_string();
+    assert!(error.contains("line 1 is no line of a campaign"), "{error}");
+}
+
+#[test]
+fn an_interrupted_campaign_counts_what_there_was() {
+    let options = CampaignOptions {
+        overrides: Overrides { steps: Some(1_000_000_000), ..Overrides::default() },
+        ..options(1, 1)
+    };
+    let summary = run(&options, &Arc::new(AtomicBool::new(true))).expect("no state directory");
+    assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
+    assert!(summary.elapsed < Duration::from_secs(5));
+    assert_eq!(summary.exit_code(), ExitCode::Ok);
+}
+
+fn empty_summary() -> Summary {
+    Summary {
+        totals: Totals { seeds: 100, ..Totals::default() },
+        failures: Vec::new(),
+        elapsed: Duration::ZERO,
+        earlier: Duration::ZERO,
+        interrupted: false,
+        warnings: Vec::new(),
+        internal: None,
+    }
+}
+
+fn failure(finding: Finding) -> Failure {
+    Failure {
+        seed: 1,
+        options: Vec::new(),
+        steps: 5,
+        trace_hash: 9,
+        finding,
+        command: "tenterhook sim --seed 0x1".into(),
+    }
+}
+
+#[test]
+fn exit_codes_follow_the_gravest_finding() {
+    let nondeterminism = Finding::Nondeterminism { event: Some(3), first: "a".into(), second: "b".into() };
+    let found = [
+        (Finding::Violation(*Violation::liveness("liveness", "x", "y")), ExitCode::Liveness),
+        (Finding::Violation(*Violation::safety("leaks", "x", "y")), ExitCode::Violation),
+        (Finding::Violation(*Violation::panic("y")), ExitCode::Violation),
+        (nondeterminism, ExitCode::Nondeterminism),
+    ];
+    let mut summary = empty_summary();
+    assert_eq!(summary.exit_code(), ExitCode::Ok);
+    summary.internal = Some("never delivered".into());
+    assert_eq!(summary.exit_code(), ExitCode::Internal);
+    for (finding, code) in found {
+        summary.failures.push(failure(finding));
+        assert_eq!(summary.exit_code(), code);
+    }
+}
+
+#[test]
+fn a_fault_that_was_requested_and_never_delivered_fails_a_large_campaign() {
+    let with = |seeds, requested, delivered| {
+        let mut summary = empty_summary();
+        summary.totals.seeds = seeds;
+        let fault = &mut summary.totals.faults[FaultKind::ShortRead as usize];
+        (fault.seeds, fault.requested, fault.delivered) = (seeds, requested, delivered);
+        summary.judge_faults();
+        summary
+    };
+    let dead = with(64, 16, 0);
+    assert_eq!(dead.exit_code(), ExitCode::Internal);
+    assert!(dead.internal.unwrap().starts_with("short-read was requested 16 times"));
+    assert_eq!(with(64, 16, 1).exit_code(), ExitCode::Ok);
+    assert_eq!(with(63, 16, 0).exit_code(), ExitCode::Ok, "too small to mean something");
+    let idle = with(64, 0, 0);
+    assert_eq!((idle.exit_code(), idle.warnings.len()), (ExitCode::Ok, 1), "it had no occasion");
+}
+
+#[test]
+fn two_runs_that_differ_are_told_apart_at_their_first_event() {
+    let run = |seed| -> RunOutcome {
+        let overrides = Overrides { steps: Some(500), connections: Some(4), ..Overrides::default() };
+        let drawn = crate::options::SimOptions::draw(3, &overrides);
+        crate::sim::run_from(&crate::tape::Source::Seed(seed), &drawn, true, &crate::watch::Watch::default())
+    };
+    let Finding::Nondeterminism { event, first, second } = worker::difference(&run(1), &run(2)) else {
+        panic!("the traces of two seeds differ");
+    };
+    assert!(event.is_some() && first != second, "{event:?} {first} {second}");
+}
+
+#[test]
+fn the_last_line_of_a_failure_is_the_command_that_repeats_it() {
+    let mut summary = empty_summary();
+    summary.failures.push(failure(Finding::Violation(*Violation::safety(
+        "durability",
+        "commit 5",
+        "commit 4",
+    ))));
+    let text = crate::report::failures(&summary, false);
+    assert_eq!(text.lines().last(), Some("tenterhook sim --seed 0x1"));
+    assert!(text.contains("expected  commit 5") && text.contains("seen      commit 4"), "{text}");
+}
+
+#[test]
+fn the_repeating_command_has_every_flag_that_decides_the_run() {
+    let overrides = Overrides {
+        connections: Some(64),
+        page_size: Some(512),
+        faults: Some(vec![FaultKind::PowerLoss]),
+        operations: Some(Vec::from([crate::workload::OperationKind::Churn])),
+        ..Overrides::default()
+    };
+    let command = worker::command(7, &overrides);
+    assert_eq!(
+        command,
+        "tenterhook sim --seed 0x7 --connections 64 --page-size 512 --faults power-loss --operations churn"
+    );
+}

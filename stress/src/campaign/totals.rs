@@ -9,6 +9,8 @@ use crate::rng;
 pub struct Totals {
     /// Seeds that came to their end.
     pub seeds: u64,
+    /// Seeds that were cut short. What they counted is counted; their traces are not.
+    pub cut_short: u64,
     /// Seeds among them that were run twice.
     pub rechecked: u64,
     /// Scheduling decisions.
@@ -45,6 +47,7 @@ impl Default for Totals {
         let fault = |kind| FaultTotals { kind, seeds: 0, requested: 0, delivered: 0 };
         Totals {
             seeds: 0,
+            cut_short: 0,
             rechecked: 0,
             steps: 0,
             crashes: 0,
@@ -58,14 +61,18 @@ impl Default for Totals {
 }
 
 impl Totals {
-    /// Adds one finished seed.
+    /// Adds one seed.
     pub(super) fn add(&mut self, result: &SeedResult) {
-        self.seeds += 1;
+        if result.interrupted {
+            self.cut_short += 1;
+        } else {
+            self.seeds += 1;
+            self.trace_digest = self.trace_digest.wrapping_add(rng::derive(result.seed, result.trace_hash));
+        }
         self.rechecked += u64::from(result.rechecked);
         self.steps += result.steps;
         self.crashes += result.crashes;
         self.busy_nanos += result.busy_nanos;
-        self.trace_digest = self.trace_digest.wrapping_add(rng::derive(result.seed, result.trace_hash));
         self.last_trace = result.trace_hash;
         for &(name, value) in &result.counters {
             self.count(name, value);

@@ -122,7 +122,7 @@ pub(super) fn run(arguments: SimArguments) -> ExitCode {
         Ok(options) => options,
         Err(problem) => return usage(&problem),
     };
-    if events && !(options.is_single() && !json) {
+    if events && (json || !options.is_single()) {
         return usage("--events is for one seed and for text: give --seed alone, without --json");
     }
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -333,7 +333,8 @@ fn outcome_code(outcome: Outcome) -> u64 {
 pub(crate) fn describe_event(detail: u32, value: u64) -> String {
     let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
     let fault = FaultKind::ALL.get((detail >> 12) as usize - usize::from(detail >> 12 > 0));
-    let fault = fault.filter(|_| detail >> 12 > 0).map_or(String::new(), |fault| format!(", {}", fault.name()));
+    let fault =
+        fault.filter(|_| detail >> 12 > 0).map_or(String::new(), |fault| format!(", {}", fault.name()));
     format!("{operation} of file {}, {value:#x}{fault}", detail >> 4 & 0xff)
 }
 

@@ -22,7 +22,7 @@ enum Seen {
     Dropped(TransactionId),
 }
 
-use Seen::{Commit, Crash as Crashes, Done, Open, Read, Reader, Recovered, Dropped, Writer};
+use Seen::{Commit, Crash as Crashes, Done, Dropped, Open, Read, Reader, Recovered, Writer};
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
     oracles.observe(&match *seen {

@@ -109,7 +109,7 @@ fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> 
     let pager = system.pager.insert(pager);
     if sequence == 0 {
         system.oracles.observe(&Observation::Recovered { pages: &[] })?;
-        let job = Job::Prepare(Prepare::new(PREPARATION, system.plan.extent));
+        let job = Job::Prepare(Box::new(Prepare::new(PREPARATION, system.plan.extent)));
         let bench = bench!(system, pager);
         system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &bench));
     } else {

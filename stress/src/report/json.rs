@@ -26,6 +26,7 @@ pub fn document(options: &CampaignOptions, summary: &Summary) -> Value {
         "fixed": options.overrides,
         "options": drawn.map(|drawn| words(drawn.into_iter())),
         "seeds": totals.seeds,
+        "cut_short": totals.cut_short,
         "rechecked": totals.rechecked,
         "steps": totals.steps,
         "crashes": totals.crashes,

@@ -35,7 +35,11 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
     if summary.interrupted {
         line(&mut text, "interrupted", "yes: this is what there was until then");
     }
-    line(&mut text, "seeds", &format!("{}, of which {} run twice", totals.seeds, totals.rechecked));
+    let cut_short = match totals.cut_short {
+        0 => String::new(),
+        seeds => format!(", and {seeds} cut short"),
+    };
+    line(&mut text, "seeds", &format!("{}, {} of them run twice{cut_short}", totals.seeds, totals.rechecked));
     let sitting = summary.elapsed.saturating_sub(summary.earlier);
     let busy = Duration::from_nanos(totals.busy_nanos).as_secs_f64().max(1e-9);
     let rate = totals.steps as f64 / busy;

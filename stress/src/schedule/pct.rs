@@ -16,7 +16,9 @@ const WINDOW: u32 = 2048;
 /// delivery, so that I/O can be held back behind a whole operation or overtake one.
 #[derive(Debug)]
 pub struct Pct {
-    ready: BinaryHeap<(u32, u32, FiberId)>,
+    ready: BinaryHeap<Entry>,
+    /// The fiber that ran last and can go straight on: most steps neither push nor pop.
+    running: Option<Entry>,
     /// Priority of each fiber's current operation.
     priorities: Vec<u32>,
     disk: Option<u32>,
@@ -26,11 +28,35 @@ pub struct Pct {
     arrivals: u32,
 }
 
+/// A fiber with its priority and the order of its arrival, in one number: the greater goes first.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u64);
+
+impl Entry {
+    const FIBER_BITS: u32 = 24;
+    const ARRIVAL_BITS: u32 = 22;
+
+    fn new(priority: u32, arrival: u32, fiber: FiberId) -> Entry {
+        let arrival = arrival & ((1 << Entry::ARRIVAL_BITS) - 1);
+        let rank = u64::from(priority) << Entry::ARRIVAL_BITS | u64::from(arrival);
+        Entry(rank << Entry::FIBER_BITS | u64::from(fiber))
+    }
+
+    fn fiber(self) -> FiberId {
+        (self.0 & ((1 << Entry::FIBER_BITS) - 1)) as FiberId
+    }
+
+    fn priority(self) -> u32 {
+        (self.0 >> (Entry::FIBER_BITS + Entry::ARRIVAL_BITS)) as u32
+    }
+}
+
 impl Pct {
     /// PCT with depth `depth`, the d of the paper: 1 means no change points.
     pub fn new(depth: u32) -> Pct {
         Pct {
             ready: BinaryHeap::new(),
+            running: None,
             priorities: Vec::new(),
             disk: None,
             depth: depth.max(1),
@@ -59,10 +85,21 @@ impl Pct {
         self.until_change == 0
     }
 
-    fn push(&mut self, fiber: FiberId) {
-        let priority = *self.priority(fiber);
+    fn entry(&mut self, fiber: FiberId) -> Entry {
         self.arrivals = self.arrivals.wrapping_sub(1);
-        self.ready.push((priority, self.arrivals, fiber));
+        Entry::new(*self.priority(fiber), self.arrivals, fiber)
+    }
+
+    /// The highest priority that can run, if any can.
+    fn top(&self) -> Option<Entry> {
+        self.running.max(self.ready.peek().copied())
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        if self.running.is_some() && self.running >= self.ready.peek().copied() {
+            return self.running.take();
+        }
+        self.ready.pop()
     }
 
     fn draw_priority(lane: &mut Lane) -> u32 {
@@ -79,31 +116,38 @@ impl Scheduler for Pct {
             Readiness::Yielded => *self.priority(fiber) = 0,
             Readiness::Woken | Readiness::Continued => {}
         }
-        self.push(fiber);
+        let entry = self.entry(fiber);
+        if why == Readiness::Continued && self.running.is_none() {
+            self.running = Some(entry);
+        } else {
+            self.ready.push(entry);
+        }
     }
 
     fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
-        if due == 0 && self.ready.is_empty() {
+        if due == 0 && self.top().is_none() {
             return None;
         }
         if self.changes_now(lane)
-            && let Some((_, _, fiber)) = self.ready.pop()
+            && let Some(demoted) = self.pop()
         {
-            *self.priority(fiber) = 1;
-            self.push(fiber);
+            *self.priority(demoted.fiber()) = 1;
+            let entry = self.entry(demoted.fiber());
+            self.ready.push(entry);
         }
         if due > 0 {
             let disk = *self.disk.get_or_insert_with(|| Pct::draw_priority(lane));
-            if self.ready.peek().is_none_or(|&(priority, _, _)| disk > priority) {
+            if self.top().is_none_or(|top| disk > top.priority()) {
                 self.disk = None;
                 return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
             }
         }
-        self.ready.pop().map(|(_, _, fiber)| Pick::Fiber(fiber))
+        self.pop().map(|entry| Pick::Fiber(entry.fiber()))
     }
 
     fn clear(&mut self) {
         self.ready.clear();
+        self.running = None;
     }
 }
 

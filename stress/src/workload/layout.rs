@@ -11,6 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const HEAD: usize = 16;
 /// Bytes of a cell.
 const CELL: usize = 16;
+/// Bytes that a digest takes at a time; cells are a multiple of it apart, each at the same place of its block.
+const BLOCK: usize = 128;
 
 /// What a page is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -31,7 +33,6 @@ pub(crate) enum Kind {
 /// Where the cells of a page are.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Shape {
-    usable: usize,
     spacing: usize,
     cells: usize,
 }
@@ -39,19 +40,13 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shape of pages of `page_size` bytes of which the first `usable` are for callers.
     pub(crate) fn new(page_size: u32, usable: usize) -> Shape {
-        let spacing = (page_size as usize / 32).clamp(128, 512);
-        Shape { usable, spacing, cells: (usable - HEAD - CELL) / spacing + 1 }
+        let spacing = (page_size as usize / 32).clamp(BLOCK, 512);
+        Shape { spacing, cells: (usable - HEAD - CELL) / spacing + 1 }
     }
 
     /// Cells in a page.
     pub(crate) fn cells(&self) -> usize {
         self.cells
-    }
-
-    /// Page numbers that the root has room for.
-    #[cfg(test)]
-    pub(crate) fn root_capacity(&self) -> usize {
-        (self.usable - HEAD) / 4 - 3
     }
 
     /// Makes `page` an empty one of `kind`.
@@ -89,19 +84,24 @@ impl Shape {
         if is_kind(page, Kind::Root) {
             return xxh3_64(page).max(1);
         }
-        let mut digest = fold(word(page, 0), word(page, 8));
-        let mut rest = 0;
-        for index in 0..self.cells {
-            let (value, stamp) = self.cell(page, index);
-            digest = digest.rotate_left(23) ^ fold(value ^ 0x9fb2_1c65_1e98_df25, stamp ^ index as u64);
-            let gap = HEAD + index * self.spacing + CELL;
-            let end = if index + 1 == self.cells { self.usable } else { gap + self.spacing - CELL };
-            rest |= any_bits(&page[gap..end]);
+        let (blocks, tail) = page.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..tail.len()].copy_from_slice(tail);
+        let (mut digest, mut rest) = (fold(word(page, 0), word(page, 8)), 0);
+        for (index, block) in blocks.iter().chain(std::iter::once(&last)).enumerate() {
+            let words = block.as_chunks::<8>().0;
+            let [a, b, value, stamp] = [0, 1, 2, 3].map(|word| u64::from_le_bytes(words[word]));
+            rest |= words[4..].iter().fold(0, |bits, word| bits | u64::from_le_bytes(*word));
+            rest |= if index == 0 { 0 } else { a | b };
+            // A power of two, as the page size is one.
+            if (index * BLOCK) & (self.spacing - 1) == 0 {
+                digest = digest.rotate_left(23) ^ fold(value ^ 0x9fb2_1c65_1e98_df25, stamp);
+            } else {
+                rest |= value | stamp;
+            }
         }
         // Zero for a page that nobody has damaged; whatever it is, the digest then is no longer what it must be.
-        fold(digest, 0xd6e8_feb8_6659_fd93)
-            .wrapping_add(u64::from(rest).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-            .max(1)
+        fold(digest, 0xd6e8_feb8_6659_fd93).wrapping_add(rest.wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
     }
 }
 
@@ -131,12 +131,6 @@ fn word(page: &[u8], at: usize) -> u64 {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a | 1) * u128::from(b ^ 0xa076_1d64_78bd_642f);
     (product >> 64) as u64 ^ product as u64 ^ a
-}
-
-/// All bytes of `gap` ored together: a plain loop, so that the compiler can make it wide.
-#[inline]
-fn any_bits(gap: &[u8]) -> u8 {
-    gap.iter().fold(0, |bits, &byte| bits | byte)
 }
 
 /// The fixed pages, as the root lists them.

@@ -14,7 +14,7 @@ pub(crate) enum Job {
     /// Allocates and frees.
     Churn(Churn),
     /// Makes the fixed pages.
-    Prepare(Prepare),
+    Prepare(Box<Prepare>),
 }
 
 /// How a write transaction ends once its job is done.
@@ -40,8 +40,8 @@ enum Stage {
     Begin(BeginWrite),
     /// Doing the job.
     Work(WriteTransaction),
-    /// Waiting for the commit to be durable.
-    Commit(Commit),
+    /// Waiting for the commit to be durable. Boxed: ten thousand connections wait for their turn, one commits.
+    Commit(Box<Commit>),
     /// Over. Also the place holder while a stage is replaced.
     Over,
 }
@@ -115,7 +115,7 @@ impl Write {
         }
         let Changes { base, pages } = &self.changes;
         bench.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
-        self.stage = Stage::Commit(transaction.commit());
+        self.stage = Stage::Commit(Box::new(transaction.commit()));
         Ok(Progress::More)
     }
 

@@ -12,6 +12,8 @@ use crate::tape::{Actor, Lane, Source, Tape};
 #[derive(Debug)]
 pub(super) struct Fibers {
     all: Vec<Fiber>,
+    /// Which fibers are in the middle of an operation. Apart from the fibers, because it is asked at each step.
+    in_operation: Vec<bool>,
     ready: Arc<ReadyList>,
     /// Connections in the middle of an operation.
     busy: usize,
@@ -25,19 +27,20 @@ struct Fiber {
     waker: Waker,
     /// What it waits for. Held, because dropping a polled completion unregisters its waker.
     parked: Option<Completion>,
-    busy: bool,
 }
 
 impl Fibers {
     pub(super) fn new(connections: u32, source: &Source, record: bool) -> Fibers {
         let ready = Arc::new(ReadyList::default());
-        let fiber = |id| Fiber {
-            lane: source.lane(Actor::fiber(id), record),
-            waker: ready.waker(id),
-            parked: None,
-            busy: false,
-        };
-        Fibers { all: (0..=connections).map(fiber).collect(), ready, busy: 0, seated: Vec::new() }
+        let fiber =
+            |id| Fiber { lane: source.lane(Actor::fiber(id), record), waker: ready.waker(id), parked: None };
+        Fibers {
+            all: (0..=connections).map(fiber).collect(),
+            in_operation: vec![false; connections as usize + 1],
+            ready,
+            busy: 0,
+            seated: Vec::new(),
+        }
     }
 
     /// The fiber that is no connection.
@@ -51,7 +54,7 @@ impl Fibers {
     }
 
     pub(super) fn is_busy(&self, fiber: FiberId) -> bool {
-        self.all[fiber as usize].busy
+        self.in_operation[fiber as usize]
     }
 
     pub(super) fn digest(&self, fiber: FiberId) -> u64 {
@@ -61,12 +64,10 @@ impl Fibers {
     /// The fiber is about to be stepped: it is in the middle of an operation from here on.
     pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Lane {
         let is_connection = fiber != self.control();
-        let state = &mut self.all[fiber as usize];
-        if !state.busy {
-            state.busy = true;
+        if !std::mem::replace(&mut self.in_operation[fiber as usize], true) {
             self.busy += usize::from(is_connection);
         }
-        &mut state.lane
+        &mut self.all[fiber as usize].lane
     }
 
     /// The fiber waits for `completion`, or goes on if that has finished meanwhile.
@@ -97,7 +98,7 @@ impl Fibers {
 
     /// A connection's operation has ended.
     pub(super) fn ended(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
-        self.all[fiber as usize].busy = false;
+        self.in_operation[fiber as usize] = false;
         self.busy -= 1;
         scheduler.ready(fiber, Readiness::Fresh, lane);
     }
@@ -105,7 +106,7 @@ impl Fibers {
     /// The control fiber's work has ended.
     pub(super) fn control_ended(&mut self) {
         let control = self.control() as usize;
-        self.all[control].busy = false;
+        self.in_operation[control] = false;
     }
 
     /// Lets one fiber run.
@@ -136,8 +137,8 @@ impl Fibers {
     pub(super) fn forget(&mut self) {
         for fiber in &mut self.all {
             fiber.parked = None;
-            fiber.busy = false;
         }
+        self.in_operation.fill(false);
         self.busy = 0;
         self.seated.clear();
         self.ready.clear();
@@ -150,7 +151,7 @@ impl Fibers {
             Some(_) => "waits for a completion that is pending",
             None => "could be stepped",
         };
-        let waiting = self.all.iter().enumerate().filter(|(_, fiber)| fiber.busy);
+        let waiting = self.all.iter().enumerate().filter(|&(id, _)| self.in_operation[id]);
         waiting.map(|(id, fiber)| (id as FiberId, how(fiber))).collect()
     }
 

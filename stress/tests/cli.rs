@@ -1,0 +1,134 @@
+//! The program as scripts and people meet it: exit codes, one-line errors, what is printed first and last.
+#![expect(clippy::disallowed_types, reason = "how long Ctrl-C takes is a matter of real time")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn tenterhook(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenterhook"));
+    command.args(arguments.split_whitespace());
+    command
+}
+
+fn run(arguments: &str) -> Output {
+    tenterhook(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the program speaks UTF-8")
+}
+
+fn json(arguments: &str) -> Value {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    serde_json::from_slice(&output.stdout).expect("one document")
+}
+
+#[test]
+fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2() {
+    let cases = [
+        ("", "no command is given"),
+        ("simm", "did you mean 'sim'"),
+        ("sim --sed 7", "--sed"),
+        ("sim --connections 0", "--connections is 0: it must be from 1 to 1000000"),
+        ("sim --connections 99999999", "--connections is 99999999"),
+        ("sim --page-size 1000", "--page-size is 1000: it must be a power of two from 512 to 65536"),
+        ("sim --cache-pages 0", "--cache-pages is 0: it must be from 1"),
+        ("sim --steps 0", "--steps is 0"),
+        ("sim --seeds 0", "--seeds is 0: it must be at least 1"),
+        ("sim --jobs 0", "--jobs is 0"),
+        ("sim --jobs 5000", "--jobs is above 1024"),
+        ("sim --seed abc", "decimal or hexadecimal after 0x"),
+        ("sim --duration 30", "30s, 5m, 8h"),
+        ("sim --duration 0s", "30s, 5m, 8h"),
+        ("sim --profile wild", "fast, chaos, recovery"),
+        ("sim --faults tornado", "there is no 'tornado'"),
+        ("sim --operations none", "--operations is empty"),
+        ("sim --state /dev/null/x --seeds 1", "--state /dev/null/x"),
+        ("sim --events", "--events is for one seed"),
+    ];
+    for (arguments, expected) in cases {
+        let output = run(arguments);
+        let problem = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {problem}");
+        assert_eq!(problem.lines().count(), 1, "{arguments}: {problem}");
+        assert!(problem.starts_with("tenterhook: ") && problem.contains(expected), "{arguments}: {problem}");
+    }
+}
+
+#[test]
+fn help_is_short_or_long_and_lists_the_exit_codes() {
+    let (short, long) = (run("sim -h"), run("sim --help"));
+    assert_eq!((short.status.code(), long.status.code()), (Some(0), Some(0)));
+    assert!(text(&long.stdout).contains("Examples:") && long.stdout.len() > short.stdout.len());
+    let program = run("--help");
+    for line in ["0   every run finished", "2   ", "10  ", "11  ", "12  ", "70  "] {
+        assert!(text(&program.stdout).contains(line), "{line}");
+    }
+}
+
+#[test]
+fn a_seed_prints_its_options_first_and_its_hash_last_and_repeats_itself() {
+    let arguments = "sim --seed 7 --connections 8 --steps 3000 --quiet";
+    let (first, second) = (run(arguments), run(arguments));
+    assert_eq!(first.status.code(), Some(0));
+    let lines: Vec<&str> = text(&first.stdout).lines().collect();
+    assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["seed", "0x7"]);
+    assert!(lines[2].starts_with("connections      8"));
+    assert!(lines.last().is_some_and(|last| last.starts_with("trace hash       0x")));
+    assert_eq!(lines.last(), text(&second.stdout).lines().last().as_ref());
+}
+
+#[test]
+fn the_document_has_the_hash_and_another_seed_has_another() {
+    let document = |seed| json(&format!("sim --seed {seed} --connections 8 --steps 3000 --json"));
+    let (seven, again, eight) = (document(7), document(7), document(8));
+    assert_eq!(seven["trace_hash"], again["trace_hash"]);
+    assert_ne!(seven["trace_hash"], eight["trace_hash"]);
+    assert_eq!((seven["seeds"].as_u64(), seven["exit_code"].as_u64()), (Some(1), Some(0)));
+    assert!(seven["steps"].as_u64().is_some_and(|steps| steps >= 3000));
+    assert!(seven["options"]["page_size"].is_string() && seven["faults"]["power-loss"]["delivered"].is_u64());
+    assert_eq!(seven["violations"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_campaign_of_two_jobs_has_the_hash_of_one_job() {
+    let document = |jobs| json(&format!("sim --seed 1 --seeds 6 --steps 2000 --jobs {jobs} --json"));
+    let (one, two) = (document(1), document(2));
+    assert_eq!(one["trace_hash"], two["trace_hash"]);
+    assert_eq!(one["counters"], two["counters"]);
+}
+
+#[test]
+fn events_are_listed_before_the_summary() {
+    let output = run("sim --seed 7 --connections 2 --steps 100 --events");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).lines().any(|line| line.trim_start().starts_with("0 fiber 2")));
+}
+
+#[test]
+fn ctrl_c_ends_a_campaign_soon_with_its_summary() {
+    let mut child = tenterhook("sim --seed 1 --duration 1h --quiet")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    // The heading is printed when Ctrl-C can be caught.
+    let mut heading = String::new();
+    while !heading.contains("run twice") {
+        assert!(output.read_line(&mut heading).expect("readable") > 0, "{heading}");
+    }
+    let pressed = Instant::now();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("readable");
+    let status = child.wait().expect("ends");
+    // One second is promised; a loaded machine gets some more.
+    assert!(pressed.elapsed() < Duration::from_secs(3), "{:?}", pressed.elapsed());
+    assert_eq!(status.code(), Some(0), "{rest}");
+    assert!(rest.contains("interrupted") && rest.contains("trace hash"), "{rest}");
+}
