@@ -27,6 +27,11 @@ impl Completer {
     /// Ends the operation well; `value` is the number of bytes it moved.
     ///
     /// False when a cancel came first: then nothing happens, and the completion ends as `Cancelled`.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a callback or waker that ran because of this, after everybody has been told. The same goes for
+    /// all that can end a completion: `fail`, `finish`, `cancel`, `build`, and dropping a completer.
     pub fn complete(self, value: u64) -> bool {
         self.settle(Ok(value))
     }
@@ -73,7 +78,7 @@ fn settle(node: &NodeRef, outcome: Outcome) -> bool {
     }
     let mut aftermath = Aftermath::new();
     // SAFETY: claimed above; `node` is a reference.
-    unsafe { aftermath.conclude(node, outcome) };
+    unsafe { aftermath.conclude(node.as_ptr(), outcome) };
     aftermath.settle();
     true
 }
