@@ -131,7 +131,8 @@ impl State {
             Some(fault @ FaultKind::SyncFailed) => self.fail(fault, FAILED),
             Some(fault @ FaultKind::SyncDropped) => {
                 let lane = &mut self.lane;
-                file.drop_unsynced(pending.covered, |_| lane.choose(DROPPED, 3) == 1);
+                let still_read = lane.choose(EFFECT, 2) == 1;
+                file.drop_unsynced(pending.covered, still_read, |_| lane.choose(DROPPED, 3) == 1);
                 self.fail(fault, FAILED)
             }
             Some(fault @ FaultKind::Cancelled) => {
