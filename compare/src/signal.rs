@@ -46,7 +46,8 @@ pub(crate) trait Grouping: Await {
     /// An empty group whose callback adds `amount` to `tally` if all went well.
     fn group(tally: &'static Tally, amount: u64) -> Self::Group;
 
-    fn add(group: &mut Self::Group, child: &Self::Observer);
+    /// Gives the group a child, for good.
+    fn adopt(group: &mut Self::Group, child: Self::Observer);
 
     fn build(group: Self::Group) -> Self::Observer;
 }
@@ -100,8 +101,8 @@ impl Grouping for Tenterhook {
     }
 
     #[inline]
-    fn add(group: &mut CompletionGroup, child: &Completion) {
-        group.add(child);
+    fn adopt(group: &mut CompletionGroup, child: Completion) {
+        group.adopt(child);
     }
 
     #[inline]

@@ -53,8 +53,8 @@ impl Grouping for Turso {
     }
 
     #[inline]
-    fn add(group: &mut CompletionGroup, child: &Completion) {
-        group.add(child);
+    fn adopt(group: &mut CompletionGroup, child: Completion) {
+        group.add(&child);
     }
 
     #[inline]

@@ -162,3 +162,91 @@ fn wait_timeout_gives_up_and_leaves_no_waiter() {
     completer.complete(1);
     assert_eq!(completion.wait_timeout(Duration::MAX), Some(Ok(1)));
 }
+
+/// A waker whose clone panics while it is told to.
+mod touchy {
+    use std::cell::Cell;
+    use std::task::{RawWaker, RawWakerVTable, Waker};
+
+    thread_local! {
+        pub(crate) static PANICS: Cell<bool> = const { Cell::new(false) };
+    }
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
+
+    fn clone(data: *const ()) -> RawWaker {
+        assert!(!PANICS.get(), "on purpose");
+        RawWaker::new(data, &VTABLE)
+    }
+
+    /// Wakers with different `data` do not take each other for the same.
+    pub(crate) fn waker(data: usize) -> Waker {
+        // SAFETY: the table ignores its data.
+        unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(data), &VTABLE)) }
+    }
+}
+
+/// Broke once: the slot stayed half updated, and the next poll took that for the end.
+#[test]
+fn panicking_waker_clone_leaves_the_waiter_registered_and_the_completion_pending() {
+    let (completion, completer) = pair();
+    let mut waiter = completion.clone();
+    let wakes = Counter::default();
+    assert!(poll(&mut waiter, &wakes.waker()).is_pending());
+    touchy::PANICS.set(true);
+    let panicked = catch_unwind(AssertUnwindSafe(|| poll(&mut waiter, &touchy::waker(1))));
+    touchy::PANICS.set(false);
+    assert!(panicked.is_err());
+    completer.complete(1);
+    assert_eq!(wakes.get(), 1, "the waker that was registered before is still the one");
+}
+
+#[test]
+fn poll_after_a_panicking_waker_clone_is_pending() {
+    let (completion, _completer) = pair();
+    let mut waiter = completion.clone();
+    assert!(poll(&mut waiter, &touchy::waker(1)).is_pending());
+    let panicked = {
+        let other = touchy::waker(2);
+        touchy::PANICS.set(true);
+        let panicked = catch_unwind(AssertUnwindSafe(|| poll(&mut waiter, &other)));
+        touchy::PANICS.set(false);
+        panicked
+    };
+    assert!(panicked.is_err());
+    assert!(poll(&mut waiter, &touchy::waker(3)).is_pending());
+}
+
+#[test]
+fn starting_twice_is_not_a_cancel() {
+    let (completion, mut completer) = pair();
+    assert!(completer.start() && completer.start());
+    completion.cancel();
+    assert!(completer.start());
+    completer.complete(1);
+    assert_eq!(completion.result(), Some(Ok(1)));
+}
+
+/// A panic payload whose own drop panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped a bomb");
+    }
+}
+
+/// Broke once: the second payload was dropped while its group was half done.
+#[test]
+fn second_panic_payload_is_not_dropped_among_the_parents() {
+    let (child, completer) = pair();
+    let groups = [(); 3].map(|()| {
+        let mut group = tenterhook_runtime::CompletionGroup::new(|_| std::panic::panic_any(Bomb));
+        group.add(&child);
+        group.build()
+    });
+    let payload =
+        catch_unwind(AssertUnwindSafe(|| completer.complete(1))).expect_err("the first panic goes on");
+    assert!(payload.is::<Bomb>());
+    std::mem::forget(payload);
+    assert!(groups.iter().all(|group| group.get_error() == Some(CompletionError::CallbackPanicked)));
+}

@@ -250,3 +250,54 @@ proptest! {
         prop_assert_eq!(root.succeeded(), all_well);
     }
 }
+
+/// Broke once: the walk stopped at a group that had failed fast, and left its running children alone.
+#[test]
+fn cancel_reaches_what_still_runs_below_a_group_that_has_failed() {
+    let ((failed, fail), (running, _r), (other, _o)) = (pair(), pair(), pair());
+    let inner = over(&[&failed, &running]);
+    let mut outer = CompletionGroup::drain(|_| {});
+    [&inner, &other].into_iter().for_each(|child| outer.add(child));
+    let outer = outer.build();
+    fail.fail(FULL);
+    assert!(inner.failed() && !outer.finished() && !running.finished());
+    outer.cancel();
+    assert_eq!(running.result(), Some(CANCELLED));
+    assert_eq!(outer.result(), Some(Err(FULL)));
+}
+
+/// Broke once: parents of children that one cancel ended were told newest first.
+#[test]
+fn cancelled_group_keeps_the_error_of_the_child_that_ended_first() {
+    let ((first, _f), (second, _s)) = (Completion::new(|_| panic!("on purpose")), pair());
+    let group = over(&[&first, &second]);
+    assert!(catch_unwind(AssertUnwindSafe(|| group.cancel())).is_err());
+    assert_eq!(group.get_error(), Some(CompletionError::CallbackPanicked));
+}
+
+/// Broke once: a waker that failed a sibling was called before the group had heard of the failure that woke it.
+#[test]
+fn waker_that_fails_a_sibling_does_not_overtake_the_first_failure() {
+    struct FailsAnother(Mutex<Option<Completer>>);
+    impl std::task::Wake for FailsAnother {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().take().expect("woken once").fail(CompletionError::Cancelled);
+        }
+    }
+    let ((first, fail_first), (second, fail_second)) = (pair(), pair());
+    let group = over(&[&first, &second]);
+    let waker = std::task::Waker::from(Arc::new(FailsAnother(Mutex::new(Some(fail_second)))));
+    let mut waiter = first.clone();
+    assert!(poll(&mut waiter, &waker).is_pending());
+    fail_first.fail(FULL);
+    assert_eq!(group.get_error(), Some(FULL));
+}
+
+#[test]
+fn child_whose_callback_panics_in_a_cancelled_builder_is_a_member_all_the_same() {
+    let (child, _completer) = Completion::new(|_| panic!("on purpose"));
+    let mut group = CompletionGroup::new(|_| {});
+    group.cancel();
+    assert!(catch_unwind(AssertUnwindSafe(|| group.add(&child))).is_err());
+    assert_eq!(group.build().get_error(), Some(CompletionError::CallbackPanicked));
+}

@@ -305,6 +305,7 @@ fn stale_read_is_not_kept_across_a_checkpoint() {
     run(&disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(2)))).expect("change");
     let mut commit = writer.commit();
     run(&disk, || commit.step()).expect("commit");
+    assert_eq!(pager.audit().log_frames, 1, "begun anew: a writer that commits reads the log no more");
     assert_eq!(checkpoint(&disk, &pager).outcome, CheckpointOutcome::Complete);
     let mut reader = pager.begin_read().expect("begin");
     disk.hold(true);

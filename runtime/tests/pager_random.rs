@@ -478,7 +478,7 @@ fn random_connections_on_a_faulty_disk_agree_with_the_model() {
             let (from, to) = range.split_once("..").expect("a range of seeds: 0..100");
             from.parse().expect("first seed")..to.parse().expect("seed after the last")
         }
-        Err(_) => 0..150,
+        Err(_) => 0..1000,
     };
     let mut total = Stats::default();
     for seed in seeds {

@@ -70,7 +70,7 @@ impl<G: Grouping> Grouped<G> {
         let mut group = G::group(self.whole, self.children);
         for _ in 0..self.children {
             let (child, finisher) = G::pair(self.each);
-            G::add(&mut group, &child);
+            G::adopt(&mut group, child);
             self.finishers.push(finisher);
         }
         let mut built = G::build(group);

@@ -65,7 +65,7 @@ impl<G: Grouping> Chain<G> {
         let (mut top, leaf) = G::pair(self.leaf);
         for _ in 0..DEPTH {
             let mut group = G::group(self.levels, 1);
-            G::add(&mut group, &top);
+            G::adopt(&mut group, top);
             top = G::build(group);
         }
         if poll_once(&mut top).is_ready() {
@@ -135,7 +135,7 @@ impl<G: Grouping> Tree<G> {
     fn branch(&mut self, amount: u64, below: impl Fn(&mut Self) -> G::Observer) -> G::Observer {
         let mut group = G::group(self.root, amount);
         for _ in 0..FAN_OUT {
-            G::add(&mut group, &below(self));
+            G::adopt(&mut group, below(self));
         }
         G::build(group)
     }

@@ -91,7 +91,7 @@ impl Tree {
 }
 
 fn tree_of_a_hundred_ended_by_four_threads() {
-    let mut tree = tree(|callback| CompletionGroup::new(callback));
+    let mut tree = tree(CompletionGroup::new);
     let mut bodies: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
     for hand in tree.deal(4) {
         bodies.push(Box::new(move || {
@@ -109,7 +109,7 @@ fn tree_of_a_hundred_ended_by_four_threads() {
 }
 
 fn tree_under_a_storm_of_cancels() {
-    let mut tree = tree(|callback| CompletionGroup::drain(callback));
+    let mut tree = tree(CompletionGroup::drain);
     let mut bodies: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
     for hand in tree.deal(3) {
         bodies.push(Box::new(move || {

@@ -6,24 +6,30 @@
 //! is kept until everybody has been told, and then goes on in this thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
 
 use super::link::Link;
-use super::node::{Header, Panic};
+use super::node::{Header, Panic, run_callback};
 use crate::group::GroupCore;
 use crate::{CompletionError, Outcome};
 
-/// Everything still to be done because some completion was claimed.
-#[must_use = "parents wait in here to be told"]
+/// Everything still to be done because some completion was decided.
+#[must_use = "parents and waiters in here have to be told"]
 pub(crate) struct Aftermath {
-    /// Parents of completions that have finished, as a stack through `Link::next`.
-    links: *const Link,
+    /// Parents of completions that have finished, as a queue through `Link::next`.
+    first: *const Link,
+    last: *const Link,
+    /// Waiters of those completions. Woken when all parents have been told: a waker may fail another child of a group
+    /// that is to hear of this one's failure first.
+    waker: Option<Waker>,
+    more_wakers: Vec<Waker>,
     panic: Option<Panic>,
 }
 
 impl Aftermath {
     pub(crate) fn new() -> Self {
-        Self { links: ptr::null(), panic: None }
+        Self { first: ptr::null(), last: ptr::null(), waker: None, more_wakers: Vec::new(), panic: None }
     }
 
     /// Ends a completion with `outcome` and takes over the duty to tell its parents.
@@ -31,21 +37,21 @@ impl Aftermath {
     /// # Safety
     ///
     /// The caller is the one who decides the outcome, and keeps the node alive for the call.
-    #[inline]
-    pub(crate) unsafe fn conclude(&mut self, header: &Header, outcome: Outcome) {
-        // SAFETY: the caller is the decider, and concludes once.
-        let outcome = match unsafe { header.run_callback(outcome) } {
-            Ok(()) => outcome,
-            Err(payload) => {
-                self.keep(payload);
-                Err(CompletionError::CallbackPanicked)
-            }
-        };
+    #[inline(always)] // so that a caller's constant `Ok` is stored as such, and not copied about
+    pub(crate) unsafe fn conclude(&mut self, node: NonNull<Header>, outcome: Outcome) {
+        // SAFETY: alive by the caller's promise.
+        let header = unsafe { node.as_ref() };
         // SAFETY: the caller is the decider, and publishes below.
         unsafe { header.set_outcome(outcome) };
+        // SAFETY: set above, and concluded once.
+        if let Err(panic) = unsafe { run_callback(node) } {
+            self.keep(panic);
+            // SAFETY: as above.
+            unsafe { header.set_outcome(Err(CompletionError::CallbackPanicked)) };
+        }
         let published = header.state.publish();
         if published.waiters {
-            header.waiters.notify_all(|waker| self.guarded(|| waker.wake()));
+            header.waiters.notify_all(|waker| self.owe(waker));
         }
         if !published.links.is_null() {
             self.push(published.links);
@@ -59,41 +65,58 @@ impl Aftermath {
         }
     }
 
+    /// The first panic goes on in the end. A later one is forgotten and not dropped: its payload is user code, too.
     fn keep(&mut self, payload: Panic) {
-        self.panic.get_or_insert(payload);
+        if self.panic.is_none() {
+            self.panic = Some(payload);
+        } else {
+            std::mem::forget(payload);
+        }
     }
 
-    /// Turns a completion's stack of parents, newest first, into work, oldest first.
-    fn push(&mut self, mut stack: *const Link) {
+    fn owe(&mut self, waker: Waker) {
+        if self.waker.is_none() {
+            self.waker = Some(waker);
+        } else {
+            self.more_wakers.push(waker);
+        }
+    }
+
+    /// Appends a completion's parents, which come newest first, oldest first.
+    fn push(&mut self, newest: *const Link) {
+        let (mut stack, mut reversed) = (newest, ptr::null());
         while !stack.is_null() {
-            // SAFETY: taken off the child by its one publisher, so ours alone; its group outlives it until told.
-            let next = unsafe { &(*stack).next };
-            // SAFETY: as above.
-            let rest = next.with_mut(|next| unsafe { std::mem::replace(&mut *next, self.links) });
-            self.links = stack;
+            let rest = exchange_next(stack, reversed);
+            reversed = stack;
             stack = rest;
         }
+        if self.first.is_null() {
+            self.first = reversed;
+        } else {
+            exchange_next(self.last, reversed);
+        }
+        self.last = newest;
     }
 
     fn pop(&mut self) -> Option<*const Link> {
-        if self.links.is_null() {
+        if self.first.is_null() {
             return None;
         }
-        let link = self.links;
-        // SAFETY: on our list, so untold, so its group keeps it alive; nobody else touches it.
-        self.links = unsafe { (*link).next.with(|next| *next) };
+        let link = self.first;
+        self.first = exchange_next(link, ptr::null());
         Some(link)
     }
 
     /// Does what is left, if anything is.
     #[inline]
     pub(crate) fn settle(self) {
-        if !self.links.is_null() || self.panic.is_some() {
+        if !self.first.is_null() || self.waker.is_some() || self.panic.is_some() {
             self.settle_all();
         }
     }
 
-    /// Tells every parent, and the parents of those that finish by it, and so on; then lets a kept panic go on.
+    /// Tells every parent, and the parents of those that finish by it, and so on; wakes the waiters; then lets a kept
+    /// panic go on.
     ///
     /// A panic that would start while this thread already unwinds (a `Completer` dropped by another panic) is
     /// swallowed: it would abort the process.
@@ -102,10 +125,23 @@ impl Aftermath {
             // SAFETY: a link on the list belongs to a finished child and has not been told.
             unsafe { GroupCore::child_ended(link, &mut self) };
         }
-        if let Some(payload) = self.panic.take()
-            && !std::thread::panicking()
-        {
-            resume_unwind(payload);
+        let more = std::mem::take(&mut self.more_wakers);
+        for waker in self.waker.take().into_iter().chain(more) {
+            self.guarded(|| waker.wake());
+        }
+        match self.panic.take() {
+            Some(payload) if std::thread::panicking() => std::mem::forget(payload),
+            Some(payload) => resume_unwind(payload),
+            None => {}
         }
     }
+}
+
+/// Exchanges the `next` of a link that is on our list, or on its way there.
+fn exchange_next(link: *const Link, next: *const Link) -> *const Link {
+    // SAFETY: taken off the child by its one publisher, so ours alone; untold, so its group keeps it alive.
+    unsafe { &*link }.next.with_mut(|cell| {
+        // SAFETY: as above.
+        unsafe { std::mem::replace(&mut *cell, next) }
+    })
 }

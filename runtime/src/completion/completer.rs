@@ -27,19 +27,27 @@ impl Completer {
     /// Ends the operation well; `value` is the number of bytes it moved.
     ///
     /// False when a cancel came first: then nothing happens, and the completion ends as `Cancelled`.
-    #[inline]
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a callback or waker that ran because of this, after everybody has been told. The same goes for
+    /// all that can end a completion: `fail`, `finish`, `cancel`, `build`, and dropping a completer.
     pub fn complete(self, value: u64) -> bool {
-        self.finish(Ok(value))
+        self.settle(Ok(value))
     }
 
     /// Ends the operation with `error`; false when a cancel came first.
     pub fn fail(self, error: CompletionError) -> bool {
-        self.finish(Err(error))
+        self.settle(Err(error))
     }
 
     /// Ends the operation with `outcome`; false when a cancel came first.
-    #[inline]
     pub fn finish(self, outcome: Outcome) -> bool {
+        self.settle(outcome)
+    }
+
+    #[inline(always)] // see `Aftermath::conclude`
+    fn settle(self, outcome: Outcome) -> bool {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.
         let node = unsafe { std::ptr::read(&raw const this.node) };
@@ -63,14 +71,14 @@ impl Completer {
 }
 
 /// Claims, concludes and tells everybody; false when a cancel came first.
-#[inline]
+#[inline(always)] // see `Aftermath::conclude`
 fn settle(node: &NodeRef, outcome: Outcome) -> bool {
     if !node.state.claim() {
         return false;
     }
     let mut aftermath = Aftermath::new();
     // SAFETY: claimed above; `node` is a reference.
-    unsafe { aftermath.conclude(node, outcome) };
+    unsafe { aftermath.conclude(node.as_ptr(), outcome) };
     aftermath.settle();
     true
 }

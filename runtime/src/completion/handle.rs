@@ -44,7 +44,9 @@ impl Completion {
     /// A pending operation and the one right to finish it.
     ///
     /// `callback` runs once, in the thread that decides the outcome, before the operation counts as finished. It may
-    /// do anything to any completion, except wait for this one.
+    /// create, add, complete, cancel, poll and drop any completion, this one included. It must not block on one, no more
+    /// than a waker may: parents and waiters may be waiting to be told by this very thread. Callbacks that complete one
+    /// another nest on the stack.
     pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> (Self, Completer) {
         let node =
             NodeRef::allocate(State::pending(), node::Bare, move |_: &_, outcome| callback(outcome), 2);

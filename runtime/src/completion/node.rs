@@ -71,7 +71,7 @@ struct Node<K, F> {
 
 #[derive(Debug)]
 struct VTable {
-    run_callback: unsafe fn(NonNull<Header>, Outcome) -> Result<(), Panic>,
+    run_callback: unsafe fn(NonNull<Header>) -> Result<(), Panic>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
     free: unsafe fn(NonNull<Header>, &mut Orphans),
     has_children: bool,
@@ -87,15 +87,18 @@ pub(crate) struct Orphans(Vec<NonNull<Header>>);
 impl Orphans {
     /// Gives up one reference; the node goes at once, or, if others hang on it, in its turn.
     pub(crate) fn release(&mut self, node: NodeRef) {
-        let node = ManuallyDrop::new(node);
-        if !node.give_up_reference() {
+        let node = ManuallyDrop::new(node).0;
+        // SAFETY: the reference is given up once, the node having been taken by value.
+        if !unsafe { give_up_reference(node) } {
             return;
         }
-        if node.vtable.has_children {
-            self.0.push(node.0);
+        // SAFETY: its last reference is gone, and it is whole until freed here.
+        let vtable = unsafe { node.as_ref().vtable };
+        if vtable.has_children {
+            self.0.push(node);
         } else {
-            // SAFETY: its last reference is gone; of the table's type.
-            unsafe { (node.vtable.free)(node.0, self) };
+            // SAFETY: as above; of the table's type.
+            unsafe { (vtable.free)(node, self) };
         }
     }
 
@@ -106,6 +109,13 @@ impl Orphans {
             // SAFETY: as above; of the table's type.
             unsafe { free(node, self) };
         }
+    }
+}
+
+impl Drop for Orphans {
+    /// Also when the drop of a callback has panicked: what was orphaned before goes all the same.
+    fn drop(&mut self) {
+        self.free();
     }
 }
 
@@ -120,11 +130,13 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
-    unsafe fn run_callback(node: NonNull<Header>, outcome: Outcome) -> Result<(), Panic> {
+    unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Panic> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
         // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
+        // SAFETY: the decider has written it, and is who calls this.
+        let outcome = unsafe { node.head.header.outcome() };
         // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
         running::mark(&node.head.header, || catch_unwind(AssertUnwindSafe(|| callback(&node.head, outcome))))
     }
@@ -168,16 +180,24 @@ impl NodeRef {
     where
         F: FnOnce(&Head<K>, Outcome) + Send + 'static,
     {
-        let header = Header {
-            state,
-            vtable: &Node::<K, F>::VTABLE,
-            outcome: UnsafeCell::new(Ok(0)),
-            waiters: Waiters::new(),
-            refs: AtomicU32::new(refs),
-            tracked: Tracked::new(),
-        };
-        let callback = UnsafeCell::new(ManuallyDrop::new(callback));
-        let node = Box::new(Node { head: Head { header, kind }, callback });
+        let mut node = Box::<Node<K, F>>::new_uninit();
+        let place = node.as_mut_ptr();
+        // Part by part, in place: moving the whole node from the stack is a good part of a completion's cost.
+        // SAFETY: the place is ours and fits; every field is written, once.
+        unsafe {
+            (&raw mut (*place).head.header).write(Header {
+                state,
+                vtable: &Node::<K, F>::VTABLE,
+                outcome: UnsafeCell::new(Ok(0)),
+                waiters: Waiters::new(),
+                refs: AtomicU32::new(refs),
+                tracked: Tracked::new(),
+            });
+            (&raw mut (*place).head.kind).write(kind);
+            (&raw mut (*place).callback).write(UnsafeCell::new(ManuallyDrop::new(callback)));
+        }
+        // SAFETY: written above.
+        let node = unsafe { node.assume_init() };
         Self(NonNull::from(Box::leak(node)).cast())
     }
 
@@ -224,40 +244,49 @@ impl Clone for NodeRef {
 impl Drop for NodeRef {
     #[inline]
     fn drop(&mut self) {
-        if !self.give_up_reference() {
+        // SAFETY: this is the end of the reference.
+        if !unsafe { give_up_reference(self.0) } {
             return;
         }
-        if self.vtable.has_children {
-            let mut orphans = Orphans(Vec::new());
-            // SAFETY: the last reference is gone; of the table's type.
-            unsafe { (self.vtable.free)(self.0, &mut orphans) };
-            orphans.free();
+        // SAFETY: the last reference is gone, and it is whole until freed here.
+        let vtable = unsafe { self.0.as_ref().vtable };
+        if vtable.has_children {
+            // SAFETY: as above; of the table's type. What it leaves is freed with the list.
+            unsafe { (vtable.free)(self.0, &mut Orphans(Vec::new())) };
         } else {
             // A node without children leaves no orphans, so there is nothing to be dropped with the list either.
-            // SAFETY: the last reference is gone; of the table's type.
-            unsafe { (self.vtable.free)(self.0, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
+            // SAFETY: as above; of the table's type.
+            unsafe { (vtable.free)(self.0, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
         }
     }
 }
 
-impl Header {
-    /// Counts one reference down; true when it was the last and the caller has to free the node.
-    #[inline]
-    fn give_up_reference(&self) -> bool {
-        // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody
-        // else can make a new one. Saves the read-modify-write in the common case.
-        if self.refs.load(Acquire) == 1 {
-            return true;
-        }
-        // ORDERING: Release: what this handle did happens before the free. Its partner is the load below, or above.
-        if self.refs.fetch_sub(1, Release) != 1 {
-            return false;
-        }
-        // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences.
-        self.refs.load(Acquire);
-        true
+/// Counts one reference down; true when it was the last and the caller has to free the node.
+///
+/// Looks at the count alone, since another thread may free the node as soon as it is down.
+///
+/// # Safety
+///
+/// The caller owns a reference, and gives it up.
+#[inline]
+unsafe fn give_up_reference(node: NonNull<Header>) -> bool {
+    // SAFETY: alive, by the reference that is given up.
+    let refs = unsafe { &(*node.as_ptr()).refs };
+    // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody else
+    // can make a new one. Saves the read-modify-write in the common case.
+    if refs.load(Acquire) == 1 {
+        return true;
     }
+    // ORDERING: Release: what this handle did happens before the free. Its partner is the load below, or above.
+    if refs.fetch_sub(1, Release) != 1 {
+        return false;
+    }
+    // ORDERING: Acquire, with every Release above. A load and not a fence, because ThreadSanitizer knows no fences.
+    refs.load(Acquire);
+    true
+}
 
+impl Header {
     /// The outcome of a finished completion.
     ///
     /// # Safety
@@ -276,21 +305,26 @@ impl Header {
         // SAFETY: the decider is alone with the cell until it publishes.
         self.outcome.with_mut(|cell| unsafe { *cell = outcome });
     }
+}
 
-    /// Calls the callback; a panic in it comes back as an error.
-    ///
-    /// # Safety
-    ///
-    /// The caller decides the outcome and calls this once.
-    #[inline]
-    pub(crate) unsafe fn run_callback(&self, outcome: Outcome) -> Result<(), Panic> {
-        // SAFETY: a header is only ever built inside the node that its table belongs to.
-        unsafe { (self.vtable.run_callback)(NonNull::from(self), outcome) }
-    }
+/// Calls the callback with the outcome that has been set; a panic in it comes back as an error.
+///
+/// # Safety
+///
+/// `node` is alive, from [`NodeRef::as_ptr`]. The caller decides its outcome, has set it, and calls this once.
+#[inline]
+pub(super) unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Panic> {
+    // SAFETY: a header is only ever built inside the node that its table belongs to.
+    unsafe { (node.as_ref().vtable.run_callback)(node) }
+}
 
-    /// Forwards a first request to cancel to whoever runs the operation.
-    pub(crate) fn forward_cancel(&self, groups: &mut Vec<NonNull<Header>>) {
-        // SAFETY: a header is only ever built inside the node that its table belongs to.
-        unsafe { (self.vtable.cancel)(NonNull::from(self), groups) }
-    }
+/// Forwards a request to cancel to whoever runs the operation.
+pub(super) fn forward_cancel(node: &NodeRef, groups: &mut Vec<NonNull<Header>>) {
+    // SAFETY: a header is only ever built inside the node that its table belongs to.
+    unsafe { (node.vtable.cancel)(node.0, groups) }
+}
+
+/// Whether the node is a group.
+pub(super) fn has_children(node: &NodeRef) -> bool {
+    node.vtable.has_children
 }

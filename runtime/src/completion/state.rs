@@ -172,6 +172,8 @@ impl State {
         // ORDERING: Release on success, with the Acquire in `request_cancel`: who sees a started phase sees the
         // canceller that the backend left. Relaxed on failure: the loser only drops its handle.
         self.update(Release, Relaxed, |word| word.is_pending().then(|| word.with_phase(Phase::Started)))
+            // ORDERING: Relaxed. Only the completer starts: it asks about itself.
+            || matches!(Word(self.0.load(Relaxed)).phase(), Phase::Started | Phase::Cancelling)
     }
 
     /// Asks for an end: at once if nobody has started the operation, otherwise through its backend.

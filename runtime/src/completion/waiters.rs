@@ -91,11 +91,6 @@ impl Slot {
         self.waker.with_mut(|cell| unsafe { std::mem::replace(&mut *cell, waker) })
     }
 
-    /// Owner, after a publisher met UPDATING: the waker that nobody is going to call goes now, not with the node.
-    fn take_back(&self) {
-        drop(self.replace(None));
-    }
-
     /// Publisher, once: closes the slot and takes the waker of whoever waits in it.
     fn notify(&self) -> Option<Waker> {
         // ORDERING: Acquire, with the Release of `release`: the waker. Release, with the Acquire of a failed
@@ -107,6 +102,32 @@ impl Slot {
         }
         // SAFETY: from WAITING only the publisher comes to the cell; the owner's exchanges fail from now on.
         self.waker.with_mut(|cell| unsafe { (*cell).take() })
+    }
+}
+
+/// An owner's stay in UPDATING; ends in WAITING, also when user code panics meanwhile.
+struct Settled<'a>(&'a Slot);
+
+impl Settled<'_> {
+    /// False when the publisher was here in between.
+    fn settle(self) -> bool {
+        let slot = std::mem::ManuallyDrop::new(self).0;
+        Self::end(slot)
+    }
+
+    fn end(slot: &Slot) -> bool {
+        let waiting = slot.release(WAITING);
+        if !waiting {
+            // The waker that nobody is going to call goes now, and not with the node.
+            drop(slot.replace(None));
+        }
+        waiting
+    }
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        Self::end(self.0);
     }
 }
 
@@ -138,38 +159,33 @@ impl Waiters {
 
     /// The slot is known to the publisher already: only the waker changes.
     fn update(slot: &Slot, waker: &Waker) -> Registration {
-        if slot.acquire(WAITING).is_err() {
+        if let Err(phase) = slot.acquire(WAITING) {
+            debug_assert_eq!(phase, NOTIFIED, "only the owner leaves WAITING otherwise");
             return Registration::Finished;
         }
-        // The waker's clone and drop are user code: they run while no other party waits for us, and a panic in
-        // `clone` leaves UPDATING behind, from which `leave` and `notify` both know the way on.
+        let settled = Settled(slot);
         // SAFETY: UPDATING is ours.
         let same =
             slot.waker.with(|cell| unsafe { (*cell).as_ref().is_some_and(|old| old.will_wake(waker)) });
+        // Clone is user code: should it panic, `settled` puts the slot back with the waker that it had.
         let old = if same { None } else { slot.replace(Some(waker.clone())) };
-        let waiting = slot.release(WAITING);
+        let waiting = settled.settle();
         drop(old);
-        if waiting {
-            return Registration::Waiting;
-        }
-        slot.take_back();
-        Registration::Finished
+        if waiting { Registration::Waiting } else { Registration::Finished }
     }
 
     fn join(&self, state: &State, key: &mut Option<NonNull<Slot>>, waker: &Waker) -> Registration {
         let waker = waker.clone();
         let Some(slot) = self.claim_slot() else { return Registration::Finished };
         *key = Some(NonNull::from(slot));
-        // A slot whose last owner panicked in a waker's clone may hold an old waker: dropped here.
-        let old = slot.replace(Some(waker));
-        let settled = slot.release(WAITING);
-        drop(old);
-        if !settled {
-            slot.take_back();
-        } else if state.announce_waiter() {
+        let empty = slot.replace(Some(waker));
+        debug_assert!(empty.is_none(), "a vacant slot holds no waker");
+        if Settled(slot).settle() && state.announce_waiter() {
             return Registration::Waiting;
         }
-        // Not told of a waiter, the publisher may not come: the slot is left to `leave`, waker and all.
+        // The publisher came too early, or is not going to come: the waker goes now, and not with the node.
+        *key = None;
+        self.leave(NonNull::from(slot));
         Registration::Finished
     }
 
@@ -226,9 +242,8 @@ impl Waiters {
     pub(crate) fn leave(&self, key: NonNull<Slot>) {
         // SAFETY: slots live as long as the node, which the owner of the key keeps alive.
         let slot = unsafe { key.as_ref() };
-        let acquired = slot.acquire(WAITING);
-        // UPDATING here means that a waker's clone panicked under our own `update`: the cell is still ours.
-        if acquired.is_err_and(|phase| phase != UPDATING) {
+        if let Err(phase) = slot.acquire(WAITING) {
+            debug_assert_eq!(phase, NOTIFIED, "only the owner leaves WAITING otherwise");
             return;
         }
         let waker = slot.replace(None);

@@ -8,7 +8,8 @@ use crate::completion::{Completion, Head, NodeRef, State, cancel};
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///
-/// The group ends well when all its children have, otherwise with the error of the child that failed first. Children
+/// The group ends well when all its children have, otherwise with the error of the child that failed first; among those
+/// that had failed before it was built, of the one that was added first. Children
 /// may end at any time, on any thread, before they are added, while the group is built, or after. A completion may be
 /// in several groups, and in one group twice; a group's completion may be a child of another group.
 ///
@@ -59,21 +60,20 @@ impl CompletionGroup {
     ///
     /// A child added after [`CompletionGroup::cancel`] is cancelled at once.
     pub fn add(&mut self, child: &Completion) {
-        if self.cancelled {
-            child.cancel();
-        }
         if !child.succeeded() {
             // SAFETY: this is the builder.
             unsafe { GroupCore::add(self.node.as_ptr().cast(), child.node().clone()) };
+        }
+        if self.cancelled {
+            child.cancel();
         }
     }
 
     /// Like [`CompletionGroup::add`] for a caller that has no further use for its handle.
     pub fn adopt(&mut self, child: Completion) {
         if self.cancelled {
-            child.cancel();
-        }
-        if !child.succeeded() {
+            self.add(&child);
+        } else if !child.succeeded() {
             // SAFETY: this is the builder.
             unsafe { GroupCore::add(self.node.as_ptr().cast(), child.into_node()) };
         }

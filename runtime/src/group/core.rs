@@ -26,6 +26,8 @@ pub(crate) struct GroupCore {
     /// decides the outcome.
     failed: AtomicBool,
     first_error: UnsafeCell<CompletionError>,
+    /// Whether a request to cancel has been forwarded to the children.
+    forwarded: AtomicBool,
     /// Children that have not ended, plus one for `build` until it is through. Counted down once by each edge, never
     /// up, so it can't wrap. While it is above 0 it stands for one reference to the group's node.
     remaining: AtomicUsize,
@@ -35,7 +37,12 @@ pub(crate) struct GroupCore {
 
 impl Kind for GroupCore {
     fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>) {
-        groups.push(head.cast());
+        // SAFETY: the node is alive for the call.
+        let core = unsafe { &(*head.as_ptr()).kind };
+        // ORDERING: Relaxed. Decides who walks the members, which anybody who has the group may read.
+        if !core.forwarded.swap(true, Relaxed) {
+            groups.push(head.cast());
+        }
     }
 
     fn dismantle(&mut self, orphans: &mut Orphans) {
@@ -52,6 +59,7 @@ impl GroupCore {
             policy,
             failed: AtomicBool::new(false),
             first_error: UnsafeCell::new(CompletionError::Cancelled),
+            forwarded: AtomicBool::new(false),
             remaining: AtomicUsize::new(1),
             members: UnsafeCell::new(Members::new()),
         }
@@ -151,7 +159,7 @@ impl GroupCore {
         core.first_error.with_mut(|cell| unsafe { *cell = error });
         if core.policy == Policy::FailFast {
             // SAFETY: the winner of `failed` decides, see `count_down`; alive until this child is counted down.
-            unsafe { aftermath.conclude(&group.as_ref().header, Err(error)) };
+            unsafe { aftermath.conclude(group.cast(), Err(error)) };
         }
     }
 
@@ -176,7 +184,7 @@ impl GroupCore {
         let shared = unsafe { NodeRef::from_raw(group.cast()) };
         if let Some(outcome) = core.outcome_of_all() {
             // SAFETY: no winner of `failed` decides, and the last count-down happens once. `shared` is alive.
-            unsafe { aftermath.conclude(&shared, outcome) };
+            unsafe { aftermath.conclude(shared.as_ptr(), outcome) };
         }
         drop(shared);
     }

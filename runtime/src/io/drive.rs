@@ -34,7 +34,9 @@ pub fn drive<T, E: From<IoError>>(
         match step()? {
             IOResult::Done(value) => return Ok(value),
             IOResult::IO(IOCompletions::Yield) => {
-                io.step()?;
+                if io.step()? == 0 {
+                    std::thread::yield_now();
+                }
             }
             IOResult::IO(IOCompletions::Single(completion)) => {
                 while !completion.finished() {

@@ -8,14 +8,21 @@ use super::{File, IO, InFlight, IoError, OpenOptions, Operation, Submission};
 use crate::sync::Mutex;
 use crate::{CompletionError, Outcome};
 
-/// A backend without a disk. Operations queue at submission and run, in order, in [`IO::step`].
+/// A backend without a disk. Operations queue at submission and run in [`IO::step`], in order if one thread steps.
+///
+/// Dropping it abandons what is queued, and what is submitted afterwards.
 #[derive(Debug, Default)]
 pub struct MemoryIO {
     files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Vec<u8>>>>>,
     queue: Arc<Mutex<Queue>>,
 }
 
-type Queue = VecDeque<(Arc<Mutex<Vec<u8>>>, Submission)>;
+#[derive(Debug, Default)]
+struct Queue {
+    operations: VecDeque<(Arc<Mutex<Vec<u8>>>, Submission)>,
+    /// Nobody is going to step any more.
+    closed: bool,
+}
 
 struct MemoryFile {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -51,10 +58,10 @@ impl IO for MemoryIO {
 
     fn step(&self) -> Result<usize, IoError> {
         // What callbacks submit meanwhile waits for the next step, so that a step ends.
-        let due = self.queue.lock().len();
+        let due = self.queue.lock().operations.len();
         let mut ended = 0;
         while ended < due {
-            let Some((bytes, submission)) = self.queue.lock().pop_front() else { break };
+            let Some((bytes, submission)) = self.queue.lock().operations.pop_front() else { break };
             if let Some(mut operation) = submission.start(None) {
                 let outcome = run(&bytes, &mut operation);
                 operation.finish(outcome);
@@ -65,9 +72,27 @@ impl IO for MemoryIO {
     }
 }
 
+impl Drop for MemoryIO {
+    /// A callback may hold a file, and a file the queue: without this the three would keep each other for ever.
+    fn drop(&mut self) {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        let abandoned = std::mem::take(&mut queue.operations);
+        drop(queue);
+        drop(abandoned);
+    }
+}
+
 impl File for MemoryFile {
     fn submit(&self, submission: Submission) {
-        self.queue.lock().push_back((Arc::clone(&self.bytes), submission));
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            // Its callback is user code, and runs as it is abandoned.
+            drop(queue);
+            drop(submission);
+        } else {
+            queue.operations.push_back((Arc::clone(&self.bytes), submission));
+        }
     }
 
     fn len(&self) -> Result<u64, CompletionError> {
@@ -87,7 +112,7 @@ fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
         }
         Operation::Write { offset, buffers } => {
             let mut at = usize::try_from(offset).map_err(|_| CompletionError::NoSpace)?;
-            for buffer in buffers {
+            for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
                 let end = at.checked_add(buffer.len()).ok_or(CompletionError::NoSpace)?;
                 grow(&mut bytes, end)?;
                 bytes[at..end].copy_from_slice(buffer);

@@ -41,7 +41,7 @@ pub enum Operation<'a> {
     Write {
         /// To which byte of the file.
         offset: u64,
-        /// What; at least one, some perhaps empty.
+        /// What; none and empty ones are allowed, and move nothing.
         buffers: &'a [Buffer],
     },
     /// Make everything that ended before this was submitted durable.

@@ -13,7 +13,8 @@ use crate::{Completer, Completion, CompletionError, Outcome};
 /// Where a backend takes requests to cancel what it has started.
 pub trait Canceller: Send + Sync {
     /// Somebody asks for the end of the operation that was started with `token`. Called at most once for each, from
-    /// any thread, possibly after the operation has ended; must not block. The backend ends the operation when it
+    /// any thread, possibly before [`Submission::start`] has returned, and possibly after the operation has ended. So a
+    /// backend that has made the token findable looks at [`InFlight::cancel_requested`] once. Must not block. The backend ends the operation when it
     /// has let go of its buffers, with [`CompletionError::Cancelled`] or with the real outcome.
     fn cancel(&self, token: u64);
 }
