@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenterhook_runtime::io::IO;
 use tenterhook_runtime::{Completion, IOCompletions};
 
-use crate::disk::SimDisk;
+use crate::disk::{SimDisk, Struck};
 use crate::schedule::FiberId;
 use crate::tape::{Actor, Lane};
 use crate::trace::{Event, EventKind, Trace};
@@ -60,7 +60,7 @@ pub struct Context<'a> {
     /// Whether faults have stopped: abuse of one's own machines has to stop too.
     pub calm: bool,
     /// Faults that the disk had delivered when the step began.
-    pub struck: u64,
+    pub struck: Struck,
     pub(crate) trace: &'a mut Trace,
 }
 

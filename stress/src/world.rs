@@ -18,7 +18,7 @@ use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
-use crate::disk::{DiskOptions, FaultKind, SimDisk};
+use crate::disk::{DiskOptions, FaultKind, SimDisk, Struck};
 use crate::oracle::liveness;
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, SchedulerKind};
 use crate::system::{Context, Crash, Step, System};
@@ -78,7 +78,7 @@ pub struct World<S> {
     finale: bool,
     calm: bool,
     /// Faults that the disk has delivered.
-    struck: u64,
+    struck: Struck,
     steps: u64,
     /// The step by which the present phase must be over.
     deadline: u64,
@@ -118,7 +118,7 @@ impl<S: System> World<S> {
             phase: Phase::Booting,
             finale: false,
             calm: false,
-            struck: 0,
+            struck: Struck::default(),
             steps: 0,
             deadline: options.patience,
             options,

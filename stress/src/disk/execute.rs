@@ -12,6 +12,9 @@ use super::{DROPPED, EFFECT, FaultKind, LENGTH, OVERLAP, State};
 /// What an injected failure of the device looks like: `EIO`.
 const FAILED: CompletionError = CompletionError::Io { kind: ErrorKind::Other, os_code: 5 };
 
+/// What a buffer holds beyond what was read into it: nobody may look.
+const GARBAGE: u8 = 0xdb;
+
 impl State {
     /// Does what `pending` asks for, or what its fault makes of that.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
@@ -45,11 +48,19 @@ impl State {
         let file = &self.files[pending.file as usize];
         let available = file.current.read(offset, buffer);
         match pending.fault {
-            Some(fault @ FaultKind::ReadError) => self.fail(fault, FAILED),
-            Some(fault @ FaultKind::Cancelled) => self.fail(fault, CompletionError::Cancelled),
+            Some(fault @ FaultKind::ReadError) => {
+                buffer.fill(GARBAGE);
+                self.fail(fault, FAILED)
+            }
+            Some(fault @ FaultKind::Cancelled) => {
+                buffer.fill(GARBAGE);
+                self.fail(fault, CompletionError::Cancelled)
+            }
             Some(fault @ FaultKind::ShortRead) if available > 1 => {
                 self.counts.deliver(fault);
-                Ok(1 + u64::from(self.lane.choose(LENGTH, available as u32 - 1)))
+                let filled = 1 + self.lane.choose(LENGTH, available as u32 - 1) as usize;
+                buffer[filled..].fill(GARBAGE);
+                Ok(filled as u64)
             }
             Some(fault @ FaultKind::BitFlip) if available > 0 => {
                 self.counts.deliver(fault);
@@ -120,7 +131,8 @@ impl State {
             Some(fault @ FaultKind::SyncFailed) => self.fail(fault, FAILED),
             Some(fault @ FaultKind::SyncDropped) => {
                 let lane = &mut self.lane;
-                file.drop_unsynced(pending.covered, |_| lane.choose(DROPPED, 3) == 1);
+                let still_read = lane.choose(EFFECT, 2) == 1;
+                file.drop_unsynced(pending.covered, still_read, |_| lane.choose(DROPPED, 3) == 1);
                 self.fail(fault, FAILED)
             }
             Some(fault @ FaultKind::Cancelled) => {

@@ -28,7 +28,8 @@ pub enum FaultKind {
     NoSpace,
     /// A sync ends with an error; what it should have made durable is still there and may be synced later.
     SyncFailed,
-    /// A sync ends with an error, and each write that it should have made durable may be gone.
+    /// A sync ends with an error, and each write that it should have made durable may be gone, although reads may
+    /// still return it and the next sync will end well.
     SyncDropped,
     /// A truncation ends with an error and without effect.
     TruncateError,
@@ -157,8 +158,17 @@ impl<const N: usize> Weights<N> {
 pub struct FaultCounts {
     requested: [u64; FaultKind::ALL.len()],
     delivered: [u64; FaultKind::ALL.len()],
-    struck: u64,
+    struck: Struck,
     last: Option<FaultKind>,
+}
+
+/// How many faults have struck, in classes that account for different errors.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// Faults of any kind.
+    pub any: u64,
+    /// Faults after which something that was read is not what is on the disk.
+    pub damaging: u64,
 }
 
 impl FaultCounts {
@@ -178,7 +188,10 @@ impl FaultCounts {
     pub fn deliver_many(&mut self, kind: FaultKind, times: u64) {
         if times > 0 {
             self.delivered[kind as usize] += times;
-            self.struck += times;
+            self.struck.any += times;
+            if matches!(kind, FaultKind::BitFlip | FaultKind::ShortRead) {
+                self.struck.damaging += times;
+            }
             self.last = Some(kind);
         }
     }
@@ -189,9 +202,9 @@ impl FaultCounts {
         self.deliver_many(kind, times);
     }
 
-    /// How many faults of any kind had their effect.
+    /// How many faults had their effect.
     #[inline]
-    pub fn struck(&self) -> u64 {
+    pub fn struck(&self) -> Struck {
         self.struck
     }
 

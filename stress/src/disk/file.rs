@@ -68,10 +68,19 @@ impl SimFile {
         self.settle(covered, |_| true);
     }
 
-    /// A sync failed and of what it covered only those changes are durable for which `survives` says so; the rest is
-    /// gone, from the disk and from what reads return.
-    pub(super) fn drop_unsynced(&mut self, covered: u64, survives: impl FnMut(Change) -> bool) {
+    /// A sync failed and of what it covered only those changes are durable for which `survives` says so. The rest is
+    /// gone from the disk and will not be synced again. Reads may go on returning it, as from a system that marks
+    /// its cached pages clean although it could not write them, until something makes it look at the disk.
+    pub(super) fn drop_unsynced(
+        &mut self,
+        covered: u64,
+        still_read: bool,
+        survives: impl FnMut(Change) -> bool,
+    ) {
         self.settle(covered, survives);
+        if still_read {
+            return;
+        }
         // Rare, so the plain way: start from the disk and redo what is still to be synced.
         self.current = self.durable.clone();
         let (current, arena) = (&mut self.current, &self.arena);
@@ -159,10 +168,19 @@ mod tests {
         file.write(0, &[b"bb"], usize::MAX);
         let covered = file.next_change();
         file.write(3, &[b"c"], usize::MAX);
-        file.drop_unsynced(covered, |_| false);
+        file.drop_unsynced(covered, false, |_| false);
         assert_eq!(file.current.bytes(), b"aaac");
         file.sync(file.next_change());
         assert_eq!(file.durable.bytes(), b"aaac");
+    }
+
+    #[test]
+    fn dropped_content_that_is_still_read_is_not_made_durable_by_a_later_sync() {
+        let mut file = file_with(b"aaaa");
+        file.write(0, &[b"bb"], usize::MAX);
+        file.drop_unsynced(file.next_change(), true, |_| false);
+        file.sync(file.next_change());
+        assert_eq!((file.current.bytes(), file.durable.bytes()), (&b"bbaa"[..], &b"aaaa"[..]));
     }
 
     #[test]

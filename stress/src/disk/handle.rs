@@ -119,10 +119,9 @@ impl Canceller for Shared {
         let (now, odds) = (state.now, state.odds.cancel);
         let (lane, counts) = (&mut state.lane, &mut state.counts);
         state.queue.hasten(token, now, |pending| {
-            counts.request(FaultKind::Cancelled);
             // Nothing else ends what is stuck.
-            let honoured = pending.fault == Some(FaultKind::Stuck) || lane.happens(CANCEL, odds);
-            if honoured {
+            if pending.fault == Some(FaultKind::Stuck) || lane.happens(CANCEL, odds) {
+                counts.request(FaultKind::Cancelled);
                 pending.fault = Some(FaultKind::Cancelled);
             }
         });

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use faults::{FaultCounts, FaultKind, FaultPlan};
+pub use faults::{FaultCounts, FaultKind, FaultPlan, Struck};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
@@ -72,7 +72,7 @@ pub struct DiskStatus {
     /// When the next one can be, if none can now.
     pub next_due: Option<u64>,
     /// Faults delivered so far.
-    pub struck: u64,
+    pub struck: Struck,
 }
 
 /// The disk, as the world that runs it sees it. The system under test sees [`SimDisk::io`].
@@ -243,7 +243,7 @@ impl SimDisk {
     }
 
     /// How many faults were delivered, and the last of them.
-    pub fn struck(&self) -> (u64, Option<FaultKind>) {
+    pub fn struck(&self) -> (Struck, Option<FaultKind>) {
         let state = self.shared.lock();
         (state.counts.struck(), state.counts.last())
     }

@@ -35,6 +35,14 @@ fn read(file: &Arc<dyn File>, offset: u64, len: usize) -> (Completion, Receiver<
     (file.start(Submission::read(offset, Buffer::zeroed(len), done)), receiver)
 }
 
+/// The whole buffer of a read, however much of it counts.
+fn read_raw(file: &Arc<dyn File>, len: usize) -> Receiver<(Outcome, Vec<u8>)> {
+    let (sender, receiver) = channel();
+    let done = move |outcome, buffer: Buffer| drop(sender.send((outcome, buffer.to_vec())));
+    file.start(Submission::read(0, Buffer::zeroed(len), done));
+    receiver
+}
+
 fn sync(file: &Arc<dyn File>) -> Completion {
     file.start(Submission::sync(|_| {}))
 }
@@ -123,6 +131,22 @@ fn short_transfers_move_at_least_a_byte_and_less_than_asked() {
     settle(&disk);
     let length = content.recv().expect("read").len();
     assert!((1..512).contains(&length), "{length}");
+}
+
+#[test]
+fn what_a_failed_or_short_read_did_not_read_is_not_in_its_buffer() {
+    for kind in [FaultKind::ReadError, FaultKind::ShortRead] {
+        let disk = disk(3, &[(kind, 1000)]);
+        let file = open(&disk);
+        write(&file, 0, b'x', 512);
+        settle(&disk);
+        let content = read_raw(&file, 512);
+        settle(&disk);
+        let (outcome, bytes) = content.recv().expect("ended");
+        let counted = outcome.unwrap_or(0) as usize;
+        assert!(counted < 512 && bytes[..counted].iter().all(|byte| *byte == b'x'));
+        assert!(bytes[counted..].iter().all(|byte| *byte != b'x'), "{kind:?}");
+    }
 }
 
 #[test]

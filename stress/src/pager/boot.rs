@@ -5,7 +5,7 @@ use tenterhook_runtime::io::IO;
 use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
 use super::{PagerSystem, bench, cause, database};
-use crate::disk::Flippable;
+use crate::disk::{Flippable, Struck};
 use crate::oracle::{ABSENT, Observation};
 use crate::system::{Context, Step};
 use crate::violation::Violation;
@@ -17,7 +17,7 @@ use crate::workload::{Failure, Job, Prepare, Progress, Write, WriteEnd};
 pub(super) struct Boot {
     stage: Stage,
     /// Delivered faults when the open began.
-    struck: u64,
+    struck: Struck,
 }
 
 #[derive(Default)]

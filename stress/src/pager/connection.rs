@@ -2,6 +2,7 @@ use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::PagerError;
 
 use super::{PagerPlan, cause};
+use crate::disk::Struck;
 use crate::oracle::{Observation, TransactionId};
 use crate::system::{Context, Step};
 use crate::tape::Site;
@@ -25,7 +26,7 @@ pub(super) struct Connection {
     /// Operations begun, to give transactions numbers.
     begun: u32,
     /// Faults that the disk had delivered when the operation began.
-    struck: u64,
+    struck: Struck,
     /// The operation's completion was asked to cancel: an error proves nothing.
     cancelled: bool,
     /// The operation is to be dropped when it would be stepped next.
@@ -47,7 +48,7 @@ impl Connection {
     pub(super) fn step(
         &mut self,
         plan: &PagerPlan,
-        at_birth: u64,
+        at_birth: Struck,
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
@@ -176,7 +177,7 @@ impl Connection {
         &mut self,
         failure: Failure,
         plan: &PagerPlan,
-        at_birth: u64,
+        at_birth: Struck,
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {

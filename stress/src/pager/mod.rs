@@ -13,7 +13,7 @@ use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 use self::boot::Boot;
 use self::connection::Connection;
 use self::rest::Rest;
-use crate::disk::Flippable;
+use crate::disk::{Flippable, Struck};
 use crate::oracle::{Observation, Oracles};
 use crate::schedule::FiberId;
 use crate::system::{Context, Crash, Step, System};
@@ -74,7 +74,7 @@ pub(crate) struct PagerSystem {
     oracles: Oracles,
     tally: Tally,
     /// Delivered faults when this life began.
-    struck_at_birth: u64,
+    struck_at_birth: Struck,
 }
 
 impl PagerSystem {
@@ -92,7 +92,7 @@ impl PagerSystem {
             rest: Rest::default(),
             oracles: Oracles::default(),
             tally: Tally::default(),
-            struck_at_birth: 0,
+            struck_at_birth: Struck::default(),
         }
     }
 }
@@ -169,22 +169,24 @@ impl System for PagerSystem {
     }
 }
 
-/// The fault that accounts for `error`, if any has struck since `before`.
+/// The fault that accounts for `error`, if one has struck since `before` that can.
 fn cause(
     error: &PagerError,
-    before: u64,
-    at_birth: u64,
+    before: Struck,
+    at_birth: Struck,
     plan: &PagerPlan,
     context: &Context<'_>,
 ) -> Option<&'static str> {
     let (struck, last) = context.disk.struck();
-    // A failed sync is remembered until the next open; other errors have to have a cause of their own time.
-    let since = if matches!(error, PagerError::Poisoned { .. }) { at_birth } else { before };
-    if struck > since {
-        return Some(last.map_or("a fault", |kind| kind.name()));
-    }
-    let is_full = matches!(error, PagerError::NoSpace { .. }) && plan.pager.max_pages < u32::MAX;
-    is_full.then_some("max_pages")
+    let accounts = match error {
+        PagerError::Io { .. } | PagerError::Backend(_) => struck.any > before.any,
+        // A failed sync is remembered until the next open; other errors have a cause of their own time.
+        PagerError::Poisoned { .. } => struck.any > at_birth.any,
+        PagerError::NoSpace { .. } => return (plan.pager.max_pages < u32::MAX).then_some("max_pages"),
+        // Everything else says that the files are not what they must be.
+        _ => struck.damaging > before.damaging,
+    };
+    accounts.then(|| last.map_or("a fault", |kind| kind.name()))
 }
 
 /// The file that the pager is opened on.
