@@ -188,8 +188,9 @@ impl Connection {
             Failure::Pager(error) => error,
         };
         bench.tally.notice(&error);
+        let was_cancelled = self.cancelled && matches!(error, PagerError::Io { .. });
         let cause =
-            if self.cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
+            if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
         let what = self.what();
         if let Operation::Write(write) = &self.operation {
             write.failed(bench).or_else(oracle_fired)?;
