@@ -19,6 +19,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) bound: Bound,
     body: Arc<dyn Fn() + Send + Sync>,
+    /// What is wrong with all executions together, if anything is.
+    verdict: Box<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 /// What a model's exploration came to.
@@ -34,7 +36,12 @@ impl Model {
         bound: Bound,
         body: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), bound, body: Arc::new(body) }
+        Self { name: name.into(), bound, body: Arc::new(body), verdict: Box::new(|| None) }
+    }
+
+    /// Has `verdict` look at what the executions left, when all have run.
+    pub(crate) fn judged_by(self, verdict: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { verdict: Box::new(verdict), ..self }
     }
 
     /// Runs every execution within the bound, until the first that fails.
@@ -58,7 +65,7 @@ impl Model {
         let failure = match result {
             Err(payload) => Some(message(&*payload)),
             Ok(()) if executions < 2 => Some("explored one execution: nothing in it races".into()),
-            Ok(()) => None,
+            Ok(()) => (self.verdict)(),
         };
         Explored { executions, elapsed: started.elapsed(), failure }
     }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod groups;
+mod litmus;
 mod nested;
 mod operations;
 mod reentrant;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Model> {
         cancel::models(),
         reentrant::models(),
         operations::models(),
+        litmus::models(),
     ]
     .into_iter()
     .flatten()

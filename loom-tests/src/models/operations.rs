@@ -13,7 +13,7 @@ use crate::support::settled;
 pub(crate) fn models() -> Vec<Model> {
     models![
         EXHAUSTIVE => submission_start_vs_cancel, in_flight_finish_vs_cancel, in_flight_dropped_vs_cancel,
-            submission_dropped_vs_cancel;
+            submission_dropped_vs_cancel, cancel_ends_what_has_not_started_or_asks_vs_start;
     ]
 }
 
@@ -86,4 +86,23 @@ fn submission_dropped_vs_cancel() {
     canceller.join().unwrap();
     let outcome = settled(&completion);
     assert!(outcome == Err(CompletionError::Abandoned) || outcome == Err(CompletionError::Cancelled));
+}
+
+/// A cancel is never lost: either it ends the operation, or the backend that won the start has been asked, once, and
+/// finds the canceller that it left.
+fn cancel_ends_what_has_not_started_or_asks_vs_start() {
+    let (completion, submission) = Submission::sync(|_| {});
+    let other = completion.clone();
+    let canceller = thread::spawn(move || other.cancel());
+    let (mailbox, weak) = mailbox();
+    let started = submission.start(Some((weak, 7)));
+    canceller.join().unwrap();
+    let asked = mailbox.0.load(SeqCst);
+    match started {
+        None => assert_eq!((asked, settled(&completion)), (0, Err(CompletionError::Cancelled))),
+        Some(in_flight) => {
+            assert!(asked == 1 && in_flight.cancel_requested() && !completion.finished());
+            in_flight.finish(Err(CompletionError::Cancelled));
+        }
+    }
 }
