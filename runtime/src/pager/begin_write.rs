@@ -98,6 +98,9 @@ impl BeginWrite {
         claim: RightClaim,
         turn: Completion,
     ) -> Result<IOResult<WriteTransaction>, PagerError> {
+        // Looked at before the lock is taken: the right is handed over before the turn is completed, so who has seen
+        // the turn come sees itself as the holder. The other way round, a grant in between would look like a cancel.
+        let turned = turn.result();
         // The claim is a parameter, so it outlives this lock on every path: giving it up takes the lock.
         let granted = {
             let mut state = self.pager.state.lock();
@@ -108,7 +111,7 @@ impl BeginWrite {
             let reader = SnapshotReader::new(&self.pager, snapshot);
             return Ok(IOResult::Done(WriteTransaction::new(reader, claim)));
         }
-        if let Some(outcome) = turn.result() {
+        if let Some(outcome) = turned {
             let error = outcome.err().unwrap_or(CompletionError::Cancelled);
             return Err(self.pager.database.error("wait for the write right of", error));
         }

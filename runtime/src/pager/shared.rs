@@ -272,13 +272,11 @@ impl Pager {
     }
 
     /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
-    pub(super) fn poison(&self, cause: CompletionError) {
-        let wakes = {
-            let mut state = self.state.lock();
-            state.poison.get_or_insert(cause);
-            state.right.dismiss()
-        };
-        wakes.wake();
+    #[must_use = "waiting writers have to be told"]
+    fn poison(&self, cause: CompletionError) -> Wakes {
+        let mut state = self.state.lock();
+        state.poison.get_or_insert(cause);
+        state.right.dismiss()
     }
 
     /// Gives up the write right, or the place in its queue.
@@ -291,10 +289,15 @@ impl Pager {
     pub(super) fn sync(self: &Arc<Self>, file: &PagerFile, done: impl FnOnce(Ended) + Send + 'static) {
         let pager = Arc::downgrade(self);
         transfer::sync(&*file.file, move |ended| {
-            if let (Err(cause), Some(pager)) = (ended, pager.upgrade()) {
-                pager.poison(cause);
-            }
+            let wakes = match (ended, pager.upgrade()) {
+                (Err(cause), Some(pager)) => Some(pager.poison(cause)),
+                _ => None,
+            };
+            // Poisoned before anybody hears of the failure; heard of before user code runs, which may panic.
             done(ended);
+            if let Some(wakes) = wakes {
+                wakes.wake();
+            }
         });
     }
 }

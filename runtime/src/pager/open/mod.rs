@@ -91,7 +91,8 @@ impl StateTransition for Opening {
                 else {
                     unreachable!("matched above");
                 };
-                let header = bytes.swap_remove(0);
+                let header = bytes.swap_remove(0).require_whole();
+                let header = header.map_err(|error| file.error("read the header of", error))?;
                 let database = DatabaseFile::judge(file, len, &header, &self.options)?;
                 self.open_log(database)
             }

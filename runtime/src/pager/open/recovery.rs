@@ -10,11 +10,12 @@ use super::super::log_format::{FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader
 use super::super::log_index::LogIndex;
 use super::super::shared::{Pager, PagerFile};
 use super::super::state::{Log, State};
-use super::super::transfer::{self, Ended, Piece, ReadBatch};
+use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
 use super::super::{LogProblem, PagerError, PagerOptions};
 use super::database::{DatabaseFile, Verdict};
 use super::harden::Harden;
 use super::scan::{LogScan, Prefix};
+use crate::io::Buffer;
 use crate::sync::Mutex;
 use crate::{IOResult, return_and_restore_if_io};
 
@@ -46,6 +47,13 @@ enum Stage {
     ScanLog(ReadBatch, LogHeader, LogScan),
     ConcludeScan(LogHeader, LogScan),
     WithoutLog,
+    /// The log has a header and no commit. Header and emptiness have to be on disk before the other header is
+    /// overwritten, or a power loss could leave neither, beside frames that look like lost commits.
+    HardenEmptyLog(Harden, FileState),
+    /// The log has no header and nothing that the database file lacks: its frames go before it is begun anew, or they
+    /// would be taken for the new generations' future.
+    CutLog(Wait<Ended>, FileState),
+    SyncCutLog(Wait<Ended>, FileState),
     HardenLog(Harden, LogHeader, Prefix, FileState),
     WriteHeader(Wait<Ended>, FileState),
     SyncHeader(Wait<Ended>, FileState),
@@ -66,22 +74,40 @@ impl Recovery {
                 Stage::ReadLogHeader(mut read) => {
                     let bytes = read.poll().map_err(|error| self.log.error("read the header of", error));
                     let bytes = return_and_restore_if_io!(self.stage, Stage::ReadLogHeader(read), bytes);
-                    self.judge_log(&bytes[0])?
+                    self.judge_log(&self.whole(bytes)?)?
                 }
                 Stage::LookForOrphans(mut read, from) => {
                     let bytes = read.poll().map_err(|error| self.log.error("read", error));
                     let bytes =
                         return_and_restore_if_io!(self.stage, Stage::LookForOrphans(read, from), bytes);
-                    self.look_for_orphans(from, &bytes[0])?
+                    self.look_for_orphans(from, &self.whole(bytes)?)?
                 }
                 Stage::ScanLog(mut read, header, scan) => {
                     let bytes = read.poll().map_err(|error| self.log.error("read", error));
-                    let mut bytes =
+                    let bytes =
                         return_and_restore_if_io!(self.stage, Stage::ScanLog(read, header, scan), bytes);
-                    self.scan_log(header, scan, &mut bytes[0])
+                    self.scan_log(header, scan, &mut self.whole(bytes)?)
                 }
                 Stage::ConcludeScan(header, scan) => self.conclude_scan(header, scan)?,
-                Stage::WithoutLog => self.without_log()?,
+                Stage::WithoutLog => self.cut_log(self.state_without_log()?),
+                Stage::HardenEmptyLog(mut harden, state) => {
+                    let hardened = harden.step(&self.log);
+                    return_and_restore_if_io!(self.stage, Stage::HardenEmptyLog(harden, state), hardened);
+                    self.begin_anew(state)
+                }
+                Stage::CutLog(mut wait, state) => {
+                    let ended = self.log.ended(&mut wait, "truncate");
+                    return_and_restore_if_io!(self.stage, Stage::CutLog(wait, state), ended);
+                    let latch = Latch::new();
+                    let wait = Wait::new(Arc::clone(&latch));
+                    transfer::sync(&*self.log.file, move |ended| latch.set(ended));
+                    Stage::SyncCutLog(wait, state)
+                }
+                Stage::SyncCutLog(mut wait, state) => {
+                    let ended = self.log.ended(&mut wait, "sync");
+                    return_and_restore_if_io!(self.stage, Stage::SyncCutLog(wait, state), ended);
+                    self.begin_anew(state)
+                }
                 Stage::HardenLog(mut harden, header, prefix, state) => {
                     let hardened = harden.step(&self.log);
                     return_and_restore_if_io!(
@@ -124,19 +150,25 @@ impl Recovery {
         }
     }
 
+    /// What was read, if that is all that was asked for. Nothing beyond the file's end is, so less is a failed read, and
+    /// not a log that is shorter or has one header less.
+    fn whole(&self, mut bytes: Vec<Filled>) -> Result<Buffer, PagerError> {
+        bytes.swap_remove(0).require_whole().map_err(|error| self.log.error("read", error))
+    }
+
     fn begin(&self) -> Result<Stage, PagerError> {
         if let Verdict::New { .. } = self.database.verdict {
             return Ok(self.write_header(FileState::EMPTY));
         }
         if self.log_len == 0 {
-            return self.without_log();
+            return Ok(self.begin_anew(self.state_without_log()?));
         }
         let wanted = self.log_len.min(HEADER_SPAN) as usize;
         Ok(Stage::ReadLogHeader(ReadBatch::one(&*self.log.file, 0, wanted)))
     }
 
     /// There is no commit in the log: the database file has to know by itself what it holds.
-    fn without_log(&self) -> Result<Stage, PagerError> {
+    fn state_without_log(&self) -> Result<FileState, PagerError> {
         let state = match self.database.verdict {
             Verdict::Whole(state) => state,
             Verdict::Damaged(problem) => {
@@ -148,8 +180,19 @@ impl Recovery {
             Verdict::New { .. } => FileState::EMPTY,
         };
         self.database.require_all_pages(&state, &LogIndex::default())?;
+        Ok(state)
+    }
+
+    fn begin_anew(&self, state: FileState) -> Stage {
         // Nobody has synced after the file was made, as far as the file can say: perhaps that sync failed.
-        Ok(if state.sequence == 0 { self.write_header(state) } else { self.begin_log(state) })
+        if state.sequence == 0 { self.write_header(state) } else { self.begin_log(state) }
+    }
+
+    fn cut_log(&self, state: FileState) -> Stage {
+        let latch = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        transfer::truncate(&*self.log.file, 0, move |ended| latch.set(ended));
+        Stage::CutLog(wait, state)
     }
 
     /// Begins the log anew, with a header of its own, whether or not it has one. What this recovery did not find, frames
@@ -177,7 +220,7 @@ impl Recovery {
 
     fn judge_log(&mut self, start: &[u8]) -> Result<Stage, PagerError> {
         let Some((version, header)) = LogHeader::newest(start) else {
-            return if self.frames_in_file() == 0 { self.without_log() } else { Ok(self.read_orphans(0)) };
+            return Ok(self.read_orphans(0));
         };
         let path = || Arc::clone(&self.log.path);
         if version != VERSION {
@@ -246,9 +289,13 @@ impl Recovery {
             Verdict::New { .. } | Verdict::Damaged(_) => None,
         };
         let prefix = scan.finish(in_database).map_err(|(frame, problem)| self.corrupt_log(frame, problem))?;
-        let Some(state) = prefix.state else { return self.without_log() };
+        let page_size = self.database.sealer.page_size();
+        let Some(state) = prefix.state else {
+            let state = self.state_without_log()?;
+            return Ok(Stage::HardenEmptyLog(Harden::begin(&self.log, &header, &prefix, page_size), state));
+        };
         self.database.require_all_pages(&state, &prefix.index)?;
-        let harden = Harden::begin(&self.log, &header, &prefix, self.database.sealer.page_size());
+        let harden = Harden::begin(&self.log, &header, &prefix, page_size);
         Ok(Stage::HardenLog(harden, header, prefix, state))
     }
 
@@ -262,7 +309,7 @@ impl Recovery {
     /// Frames whose header is damaged are orphans. One that is newer than the database file is a lost commit; a log
     /// whose header was torn while it was written has none, see the README.
     fn look_for_orphans(&self, from: u64, frames: &[u8]) -> Result<Stage, PagerError> {
-        let Verdict::Whole(state) = self.database.verdict else { return self.without_log() };
+        let Verdict::Whole(state) = self.database.verdict else { return Ok(Stage::WithoutLog) };
         let frame_size = frame_size(self.database.sealer.page_size());
         for (at, frame) in (from..).zip(frames.chunks_exact(frame_size)) {
             let Some(header) = FrameHeader::decode(frame) else { continue };
