@@ -1,6 +1,6 @@
 //! Measures the tenterhook runtime against tokio async and friends.
 //!
-//! A [`Workload`](contender::Workload) has rows, a row has contenders that do the same work and prove it, and goals.
+//! A [`Workload`] has rows, a row has contenders that do the same work and prove it, and goals.
 //! [`measure`] lets the contenders of a row alternate, [`report`] turns the samples into ratios with intervals and
 //! into verdicts, [`warning`] says what to doubt. To add a row, add a file to [`workloads`].
 
