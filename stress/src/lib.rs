@@ -3,6 +3,89 @@
 //! One seed decides everything: who is stepped next, what each connection does, when and in which order I/O
 //! completes, which of it fails, when the power goes and what it leaves. A run is a function of its options and its
 //! seed, so a failure is a line that anybody can repeat.
+//!
+//! # The parts
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`tape`] | every choice that is drawn, by actor, site and occurrence; 0 is the dull choice |
+//! | [`disk`] | a disk that delays, reorders, fails and forgets, and the kinds of fault |
+//! | [`schedule`] | who goes next: uniform random, round robin, PCT |
+//! | [`world`] | one run: fibers, lives, rests, the end of the world |
+//! | [`system`] | what a system under test has to offer: [`System`](system::System) |
+//! | [`oracle`] | what must hold of a pager, one property a file, against a history without concurrency and faults |
+//! | [`options`] | the swarm: what a seed draws before its run begins |
+//! | [`sim`] | the pager of the runtime as a system, one seed at a time |
+//! | [`campaign`] | many seeds on all cores, summary, resumption |
+//! | [`trace`] | the hash of every event |
+//!
+//! A fiber that neither yields nor ends cannot be stopped from outside. A campaign notices that its run has not moved
+//! for thirty seconds, reports the seed as a violation of liveness, and ends the process.
+//!
+//! # A system of one's own
+//!
+//! Each connection adds one to a shared counter; between reading and writing it, it yields. The oracle at rest finds
+//! that additions are lost.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tenterhook_runtime::io::IO;
+//! use tenterhook_stress::system::{Context, Crash, Step, System};
+//! use tenterhook_stress::tape::Source;
+//! use tenterhook_stress::violation::Violation;
+//! use tenterhook_stress::watch::Watch;
+//! use tenterhook_stress::world::{World, WorldOptions};
+//!
+//! #[derive(Default)]
+//! struct Counter {
+//!     value: u64,
+//!     added: u64,
+//!     /// What each connection has read and not yet written.
+//!     read: [Option<u64>; 3],
+//! }
+//!
+//! impl System for Counter {
+//!     fn connections(&self) -> u32 {
+//!         3
+//!     }
+//!     fn boot(&mut self, _: &Arc<dyn IO>, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+//!         Ok(Step::Ended)
+//!     }
+//!     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+//!         match self.read[context.fiber as usize].take() {
+//!             None => {
+//!                 self.read[context.fiber as usize] = Some(self.value);
+//!                 Ok(Step::Yield)
+//!             }
+//!             Some(read) => {
+//!                 self.value = read + 1;
+//!                 self.added += 1;
+//!                 Ok(Step::Ended)
+//!             }
+//!         }
+//!     }
+//!     fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+//!         if self.value != self.added {
+//!             return Err(Violation::safety("sum", self.added.to_string(), self.value.to_string()));
+//!         }
+//!         Ok(Step::Ended)
+//!     }
+//!     fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+//!         *self = Counter::default();
+//!         Ok(())
+//!     }
+//!     fn describe(&self, fiber: u32) -> String {
+//!         format!("addition {fiber}")
+//!     }
+//!     fn counters(&self) -> Vec<(&'static str, u64)> {
+//!         vec![("added", self.added)]
+//!     }
+//! }
+//!
+//! let world = World::new(Counter::default(), WorldOptions::default(), &Source::Seed(1), false);
+//! let violation = world.run(&Watch::default()).violation.expect("an addition is lost");
+//! assert_eq!(violation.oracle, "sum");
+//! ```
 
 pub mod campaign;
 pub mod cli;

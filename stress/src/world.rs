@@ -7,7 +7,9 @@
 
 mod fibers;
 mod nemesis;
+mod options;
 mod outcome;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -16,35 +18,16 @@ use tenterhook_runtime::io::IO;
 use self::fibers::Fibers;
 use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
+pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
-use crate::disk::{DiskOptions, FaultKind, SimDisk, Struck};
-use crate::oracle::liveness;
-use crate::schedule::{FiberId, Pick, Readiness, Scheduler, SchedulerKind};
+use crate::disk::{FaultKind, SimDisk, Struck};
+use crate::schedule::{FiberId, Pick, Readiness, Scheduler};
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Actor, Lane, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
-
-/// How a world is set up; all of it fixed before the run.
-#[derive(Copy, Clone, Debug)]
-pub struct WorldOptions {
-    /// Steps after which the run is brought to its end.
-    pub steps: u64,
-    /// Who chooses.
-    pub scheduler: SchedulerKind,
-    /// How many of 16 decisions between a fiber and a delivery go to the delivery (uniform random only).
-    pub delivery_weight: u32,
-    /// The d of PCT.
-    pub depth: u32,
-    /// The disk's habits.
-    pub disk: DiskOptions,
-    /// When lives end and when they rest.
-    pub nemesis: NemesisOptions,
-    /// Steps within which everything must finish once faults have stopped.
-    pub patience: u64,
-}
 
 /// Stages of a life.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -343,41 +326,6 @@ impl<S: System> World<S> {
 
     fn note_of(&mut self, actor: Actor, kind: EventKind, detail: u32, value: u64) {
         self.trace.push(Event { actor, kind, detail, value });
-    }
-
-    /// No fiber can run and no I/O will come: fine while everybody sits and the phase is about to turn.
-    fn nothing_left_to_wait_for(&self) -> bool {
-        self.phase == Phase::Draining && self.fibers.busy() == 0
-    }
-
-    fn deadlock(&self) -> Box<Violation> {
-        self.who_waits(liveness::deadlock(self.steps, self.fibers.waiting().len()))
-    }
-
-    fn too_late(&self, what: &str) -> Box<Violation> {
-        let waiting = self.fibers.waiting().len();
-        self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
-    }
-
-    /// Adds who is still waiting for what.
-    fn who_waits(&self, mut violation: Box<Violation>) -> Box<Violation> {
-        const SHOWN: usize = 20;
-        let waiting = self.fibers.waiting();
-        for &(fiber, how) in waiting.iter().take(SHOWN) {
-            let who = if fiber == self.fibers.control() {
-                "control fiber".into()
-            } else {
-                format!("fiber {fiber}")
-            };
-            violation = violation.note(format!("{who}: {}; {how}", self.system.describe(fiber)));
-        }
-        if waiting.len() > SHOWN {
-            violation = violation.note(format!("and {} more", waiting.len() - SHOWN));
-        }
-        for operation in self.disk.describe().into_iter().take(SHOWN) {
-            violation = violation.note(format!("in flight: {operation}"));
-        }
-        violation
     }
 
     fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {

@@ -53,6 +53,13 @@ pub struct DiskOptions {
     pub faults: FaultPlan,
 }
 
+impl Default for DiskOptions {
+    /// Short delays, no faults.
+    fn default() -> Self {
+        DiskOptions { max_delay: 64, faults: FaultPlan::NONE }
+    }
+}
+
 /// Which reads may return a flipped bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flippable {

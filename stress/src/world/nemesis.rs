@@ -23,6 +23,13 @@ pub struct NemesisOptions {
     pub mean_rest: u32,
 }
 
+impl Default for NemesisOptions {
+    /// One life, rests now and then.
+    fn default() -> Self {
+        NemesisOptions { mean_life: 0, early: Chance::NEVER, killed: Chance::NEVER, mean_rest: 1_000 }
+    }
+}
+
 /// Draws the end of lives and their rests.
 #[derive(Debug)]
 pub(super) struct Nemesis {

@@ -6,7 +6,9 @@ use tenterhook_runtime::CompletionError;
 use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
 
 use super::*;
+use crate::disk::DiskOptions;
 use crate::disk::FaultPlan;
+use crate::schedule::SchedulerKind;
 use crate::tape::Chance;
 
 /// What is wrong with the toy.

@@ -1,0 +1,42 @@
+use super::{Phase, World};
+use crate::oracle::liveness;
+use crate::system::System;
+use crate::violation::Violation;
+
+/// Why a world does not move, for the oracle of liveness and for people.
+impl<S: System> World<S> {
+    /// No fiber can run and no I/O will come: fine while everybody sits and the phase is about to turn.
+    pub(super) fn nothing_left_to_wait_for(&self) -> bool {
+        self.phase == Phase::Draining && self.fibers.busy() == 0
+    }
+
+    pub(super) fn deadlock(&self) -> Box<Violation> {
+        self.who_waits(liveness::deadlock(self.steps, self.fibers.waiting().len()))
+    }
+
+    pub(super) fn too_late(&self, what: &str) -> Box<Violation> {
+        let waiting = self.fibers.waiting().len();
+        self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
+    }
+
+    /// Adds who is still waiting for what.
+    fn who_waits(&self, mut violation: Box<Violation>) -> Box<Violation> {
+        const SHOWN: usize = 20;
+        let waiting = self.fibers.waiting();
+        for &(fiber, how) in waiting.iter().take(SHOWN) {
+            let who = if fiber == self.fibers.control() {
+                "control fiber".into()
+            } else {
+                format!("fiber {fiber}")
+            };
+            violation = violation.note(format!("{who}: {}; {how}", self.system.describe(fiber)));
+        }
+        if waiting.len() > SHOWN {
+            violation = violation.note(format!("and {} more", waiting.len() - SHOWN));
+        }
+        for operation in self.disk.describe().into_iter().take(SHOWN) {
+            violation = violation.note(format!("in flight: {operation}"));
+        }
+        violation
+    }
+}
