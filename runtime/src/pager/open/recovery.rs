@@ -47,9 +47,11 @@ enum Stage {
     ScanLog(ReadBatch, LogHeader, LogScan),
     ConcludeScan(LogHeader, LogScan),
     WithoutLog,
-    /// The log has a header and no commit. Header and emptiness have to be on disk before the other header is
-    /// overwritten, or a power loss could leave neither, beside frames that look like lost commits.
-    HardenEmptyLog(Harden, FileState),
+    /// The log has a header and no commit. That header has to be on disk before the other one is overwritten, or a
+    /// power loss could leave neither, beside frames that look like lost commits. The frames stay until then: they may
+    /// be all that the header on disk has to show.
+    RewriteFoundHeader(Wait<Ended>, FileState),
+    SyncFoundHeader(Wait<Ended>, FileState),
     /// The log has no header and nothing that the database file lacks: its frames go before it is begun anew, or they
     /// would be taken for the new generations' future.
     CutLog(Wait<Ended>, FileState),
@@ -90,9 +92,17 @@ impl Recovery {
                 }
                 Stage::ConcludeScan(header, scan) => self.conclude_scan(header, scan)?,
                 Stage::WithoutLog => self.cut_log(self.state_without_log()?),
-                Stage::HardenEmptyLog(mut harden, state) => {
-                    let hardened = harden.step(&self.log);
-                    return_and_restore_if_io!(self.stage, Stage::HardenEmptyLog(harden, state), hardened);
+                Stage::RewriteFoundHeader(mut wait, state) => {
+                    let ended = self.log.ended(&mut wait, "write the header of");
+                    return_and_restore_if_io!(self.stage, Stage::RewriteFoundHeader(wait, state), ended);
+                    let latch = Latch::new();
+                    let wait = Wait::new(Arc::clone(&latch));
+                    transfer::sync(&*self.log.file, move |ended| latch.set(ended));
+                    Stage::SyncFoundHeader(wait, state)
+                }
+                Stage::SyncFoundHeader(mut wait, state) => {
+                    let ended = self.log.ended(&mut wait, "sync");
+                    return_and_restore_if_io!(self.stage, Stage::SyncFoundHeader(wait, state), ended);
                     self.begin_anew(state)
                 }
                 Stage::CutLog(mut wait, state) => {
@@ -292,7 +302,11 @@ impl Recovery {
         let page_size = self.database.sealer.page_size();
         let Some(state) = prefix.state else {
             let state = self.state_without_log()?;
-            return Ok(Stage::HardenEmptyLog(Harden::begin(&self.log, &header, &prefix, page_size), state));
+            let latch = Latch::new();
+            let wait = Wait::new(Arc::clone(&latch));
+            let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
+            transfer::write_all(&*self.log.file, vec![piece], move |ended| latch.set(ended));
+            return Ok(Stage::RewriteFoundHeader(wait, state));
         };
         self.database.require_all_pages(&state, &prefix.index)?;
         let harden = Harden::begin(&self.log, &header, &prefix, page_size);
