@@ -45,8 +45,8 @@ soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again r
 compare: ## throughput and latency beside tokio async
 	cargo run -q --release -p tenterhook-compare
 
-hammer: ## two real threads on groups for 20 seconds
-	cargo run -q --release -p tenterhook-runtime --example hammer -- 20
+hammer: ## two real threads on groups for a minute: some 25 million of them
+	cargo run -q --release -p tenterhook-runtime --example hammer -- 60
 
 doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps

@@ -11,6 +11,7 @@ use std::task::Waker;
 
 use super::link::Link;
 use super::node::{Header, Panic, run_callback};
+use super::state::Published;
 use crate::group::GroupCore;
 use crate::{CompletionError, Outcome};
 
@@ -27,6 +28,41 @@ pub(crate) struct Aftermath {
     panic: Option<Panic>,
 }
 
+/// What the end of one completion makes its publisher owe.
+#[must_use = "parents, waiters and a panic in here have to be seen to"]
+pub(crate) struct Ended {
+    published: Published,
+    callback: Result<(), Panic>,
+}
+
+impl Ended {
+    /// Nobody has to be told: a completion without parents and waiters, whose callback has returned.
+    #[inline]
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.published.links.is_null() && !self.published.waiters && self.callback.is_ok()
+    }
+}
+
+/// Ends a completion with `outcome`: callback, then publication.
+///
+/// # Safety
+///
+/// The caller is the one who decides the outcome, and keeps the node alive for the call.
+#[inline(always)] // so that a caller's constant `Ok` is stored as such, and not copied about
+pub(crate) unsafe fn end(node: NonNull<Header>, outcome: Outcome) -> Ended {
+    // SAFETY: alive by the caller's promise.
+    let header = unsafe { node.as_ref() };
+    // SAFETY: the caller is the decider, and publishes below.
+    unsafe { header.set_outcome(outcome) };
+    // SAFETY: set above, and ended once.
+    let callback = unsafe { run_callback(node) };
+    if callback.is_err() {
+        // SAFETY: as above.
+        unsafe { header.set_outcome(Err(CompletionError::CallbackPanicked)) };
+    }
+    Ended { published: header.state.publish(), callback }
+}
+
 impl Aftermath {
     pub(crate) fn new() -> Self {
         Self { first: ptr::null(), last: ptr::null(), waker: None, more_wakers: Vec::new(), panic: None }
@@ -36,25 +72,24 @@ impl Aftermath {
     ///
     /// # Safety
     ///
-    /// The caller is the one who decides the outcome, and keeps the node alive for the call.
-    #[inline(always)] // so that a caller's constant `Ok` is stored as such, and not copied about
+    /// As for [`end`].
     pub(crate) unsafe fn conclude(&mut self, node: NonNull<Header>, outcome: Outcome) {
+        // SAFETY: the caller's promise is the same.
+        let ended = unsafe { end(node, outcome) };
         // SAFETY: alive by the caller's promise.
-        let header = unsafe { node.as_ref() };
-        // SAFETY: the caller is the decider, and publishes below.
-        unsafe { header.set_outcome(outcome) };
-        // SAFETY: set above, and concluded once.
-        if let Err(panic) = unsafe { run_callback(node) } {
+        self.take_over(unsafe { node.as_ref() }, ended);
+    }
+
+    /// Takes over what the end of a completion made somebody owe.
+    pub(crate) fn take_over(&mut self, header: &Header, ended: Ended) {
+        if let Err(panic) = ended.callback {
             self.keep(panic);
-            // SAFETY: as above.
-            unsafe { header.set_outcome(Err(CompletionError::CallbackPanicked)) };
         }
-        let published = header.state.publish();
-        if published.waiters {
+        if ended.published.waiters {
             header.waiters.notify_all(|waker| self.owe(waker));
         }
-        if !published.links.is_null() {
-            self.push(published.links);
+        if !ended.published.links.is_null() {
+            self.push(ended.published.links);
         }
     }
 
@@ -112,6 +147,9 @@ impl Aftermath {
     pub(crate) fn settle(self) {
         if !self.first.is_null() || self.waker.is_some() || self.panic.is_some() {
             self.settle_all();
+        } else {
+            // Empty, `more_wakers` too, since it only follows `waker`: there is nothing to drop, and nothing to look for.
+            std::mem::forget(self);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use super::aftermath::Aftermath;
+use super::aftermath::{Aftermath, end};
 use super::node::NodeRef;
 use crate::{CompletionError, Outcome};
 
@@ -46,7 +46,7 @@ impl Completer {
         self.settle(outcome)
     }
 
-    #[inline(always)] // see `Aftermath::conclude`
+    #[inline(always)] // see `end`
     fn settle(self, outcome: Outcome) -> bool {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.
@@ -71,15 +71,18 @@ impl Completer {
 }
 
 /// Claims, concludes and tells everybody; false when a cancel came first.
-#[inline(always)] // see `Aftermath::conclude`
+#[inline(always)] // see `end`
 fn settle(node: &NodeRef, outcome: Outcome) -> bool {
     if !node.state.claim() {
         return false;
     }
-    let mut aftermath = Aftermath::new();
     // SAFETY: claimed above; `node` is a reference.
-    unsafe { aftermath.conclude(node.as_ptr(), outcome) };
-    aftermath.settle();
+    let ended = unsafe { end(node.as_ptr(), outcome) };
+    if !ended.owes_nothing() {
+        let mut aftermath = Aftermath::new();
+        aftermath.take_over(node, ended);
+        aftermath.settle();
+    }
     true
 }
 
