@@ -43,6 +43,17 @@ impl Trace {
         self.0.with_mut(|trace| unsafe { (*trace).push(outcome) });
     }
 
+    /// Leaves one more mark, with no synchronisation of its own.
+    pub(crate) fn mark(&self) {
+        self.note(Ok(0));
+    }
+
+    /// How many marks there are.
+    pub(crate) fn marks(&self) -> usize {
+        // SAFETY: loom checks that nobody writes.
+        self.0.with(|trace| unsafe { (*trace).len() })
+    }
+
     /// The outcome that the callback was called with. For whoever has seen the completion finished.
     #[track_caller]
     pub(crate) fn only(&self) -> Outcome {

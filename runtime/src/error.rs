@@ -41,6 +41,10 @@ pub enum CompletionError {
     },
     /// The device or the file's size limit is full.
     NoSpace,
+    /// The machine behind this completion returned an error, which its [`Task`](crate::executor::Task) has.
+    MachineFailed,
+    /// The machine behind this completion panicked.
+    MachinePanicked,
 }
 
 impl CompletionError {
@@ -70,6 +74,8 @@ impl fmt::Display for CompletionError {
             Self::ShortWrite { expected, actual } => write!(f, "wrote {actual} of {expected} bytes"),
             Self::Corrupt { page } => write!(f, "page {page} is corrupt"),
             Self::NoSpace => f.write_str("no space left"),
+            Self::MachineFailed => f.write_str("the machine failed"),
+            Self::MachinePanicked => f.write_str("the machine panicked"),
         }
     }
 }

@@ -10,6 +10,8 @@
 
 pub mod completion;
 mod error;
+pub mod executor;
+mod future;
 pub mod group;
 pub mod io;
 mod io_result;
@@ -19,6 +21,7 @@ mod sync;
 
 pub use completion::{Completer, Completion};
 pub use error::{CompletionError, Outcome};
+pub use future::MachineFuture;
 pub use group::CompletionGroup;
 pub use io_result::{IOCompletions, IOResult};
 pub use state_machine::{StateMachine, StateTransition, TransitionResult};

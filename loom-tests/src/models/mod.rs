@@ -1,6 +1,7 @@
 //! The models that are not a pair of ends: several waiters, groups, nesting, cancellation, operations.
 
 mod cancel;
+mod executor;
 mod groups;
 mod litmus;
 mod nested;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Model> {
         cancel::models(),
         reentrant::models(),
         operations::models(),
+        executor::models(),
         litmus::models(),
     ]
     .into_iter()

@@ -85,3 +85,28 @@ impl Tracked {
         self.0.get_ref();
     }
 }
+
+/// Threads that the runtime starts itself.
+pub(crate) mod thread {
+    use std::io;
+
+    pub(crate) use loom::thread::JoinHandle;
+
+    pub(crate) fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        Ok(loom::thread::spawn(body))
+    }
+}
+
+/// Time stands still: an execution must not depend on how fast it is explored.
+#[derive(Debug)]
+pub(crate) struct Stopwatch;
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self
+    }
+
+    pub(crate) fn nanos(&self) -> u64 {
+        0
+    }
+}

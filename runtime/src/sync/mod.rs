@@ -20,5 +20,5 @@ mod imp;
 
 mod parker;
 
-pub(crate) use imp::{Condvar, Mutex, Tracked, UnsafeCell, atomic, thread_local};
+pub(crate) use imp::{Condvar, Mutex, Stopwatch, Tracked, UnsafeCell, atomic, thread, thread_local};
 pub(crate) use parker::Parker;

@@ -37,6 +37,12 @@ impl Parker {
         }
         std::mem::take(&mut *notified)
     }
+
+    /// Gives the token.
+    pub(crate) fn unpark(&self) {
+        *self.notified.lock() = true;
+        self.condvar.notify_one();
+    }
 }
 
 impl Wake for Parker {
@@ -45,7 +51,6 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *self.notified.lock() = true;
-        self.condvar.notify_one();
+        self.unpark();
     }
 }

@@ -99,3 +99,28 @@ impl Tracked {
 
     pub(crate) fn touch(&self) {}
 }
+
+/// Threads that the runtime starts itself.
+pub(crate) mod thread {
+    use std::io;
+
+    pub(crate) use shuttle::thread::JoinHandle;
+
+    pub(crate) fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        Ok(shuttle::thread::spawn(body))
+    }
+}
+
+/// Time stands still: an execution must not depend on how fast it is explored.
+#[derive(Debug)]
+pub(crate) struct Stopwatch;
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self
+    }
+
+    pub(crate) fn nanos(&self) -> u64 {
+        0
+    }
+}

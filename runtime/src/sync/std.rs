@@ -72,3 +72,27 @@ impl Tracked {
     #[inline(always)]
     pub(crate) fn touch(&self) {}
 }
+
+/// Threads that the runtime starts itself.
+pub(crate) mod thread {
+    use std::io;
+    pub(crate) use std::thread::JoinHandle;
+
+    pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(name).spawn(body)
+    }
+}
+
+/// Measures how long something takes.
+#[derive(Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn nanos(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}

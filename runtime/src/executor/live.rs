@@ -1,0 +1,77 @@
+//! How many tasks have not ended, and whether more may come.
+
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// Only machines may spawn: what they are about to do is part of what is drained.
+const DRAINING: usize = 1;
+/// Nobody may.
+const CLOSED: usize = 2;
+const ONE: usize = 4;
+
+/// The count and the two flags are one word, so that "the last one left, and nobody comes any more" is one fact.
+pub(super) struct Live(AtomicUsize);
+
+/// Who spawns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A machine of this executor, which is alive meanwhile.
+    Machine,
+    /// Anybody else.
+    Outside,
+}
+
+impl Live {
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Counts one more; false when it is too late for that.
+    pub(super) fn enter(&self, origin: Origin) -> bool {
+        let mut seen = self.0.load(Relaxed);
+        loop {
+            if seen & CLOSED != 0 || (seen & DRAINING != 0 && origin == Origin::Outside) {
+                return false;
+            }
+            // ORDERING: Relaxed: a count of what is alive; the tasks themselves go through the registry's locks.
+            match self.0.compare_exchange_weak(seen, seen + ONE, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Counts one less; true when that was the last one for ever.
+    #[must_use]
+    pub(super) fn leave(&self) -> bool {
+        // ORDERING: Release: what the task did happens before what its executor's end unblocks. Acquire, with the
+        // Release of the others: the last one answers for all.
+        let before = self.0.fetch_sub(ONE, AcqRel);
+        before / ONE == 1 && before & (DRAINING | CLOSED) != 0
+    }
+
+    /// Lets only machines spawn; true when there are none.
+    #[must_use]
+    pub(super) fn drain(&self) -> bool {
+        // ORDERING: Acquire and Release: as in `leave`.
+        self.0.fetch_or(DRAINING, AcqRel) / ONE == 0
+    }
+
+    /// Lets nobody spawn; true when there are no tasks.
+    #[must_use]
+    pub(super) fn close(&self) -> bool {
+        // ORDERING: as in `leave`.
+        self.0.fetch_or(CLOSED, AcqRel) / ONE == 0
+    }
+
+    /// Whether it has been closed.
+    pub(super) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire, with the Release of `close`.
+        self.0.load(Acquire) & CLOSED != 0
+    }
+
+    /// How many have not ended.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Relaxed) / ONE
+    }
+}

@@ -1,0 +1,169 @@
+//! A task with its machine and, later, its result, in one allocation; the only place that knows their types.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::error::{Ending, TaskError};
+use super::pool::Pool;
+use super::task::{Header, TaskRef};
+use crate::sync::UnsafeCell;
+use crate::{Completion, IOCompletions, IOResult};
+
+#[repr(C)] // `header` first: a pointer to it is a pointer to the whole
+struct Whole<M, T, E> {
+    header: Header,
+    /// The worker's, while the task is READY; from ENDED on the joiner's.
+    stage: UnsafeCell<Stage<M, T, E>>,
+}
+
+enum Stage<M, T, E> {
+    Machine(M),
+    Ended(Result<T, TaskError<E>>),
+    /// The joiner has the result.
+    Taken(Ending),
+}
+
+/// What the executor does to a machine whose type it doesn't know. The pointers are to tasks with this table.
+pub(super) struct Table {
+    /// Worker, task READY.
+    pub(super) step: unsafe fn(NonNull<Header>) -> Stepped,
+    /// Worker, task READY.
+    pub(super) cancel: unsafe fn(NonNull<Header>) -> Ending,
+    /// Joiner, task ENDED.
+    pub(super) ending: unsafe fn(NonNull<Header>) -> Ending,
+    /// Joiner, task ENDED; to an `Option<Result<T, TaskError<E>>>`.
+    pub(super) take: unsafe fn(NonNull<Header>, NonNull<()>),
+    /// Whoever held the last reference.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// What a step came to.
+#[must_use]
+pub(super) enum Stepped {
+    /// To the back of the line.
+    Yielded,
+    /// Call again after this one.
+    Waits(Completion),
+    /// The result is in its place.
+    Ended(Ending),
+}
+
+/// A READY task that holds `machine`: its three references.
+pub(super) fn allocate<M, T, E>(machine: M, pool: Arc<Pool>) -> [TaskRef; 3]
+where
+    M: FnMut() -> Result<IOResult<T>, E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let table = const {
+        &Table {
+            step: step::<M, T, E>,
+            cancel: cancel::<M, T, E>,
+            ending: ending::<M, T, E>,
+            take: take::<M, T, E>,
+            free: free::<M, T, E>,
+        }
+    };
+    let whole = Whole::<M, T, E> {
+        header: Header::new(table, pool, 3),
+        stage: UnsafeCell::new(Stage::Machine(machine)),
+    };
+    let header = NonNull::from(Box::leak(Box::new(whole))).cast();
+    [(); 3].map(|()| TaskRef::from_allocation(header))
+}
+
+/// # Safety
+///
+/// See [`Table`].
+unsafe fn step<M, T, E>(task: NonNull<Header>) -> Stepped
+where
+    M: FnMut() -> Result<IOResult<T>, E>,
+{
+    // SAFETY: the header is the first field of a whole of these types.
+    let whole = unsafe { task.cast::<Whole<M, T, E>>().as_ref() };
+    whole.stage.with_mut(|stage| {
+        // SAFETY: the task is READY and the worker's.
+        let stage = unsafe { &mut *stage };
+        let Stage::Machine(machine) = stage else { unreachable!("a task that is run has a machine") };
+        // A machine that panicked is dropped and never stepped again.
+        let result = match catch_unwind(AssertUnwindSafe(machine)) {
+            Ok(Ok(IOResult::IO(IOCompletions::Yield))) => return Stepped::Yielded,
+            Ok(Ok(IOResult::IO(IOCompletions::Single(completion)))) => return Stepped::Waits(completion),
+            Ok(Ok(IOResult::Done(value))) => Ok(value),
+            Ok(Err(error)) => Err(TaskError::Failed(error)),
+            Err(payload) => Err(TaskError::Panicked(payload.into())),
+        };
+        Stepped::Ended(stage.end(result))
+    })
+}
+
+/// # Safety
+///
+/// See [`Table`].
+unsafe fn cancel<M, T, E>(task: NonNull<Header>) -> Ending {
+    // SAFETY: as in `step`.
+    let whole = unsafe { task.cast::<Whole<M, T, E>>().as_ref() };
+    // SAFETY: the task is READY and the worker's.
+    whole.stage.with_mut(|stage| unsafe { &mut *stage }.end(Err(TaskError::Cancelled)))
+}
+
+impl<M, T, E> Stage<M, T, E> {
+    /// Drops the machine and puts `result` into its place. A machine that panics when it is dropped has panicked.
+    fn end(&mut self, result: Result<T, TaskError<E>>) -> Ending {
+        let machine = mem::replace(self, Self::Ended(result));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(machine))) {
+            let result = mem::replace(self, Self::Ended(Err(TaskError::Panicked(payload.into()))));
+            // A second panic, of the result's own drop, adds nothing to the first.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(result)));
+        }
+        self.ending()
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Ended(result) => Ending::of(result),
+            Self::Taken(ending) => *ending,
+            Self::Machine(_) => unreachable!("an ended task has no machine"),
+        }
+    }
+
+    fn take(&mut self) -> Option<Result<T, TaskError<E>>> {
+        let ending = self.ending();
+        match mem::replace(self, Self::Taken(ending)) {
+            Self::Ended(result) => Some(result),
+            Self::Machine(_) | Self::Taken(_) => None,
+        }
+    }
+}
+
+/// # Safety
+///
+/// See [`Table`].
+unsafe fn ending<M, T, E>(task: NonNull<Header>) -> Ending {
+    // SAFETY: as in `step`.
+    let whole = unsafe { task.cast::<Whole<M, T, E>>().as_ref() };
+    // SAFETY: from ENDED on the stage is the joiner's.
+    whole.stage.with(|stage| unsafe { &*stage }.ending())
+}
+
+/// # Safety
+///
+/// See [`Table`].
+unsafe fn take<M, T, E>(task: NonNull<Header>, place: NonNull<()>) {
+    // SAFETY: as in `step`.
+    let whole = unsafe { task.cast::<Whole<M, T, E>>().as_ref() };
+    // SAFETY: the caller's.
+    let place = unsafe { place.cast::<Option<Result<T, TaskError<E>>>>().as_mut() };
+    // SAFETY: from ENDED on the stage is the joiner's.
+    *place = whole.stage.with_mut(|stage| unsafe { &mut *stage }.take());
+}
+
+/// # Safety
+///
+/// See [`Table`].
+unsafe fn free<M, T, E>(task: NonNull<Header>) {
+    // SAFETY: made by `allocate` from a box of this type, and this is the end of its last reference.
+    drop(unsafe { Box::from_raw(task.cast::<Whole<M, T, E>>().as_ptr()) });
+}

@@ -1,0 +1,58 @@
+//! How many tasks a worker takes into its hand.
+//!
+//! What is in a hand can't be stolen, so a hand should not be long in time. What is taken one by one costs a lock
+//! each. So a hand is what the worker gets done in about [`HAND`], going by how long its last hands took.
+
+use std::time::Duration;
+
+use crate::sync::Stopwatch;
+
+/// How long a hand should last: well above the cost of a lock, well below what anybody notices.
+const HAND: Duration = Duration::from_micros(50);
+
+/// The most tasks in a hand.
+const MOST: usize = 64;
+
+/// A running estimate of how long a step takes.
+pub(super) struct Pace {
+    nanos_a_task: u64,
+}
+
+impl Pace {
+    /// Nothing is known yet: one task at first.
+    pub(super) fn new() -> Self {
+        Self { nanos_a_task: HAND.as_nanos() as u64 }
+    }
+
+    /// How many tasks to take.
+    pub(super) fn hand(&self) -> usize {
+        let fits = HAND.as_nanos() as u64 / self.nanos_a_task.max(1);
+        usize::try_from(fits).unwrap_or(MOST).clamp(1, MOST)
+    }
+
+    /// Calls `f`, which runs `tasks` tasks, and learns from it.
+    pub(super) fn time(&mut self, tasks: usize, f: impl FnOnce()) {
+        let stopwatch = Stopwatch::start();
+        f();
+        let nanos = stopwatch.nanos() / (tasks as u64).max(1);
+        // A quarter of the new: one slow task among fast ones makes the next hands shorter, not the next hundred.
+        self.nanos_a_task = (self.nanos_a_task * 3 + nanos) / 4;
+    }
+}
+
+#[cfg(all(test, not(any(tenterhook_loom, tenterhook_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hands_grow_when_tasks_are_quick() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.hand(), 1);
+        pace.nanos_a_task = 1;
+        assert_eq!(pace.hand(), MOST);
+        pace.nanos_a_task = 10_000;
+        assert_eq!(pace.hand(), 5);
+        pace.nanos_a_task = u64::MAX / 8;
+        assert_eq!(pace.hand(), 1);
+    }
+}

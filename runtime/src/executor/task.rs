@@ -1,0 +1,185 @@
+//! A machine as the executor sees it: the same for all types of machine.
+
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::error::Ending;
+use super::machine::{Stepped, Table};
+use super::pool::Pool;
+use super::registry::Links;
+use super::word::Word;
+use crate::sync::{Tracked, UnsafeCell};
+use crate::{Completer, Completion};
+
+/// The part of a task that does not depend on its machine's type.
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) word: Word,
+    table: &'static Table,
+    /// What the machine waits for. The worker's, while the task is READY.
+    waiting: UnsafeCell<Option<Completion>>,
+    pub(super) pool: Arc<Pool>,
+    /// The registry's, under its lock.
+    pub(super) links: Links,
+    /// The joiner's until JOINED, then of whoever ends the task.
+    join: UnsafeCell<Option<Completer>>,
+    tracked: Tracked,
+}
+
+/// A counted reference to a task.
+pub(super) struct TaskRef(NonNull<Header>);
+
+// SAFETY: machine, output and error are Send, which `machine::allocate` demands; who may touch which of them when is what the
+// word decides, so that references may go to and be used from any thread.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// One of the references that the task was allocated with.
+    pub(super) fn from_allocation(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(super) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// The pointer that [`TaskRef::from_raw`] takes back; the reference goes with it.
+    pub(super) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`TaskRef::into_raw`], and nobody else turns it back into this reference.
+    pub(super) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        Self(raw)
+    }
+
+    /// Worker, task READY: steps the machine once.
+    ///
+    /// # Safety
+    ///
+    /// The caller took the task from a queue and has neither parked nor ended it since.
+    #[inline]
+    pub(super) unsafe fn step(&self) -> Stepped {
+        // SAFETY: the caller's; the table belongs to this allocation.
+        unsafe { (self.table.step)(self.0) }
+    }
+
+    /// Worker, task READY: drops the machine and puts `Cancelled` into its place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TaskRef::step`].
+    pub(super) unsafe fn cancel(&self) -> Ending {
+        // SAFETY: as above.
+        unsafe { (self.table.cancel)(self.0) }
+    }
+
+    /// Worker, task READY: the completion that the machine waits for.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TaskRef::step`], for as long as the reference lives.
+    #[inline]
+    #[allow(clippy::mut_from_ref, reason = "the word makes the worker the only one")]
+    pub(super) unsafe fn waiting(&self) -> &mut Option<Completion> {
+        // SAFETY: the caller's.
+        self.waiting.with_mut(|waiting| unsafe { &mut *waiting })
+    }
+
+    /// Joiner, once: has `completer` told of the task's end. Gives it back when the task has ended before.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the task's only handle, and has not done this before.
+    pub(super) unsafe fn join(&self, completer: Completer) -> Result<(), Completer> {
+        // SAFETY: before JOINED the slot is the joiner's, of whom there is one.
+        self.join.with_mut(|slot| unsafe { *slot = Some(completer) });
+        if self.word.join() {
+            return Ok(());
+        }
+        // SAFETY: the task had ended without looking into the slot.
+        Err(self.join.with_mut(|slot| unsafe { (*slot).take() }).expect("put there above"))
+    }
+
+    /// Worker: declares that the task has ended, and gives whoever is to be told.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TaskRef::step`]; the result is in its place, and this is not done twice.
+    pub(super) unsafe fn end(&self) -> Option<Completer> {
+        if !self.word.end() {
+            return None;
+        }
+        // SAFETY: JOINED was seen with Acquire, and from then on the slot is of whoever ends the task.
+        self.join.with_mut(|slot| unsafe { (*slot).take() })
+    }
+
+    /// Joiner: how it ended.
+    ///
+    /// # Safety
+    ///
+    /// The task has ended, and the caller is its only handle.
+    pub(super) unsafe fn ending(&self) -> Ending {
+        // SAFETY: the caller's; the table belongs to this allocation.
+        unsafe { (self.table.ending)(self.0) }
+    }
+
+    /// Joiner: moves the result, once, to `place`.
+    ///
+    /// # Safety
+    ///
+    /// The task has ended, the caller is its only handle, and `place` is an `Option<Result<T, TaskError<E>>>` of the
+    /// types that the task was allocated with.
+    pub(super) unsafe fn take(&self, place: NonNull<()>) {
+        // SAFETY: the caller's; the table belongs to this allocation.
+        unsafe { (self.table.take)(self.0, place) };
+    }
+}
+
+impl Header {
+    /// Held by `references`.
+    pub(super) fn new(table: &'static Table, pool: Arc<Pool>, references: usize) -> Self {
+        Self {
+            word: Word::ready(references),
+            table,
+            waiting: UnsafeCell::new(None),
+            pool,
+            links: Links::new(),
+            join: UnsafeCell::new(None),
+            tracked: Tracked::new(),
+        }
+    }
+}
+
+impl Deref for TaskRef {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: the reference keeps the task alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        self.word.retain();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        self.tracked.touch();
+        if self.word.release() {
+            // SAFETY: that was the last reference.
+            unsafe { (self.table.free)(self.0) };
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The one word that says who may touch a task: its phase, what was asked of it, and how many hold it.
+//!
+//! ```text
+//!   bit 0  READY      in a queue or in a worker's hands; clear: parked on a completion
+//!   bit 1  WOKEN      a wake came while READY: the next attempt to park fails
+//!   bit 2  CANCELLED  the machine is to be dropped instead of stepped
+//!   bit 3  ENDED      the machine is gone, its result is in its place
+//!   bit 4  JOINED     a completer waits in the join slot
+//!   rest   the number of references
+//! ```
+//!
+//! READY is the right to run the task, and there is one of it: whoever sets the bit puts the task into a queue, whoever
+//! takes it from there runs it, and only that worker clears the bit. `README.md` has the proof.
+
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+const READY: usize = 1;
+const WOKEN: usize = 2;
+const CANCELLED: usize = 4;
+const ENDED: usize = 8;
+const JOINED: usize = 16;
+const REFERENCE: usize = 32;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Word(AtomicUsize);
+
+/// Whether the caller has become the one who must put the task into a queue.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schedule {
+    /// It was parked: put it into a queue.
+    Enqueue,
+    /// It is in a queue, it runs, or it has ended: somebody else sees to it.
+    Nothing,
+}
+
+/// What came of an attempt to park.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Park {
+    /// The task is parked, and no longer the worker's.
+    Parked,
+    /// A wake or a cancel came in between; the task is still the worker's.
+    Awake,
+}
+
+impl Word {
+    /// Ready, held by `references`.
+    pub(super) fn ready(references: usize) -> Self {
+        Self(AtomicUsize::new(READY + references * REFERENCE))
+    }
+
+    /// Worker: whether the machine is to be dropped. A hint before a step; [`Word::park`] doesn't miss a request.
+    #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        // ORDERING: Relaxed: nothing but the wish is communicated.
+        self.0.load(Relaxed) & CANCELLED != 0
+    }
+
+    /// Worker: parks, unless a wake or a cancel came since the last attempt.
+    pub(super) fn park(&self) -> Park {
+        let mut seen = self.0.load(Relaxed);
+        loop {
+            let interrupted = seen & (WOKEN | CANCELLED) != 0;
+            let next = if interrupted { seen & !WOKEN } else { seen & !READY };
+            // ORDERING: Release, with the Acquire of `wake` and `cancel`: who runs the task next, through their queue,
+            // sees what this worker did to it. Acquire, with their Release when they leave WOKEN or CANCELLED: what the
+            // waker saw is visible to the poll or the step that follows.
+            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+                Ok(_) if interrupted => return Park::Awake,
+                Ok(_) => return Park::Parked,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Anybody: the completion that the task waits for may have finished.
+    pub(super) fn wake(&self) -> Schedule {
+        self.raise(WOKEN)
+    }
+
+    /// Anybody: asks for the machine's end.
+    pub(super) fn cancel(&self) -> Schedule {
+        self.raise(CANCELLED)
+    }
+
+    fn raise(&self, flag: usize) -> Schedule {
+        let mut seen = self.0.load(Relaxed);
+        loop {
+            // A second request to cancel adds nothing. A second wake does: its Release has to reach the next poll.
+            if seen & ENDED != 0 || seen & flag & CANCELLED != 0 {
+                return Schedule::Nothing;
+            }
+            let parked = seen & READY == 0;
+            // A wake of a parked task needs no flag: the worker that takes it from its queue polls the completion.
+            let next = if parked && flag == WOKEN { seen | READY } else { seen | READY | flag };
+            // ORDERING: Acquire and Release: see `park`.
+            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+                Ok(_) if parked => return Schedule::Enqueue,
+                Ok(_) => return Schedule::Nothing,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Worker: the result is in its place. True when a completer waits in the join slot, which is then the caller's.
+    pub(super) fn end(&self) -> bool {
+        // ORDERING: Release, with the Acquire of `has_ended` and `join`: the result. Acquire, with the Release of
+        // `join`: the completer in the slot.
+        self.0.fetch_or(ENDED, AcqRel) & JOINED != 0
+    }
+
+    /// Joiner, once: a completer is in the slot. False when the task has ended before; then the slot stays the
+    /// joiner's.
+    pub(super) fn join(&self) -> bool {
+        // ORDERING: Release, with the Acquire of `end`: the completer. Acquire, with its Release: the result.
+        self.0.fetch_or(JOINED, AcqRel) & ENDED == 0
+    }
+
+    /// Whether the machine has ended; then its result may be read.
+    pub(super) fn has_ended(&self) -> bool {
+        // ORDERING: Acquire, with the Release of `end`.
+        self.0.load(Acquire) & ENDED != 0
+    }
+
+    /// One more reference, for somebody who holds one.
+    pub(super) fn retain(&self) {
+        // ORDERING: Relaxed: a new reference is made from one that exists.
+        let before = self.0.fetch_add(REFERENCE, Relaxed);
+        // A leak of handles in a loop would wrap the count and free the task under its holders.
+        assert!(before < usize::MAX / 2, "too many references to one task");
+    }
+
+    /// One reference less; true when it was the last, and the caller frees the task.
+    #[must_use]
+    pub(super) fn release(&self) -> bool {
+        // ORDERING: Release, with the Acquire below: what every holder did comes before the end.
+        if self.0.fetch_sub(REFERENCE, Release) / REFERENCE != 1 {
+            return false;
+        }
+        // ORDERING: Acquire, with the Release of all others' `release`. A load and not a fence, because
+        // ThreadSanitizer doesn't know fences.
+        self.0.load(Acquire);
+        true
+    }
+}
+
+#[cfg(all(test, not(any(tenterhook_loom, tenterhook_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_between_two_attempts_to_park_fails_the_second_only() {
+        let word = Word::ready(1);
+        assert_eq!(word.wake(), Schedule::Nothing);
+        assert_eq!(word.park(), Park::Awake);
+        assert_eq!(word.park(), Park::Parked);
+    }
+
+    #[test]
+    fn a_parked_task_is_enqueued_once() {
+        let word = Word::ready(1);
+        assert_eq!(word.park(), Park::Parked);
+        assert_eq!(word.wake(), Schedule::Enqueue);
+        assert_eq!(word.wake(), Schedule::Nothing);
+        assert_eq!(word.cancel(), Schedule::Nothing);
+    }
+
+    #[test]
+    fn a_cancelled_task_never_parks() {
+        let word = Word::ready(1);
+        assert_eq!(word.cancel(), Schedule::Nothing);
+        assert_eq!(word.park(), Park::Awake);
+        assert_eq!(word.park(), Park::Awake);
+        assert!(word.is_cancelled());
+    }
+
+    #[test]
+    fn an_ended_task_is_left_alone_and_tells_its_joiner_once() {
+        let word = Word::ready(2);
+        assert!(word.join());
+        assert!(word.end());
+        assert_eq!(word.wake(), Schedule::Nothing);
+        assert_eq!(word.cancel(), Schedule::Nothing);
+        assert!(word.has_ended());
+        assert!(!word.release());
+        assert!(word.release());
+    }
+
+    #[test]
+    fn who_joins_after_the_end_keeps_the_slot() {
+        let word = Word::ready(1);
+        assert!(!word.end());
+        assert!(!word.join());
+    }
+}

@@ -1,0 +1,135 @@
+//! One thread that steps machines.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+
+use super::idle::Awake;
+use super::local::Local;
+use super::machine::Stepped;
+use super::pace::Pace;
+use super::pool::Pool;
+use super::task::TaskRef;
+use super::waker;
+use super::word::Park;
+
+/// How often a machine whose I/O is always done already is stepped before it is the others' turn.
+const STEPS_IN_A_ROW: usize = 16;
+
+/// A worker's own state; the rest is in its [`Pool`].
+pub(super) struct Worker {
+    pool: Arc<Pool>,
+    index: usize,
+    /// Tasks that nobody else can reach any more.
+    hand: VecDeque<TaskRef>,
+    pace: Pace,
+}
+
+/// Whether a task can be stepped.
+enum Turn {
+    Step,
+    Cancel,
+    /// It has to wait, and is not ours any more.
+    Parked,
+}
+
+impl Worker {
+    pub(super) fn new(pool: Arc<Pool>, index: usize) -> Self {
+        Self { pool, index, hand: VecDeque::new(), pace: Pace::new() }
+    }
+
+    /// Runs tasks until there will be none any more.
+    pub(super) fn run(mut self) {
+        let Self { pool, index, hand, pace } = &mut self;
+        let local = Local::new(pool, *index);
+        local.enter(|| {
+            loop {
+                let left = take(pool, &local, hand, pace.hand());
+                if hand.is_empty() {
+                    match pool.idle.sleep(local.index, || pool.has_work()) {
+                        Awake::Search => continue,
+                        Awake::Over => return,
+                    }
+                }
+                if left > 0 {
+                    pool.idle.wake_one();
+                }
+                let tasks = hand.len();
+                pace.time(tasks, || {
+                    while let Some(task) = hand.pop_front() {
+                        run(pool, &local, task);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Fills the empty `hand` from the worker's own queue, or else from another's; how many tasks were left there.
+fn take(pool: &Pool, local: &Local, hand: &mut VecDeque<TaskRef>, most: usize) -> usize {
+    let sharing = pool.idle.has_sleepers();
+    let own = pool.queue(local.index);
+    let mut left = local.with_deferred(|deferred| own.exchange(deferred, hand, most, sharing));
+    for queue in pool.others(local.index) {
+        if !hand.is_empty() {
+            break;
+        }
+        left = queue.steal(hand, most);
+    }
+    left
+}
+
+/// Steps a task that was taken from a queue until it yields, has to wait, or ends.
+fn run(pool: &Pool, local: &Local, task: TaskRef) {
+    for _ in 0..STEPS_IN_A_ROW {
+        // SAFETY: the task was taken from a queue, so it is ours until it parks, ends, or is put into a queue again, and
+        // after each of these we return. So for all below.
+        match unsafe { turn(&task) } {
+            Turn::Parked => return,
+            Turn::Cancel => {
+                // SAFETY: see above.
+                return unsafe {
+                    *task.waiting() = None;
+                    let ending = task.cancel();
+                    pool.end(task, ending);
+                };
+            }
+            Turn::Step => {}
+        }
+        // SAFETY: see above.
+        match unsafe { task.step() } {
+            Stepped::Yielded => break,
+            // SAFETY: see above.
+            Stepped::Waits(completion) => unsafe { *task.waiting() = Some(completion) },
+            // SAFETY: see above.
+            Stepped::Ended(ending) => return unsafe { pool.end(task, ending) },
+        }
+    }
+    local.defer(task);
+}
+
+/// Looks whether `task` is still to be stepped and what it waits for has finished; parks it if not.
+///
+/// # Safety
+///
+/// The caller runs the task.
+#[inline]
+unsafe fn turn(task: &TaskRef) -> Turn {
+    loop {
+        if task.word.is_cancelled() {
+            return Turn::Cancel;
+        }
+        // SAFETY: the caller's; the reference ends before the task is parked.
+        let waiting = unsafe { task.waiting() };
+        let Some(completion) = waiting else { return Turn::Step };
+        let waker = waker::borrowed(task);
+        if Pin::new(completion).poll(&mut Context::from_waker(&waker)).is_ready() {
+            *waiting = None;
+            return Turn::Step;
+        }
+        if task.word.park() == Park::Parked {
+            return Turn::Parked;
+        }
+    }
+}
