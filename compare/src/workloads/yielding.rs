@@ -7,9 +7,6 @@ use std::task::{Context, Poll};
 
 use tenterhook_runtime::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
-/// Machines, tasks or futures in each row.
-pub(super) const MACHINES: u64 = 10_000;
-
 /// A sum over `left` steps that alternate between two stages, as a machine that takes exactly `left` steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mixing {
@@ -54,14 +51,14 @@ impl Mixing {
 }
 
 /// What all machines of a row together come to.
-pub(super) fn expected(steps_in_all: u64) -> u64 {
-    let steps = steps_each(steps_in_all);
-    MACHINES / 2 * (Mixing::new(0, steps).result() + Mixing::new(1, steps).result())
+pub(super) fn expected(steps_in_all: u64, machines: u64) -> u64 {
+    let steps = steps_each(steps_in_all, machines);
+    machines / 2 * (Mixing::new(0, steps).result() + Mixing::new(1, steps).result())
 }
 
 /// Steps of one machine.
-pub(super) fn steps_each(steps_in_all: u64) -> u32 {
-    u32::try_from(steps_in_all / MACHINES).expect("calibration stops long before 2^32 passes")
+pub(super) fn steps_each(steps_in_all: u64, machines: u64) -> u32 {
+    u32::try_from(steps_in_all / machines).expect("calibration stops long before 2^32 passes")
 }
 
 impl StateTransition for Mixing {
@@ -129,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_expected_sum_depends_on_every_step() {
-        let sums: Vec<u64> = (1..50).map(|steps| expected(steps * MACHINES)).collect();
+        let sums: Vec<u64> = (1..50).map(|steps| expected(steps * 10, 10)).collect();
         assert!(sums.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

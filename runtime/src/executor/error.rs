@@ -26,7 +26,10 @@ impl Panic {
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         let payload = &**self.0;
-        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
 
     /// What was given to `panic!`; for [`std::panic::resume_unwind`].

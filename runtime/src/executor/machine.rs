@@ -167,3 +167,17 @@ unsafe fn free<M, T, E>(task: NonNull<Header>) {
     // SAFETY: made by `allocate` from a box of this type, and this is the end of its last reference.
     drop(unsafe { Box::from_raw(task.cast::<Whole<M, T, E>>().as_ptr()) });
 }
+
+#[cfg(all(test, target_pointer_width = "64", not(any(tenterhook_loom, tenterhook_shuttle))))]
+mod tests {
+    use super::*;
+
+    /// Thousands are parked at a time; a field more is a decision.
+    #[test]
+    fn a_task_adds_forty_eight_bytes_to_its_machine() {
+        assert_eq!(size_of::<Header>(), 48);
+        // The result takes the machine's place, and the tag a spare value of its `bool`.
+        assert_eq!(size_of::<Whole<[u64; 4], (), ()>>(), 48 + 32 + 8);
+        assert_eq!(size_of::<Whole<(u64, bool), u64, std::convert::Infallible>>(), 48 + 24);
+    }
+}

@@ -76,10 +76,7 @@ impl Executor {
     /// Steps `machine` until it is done, on any of the workers, never on two at once.
     ///
     /// `IO` parks it until its completion has finished; a yield puts it at the back of the line.
-    pub fn spawn<T, E>(
-        &self,
-        machine: impl FnMut() -> Result<IOResult<T>, E> + Send + 'static,
-    ) -> Task<T, E>
+    pub fn spawn<T, E>(&self, machine: impl FnMut() -> Result<IOResult<T>, E> + Send + 'static) -> Task<T, E>
     where
         T: Send + 'static,
         E: Send + 'static,

@@ -5,38 +5,42 @@
 
 use std::time::Duration;
 
+use super::queue::HANDFUL;
 use crate::sync::Stopwatch;
 
 /// How long a hand should last: well above the cost of a lock, well below what anybody notices.
 const HAND: Duration = Duration::from_micros(50);
 
-/// The most tasks in a hand.
-const MOST: usize = 64;
-
 /// A running estimate of how long a step takes.
 pub(super) struct Pace {
     nanos_a_task: u64,
+    /// Since the last hand was empty.
+    stopwatch: Stopwatch,
 }
 
 impl Pace {
     /// Nothing is known yet: one task at first.
     pub(super) fn new() -> Self {
-        Self { nanos_a_task: HAND.as_nanos() as u64 }
+        Self { nanos_a_task: HAND.as_nanos() as u64, stopwatch: Stopwatch::start() }
     }
 
     /// How many tasks to take.
     pub(super) fn hand(&self) -> usize {
         let fits = HAND.as_nanos() as u64 / self.nanos_a_task.max(1);
-        usize::try_from(fits).unwrap_or(MOST).clamp(1, MOST)
+        usize::try_from(fits).unwrap_or(HANDFUL).clamp(1, HANDFUL)
     }
 
-    /// Calls `f`, which runs `tasks` tasks, and learns from it.
-    pub(super) fn time(&mut self, tasks: usize, f: impl FnOnce()) {
-        let stopwatch = Stopwatch::start();
-        f();
-        let nanos = stopwatch.nanos() / (tasks as u64).max(1);
+    /// Learns from `tasks` tasks that ran since the last call. One look at the clock serves as the end of one hand and
+    /// the start of the next.
+    pub(super) fn ran(&mut self, tasks: usize) {
+        let nanos = self.stopwatch.lap() / (tasks as u64).max(1);
         // A quarter of the new: one slow task among fast ones makes the next hands shorter, not the next hundred.
         self.nanos_a_task = (self.nanos_a_task * 3 + nanos) / 4;
+    }
+
+    /// Nothing ran for a while.
+    pub(super) fn slept(&mut self) {
+        self.stopwatch.lap();
     }
 }
 
@@ -49,7 +53,7 @@ mod tests {
         let mut pace = Pace::new();
         assert_eq!(pace.hand(), 1);
         pace.nanos_a_task = 1;
-        assert_eq!(pace.hand(), MOST);
+        assert_eq!(pace.hand(), HANDFUL);
         pace.nanos_a_task = 10_000;
         assert_eq!(pace.hand(), 5);
         pace.nanos_a_task = u64::MAX / 8;

@@ -13,9 +13,9 @@ use super::queue::RunQueue;
 use super::registry::Registry;
 use super::task::TaskRef;
 use super::word::Schedule;
+use crate::IOResult;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::IOResult;
 
 /// Enough that two threads seldom meet at one lock. Under a model checker there is one shard: which one a task is in
 /// depends on its address, and an execution must be repeatable.

@@ -1,54 +1,103 @@
 //! The tasks that are ready to run on one worker.
 //!
 //! A worker comes here once for a handful of tasks and not for each: what it has in its hand it steps with no
-//! synchronisation at all. So a lock serves, where a lock-free deque would cost an atomic read-modify-write a step.
+//! synchronisation at all. So a lock serves, where a lock-free deque would cost an atomic read-modify-write a step. And
+//! the tasks are kept by the handful, so that what changes hands is one pointer.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use super::task::TaskRef;
 use crate::sync::Mutex;
 
+/// The most tasks in a hand.
+pub(super) const HANDFUL: usize = 128;
+
 /// First in, first out. One owner, who takes a hand; everybody may push and steal.
 pub(super) struct RunQueue {
-    tasks: Mutex<VecDeque<TaskRef>>,
+    batches: Mutex<Batches>,
+}
+
+/// Batches of at most [`HANDFUL`] tasks, none of them empty.
+#[derive(Default)]
+struct Batches {
+    batches: VecDeque<Vec<TaskRef>>,
+    /// The tasks in all of them.
+    len: usize,
+}
+
+impl Batches {
+    fn push(&mut self, task: TaskRef) {
+        self.len += 1;
+        match self.batches.back_mut() {
+            Some(batch) if batch.len() < HANDFUL => batch.push(task),
+            _ => self.batches.push_back(vec![task]),
+        }
+    }
+
+    /// Appends `tasks`; they are empty afterwards, and have lost their allocation.
+    fn append(&mut self, tasks: &mut Vec<TaskRef>) {
+        self.len += tasks.len();
+        while tasks.len() > HANDFUL {
+            let rest = tasks.split_off(HANDFUL);
+            self.batches.push_back(mem::replace(tasks, rest));
+        }
+        if !tasks.is_empty() {
+            self.batches.push_back(mem::take(tasks));
+        }
+    }
+
+    /// Moves at most `most` tasks, all of one batch, to the empty `hand`; gives `hand`'s allocation if it could swap.
+    fn take(&mut self, most: usize, hand: &mut Vec<TaskRef>) -> Option<Vec<TaskRef>> {
+        let batch = self.batches.front_mut()?;
+        if batch.len() > most {
+            hand.extend(batch.drain(..most));
+            self.len -= most;
+            return None;
+        }
+        self.len -= batch.len();
+        self.batches.pop_front().map(|batch| mem::replace(hand, batch))
+    }
 }
 
 impl RunQueue {
     pub(super) fn new() -> Self {
-        Self { tasks: Mutex::new(VecDeque::new()) }
+        Self { batches: Mutex::new(Batches::default()) }
     }
 
     /// Puts a task at the back.
     pub(super) fn push(&self, task: TaskRef) {
-        self.tasks.lock().push_back(task);
+        self.batches.lock().push(task);
     }
 
-    /// Owner: puts `returned` at the back, takes up to `most` from the front into `hand`, but leaves the others their
-    /// share when `sharing`. Returns how many tasks are left.
+    /// Owner: puts `returned` at the back and takes up to `most` from the front into the empty `hand`, but leaves the
+    /// others their share when `sharing`. Returns how many tasks are left.
     pub(super) fn exchange(
         &self,
         returned: &mut Vec<TaskRef>,
-        hand: &mut VecDeque<TaskRef>,
+        hand: &mut Vec<TaskRef>,
         most: usize,
         sharing: bool,
     ) -> usize {
-        let mut tasks = self.tasks.lock();
-        tasks.extend(returned.drain(..));
-        let share = if sharing { tasks.len().div_ceil(2) } else { tasks.len() };
-        hand.extend(tasks.drain(..share.min(most)));
-        tasks.len()
+        let mut batches = self.batches.lock();
+        batches.append(returned);
+        let share = if sharing { batches.len.div_ceil(2) } else { batches.len };
+        if let Some(empty) = batches.take(share.min(most), hand) {
+            *returned = empty;
+        }
+        batches.len
     }
 
-    /// Thief: takes the older half, at most `most`, into `hand`. Returns how many are left.
-    pub(super) fn steal(&self, hand: &mut VecDeque<TaskRef>, most: usize) -> usize {
-        let mut tasks = self.tasks.lock();
-        let share = tasks.len().div_ceil(2).min(most);
-        hand.extend(tasks.drain(..share));
-        tasks.len()
+    /// Thief: takes from the front, at most `most` and no more than half, into the empty `hand`. Returns how many are left.
+    pub(super) fn steal(&self, hand: &mut Vec<TaskRef>, most: usize) -> usize {
+        let mut batches = self.batches.lock();
+        let share = batches.len.div_ceil(2).min(most);
+        batches.take(share, hand);
+        batches.len
     }
 
     /// Whether there is nothing to be taken.
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.lock().is_empty()
+        self.batches.lock().len == 0
     }
 }

@@ -32,10 +32,7 @@ impl Spawner {
     ///
     /// When the executor is gone, or drains and this is not called from one of its machines, the machine is dropped
     /// unstepped and the task is cancelled.
-    pub fn spawn<T, E>(
-        &self,
-        machine: impl FnMut() -> Result<IOResult<T>, E> + Send + 'static,
-    ) -> Task<T, E>
+    pub fn spawn<T, E>(&self, machine: impl FnMut() -> Result<IOResult<T>, E> + Send + 'static) -> Task<T, E>
     where
         T: Send + 'static,
         E: Send + 'static,

@@ -1,6 +1,5 @@
 //! A machine as the executor sees it: the same for all types of machine.
 
-use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -8,24 +7,23 @@ use std::sync::Arc;
 use super::error::Ending;
 use super::machine::{Stepped, Table};
 use super::pool::Pool;
-use super::registry::Links;
+use super::registry::Position;
 use super::word::Word;
 use crate::sync::{Tracked, UnsafeCell};
 use crate::{Completer, Completion};
 
 /// The part of a task that does not depend on its machine's type.
-#[repr(C)]
+#[repr(C)] // what a step touches comes last, next to the machine
 pub(super) struct Header {
+    pub(super) pool: Arc<Pool>,
+    /// The joiner's until JOINED, then of whoever ends the task.
+    join: UnsafeCell<Option<Completer>>,
+    tracked: Tracked,
+    pub(super) position: Position,
     pub(super) word: Word,
     table: &'static Table,
     /// What the machine waits for. The worker's, while the task is READY.
     waiting: UnsafeCell<Option<Completion>>,
-    pub(super) pool: Arc<Pool>,
-    /// The registry's, under its lock.
-    pub(super) links: Links,
-    /// The joiner's until JOINED, then of whoever ends the task.
-    join: UnsafeCell<Option<Completer>>,
-    tracked: Tracked,
 }
 
 /// A counted reference to a task.
@@ -47,16 +45,28 @@ impl TaskRef {
         self.0
     }
 
-    /// The pointer that [`TaskRef::from_raw`] takes back; the reference goes with it.
-    pub(super) fn into_raw(self) -> NonNull<Header> {
-        ManuallyDrop::new(self).0
-    }
-
+    /// Takes over a reference.
+    ///
     /// # Safety
     ///
-    /// `raw` came from [`TaskRef::into_raw`], and nobody else turns it back into this reference.
+    /// `raw` is a task's, and the caller gives up a reference to it.
     pub(super) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
         Self(raw)
+    }
+
+    /// A hint that the task is about to be run.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let hot = (&raw const self.word).cast::<i8>();
+            // SAFETY: a prefetch has no effect that a program could see, wherever it points.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(hot);
+                _mm_prefetch::<_MM_HINT_T0>(hot.wrapping_add(64));
+            }
+        }
     }
 
     /// Worker, task READY: steps the machine once.
@@ -144,13 +154,13 @@ impl TaskRef {
 
 impl Header {
     /// Held by `references`.
-    pub(super) fn new(table: &'static Table, pool: Arc<Pool>, references: usize) -> Self {
+    pub(super) fn new(table: &'static Table, pool: Arc<Pool>, references: u32) -> Self {
         Self {
             word: Word::ready(references),
             table,
             waiting: UnsafeCell::new(None),
             pool,
-            links: Links::new(),
+            position: Position::new(),
             join: UnsafeCell::new(None),
             tracked: Tracked::new(),
         }

@@ -12,19 +12,19 @@
 //! READY is the right to run the task, and there is one of it: whoever sets the bit puts the task into a queue, whoever
 //! takes it from there runs it, and only that worker clears the bit. `README.md` has the proof.
 
-use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-const READY: usize = 1;
-const WOKEN: usize = 2;
-const CANCELLED: usize = 4;
-const ENDED: usize = 8;
-const JOINED: usize = 16;
-const REFERENCE: usize = 32;
+const READY: u32 = 1;
+const WOKEN: u32 = 2;
+const CANCELLED: u32 = 4;
+const ENDED: u32 = 8;
+const JOINED: u32 = 16;
+const REFERENCE: u32 = 32;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Word(AtomicUsize);
+pub(super) struct Word(AtomicU32);
 
 /// Whether the caller has become the one who must put the task into a queue.
 #[must_use]
@@ -48,8 +48,8 @@ pub(super) enum Park {
 
 impl Word {
     /// Ready, held by `references`.
-    pub(super) fn ready(references: usize) -> Self {
-        Self(AtomicUsize::new(READY + references * REFERENCE))
+    pub(super) fn ready(references: u32) -> Self {
+        Self(AtomicU32::new(READY + references * REFERENCE))
     }
 
     /// Worker: whether the machine is to be dropped. A hint before a step; [`Word::park`] doesn't miss a request.
@@ -86,7 +86,7 @@ impl Word {
         self.raise(CANCELLED)
     }
 
-    fn raise(&self, flag: usize) -> Schedule {
+    fn raise(&self, flag: u32) -> Schedule {
         let mut seen = self.0.load(Relaxed);
         loop {
             // A second request to cancel adds nothing. A second wake does: its Release has to reach the next poll.
@@ -130,7 +130,7 @@ impl Word {
         // ORDERING: Relaxed: a new reference is made from one that exists.
         let before = self.0.fetch_add(REFERENCE, Relaxed);
         // A leak of handles in a loop would wrap the count and free the task under its holders.
-        assert!(before < usize::MAX / 2, "too many references to one task");
+        assert!(before < u32::MAX / 2, "too many references to one task");
     }
 
     /// One reference less; true when it was the last, and the caller frees the task.

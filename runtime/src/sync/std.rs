@@ -92,7 +92,10 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    pub(crate) fn nanos(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// Nanoseconds since the start or the last lap.
+    pub(crate) fn lap(&mut self) -> u64 {
+        let now = Instant::now();
+        let lap = now - std::mem::replace(&mut self.0, now);
+        u64::try_from(lap.as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -1,5 +1,7 @@
 //! What a suspended task weighs.
 
+mod parked;
+
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 
@@ -7,11 +9,11 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tenterhook_runtime::{IOResult, StateMachine};
 use tokio::runtime::{Builder, Runtime};
 
-use super::stepping::drain;
-use super::yielding::{MACHINES, Mixing, Steppable, YieldOnce, expected, mix};
 use crate::contender::{Contender, Entry, Evidence, Measure, Row, Workload};
 use crate::goal::Goal;
 use crate::sync::AtomicU64;
+use crate::workloads::stepping::drain;
+use crate::workloads::yielding::{Mixing, Steppable, YieldOnce, expected, mix};
 
 pub(crate) const WORKLOAD: Workload =
     Workload { name: "memory", about: "bytes alive for each of 10,000 suspended tasks", rows };
@@ -19,6 +21,9 @@ pub(crate) const WORKLOAD: Workload =
 const BOXED: &str = "tenterhook, Box<dyn> in a Vec";
 const IN_A_VEC: &str = "tenterhook, enum in a Vec";
 const TOKIO: &str = "tokio task";
+
+/// Machines, tasks or futures.
+const MACHINES: u64 = 10_000;
 
 /// Each machine's: one before it is weighed, the rest after.
 const STEPS: u32 = 3;
@@ -28,7 +33,7 @@ fn rows() -> Vec<Row> {
     row.about = "each of 10,000 suspended tasks with the same 12 bytes of state";
     row.measure = Measure::Memory;
     row.granule = MACHINES;
-    row.expected = Box::new(|machines| machines / MACHINES * expected(MACHINES * u64::from(STEPS)));
+    row.expected = Box::new(|machines| machines / MACHINES * expected(MACHINES * u64::from(STEPS), MACHINES));
     let make = |state| mix(state, YieldOnce::default);
     let unordered = Unordered { futures: FuturesUnordered::new(), make };
     row.contenders = vec![
@@ -38,7 +43,7 @@ fn rows() -> Vec<Row> {
         Entry::new(TOKIO, Tasks::new()),
     ];
     row.goals = vec![Goal::ratio(BOXED, TOKIO, 0.35), Goal::ratio(IN_A_VEC, TOKIO, 0.35)];
-    vec![row]
+    vec![row, parked::row()]
 }
 
 /// Steps to the end; the sum, or 0 if it ended before it was weighed.
