@@ -20,7 +20,8 @@ pub(crate) fn models() -> Vec<Model> {
             executor_park_vs_complete, executor_park_vs_cancel, executor_drop_vs_parked,
             executor_drain_vs_machine_that_spawns, executor_yield_vs_cancel;
         preemptions(2) => executor_complete_vs_cancel, executor_spawn_vs_drop, executor_steal_vs_owner,
-            executor_wake_vs_two_workers, executor_two_completions_vs_one_worker;
+            executor_wake_vs_two_workers, executor_two_completions_vs_one_worker,
+            executor_late_wake_vs_next_wait;
     ]
 }
 
@@ -156,14 +157,17 @@ fn executor_complete_vs_cancel() {
     assert!(ender.join().unwrap());
 }
 
-/// A task that is spawned while the executor goes is run, cancelled or refused, but not forgotten.
+/// A task that is spawned while the executor goes is refused or cancelled, but not forgotten: it waits for what never
+/// comes, and the drop of the executor would hang.
 fn executor_spawn_vs_drop() {
     let executor = Executor::new(1);
+    let (completion, completer) = pending();
     let spawner = executor.spawner().clone();
-    let spawning = thread::spawn(move || spawner.spawn(yielding()));
+    let spawning = thread::spawn(move || spawner.spawn(waiting(&completion)));
     drop(executor);
     let task = spawning.join().unwrap();
-    assert!(matches!(task.join(), Ok(1) | Err(TaskError::Cancelled)));
+    assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+    drop(completer);
 }
 
 /// Two workers, two tasks: one worker may take both, or be robbed of one.
@@ -198,4 +202,27 @@ fn executor_two_completions_vs_one_worker() {
     executor.drain();
     let values = tasks.map(|mut task| task.try_take().expect("ended").unwrap());
     assert_eq!(values, [1, 2]);
+}
+
+/// The first completion's wake can come when the machine waits for the second already.
+fn executor_late_wake_vs_next_wait() {
+    let executor = Executor::new(1);
+    let (first, first_completer) = pending();
+    let (second, second_completer) = pending();
+    let mut both = [waiting(&second), waiting(&first)];
+    let mut left = 2;
+    let mut task = executor.spawn(move || {
+        while left > 0 {
+            match both[left - 1]()? {
+                IOResult::Done(_) => left -= 1,
+                IOResult::IO(io) => return Ok::<_, Infallible>(IOResult::IO(io)),
+            }
+        }
+        Ok(IOResult::Done(()))
+    });
+    let ender = thread::spawn(move || first_completer.complete(1));
+    second_completer.complete(2);
+    assert!(ender.join().unwrap());
+    executor.drain();
+    assert!(matches!(task.try_take(), Some(Ok(()))));
 }

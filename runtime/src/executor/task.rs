@@ -90,16 +90,15 @@ impl TaskRef {
         unsafe { (self.table.cancel)(self.0) }
     }
 
-    /// Worker, task READY: the completion that the machine waits for.
+    /// Worker, task READY: calls `f` with the completion that the machine waits for.
     ///
     /// # Safety
     ///
-    /// As for [`TaskRef::step`], for as long as the reference lives.
+    /// As for [`TaskRef::step`].
     #[inline]
-    #[allow(clippy::mut_from_ref, reason = "the word makes the worker the only one")]
-    pub(super) unsafe fn waiting(&self) -> &mut Option<Completion> {
+    pub(super) unsafe fn with_waiting<R>(&self, f: impl FnOnce(&mut Option<Completion>) -> R) -> R {
         // SAFETY: the caller's.
-        self.waiting.with_mut(|waiting| unsafe { &mut *waiting })
+        self.waiting.with_mut(|waiting| f(unsafe { &mut *waiting }))
     }
 
     /// Joiner, once: has `completer` told of the task's end. Gives it back when the task has ended before.

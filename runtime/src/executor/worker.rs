@@ -12,6 +12,7 @@ use super::pool::Pool;
 use super::task::TaskRef;
 use super::waker;
 use super::word::Park;
+use crate::Completion;
 
 /// How often a machine whose I/O is always done already is stepped before it is the others' turn.
 const STEPS_IN_A_ROW: usize = 16;
@@ -97,7 +98,7 @@ fn run(pool: &Pool, local: &Local, task: TaskRef) {
             Turn::Cancel => {
                 // SAFETY: see above.
                 return unsafe {
-                    *task.waiting() = None;
+                    task.with_waiting(|waiting| *waiting = None);
                     let ending = task.cancel();
                     pool.end(task, ending);
                 };
@@ -108,7 +109,9 @@ fn run(pool: &Pool, local: &Local, task: TaskRef) {
         match unsafe { task.step() } {
             Stepped::Yielded => break,
             // SAFETY: see above.
-            Stepped::Waits(completion) => unsafe { *task.waiting() = Some(completion) },
+            Stepped::Waits(completion) => unsafe {
+                task.with_waiting(|waiting| *waiting = Some(completion));
+            },
             // SAFETY: see above.
             Stepped::Ended(ending) => return unsafe { pool.end(task, ending) },
         }
@@ -127,16 +130,24 @@ unsafe fn turn(task: &TaskRef) -> Turn {
         if task.word.is_cancelled() {
             return Turn::Cancel;
         }
-        // SAFETY: the caller's; the reference ends before the task is parked.
-        let waiting = unsafe { task.waiting() };
-        let Some(completion) = waiting else { return Turn::Step };
-        let waker = waker::borrowed(task);
-        if Pin::new(completion).poll(&mut Context::from_waker(&waker)).is_ready() {
-            *waiting = None;
+        // SAFETY: the caller's.
+        if unsafe { task.with_waiting(|waiting| has_finished(waiting, task)) } {
             return Turn::Step;
         }
         if task.word.park() == Park::Parked {
             return Turn::Parked;
         }
     }
+}
+
+/// Whether `waiting` has finished, or there is nothing to wait for; if not, `task` will be woken.
+#[inline]
+fn has_finished(waiting: &mut Option<Completion>, task: &TaskRef) -> bool {
+    let Some(completion) = waiting else { return true };
+    let waker = waker::borrowed(task);
+    let finished = Pin::new(completion).poll(&mut Context::from_waker(&waker)).is_ready();
+    if finished {
+        *waiting = None;
+    }
+    finished
 }
