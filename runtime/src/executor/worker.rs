@@ -134,6 +134,9 @@ unsafe fn turn(task: &TaskRef) -> Turn {
         if unsafe { task.with_waiting(|waiting| has_finished(waiting, task)) } {
             return Turn::Step;
         }
+        // For loom, to which an access is over as soon as it has begun: the poll wrote to the end.
+        // SAFETY: the caller's.
+        unsafe { task.with_waiting(|_| ()) };
         if task.word.park() == Park::Parked {
             return Turn::Parked;
         }
