@@ -2,6 +2,7 @@
 //!
 //! A failure prints shuttle's replay string; `make shuttle REPLAY=... MODEL=...` runs that one schedule again.
 
+mod executor;
 mod storms;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +34,7 @@ struct Arguments {
 }
 
 /// A closure for shuttle, and its name.
+#[derive(Clone)]
 struct Model {
     name: &'static str,
     body: fn(),
@@ -48,7 +50,7 @@ fn schedulers(schedules: usize) -> [(&'static str, Box<dyn Scheduler + Send>); 3
 
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut models = storms::models();
+    let mut models = [storms::models(), executor::models()].concat();
     if let Some(filter) = &arguments.filter {
         models.retain(|model| model.name.contains(&**filter));
     }
