@@ -159,7 +159,7 @@ fn tasks_are_awaited_from_tokio() {
 #[test]
 fn a_dropped_future_leaves_the_operation_and_its_buffer_alone() {
     let io = MemoryIO::new();
-    let file = io.open("page".as_ref(), OpenOptions { create: true }).unwrap();
+    let file = io.open("page".as_ref(), OpenOptions::creating()).unwrap();
     let write = file.start(Submission::write(0, Buffer::copy_of(b"weft"), |_, _| {}));
     let mut future = Box::pin(write.clone());
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());

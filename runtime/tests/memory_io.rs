@@ -6,7 +6,7 @@ use tenterhook_runtime::CompletionError;
 use tenterhook_runtime::io::{Buffer, File, IO, MemoryIO, OpenOptions, Submission};
 
 fn open(io: &MemoryIO) -> Arc<dyn File> {
-    io.open("file".as_ref(), OpenOptions { create: true }).expect("memory opens")
+    io.open("file".as_ref(), OpenOptions::creating()).expect("memory opens")
 }
 
 /// Broke once: the callback held the file, the file the queue, the queue the operation, and nothing ever ended.

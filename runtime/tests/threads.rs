@@ -137,7 +137,7 @@ fn waiters_in_three_threads_are_all_told() {
 
 fn buffers_travel_between_threads() {
     let io = MemoryIO::new();
-    let file = io.open("shared".as_ref(), OpenOptions { create: true }).unwrap();
+    let file = io.open("shared".as_ref(), OpenOptions::creating()).unwrap();
     let done = Counter::default();
     std::thread::scope(|scope| {
         for number in 0..2_u8 {

@@ -1,12 +1,7 @@
 //! The simplest driver: one machine, one thread.
 
-use std::time::Duration;
-
 use super::{IO, IoError};
 use crate::{IOCompletions, IOResult};
-
-/// How long a completion that this backend does not bring forward by being stepped is waited for at a time.
-const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Calls `step` until it is done, driving `io` in between.
 ///
@@ -14,7 +9,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// use tenterhook_runtime::io::{Buffer, IO, IoError, MemoryIO, OpenOptions, Submission, drive};
 /// use tenterhook_runtime::{IOCompletions, IOResult};
 /// let io = MemoryIO::new();
-/// let file = io.open("log".as_ref(), OpenOptions { create: true })?;
+/// let file = io.open("log".as_ref(), OpenOptions::creating())?;
 /// let mut write = None;
 /// let written = drive(&io, || {
 ///     let write = write.get_or_insert_with(|| file.start(Submission::write(0, Buffer::copy_of(b"warp"), |_, _| {})));
@@ -41,7 +36,7 @@ pub fn drive<T, E: From<IoError>>(
             IOResult::IO(IOCompletions::Single(completion)) => {
                 while !completion.finished() {
                     if io.step()? == 0 {
-                        completion.wait_timeout(PATIENCE);
+                        io.wait(&completion)?;
                     }
                 }
             }

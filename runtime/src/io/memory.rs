@@ -11,10 +11,12 @@ use crate::{CompletionError, Outcome};
 /// A backend without a disk. Operations queue at submission and run in [`IO::step`], in order if one thread steps.
 ///
 /// Dropping it abandons what is queued, and what is submitted afterwards.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryIO {
     files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Vec<u8>>>>>,
     queue: Arc<Mutex<Queue>>,
+    /// No file grows beyond so many bytes.
+    most: usize,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +35,24 @@ impl MemoryIO {
     /// A backend without files.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::limited(u64::MAX)
+    }
+
+    /// One on which no file grows beyond `most` bytes: what would goes no further than there, and fails with
+    /// [`NoSpace`](CompletionError::NoSpace).
+    #[must_use]
+    pub fn limited(most: u64) -> Self {
+        Self {
+            files: Mutex::default(),
+            queue: Arc::default(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl Default for MemoryIO {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -63,7 +82,7 @@ impl IO for MemoryIO {
         while ended < due {
             let Some((bytes, submission)) = self.queue.lock().operations.pop_front() else { break };
             if let Some(mut operation) = submission.start(None) {
-                let outcome = run(&bytes, &mut operation);
+                let outcome = run(&bytes, self.most, &mut operation);
                 operation.finish(outcome);
             }
             ended += 1;
@@ -100,7 +119,7 @@ impl File for MemoryFile {
     }
 }
 
-fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
+fn run(bytes: &Mutex<Vec<u8>>, most: usize, operation: &mut InFlight) -> Outcome {
     let mut bytes = bytes.lock();
     match operation.operation() {
         Operation::Read { offset, buffer } => {
@@ -114,7 +133,7 @@ fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
             let mut at = usize::try_from(offset).map_err(|_| CompletionError::NoSpace)?;
             for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
                 let end = at.checked_add(buffer.len()).ok_or(CompletionError::NoSpace)?;
-                grow(&mut bytes, end)?;
+                grow(&mut bytes, end, most)?;
                 bytes[at..end].copy_from_slice(buffer);
                 at = end;
             }
@@ -124,14 +143,17 @@ fn run(bytes: &Mutex<Vec<u8>>, operation: &mut InFlight) -> Outcome {
         Operation::Truncate { len } => {
             let len = usize::try_from(len).map_err(|_| CompletionError::NoSpace)?;
             bytes.truncate(len);
-            grow(&mut bytes, len)?;
+            grow(&mut bytes, len, most)?;
             Ok(0)
         }
     }
 }
 
 /// Makes the file at least `len` bytes long; a length that memory can't hold is a full disk, not a crash.
-fn grow(bytes: &mut Vec<u8>, len: usize) -> Result<(), CompletionError> {
+fn grow(bytes: &mut Vec<u8>, len: usize, most: usize) -> Result<(), CompletionError> {
+    if len > most.max(bytes.len()) {
+        return Err(CompletionError::NoSpace);
+    }
     let more = len.saturating_sub(bytes.len());
     bytes.try_reserve(more).map_err(|_| CompletionError::NoSpace)?;
     bytes.resize(bytes.len() + more, 0);

@@ -4,21 +4,35 @@
 //! buffer travels inside, so it lives until the operation has ended, whatever the caller does. A backend that takes
 //! an operation up turns its submission [`InFlight`]; from then on cancelling it is a request.
 
+mod backend;
 mod buffer;
 mod drive;
 mod memory;
 mod operation;
+mod pool;
+mod posix;
 mod submission;
+mod threads;
+#[cfg(target_os = "linux")]
+mod uring;
+mod yielding;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use backend::{Backend, Started, UnknownBackend};
 pub use buffer::Buffer;
 pub use drive::drive;
 pub use memory::MemoryIO;
 pub use operation::{Descriptor, Operation, OperationKind};
+pub use pool::BufferPool;
+pub use posix::DIRECT_ALIGNMENT;
 pub use submission::{Canceller, InFlight, Submission};
+pub use threads::ThreadsIO;
+#[cfg(target_os = "linux")]
+pub use uring::UringIO;
+pub use yielding::YieldingIO;
 
 use crate::{Completion, CompletionError};
 
@@ -36,7 +50,17 @@ pub trait IO: Send + Sync {
     /// Runs or collects what is ready, without waiting, and runs the callbacks of what ended in this thread. Returns
     /// how many operations ended; 0 means that there is nothing to be done right now.
     fn step(&self) -> Result<usize, IoError>;
+
+    /// Waits a while for `completion`, or for something that [`IO::step`] could bring forward, which it may do by itself.
+    /// For a driver whose last step found nothing; it steps again afterwards.
+    fn wait(&self, completion: &Completion) -> Result<(), IoError> {
+        completion.wait_timeout(PATIENCE);
+        Ok(())
+    }
 }
+
+/// How long a driver waits before it looks again for itself.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// An open file.
 pub trait File: Send + Sync {
@@ -65,6 +89,18 @@ impl dyn File {
 pub struct OpenOptions {
     /// Make an empty file when there is none.
     pub create: bool,
+    /// Past the page cache: offsets, lengths and addresses of reads and writes have to be multiples of
+    /// [`DIRECT_ALIGNMENT`], or the operation fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput). For backends on
+    /// real files; the others have no cache to go past.
+    pub direct: bool,
+}
+
+impl OpenOptions {
+    /// Make an empty file when there is none.
+    #[must_use]
+    pub fn creating() -> Self {
+        Self { create: true, ..Self::default() }
+    }
 }
 
 /// A file that could not be opened, removed or asked, or a backend that could not go on.
@@ -78,6 +114,13 @@ pub struct IoError {
     pub kind: std::io::ErrorKind,
     /// The system's own number, 0 when there was none.
     pub os_code: i32,
+}
+
+impl IoError {
+    pub(crate) fn of(operation: &'static str, path: &Path, error: &std::io::Error) -> Self {
+        let os_code = error.raw_os_error().unwrap_or(0);
+        Self { operation, path: path.to_owned(), kind: error.kind(), os_code }
+    }
 }
 
 impl fmt::Display for IoError {

@@ -159,10 +159,15 @@ impl InFlight {
     /// The operation and its bytes. They stay where they are until the operation is finished, however this handle
     /// moves.
     pub fn operation(&mut self) -> Operation<'_> {
+        self.split().0
+    }
+
+    /// The operation, and who knows whether it is still wanted.
+    pub(super) fn split(&mut self) -> (Operation<'_>, &Completer) {
         let core = core(&self.completer);
         // SAFETY: started, so the payload is the backend's, and `&mut self` makes this its only view.
         let payload = core.payload.with_mut(|cell| unsafe { &mut *cell });
-        payload.view(core.descriptor)
+        (payload.view(core.descriptor), &self.completer)
     }
 
     /// Whether somebody has asked for the operation's end.

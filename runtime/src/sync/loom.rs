@@ -26,6 +26,10 @@ impl<T> Mutex<T> {
         MutexGuard { mutex: self, inner: Some(self.lock_inner()) }
     }
 
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok().map(|inner| MutexGuard { mutex: self, inner: Some(inner) })
+    }
+
     fn lock_inner(&self) -> loom::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -90,7 +94,7 @@ impl Tracked {
 pub(crate) mod thread {
     use std::io;
 
-    pub(crate) use loom::thread::JoinHandle;
+    pub(crate) use loom::thread::{JoinHandle, current};
 
     pub(crate) fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         Ok(loom::thread::spawn(body))

@@ -43,6 +43,10 @@ impl<T> Mutex<T> {
         MutexGuard { mutex: self, inner: Some(self.lock_inner()) }
     }
 
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok().map(|inner| MutexGuard { mutex: self, inner: Some(inner) })
+    }
+
     fn lock_inner(&self) -> shuttle::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -104,7 +108,7 @@ impl Tracked {
 pub(crate) mod thread {
     use std::io;
 
-    pub(crate) use shuttle::thread::JoinHandle;
+    pub(crate) use shuttle::thread::{JoinHandle, current};
 
     pub(crate) fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         Ok(shuttle::thread::spawn(body))

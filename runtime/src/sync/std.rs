@@ -76,7 +76,7 @@ impl Tracked {
 /// Threads that the runtime starts itself.
 pub(crate) mod thread {
     use std::io;
-    pub(crate) use std::thread::JoinHandle;
+    pub(crate) use std::thread::{JoinHandle, current};
 
     pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(name).spawn(body)

@@ -18,7 +18,7 @@ fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
 }
 
 fn open(disk: &SimDisk) -> Arc<dyn File> {
-    disk.io().open("file".as_ref(), OpenOptions { create: true }).expect("opens")
+    disk.io().open("file".as_ref(), OpenOptions::creating()).expect("opens")
 }
 
 fn write(file: &Arc<dyn File>, offset: u64, byte: u8, len: usize) -> Completion {
@@ -227,7 +227,7 @@ fn handles_of_the_life_before_answer_with_errors_and_change_nothing() {
     assert!(!in_flight.finished());
     drop(wreck);
     assert_eq!(in_flight.get_error(), Some(CompletionError::Abandoned));
-    assert!(io.open("file".as_ref(), OpenOptions { create: true }).is_err());
+    assert!(io.open("file".as_ref(), OpenOptions::creating()).is_err());
     let late = write(&file, 4096, b'b', 512);
     assert!(late.failed() && file.len().is_err());
     assert!(open(&disk).len().expect("alive") <= 512);

@@ -87,7 +87,7 @@ impl System for Toy {
 
     fn boot(&mut self, io: &Arc<dyn IO>, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some((read, content)) = &self.boot else {
-            let Ok(file) = io.open("toy".as_ref(), OpenOptions { create: true }) else {
+            let Ok(file) = io.open("toy".as_ref(), OpenOptions::creating()) else {
                 return Ok(Step::Yield);
             };
             let content = Arc::new(Mutex::new(Vec::new()));

@@ -109,7 +109,7 @@ impl StateTransition for Opening {
 impl Opening {
     fn open_database(&mut self) -> Transition {
         self.options.validate()?;
-        let file = self.io.open(&self.path, OpenOptions { create: true })?;
+        let file = self.io.open(&self.path, OpenOptions::creating())?;
         let file = PagerFile { file, path: Arc::clone(&self.path) };
         let len = file.len()?;
         let wanted = len.min(self.options.page_size.into()) as usize;
@@ -124,7 +124,7 @@ impl Opening {
         if let (Verdict::Damaged(problem), false) = (&database.verdict, exists) {
             return Err(PagerError::CorruptHeader { path: Arc::clone(&self.path), problem: *problem });
         }
-        let file = self.io.open(&self.log_path, OpenOptions { create: true })?;
+        let file = self.io.open(&self.log_path, OpenOptions::creating())?;
         let log = PagerFile { file, path: Arc::clone(&self.log_path) };
         let log_len = log.len()?;
         if log_len > 0 && !database.be_finished() {

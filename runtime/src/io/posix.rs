@@ -1,0 +1,192 @@
+//! Files of the operating system: opened once, read and written by position.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::{Buffer, InFlight, IoError, OpenOptions, Operation};
+use crate::{Completer, CompletionError, Outcome};
+
+/// What direct I/O wants offsets, lengths and addresses to be multiples of. Devices with smaller blocks exist; buffers
+/// and pages that are multiples of this work on all.
+pub const DIRECT_ALIGNMENT: usize = 4096;
+
+/// The most buffers in one call; the system's own bound.
+const MOST_SLICES: usize = 1024;
+
+/// An open file. Operations in flight hold it, so that its descriptor is not given to another file under them.
+#[derive(Debug)]
+pub(super) struct PosixFile {
+    descriptor: OwnedFd,
+    direct: bool,
+}
+
+impl PosixFile {
+    pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Self, IoError> {
+        let refuse = |error: Errno| IoError::of("open", path, &error.into());
+        let mut flags = OFlags::RDWR | OFlags::CLOEXEC;
+        flags.set(OFlags::DIRECT, options.direct);
+        let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
+            Err(Errno::NOENT) if options.create => {
+                let made = rustix::fs::open(path, flags | OFlags::CREATE, Mode::from_raw_mode(0o644))
+                    .map_err(refuse)?;
+                sync_folder_of(path)?;
+                made
+            }
+            opened => opened.map_err(refuse)?,
+        };
+        let stat = rustix::fs::fstat(&descriptor).map_err(refuse)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return Err(refuse(Errno::ISDIR));
+        }
+        Ok(Self { descriptor, direct: options.direct })
+    }
+
+    pub(super) fn remove(path: &Path) -> Result<(), IoError> {
+        rustix::fs::unlink(path).map_err(|error| IoError::of("remove", path, &error.into()))?;
+        sync_folder_of(path)
+    }
+
+    pub(super) fn len(&self) -> Result<u64, CompletionError> {
+        let stat = rustix::fs::fstat(&self.descriptor).map_err(refusal)?;
+        // A length is not negative.
+        Ok(stat.st_size.cast_unsigned())
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// Runs the whole operation in this thread.
+    pub(super) fn run(&self, in_flight: &mut InFlight) -> Outcome {
+        self.check_alignment(in_flight)?;
+        let (operation, completer) = in_flight.split();
+        match operation {
+            Operation::Read { offset, buffer } => self.read(offset, buffer, completer),
+            Operation::Write { offset, buffers } => self.write(offset, buffers, completer),
+            Operation::Sync => retry(|| rustix::fs::fdatasync(&self.descriptor)).map(|()| 0),
+            Operation::Truncate { len } => retry(|| rustix::fs::ftruncate(&self.descriptor, len)).map(|()| 0),
+        }
+    }
+
+    /// Reads what is in the page cache; `None` if that would wait for the device, or can't be told.
+    pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> Option<Outcome> {
+        if self.direct {
+            return None;
+        }
+        let wanted = buffer.len();
+        let slices = &mut [io::IoSliceMut::new(buffer)];
+        match rustix::io::preadv2(&self.descriptor, slices, offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == wanted => Some(Ok(read as u64)),
+            // In part in the cache, or the file's end: the whole way tells them apart.
+            _ => None,
+        }
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8], completer: &Completer) -> Outcome {
+        let mut done = 0;
+        while done < buffer.len() {
+            let rest = &mut buffer[done..];
+            let read = retry(|| rustix::io::pread(&self.descriptor, &mut *rest, offset + done as u64))?;
+            done += read;
+            if read == 0 || (self.direct && !read.is_multiple_of(DIRECT_ALIGNMENT)) {
+                // The file's end; direct I/O can't go on from an odd place, and has no need to.
+                break;
+            }
+            if done < buffer.len() && completer.cancel_requested() {
+                return Err(CompletionError::Cancelled);
+            }
+        }
+        Ok(done as u64)
+    }
+
+    fn write(&self, offset: u64, buffers: &[Buffer], completer: &Completer) -> Outcome {
+        let total: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let mut done = 0;
+        while done < total {
+            let slices = slices_from(buffers, done);
+            let wrote = retry(|| rustix::io::pwritev(&self.descriptor, &slices, offset + done as u64))?;
+            if wrote == 0 {
+                return Err(short_write(total, done));
+            }
+            done += wrote;
+            if done < total && completer.cancel_requested() {
+                return Err(CompletionError::Cancelled);
+            }
+        }
+        Ok(done as u64)
+    }
+
+    /// Whether the operation is one that direct I/O can do; the system's own refusal names nothing.
+    pub(super) fn check_alignment(&self, in_flight: &mut InFlight) -> Result<(), CompletionError> {
+        if !self.direct {
+            return Ok(());
+        }
+        let aligned = |bytes: &[u8]| {
+            bytes.is_empty()
+                || (bytes.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
+                    && bytes.len().is_multiple_of(DIRECT_ALIGNMENT))
+        };
+        let fits = match in_flight.operation() {
+            Operation::Read { offset, buffer } => {
+                offset.is_multiple_of(DIRECT_ALIGNMENT as u64) && aligned(buffer)
+            }
+            Operation::Write { offset, buffers } => {
+                offset.is_multiple_of(DIRECT_ALIGNMENT as u64) && buffers.iter().all(|buffer| aligned(buffer))
+            }
+            Operation::Sync | Operation::Truncate { .. } => true,
+        };
+        if fits { Ok(()) } else { Err(refusal(Errno::INVAL)) }
+    }
+}
+
+/// The parts of `buffers` after their first `done` bytes, as many as one call takes.
+pub(super) fn slices_from(buffers: &[Buffer], mut done: usize) -> Vec<IoSlice<'_>> {
+    let mut slices = Vec::with_capacity(buffers.len().min(MOST_SLICES));
+    for buffer in buffers {
+        let skipped = done.min(buffer.len());
+        done -= skipped;
+        if skipped < buffer.len() && slices.len() < MOST_SLICES {
+            slices.push(IoSlice::new(&buffer[skipped..]));
+        }
+    }
+    slices
+}
+
+pub(super) fn short_write(expected: usize, actual: usize) -> CompletionError {
+    let clamp = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    CompletionError::ShortWrite { expected: clamp(expected), actual: clamp(actual) }
+}
+
+/// Repeats a call that a signal interrupted.
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, CompletionError> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result.map_err(refusal),
+        }
+    }
+}
+
+fn refusal(error: Errno) -> CompletionError {
+    CompletionError::from_io(&error.into())
+}
+
+/// Makes a name that came or went durable: the file's own sync doesn't.
+fn sync_folder_of(path: &Path) -> Result<(), IoError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let refuse = |error: Errno| IoError::of("sync", &folder, &error.into());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let descriptor = rustix::fs::open(&folder, flags, Mode::empty()).map_err(refuse)?;
+    rustix::fs::fsync(descriptor).map_err(refuse)
+}

@@ -1,0 +1,119 @@
+//! One operation on its way through the ring, possibly in several pieces.
+
+use std::sync::Arc;
+
+use io_uring::opcode;
+use io_uring::squeue::Entry;
+use io_uring::types::{Fd, FsyncFlags};
+use rustix::io::Errno;
+use std::os::fd::AsRawFd;
+
+use crate::io::posix::{DIRECT_ALIGNMENT, PosixFile, short_write, slices_from};
+use crate::io::{Buffer, InFlight, Operation};
+use crate::{CompletionError, Outcome};
+
+/// The most bytes in one piece: a length in the ring has 32 bits, and the kernel stops a page short of 2 GiB.
+const PIECE: usize = 1 << 30;
+
+/// Holds what the kernel may touch: the operation's buffers, the file, and the list of the buffers' parts.
+pub(super) struct Flight {
+    file: Arc<PosixFile>,
+    in_flight: InFlight,
+    /// Bytes moved so far.
+    done: usize,
+    /// What the kernel reads a vectored write's parts from; replaced when the next piece is built.
+    parts: Vec<Part>,
+}
+
+/// The system's `iovec`.
+#[repr(C)]
+struct Part {
+    address: *const u8,
+    len: usize,
+}
+
+// SAFETY: the addresses are those of the operation's buffers, which go where the flight goes.
+unsafe impl Send for Flight {}
+
+/// What a completion queue entry makes of a flight.
+pub(super) enum Advance {
+    /// To be submitted again: the next piece, or the same one.
+    Again,
+    Ended(Outcome),
+}
+
+impl Flight {
+    pub(super) fn new(file: Arc<PosixFile>, in_flight: InFlight) -> Self {
+        Self { file, in_flight, done: 0, parts: Vec::new() }
+    }
+
+    /// Why the operation can't be done, if it can't.
+    pub(super) fn check(&mut self) -> Result<(), CompletionError> {
+        self.file.check_alignment(&mut self.in_flight)
+    }
+
+    /// Ends the operation. The kernel has let go of it.
+    pub(super) fn finish(self, outcome: Outcome) {
+        self.in_flight.finish(outcome);
+    }
+
+    /// The entry for the next piece. It points into this flight's buffers and `parts`, which must not go before the
+    /// kernel has answered.
+    pub(super) fn entry(&mut self) -> Entry {
+        let fd = Fd(self.file.as_fd().as_raw_fd());
+        let done = self.done;
+        match self.in_flight.operation() {
+            Operation::Read { offset, buffer } => {
+                let rest = &mut buffer[done..];
+                let len = rest.len().min(PIECE) as u32;
+                opcode::Read::new(fd, rest.as_mut_ptr(), len).offset(offset + done as u64).build()
+            }
+            Operation::Write { offset, buffers: [buffer] } => {
+                let rest = &buffer[done..];
+                let len = rest.len().min(PIECE) as u32;
+                opcode::Write::new(fd, rest.as_ptr(), len).offset(offset + done as u64).build()
+            }
+            Operation::Write { offset, buffers } => {
+                self.parts = parts(buffers, done);
+                opcode::Writev::new(fd, self.parts.as_ptr().cast(), self.parts.len() as u32)
+                    .offset(offset + done as u64)
+                    .build()
+            }
+            Operation::Sync => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
+            Operation::Truncate { len } => opcode::Ftruncate::new(fd, len).build(),
+        }
+    }
+
+    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error.
+    pub(super) fn advance(&mut self, answer: i32) -> Advance {
+        let Ok(moved) = usize::try_from(answer) else {
+            return match Errno::from_raw_os_error(-answer) {
+                Errno::CANCELED => Advance::Ended(Err(CompletionError::Cancelled)),
+                Errno::INTR | Errno::AGAIN if !self.in_flight.cancel_requested() => Advance::Again,
+                Errno::INTR | Errno::AGAIN => Advance::Ended(Err(CompletionError::Cancelled)),
+                error => Advance::Ended(Err(CompletionError::from_io(&error.into()))),
+            };
+        };
+        self.done += moved;
+        let (wanted, reads) = match self.in_flight.operation() {
+            Operation::Read { buffer, .. } => (buffer.len(), true),
+            Operation::Write { buffers, .. } => (buffers.iter().map(|buffer| buffer.len()).sum(), false),
+            Operation::Sync | Operation::Truncate { .. } => return Advance::Ended(Ok(0)),
+        };
+        let at_the_end = moved == 0 || (self.file.is_direct() && !moved.is_multiple_of(DIRECT_ALIGNMENT));
+        match () {
+            () if self.done == wanted || (reads && at_the_end) => Advance::Ended(Ok(self.done as u64)),
+            () if moved == 0 => Advance::Ended(Err(short_write(wanted, self.done))),
+            // A short transfer goes on, unless nobody wants the rest.
+            () if self.in_flight.cancel_requested() => Advance::Ended(Err(CompletionError::Cancelled)),
+            () => Advance::Again,
+        }
+    }
+}
+
+fn parts(buffers: &[Buffer], done: usize) -> Vec<Part> {
+    slices_from(buffers, done)
+        .iter()
+        .map(|slice| Part { address: slice.as_ptr(), len: slice.len() })
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! Real files, through Linux's io_uring.
+
+mod flight;
+mod ring;
+mod slots;
+
+use std::fmt;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::posix::PosixFile;
+use super::{File, IO, IoError, OpenOptions, Submission};
+use crate::sync::thread::{self, JoinHandle};
+use crate::{Completion, CompletionError};
+use ring::Ring;
+
+/// How long the kernel is waited for at a time. Whoever is woken early, or never, looks again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same where somebody else may take the answer, and the waiter has to look for itself.
+const SHORT_PATIENCE: Duration = Duration::from_millis(1);
+
+/// A backend on io_uring.
+///
+/// Operations on one file may run in any order: whoever needs one after another waits in between.
+///
+/// Dropping it cancels what is in flight, waits until the kernel has let go of it, and abandons the rest.
+pub struct UringIO {
+    ring: Arc<Ring>,
+    /// Ends operations when nobody steps.
+    reaper: Option<JoinHandle<()>>,
+}
+
+struct UringFile {
+    file: Arc<PosixFile>,
+    ring: Arc<Ring>,
+    /// Submissions wait for `step`.
+    stepped: bool,
+}
+
+impl UringIO {
+    /// With room for `entries` operations in the kernel at a time; more wait their turn. Operations are given to the
+    /// kernel at once, and end in a thread of the backend.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses io_uring (`PermissionDenied`), has none or an old one (`Unsupported`), or the number of
+    /// entries (`InvalidInput`).
+    pub fn new(entries: NonZero<u32>) -> Result<Self, IoError> {
+        let mut io = Self::stepped(entries)?;
+        let ring = Arc::clone(&io.ring);
+        let reaper = thread::spawn("io-uring".into(), move || {
+            while !ring.is_over() {
+                // A callback's panic has been reported by the panic hook, and everybody has been told.
+                let reaped = catch_unwind(AssertUnwindSafe(|| ring.reap(Some(PATIENCE))));
+                if let Ok(Err(error)) = reaped {
+                    // Operations are in the kernel's hands, which no longer talks to us: to go on is to hang.
+                    panic!("{error}");
+                }
+                let _ = ring.flush();
+            }
+        });
+        io.reaper = Some(reaper.map_err(|error| IoError::of("start a thread for", Path::new(""), &error))?);
+        Ok(io)
+    }
+
+    /// Operations wait until somebody calls [`IO::step`], which gives all of them to the kernel in one call, and ends
+    /// there what the kernel has answered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`UringIO::new`].
+    pub fn stepped(entries: NonZero<u32>) -> Result<Self, IoError> {
+        Ok(Self { ring: Ring::new(entries.get())?, reaper: None })
+    }
+}
+
+impl IO for UringIO {
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
+        let file = Arc::new(PosixFile::open(path, options)?);
+        Ok(Arc::new(UringFile { file, ring: Arc::clone(&self.ring), stepped: self.reaper.is_none() }))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), IoError> {
+        PosixFile::remove(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn step(&self) -> Result<usize, IoError> {
+        if self.reaper.is_some() {
+            return Ok(0);
+        }
+        self.ring.flush()?;
+        Ok(self.ring.reap(None)?.unwrap_or(0))
+    }
+
+    fn wait(&self, completion: &Completion) -> Result<(), IoError> {
+        if self.reaper.is_none() && self.ring.reap(Some(SHORT_PATIENCE))?.is_some() {
+            return Ok(());
+        }
+        // Somebody else takes the answers.
+        completion.wait_timeout(SHORT_PATIENCE);
+        Ok(())
+    }
+}
+
+impl File for UringFile {
+    fn submit(&self, submission: Submission) {
+        self.ring.submit(Arc::clone(&self.file), submission);
+        if !self.stepped {
+            // A refusal leaves it to the reaper, which flushes after every answer.
+            let _ = self.ring.flush();
+        }
+    }
+
+    fn len(&self) -> Result<u64, CompletionError> {
+        self.file.len()
+    }
+}
+
+impl Drop for UringIO {
+    fn drop(&mut self) {
+        self.ring.close();
+        match self.reaper.take() {
+            Some(reaper) => {
+                self.ring.nudge();
+                let _ = self.ring.flush();
+                // Dropped by a callback: the reaper ends when the callback has returned.
+                if reaper.thread().id() != thread::current().id() && reaper.join().is_err() {
+                    // It has said why.
+                    std::process::abort();
+                }
+            }
+            None => {
+                while !self.ring.is_over() {
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.ring.reap(Some(SHORT_PATIENCE))));
+                    let _ = self.ring.flush();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for UringIO {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UringIO").field("stepped", &self.reaper.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! What every backend refuses, and how.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
+use tenterhook_runtime::{CompletionError, CompletionGroup};
+
+use crate::rig::{DISK, Rig};
+
+fn limit(resource: Resource, most: u64) {
+    let maximum = getrlimit(resource).maximum;
+    setrlimit(resource, Rlimit { current: Some(most), maximum }).expect("a lower limit");
+}
+
+pub(crate) fn refusals_name_the_file(rig: &Rig) {
+    let refused = |name: &str, options| match rig.try_open(name, options) {
+        Err(error) => error,
+        Ok(_) => panic!("{name} was opened"),
+    };
+    let missing = refused("missing", OpenOptions::default());
+    assert_eq!((missing.operation, missing.kind), ("open", ErrorKind::NotFound));
+    assert_eq!(missing.path, rig.path("missing"));
+    assert!(missing.to_string().contains("missing"), "{missing}");
+    let removed = rig.io().remove(&rig.path("missing")).unwrap_err();
+    assert_eq!((removed.operation, removed.kind), ("remove", ErrorKind::NotFound));
+    if rig.backend.is_real() {
+        std::fs::create_dir(rig.path("folder")).unwrap();
+        for options in [OpenOptions::default(), OpenOptions::creating()] {
+            assert_eq!(refused("folder", options).kind, ErrorKind::IsADirectory);
+        }
+        assert_eq!(refused("no/such/folder", OpenOptions::creating()).kind, ErrorKind::NotFound);
+        // Read-only for everybody, whoever runs this.
+        let read_only = rig.io().open("/sys/kernel/uevent_seqnum".as_ref(), OpenOptions::default());
+        assert_eq!(read_only.err().map(|error| error.kind), Some(ErrorKind::PermissionDenied));
+    }
+    rig.open("there");
+    assert!(rig.io().exists(&rig.path("there")));
+    rig.io().remove(&rig.path("there")).unwrap();
+    assert!(!rig.io().exists(&rig.path("there")));
+}
+
+/// Writes into the limit, one operation and one piece of a group at a time: the error is reported, and nothing hangs.
+pub(crate) fn disk_full(rig: &Rig) {
+    if rig.backend.is_real() {
+        // SAFETY: no handler; the signal is only switched off, so that the write reports the limit.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        limit(Resource::Fsize, DISK);
+    }
+    let file = rig.open("file");
+    let start = |offset: u64| file.start(Submission::write(offset, Buffer::zeroed(8_192), |_, _| {}));
+    assert_eq!(rig.wait(&start(DISK - 8_192)), Ok(8_192));
+    assert_eq!(rig.wait(&start(DISK)), Err(CompletionError::NoSpace));
+    // Half of it fits: a short write, and then the refusal.
+    assert_eq!(rig.wait(&start(DISK - 4_096)), Err(CompletionError::NoSpace));
+    assert_eq!(rig.wait(&file.start(Submission::truncate(DISK + 1, |_| {}))), Err(CompletionError::NoSpace));
+    let mut group = CompletionGroup::drain(|_| {});
+    [0, DISK, 8_192].map(start).iter().for_each(|write| group.add(write));
+    assert_eq!(rig.wait(&group.build()), Err(CompletionError::NoSpace));
+    let vectored = vec![Buffer::zeroed(4_096), Buffer::zeroed(4_096)];
+    let write = file.start(Submission::write_vectored(DISK - 4_096, vectored, |_, _| {}));
+    assert_eq!(rig.wait(&write), Err(CompletionError::NoSpace), "the second piece's error is the whole's");
+    assert_eq!(file.len(), Ok(DISK));
+}
+
+/// No more files can be opened; those that are open go on.
+pub(crate) fn out_of_descriptors(rig: &Rig) {
+    if !rig.backend.is_real() {
+        return memory_has_no_descriptors(rig);
+    }
+    let file = rig.open("file");
+    limit(Resource::Nofile, 64);
+    let mut files: Vec<Arc<dyn File>> = Vec::new();
+    let error = loop {
+        match rig.try_open(&format!("file-{}", files.len()), OpenOptions::creating()) {
+            Ok(file) => files.push(file),
+            Err(error) => break error,
+        }
+        assert!(files.len() <= 64);
+    };
+    assert_eq!(error.os_code, libc::EMFILE);
+    assert!(error.to_string().starts_with("cannot "), "{error}");
+    assert_eq!(rig.write(&file, 0, b"weft"), Ok(4));
+    drop(files);
+    rig.open("again");
+}
+
+/// A thousand open files are nothing to it.
+fn memory_has_no_descriptors(rig: &Rig) {
+    let files: Vec<_> = (0..1_000).map(|number| rig.open(&number.to_string())).collect();
+    assert_eq!(rig.write(&files[999], 0, b"weft"), Ok(4));
+}
