@@ -1,6 +1,9 @@
 //! Who is compared, and on what.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
 
 use crate::goal::Goal;
 use crate::sync::AtomicU64;
@@ -17,6 +20,42 @@ pub(crate) trait Contender {
 
     /// Does the work `operations` times, which is a multiple of the row's granule, and drops what it made.
     fn run(&mut self, operations: u64) -> Evidence;
+
+    /// The same, with the nanoseconds from the start to the end of each operation, where these are asked for. A pass of
+    /// its own: looking at the clock is not part of the work.
+    fn latencies(&mut self, operations: u64) -> Option<Latencies> {
+        let _ = operations;
+        None
+    }
+}
+
+/// Nanoseconds an operation, each in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    /// With three significant digits.
+    pub(crate) fn new() -> Self {
+        Self(Histogram::new(3).expect("three digits are allowed"))
+    }
+
+    pub(crate) fn record(&mut self, since: Instant) {
+        self.keep(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn keep(&mut self, nanos: u64) {
+        self.0.record(nanos).expect("it grows by itself");
+    }
+
+    /// Adds what another thread has recorded.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("it grows by itself");
+    }
+
+    /// The value that this share of all operations stayed within.
+    pub(crate) fn within(&self, share: f64) -> u64 {
+        self.0.value_at_quantile(share)
+    }
 }
 
 /// What a run came to, to be compared with what it must come to.
@@ -136,4 +175,20 @@ pub(crate) struct Workload {
     pub(crate) about: &'static str,
     /// Builds the rows; contenders may start threads, so each workload is built when its turn comes.
     pub(crate) rows: fn() -> Vec<Row>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_of_any_size_are_kept() {
+        let mut latencies = Latencies::new();
+        (1..=1_000).for_each(|micros| latencies.keep(micros * 1_000));
+        let mut other = Latencies::new();
+        other.keep(3_000_000_000);
+        latencies.add(&other);
+        assert!((499_000..502_000).contains(&latencies.within(0.5)), "{}", latencies.within(0.5));
+        assert!((2_990_000_000..3_010_000_000).contains(&latencies.within(1.0)));
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::alloc::Snapshot;
-use crate::contender::{Entry, Evidence, Measure, Row};
+use crate::contender::{Entry, Evidence, Latencies, Measure, Row};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Samples {
     /// An operation's, in a pass of its own.
     pub(crate) allocations: f64,
     pub(crate) bytes: f64,
+    /// In a pass of its own, where the contender takes them.
+    pub(crate) latencies: Option<Latencies>,
 }
 
 /// A contender came to a result that is not right.
@@ -108,6 +110,8 @@ impl Bench<'_> {
             }
         }
         let (allocations, bytes) = self.count_allocations(entry, operations)?;
+        entry.contender.prepare(operations);
+        let latencies = entry.contender.latencies(operations);
         Ok(Samples {
             contender: entry.name,
             operations,
@@ -115,6 +119,7 @@ impl Bench<'_> {
             shortest: Duration::MAX,
             allocations,
             bytes,
+            latencies,
         })
     }
 
@@ -148,6 +153,7 @@ impl Bench<'_> {
             shortest: Duration::ZERO,
             allocations: each(after.allocations - before.allocations),
             bytes: each(after.allocated - before.allocated),
+            latencies: None,
         })
     }
 }

@@ -116,7 +116,15 @@ mod tests {
 
     fn samples(values: &[f64], shortest: Duration) -> Samples {
         let values = values.to_vec();
-        Samples { contender: "it", operations: 1, values, shortest, allocations: 0.0, bytes: 0.0 }
+        Samples {
+            contender: "it",
+            operations: 1,
+            values,
+            shortest,
+            allocations: 0.0,
+            bytes: 0.0,
+            latencies: None,
+        }
     }
 
     fn doubts(values: &[f64], milliseconds: u64) -> Vec<Warning> {

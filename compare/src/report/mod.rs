@@ -4,7 +4,7 @@ mod table;
 
 use serde::Serialize;
 
-use crate::contender::Row;
+use crate::contender::{Latencies, Row};
 use crate::goal::{Goal, Quantity, Verdict};
 use crate::host::Host;
 use crate::measure::{Samples, Settings};
@@ -48,7 +48,24 @@ pub(crate) struct Figure {
     pub(crate) operations_per_repetition: u64,
     pub(crate) allocations: f64,
     pub(crate) bytes: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<Latency>,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// Within how many nanoseconds an operation ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+}
+
+impl Latency {
+    fn new(latencies: &Latencies) -> Self {
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| latencies.within(share));
+        Self { p50, p99, p999 }
+    }
 }
 
 /// A goal and what became of it.
@@ -94,6 +111,7 @@ impl RowReport {
             operations_per_repetition: samples.operations,
             allocations: samples.allocations,
             bytes: samples.bytes,
+            latency: samples.latencies.as_ref().map(Latency::new),
             warnings: Warning::of_samples(row.measure, samples),
         };
         Self {
@@ -146,7 +164,7 @@ mod tests {
 
     fn samples(contender: &'static str, values: &[f64]) -> Samples {
         let (values, shortest) = (values.to_vec(), Duration::from_millis(30));
-        Samples { contender, operations: 1, values, shortest, allocations: 1.0, bytes: 64.0 }
+        Samples { contender, operations: 1, values, shortest, allocations: 1.0, bytes: 64.0, latencies: None }
     }
 
     #[test]

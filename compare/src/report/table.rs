@@ -46,7 +46,12 @@ pub(crate) fn row(out: &mut impl Write, row: &RowReport) -> io::Result<()> {
 
 fn figure(out: &mut impl Write, row: &RowReport, figure: &Figure, width: usize) -> io::Result<()> {
     let ratio = &figure.ratio;
-    let marks: Vec<_> = figure.warnings.iter().map(Warning::mark).collect();
+    let latency = figure.latency.as_ref().map(|latency| {
+        let [p50, p99, p999] =
+            [latency.p50, latency.p99, latency.p999].map(|nanos| number(nanos as f64 / 1e3));
+        format!("p50/p99/p99.9 {p50}/{p99}/{p999} us")
+    });
+    let marks: Vec<_> = latency.into_iter().chain(figure.warnings.iter().map(Warning::mark)).collect();
     let marks = marks.join(", ");
     let is_baseline = figure.contender == row.baseline;
     let interval =

@@ -8,6 +8,7 @@ mod handover;
 mod memory;
 mod nested;
 mod poller;
+mod reads;
 mod round_trip;
 mod stepping;
 mod yielding;
@@ -32,4 +33,5 @@ pub(crate) const ALL: &[Workload] = &[
     nested::WORKLOAD,
     stepping::WORKLOAD,
     memory::WORKLOAD,
+    reads::WORKLOAD,
 ];

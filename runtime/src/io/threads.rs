@@ -39,7 +39,9 @@ struct Queue {
     /// For the threads.
     jobs: VecDeque<Job>,
     /// For `step`.
-    submitted: VecDeque<Job>,
+    submitted: Vec<Job>,
+    /// The allocation that `submitted` had in the step before.
+    spare: Vec<Job>,
     /// How many threads wait for `filled`.
     idle: usize,
     threads: usize,
@@ -133,7 +135,7 @@ impl Shared {
             return drop(job);
         }
         if self.stepped {
-            return queue.submitted.push_back(job);
+            return queue.submitted.push(job);
         }
         queue.jobs.push_back(job);
         let wake = queue.idle > 0;
@@ -211,10 +213,15 @@ impl IO for ThreadsIO {
         if !self.shared.stepped {
             return Ok(0);
         }
-        let due = std::mem::take(&mut self.shared.queue.lock().submitted);
+        let mut due = {
+            let mut queue = self.shared.queue.lock();
+            let spare = std::mem::take(&mut queue.spare);
+            std::mem::replace(&mut queue.submitted, spare)
+        };
         let submitted = due.len();
-        let mut slow: Vec<Job> = due.into_iter().filter_map(Job::run_cached).collect();
+        let mut slow: Vec<Job> = due.drain(..).filter_map(Job::run_cached).collect();
         let ended = submitted - slow.len();
+        self.shared.queue.lock().spare = due;
         if !slow.is_empty() {
             self.shared.hand_over(&mut slow);
         }
@@ -237,7 +244,7 @@ impl Drop for ThreadsIO {
         let abandoned = {
             let mut queue = self.shared.queue.lock();
             queue.closed = true;
-            [std::mem::take(&mut queue.jobs), std::mem::take(&mut queue.submitted)]
+            (std::mem::take(&mut queue.jobs), std::mem::take(&mut queue.submitted))
         };
         drop(abandoned);
         self.threads.iter().for_each(|_| self.shared.filled.notify_one());

@@ -27,7 +27,8 @@ const NOBODY: u64 = u64::MAX;
 pub(super) struct Ring {
     uring: IoUring,
     state: Mutex<State>,
-    reaping: Mutex<()>,
+    /// For whoever takes answers, with the allocation that it puts them into.
+    reaping: Mutex<Answers>,
     /// To itself: operations in flight take requests to cancel to it.
     own: Weak<Ring>,
 }
@@ -66,7 +67,7 @@ impl Ring {
         Ok(Arc::new_cyclic(|own| Self {
             uring,
             state: Mutex::new(state),
-            reaping: Mutex::new(()),
+            reaping: Mutex::new(Answers::new()),
             own: own.clone(),
         }))
     }
@@ -140,17 +141,19 @@ impl Ring {
     ///
     /// With the first panic of a callback, after all operations have ended.
     pub(super) fn reap(&self, patience: Option<Duration>) -> Result<Option<usize>, IoError> {
-        let answers = {
-            let Some(_reaping) = self.reaping.try_lock() else { return Ok(None) };
+        let mut answers = {
+            let Some(mut reaping) = self.reaping.try_lock() else { return Ok(None) };
             if let Some(patience) = patience {
                 self.wait_for_an_answer(patience)?;
             }
             // SAFETY: the lock makes this the only view of the completion queue.
             let queue = unsafe { self.uring.completion_shared() };
-            queue.map(|answer| (answer.user_data(), answer.result())).collect::<Answers>()
+            let mut answers = std::mem::take(&mut *reaping);
+            answers.extend(queue.map(|answer| (answer.user_data(), answer.result())));
+            answers
         };
         let (mut ended, mut panic) = (0, None);
-        for (token, answer) in answers {
+        for (token, answer) in answers.drain(..) {
             match catch_unwind(AssertUnwindSafe(|| self.conclude(Token(token), answer))) {
                 Ok(finished) => ended += usize::from(finished),
                 Err(payload) => {
@@ -158,6 +161,9 @@ impl Ring {
                     panic.get_or_insert(payload);
                 }
             }
+        }
+        if let Some(mut reaping) = self.reaping.try_lock() {
+            *reaping = answers;
         }
         panic.map_or(Ok(Some(ended)), |payload| resume_unwind(payload))
     }
