@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Sections of the contract with the number of promises in each, and the defects that have a row.
 const SECTIONS: [(u32, u32); 2] = [(3, 9), (4, 11)];
-const DEFECTS: [(char, u32); 2] = [('D', 14), ('R', 4)];
+const DEFECTS: [(char, u32); 2] = [('D', 22), ('R', 4)];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -91,6 +91,8 @@ fn every_promise_and_defect_has_a_row() {
     let promises =
         SECTIONS.iter().flat_map(|(section, last)| (1..=*last).map(move |n| format!("{section}.{n}")));
     let defects = DEFECTS.iter().flat_map(|(letter, last)| (1..=*last).map(move |n| format!("{letter}{n}")));
+    // The contract has no D20.
+    let defects = defects.filter(|id| id != "D20");
     let missing: Vec<_> =
         promises.chain(defects).chain(["5".into()]).filter(|id| !rows.contains(id)).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
