@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test loom loom-full shuttle sanitize soak compare hammer doc ci tokio-free
+.PHONY: help stress test loom loom-full shuttle sanitize soak compare hammer mutants mutants-quick doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -14,7 +14,7 @@ SANITIZED := -p tenterhook-runtime --target x86_64-unknown-linux-gnu --test thre
 MODELS := cargo run -q --profile models -p tenterhook-loom-tests --
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration 30s
@@ -47,6 +47,12 @@ compare: ## throughput and latency beside tokio async
 
 hammer: ## two real threads on groups for a minute: some 25 million of them
 	cargo run -q --release -p tenterhook-runtime --example hammer -- 60
+
+mutants: ## break the code in every known way and see who notices: the table in stress/mutants
+	cargo run -q --release -p tenterhook-scoreboard
+
+mutants-quick: ## a dozen of them, for CI
+	cargo run -q -p tenterhook-scoreboard -- --quick
 
 doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps

@@ -1,0 +1,156 @@
+//! Where mutants are built and detectors run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::cell::{Attempt, Cell};
+use crate::detector::{Budget, Build, Detector};
+use crate::mutant::Mutant;
+use crate::process;
+use crate::tree::Tree;
+
+/// A build that takes longer hangs.
+const BUILD: Duration = Duration::from_secs(1_200);
+
+/// The scratch copy, the target folders that all mutants share, and the logs.
+pub(crate) struct Bench {
+    tree: Tree,
+    folder: PathBuf,
+}
+
+/// Why a mutant could not be judged.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Io(io::Error),
+    DoesNotApply {
+        id: String,
+        reason: String,
+    },
+    DoesNotBuild {
+        id: String,
+        log: PathBuf,
+    },
+    /// The detector could not do its work.
+    Detector {
+        id: String,
+        detector: Detector,
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::DoesNotApply { id, reason } => write!(f, "{id}: the patch no longer applies: {reason}"),
+            Self::DoesNotBuild { id, log } => write!(f, "{id}: does not build, see {}", log.display()),
+            Self::Detector { id, detector, reason } => {
+                write!(f, "{id}: {detector} could not do its work: {reason}")
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The code without a patch.
+pub(crate) const CLEAN: &str = "clean";
+
+impl Bench {
+    pub(crate) fn new(source: &Path, folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder.join("logs"))?;
+        let folder = fs::canonicalize(folder)?;
+        Ok(Self { tree: Tree::new(source, &folder.join("tree"))?, folder })
+    }
+
+    /// Of everything that results depend on beside the patch.
+    pub(crate) fn hash(&self) -> io::Result<u64> {
+        self.tree.hash()
+    }
+
+    /// Applies a patch, or none, and compiles quickly whatever it touches.
+    pub(crate) fn check(&self, mutant: &Mutant) -> Result<(), Fault> {
+        self.apply(Some(mutant))?;
+        let mut cargo = self.cargo(Build::Tests);
+        cargo.args(["check", "-q", "-p", "tenterhook-runtime", "-p", "tenterhook-stress"]);
+        let log = self.log(&mutant.id, "check");
+        let ended = process::run(cargo, &log, BUILD)?;
+        match ended.status {
+            Some(status) if status.success() => Ok(()),
+            _ => Err(Fault::DoesNotBuild { id: mutant.id.clone(), log }),
+        }
+    }
+
+    fn apply(&self, mutant: Option<&Mutant>) -> Result<(), Fault> {
+        let Some(mutant) = mutant else { return Ok(self.tree.reset()?) };
+        let refuse =
+            |error: io::Error| Fault::DoesNotApply { id: mutant.id.clone(), reason: error.to_string() };
+        self.tree.apply(&mutant.path).map_err(refuse)
+    }
+
+    /// Has `detector` look at a mutant, or at the clean code.
+    pub(crate) fn judge(
+        &self,
+        mutant: Option<&Mutant>,
+        detector: Detector,
+        budget: Budget,
+        extra: &[String],
+    ) -> Result<Cell, Fault> {
+        self.apply(mutant)?;
+        let id = mutant.map_or(CLEAN, |mutant| &mutant.id);
+        let build = detector.build();
+        let mut cargo = self.cargo(build);
+        cargo.args(build.arguments());
+        let log = self.log(id, build.folder());
+        let built = process::run(cargo, &log, BUILD)?;
+        if !built.status.is_some_and(|status| status.success()) {
+            return Err(Fault::DoesNotBuild { id: id.into(), log });
+        }
+        let mut attempts = Vec::new();
+        for repetition in 0..budget.repetitions {
+            let command = self.command(detector, budget, repetition, extra);
+            let log = self.log(id, &format!("{detector}-{repetition}"));
+            let ended = process::run(command, &log, budget.time)?;
+            let attempt = Attempt::of(detector, &ended);
+            attempts.push(attempt.map_err(|reason| Fault::Detector { id: id.into(), detector, reason })?);
+        }
+        Ok(Cell { detector, attempts })
+    }
+
+    fn command(&self, detector: Detector, budget: Budget, repetition: u64, extra: &[String]) -> Command {
+        let build = detector.build();
+        let mut command = match build.program() {
+            Some(program) => Command::new(self.target(build).join(program)),
+            None => self.cargo(build),
+        };
+        command.args(detector.arguments(budget, repetition)).args(extra);
+        // Machines differ in what they print along with a panic, and reading symbols takes longer than most tests.
+        command.current_dir(self.tree.root()).env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    fn cargo(&self, build: Build) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(self.tree.root())
+            .env("CARGO_TARGET_DIR", self.target(build))
+            .env("RUSTFLAGS", build.rustflags())
+            .env("RUST_BACKTRACE", "0");
+        cargo
+    }
+
+    fn target(&self, build: Build) -> PathBuf {
+        self.folder.join("target").join(build.folder())
+    }
+
+    fn log(&self, id: &str, what: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("{id}-{what}.log"))
+    }
+}

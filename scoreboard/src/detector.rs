@@ -1,0 +1,203 @@
+//! Who looks for bugs, and how they are called.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One way of looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Detector {
+    /// `cargo test` of the runtime.
+    Unit,
+    /// Every execution of the loom models, within their bounds.
+    Loom,
+    /// Random schedules of the shuttle models.
+    Shuttle,
+    /// The simulator as users run it: a scheduler for each seed.
+    Sim,
+    /// The simulator with one scheduler.
+    SimRandom,
+    SimRoundRobin,
+    SimPct,
+    /// The simulator with what Whopper has: round robin, bit flips, no I/O errors, no power loss.
+    Baseline,
+}
+
+/// How much a detector may spend on one mutant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// A run that takes longer has hung, which is a way of noticing.
+    pub(crate) time: Duration,
+    /// Runs with seeds of their own; 1 for those that have none.
+    pub(crate) repetitions: u64,
+    /// Seeds of a run.
+    pub(crate) seeds: u64,
+}
+
+impl Detector {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Unit,
+        Self::Loom,
+        Self::Shuttle,
+        Self::Sim,
+        Self::SimRandom,
+        Self::SimRoundRobin,
+        Self::SimPct,
+        Self::Baseline,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
+            Self::Sim => "sim",
+            Self::SimRandom => "sim-random",
+            Self::SimRoundRobin => "sim-round-robin",
+            Self::SimPct => "sim-pct",
+            Self::Baseline => "baseline",
+        }
+    }
+
+    /// What an execution is.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Unit => "tests",
+            Self::Loom => "executions",
+            Self::Shuttle => "schedules",
+            _ => "seeds",
+        }
+    }
+
+    /// Whether it draws seeds.
+    pub(crate) fn is_sim(self) -> bool {
+        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle)
+    }
+
+    /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and loom's
+    /// models know no files. Schedulers are compared on the pager, which is what they interleave.
+    pub(crate) fn reaches(self, area: &str) -> bool {
+        match self {
+            Self::Unit => true,
+            Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor"),
+            Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
+            _ => matches!(area, "pager"),
+        }
+    }
+
+    /// The budget of `make mutants`.
+    pub(crate) fn budget(self) -> Budget {
+        let budget =
+            |seconds, repetitions, seeds| Budget { time: Duration::from_secs(seconds), repetitions, seeds };
+        match self {
+            Self::Unit => budget(150, 1, 1),
+            Self::Loom => budget(240, 1, 1),
+            Self::Shuttle => budget(120, 1, 1),
+            _ => budget(60, 5, 300),
+        }
+    }
+
+    /// The build that it needs, by its name.
+    pub(crate) fn build(self) -> Build {
+        match self {
+            Self::Unit => Build::Tests,
+            Self::Loom => Build::Loom,
+            Self::Shuttle => Build::Shuttle,
+            _ => Build::Sim,
+        }
+    }
+
+    /// The arguments of its program. The seeds of repetitions are disjoint.
+    pub(crate) fn arguments(self, budget: Budget, repetition: u64) -> Vec<String> {
+        let arguments = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        match self {
+            Self::Unit => arguments("test --offline -p tenterhook-runtime --tests --lib"),
+            Self::Loom => arguments("--fail-fast"),
+            Self::Shuttle => Vec::new(),
+            _ => {
+                let first = 1_000_000 * (repetition + 1);
+                let mut all = arguments(&format!(
+                    "sim --json --quiet --recheck 0 --max-failures 1 --seed {first} --seeds {}",
+                    budget.seeds
+                ));
+                all.extend(arguments(match self {
+                    Self::SimRandom => "--scheduler random",
+                    Self::SimRoundRobin => "--scheduler round-robin",
+                    Self::SimPct => "--scheduler pct",
+                    Self::Baseline => "--scheduler round-robin --faults bit-flip",
+                    _ => "",
+                }));
+                all
+            }
+        }
+    }
+}
+
+/// What has to be compiled for a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Build {
+    Tests,
+    Loom,
+    Shuttle,
+    Sim,
+}
+
+impl Build {
+    /// cargo's arguments.
+    pub(crate) fn arguments(self) -> &'static [&'static str] {
+        const MODELS: &[&str] = &["build", "--profile", "models", "-p", "tenterhook-loom-tests"];
+        match self {
+            Self::Tests => &["test", "--no-run", "-p", "tenterhook-runtime", "--tests", "--lib"],
+            Self::Loom | Self::Shuttle => MODELS,
+            Self::Sim => &["build", "--profile", "stress", "-p", "tenterhook-stress", "--bin", "tenterhook"],
+        }
+    }
+
+    pub(crate) fn rustflags(self) -> &'static str {
+        match self {
+            Self::Loom => "--cfg tenterhook_loom",
+            Self::Shuttle => "--cfg tenterhook_shuttle",
+            Self::Tests | Self::Sim => "",
+        }
+    }
+
+    /// The name of its target folder.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Tests => "tests",
+            Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
+            Self::Sim => "sim",
+        }
+    }
+
+    /// The program below the target folder; `None` when cargo itself runs it.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Tests => None,
+            Self::Loom | Self::Shuttle => Some("models/tenterhook-loom-tests"),
+            Self::Sim => Some("stress/tenterhook"),
+        }
+    }
+}
+
+impl FromStr for Detector {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|detector| detector.name() == name);
+        known.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no detector {name:?}; there are {names}")
+        })
+    }
+}
+
+impl fmt::Display for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

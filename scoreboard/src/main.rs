@@ -1,0 +1,202 @@
+//! The scoreboard: breaks the runtime in known ways, one at a time, and says which detector notices, and how soon.
+//!
+//! A green run says nothing unless red is possible. `make mutants` makes the table in `stress/mutants/`; `make
+//! mutants-quick` asks a dozen of them in CI.
+
+mod bench;
+mod cell;
+mod detector;
+mod ledger;
+mod mutant;
+mod process;
+mod quick;
+mod report;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use bench::{Bench, CLEAN, Fault};
+use cell::Cell;
+use detector::Detector;
+use ledger::Ledger;
+use mutant::Mutant;
+use report::{Figure, Report, Row};
+
+/// All gates are open.
+const OPEN: u8 = 0;
+/// The command line or the catalogue makes no sense.
+const USAGE: u8 = 2;
+/// A gate is shut: a mutant is missed, or the clean code raises an alarm.
+const SHUT: u8 = 10;
+/// The scoreboard itself could not go on.
+const INTERNAL: u8 = 70;
+
+/// Breaks the runtime in known ways, one at a time, and says which detector notices, and how soon.
+///
+/// Exit codes: 0 all gates open; 2 a patch or an option makes no sense; 10 a mutant is missed or the clean code raises an
+/// alarm; 70 a build or a detector failed.
+#[derive(Parser)]
+#[command(
+    name = "tenterhook-mutants",
+    after_help = "Example: tenterhook-mutants --only pager --detector sim"
+)]
+struct Arguments {
+    /// Only mutants whose id contains one of these.
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Only these detectors [default: all]
+    #[arg(long, value_name = "NAME")]
+    detector: Vec<Detector>,
+    /// A fixed dozen with small budgets, for CI; writes no table.
+    #[arg(long, conflicts_with_all = ["only", "detector"])]
+    quick: bool,
+    /// The patches, and where the table goes.
+    #[arg(long, value_name = "DIRECTORY", default_value = "stress/mutants")]
+    catalogue: PathBuf,
+    /// Scratch copy, builds, logs and what is known so far; a run that was interrupted goes on from there.
+    #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/mutants")]
+    state: PathBuf,
+    /// Say what there is, and do nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mutants = match mutant::catalogue(&arguments.catalogue) {
+        Ok(mutants) => mutants,
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("tenterhook-mutants: {problem}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    if arguments.list {
+        mutants.iter().for_each(|mutant| println!("{:<44} {}", mutant.id, mutant.breaks));
+        return ExitCode::SUCCESS;
+    }
+    let outcome =
+        if arguments.quick { quick::run(&mutants, &arguments.state) } else { run(&arguments, mutants) };
+    match outcome {
+        Ok(objections) if objections.is_empty() => ExitCode::from(OPEN),
+        Ok(objections) => {
+            objections.iter().for_each(|objection| println!("SHUT  {objection}"));
+            ExitCode::from(SHUT)
+        }
+        Err(fault) => {
+            eprintln!("tenterhook-mutants: {fault}");
+            ExitCode::from(if matches!(fault, Fault::Io(_)) { INTERNAL } else { USAGE })
+        }
+    }
+}
+
+/// The long run; what the gates say against it.
+fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
+    if !arguments.only.is_empty() {
+        mutants.retain(|mutant| arguments.only.iter().any(|text| mutant.id.contains(text)));
+    }
+    let detectors =
+        if arguments.detector.is_empty() { Detector::ALL.to_vec() } else { arguments.detector.clone() };
+    let bench = Bench::new(Path::new("."), &arguments.state)?;
+    let mut ledger = Ledger::open(&arguments.state.join("ledger.json"))?;
+    let tree = bench.hash()?;
+    check(&bench, &mutants, &ledger, &detectors, tree)?;
+
+    let clean = [None].into_iter();
+    let jobs: Vec<(Option<&Mutant>, Detector)> = clean
+        .chain(mutants.iter().map(Some))
+        .flat_map(|mutant| detectors.iter().map(move |detector| (mutant, *detector)))
+        .filter(|(mutant, detector)| mutant.is_none_or(|mutant| detector.reaches(mutant.area())))
+        .collect();
+    let progress = bar(jobs.len() as u64);
+    let mut cells: BTreeMap<(String, Detector), Cell> = BTreeMap::new();
+    for (mutant, detector) in jobs {
+        let (id, patch) = mutant.map_or((CLEAN, 0), |mutant| (&*mutant.id, mutant.hash));
+        progress.set_message(format!("{id} / {detector}"));
+        let cell = match ledger.get(id, detector, tree, patch) {
+            Some(cell) => cell.clone(),
+            None => {
+                let cell = bench.judge(mutant, detector, detector.budget(), &[])?;
+                ledger.put(id, tree, patch, cell.clone())?;
+                progress.suspend(|| println!("{id:<44} {detector:<16} {}", Figure::new(&cell).line()));
+                cell
+            }
+        };
+        cells.insert((id.to_owned(), detector), cell);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+
+    let cells_of = |id: &str| {
+        detectors.iter().filter_map(|detector| cells.get(&(id.to_owned(), *detector))).collect::<Vec<_>>()
+    };
+    let report = Report {
+        commit: commit(),
+        machine: machine(),
+        rows: mutants.iter().map(|mutant| Row::new(mutant, cells_of(&mutant.id).into_iter())).collect(),
+        clean: cells_of(CLEAN).into_iter().map(Figure::new).collect(),
+        detectors,
+    };
+    let whole = arguments.only.is_empty() && arguments.detector.is_empty();
+    let folder = if whole { &arguments.catalogue } else { &arguments.state };
+    report.write(folder)?;
+    let found = report.rows.iter().filter(|row| row.is_found()).count();
+    println!(
+        "{found} of {} mutants found; {}/scoreboard.md, .json, .html",
+        report.rows.len(),
+        folder.display()
+    );
+    // A part of the table can't say what the whole would.
+    Ok(if whole { report.objections() } else { Vec::new() })
+}
+
+/// Applies and compiles every mutant before the long run, unless something is known of it: a patch that is of no use is
+/// named at once.
+fn check(
+    bench: &Bench,
+    mutants: &[Mutant],
+    ledger: &Ledger,
+    detectors: &[Detector],
+    tree: u64,
+) -> Result<(), Fault> {
+    let known = |mutant: &&Mutant| {
+        !detectors.iter().any(|detector| ledger.get(&mutant.id, *detector, tree, mutant.hash).is_some())
+    };
+    let unknown: Vec<&Mutant> = mutants.iter().filter(known).collect();
+    let progress = bar(unknown.len() as u64);
+    for mutant in unknown {
+        progress.set_message(format!("{} applies and builds?", mutant.id));
+        bench.check(mutant)?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn bar(length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {elapsed} gone, {eta} left  {wide_msg}");
+    ProgressBar::new(length).with_style(style.expect("a template without mistakes"))
+}
+
+fn commit() -> String {
+    let git = |line: &str| {
+        let output = Command::new("git").args(line.split(' ')).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changed = git("status --porcelain --untracked-files=no").is_some_and(|changes| !changes.is_empty());
+    let commit = git("rev-parse --short=12 HEAD").unwrap_or_else(|| "unknown".into());
+    if changed { format!("{commit} with uncommitted changes") } else { commit }
+}
+
+fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} cores", name.unwrap_or_else(|| std::env::consts::ARCH.into()))
+}
