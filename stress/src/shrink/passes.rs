@@ -10,6 +10,7 @@ impl<R: Replay> Search<R> {
             let before = (self.steps, self.tape.choices());
             self.shrink_setup();
             self.drop_actors();
+            self.renumber();
             self.cut_tails();
             self.make_dull();
             self.lower_values();
@@ -41,6 +42,25 @@ impl<R: Replay> Search<R> {
                 continue;
             }
             self.try_edit(|tape| drop(tape.remove(actor)));
+        }
+    }
+
+    /// Connections that do something get the lowest numbers, so that those behind them can go.
+    fn renumber(&mut self) {
+        let mut free = 0;
+        loop {
+            let busy = self.tape.lanes().filter(|(_, lane)| !lane.is_empty());
+            let fibers: Vec<u32> = busy.filter_map(|(actor, _)| actor.as_fiber()).collect();
+            while fibers.contains(&free) {
+                free += 1;
+            }
+            let Some(&last) = fibers.last().filter(|&&last| last > free) else { return };
+            self.try_edit(|tape| {
+                if let Some(lane) = tape.remove(Actor::fiber(last)) {
+                    tape.put(Actor::fiber(free), lane);
+                }
+            });
+            free += 1;
         }
     }
 
