@@ -58,7 +58,8 @@ impl Connection {
             return self.drop_machine(bench);
         }
         self.doomed = false;
-        if matches!(self.operation, Operation::None) && context.lane.is_spent(OPERATION) {
+        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
+        if is_spent && matches!(self.operation, Operation::None) {
             return Ok(Step::Idle);
         }
         loop {
