@@ -15,7 +15,7 @@ pub use self::overrides::{OptionsError, Overrides};
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
 use crate::pager::{Abuse, Extent, PagerPlan};
 use crate::schedule::SchedulerKind;
-use crate::tape::Chance;
+use crate::tape::{Actor, Chance, LaneRecord, Source};
 use crate::workload::OperationKind;
 use crate::world::{NemesisOptions, WorldOptions};
 
@@ -52,12 +52,19 @@ pub struct SimOptions {
     pub(crate) profile: Profile,
     pub(crate) world: WorldOptions,
     pub(crate) plan: PagerPlan,
+    /// What was drawn for them.
+    pub(crate) record: LaneRecord,
 }
 
 impl SimOptions {
     /// The options of `seed`, as far as `overrides` leave them open.
     pub fn draw(seed: u64, overrides: &Overrides) -> SimOptions {
-        draw::options(seed, overrides)
+        SimOptions::draw_from(&Source::Seed(seed), seed, overrides)
+    }
+
+    /// The same with choices from somewhere else than the seed, which still tells one run's files from another's.
+    pub fn draw_from(source: &Source, seed: u64, overrides: &Overrides) -> SimOptions {
+        draw::options(&mut source.lane(Actor::OPTIONS, true), seed, overrides)
     }
 
     /// The seed.
@@ -89,6 +96,11 @@ impl SimOptions {
     /// Steps of the run.
     pub fn steps(&self) -> u64 {
         self.world.steps
+    }
+
+    /// Page size in bytes.
+    pub fn page_size(&self) -> u32 {
+        self.plan.pager.page_size
     }
 
     /// How many connections there are.

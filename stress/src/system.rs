@@ -23,6 +23,9 @@ pub enum Step {
     Wait(Completion),
     /// Its operation has ended. It is between two operations, holds nothing, and may be left alone for ever.
     Ended,
+    /// It has nothing more to do: it is not stepped again before the next life. A run whose connections are all idle
+    /// goes on to its next crash, or to its end.
+    Idle,
     /// The system cannot go on without a restart, for instance because a sync failed.
     Restart,
 }
@@ -51,6 +54,7 @@ pub enum Crash {
 pub struct Context<'a> {
     /// The fiber.
     pub fiber: FiberId,
+    pub(crate) actor: Actor,
     /// The fiber's choices.
     pub lane: &'a mut Lane,
     /// The disk of this run.
@@ -67,7 +71,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Puts something that was seen into the trace.
     pub fn observe(&mut self, detail: u32, value: u64) {
-        self.trace.push(Event { actor: Actor::fiber(self.fiber), kind: EventKind::Observed, detail, value });
+        self.trace.push(Event { actor: self.actor, kind: EventKind::Observed, detail, value });
     }
 }
 

@@ -7,8 +7,11 @@
 //! Each actor holds its own [`Lane`], so drawing takes no lock, and an edit to one lane moves nothing in another:
 //! that is what a shrinker needs. A lane draws either from the seed or from a recorded [`Tape`].
 
-use std::collections::BTreeMap;
+mod file;
+mod record;
 
+pub use self::file::{TapeError, TapeFile};
+pub use self::record::{LaneRecord, Slot, Tape};
 use crate::rng;
 
 /// Sites per actor. A lane counts each one's occurrences in place, so the number is fixed.
@@ -27,10 +30,22 @@ impl Actor {
     pub const DISK: Actor = Actor(2);
     /// Draws when power is lost and when the run rests.
     pub const NEMESIS: Actor = Actor(3);
+    /// Boots the system and looks it over. No fiber's number, so that it stays who it is with fewer connections.
+    pub const CONTROL: Actor = Actor(4);
 
     /// The fiber `index`, counted from 0.
     pub const fn fiber(index: u32) -> Actor {
         Actor(16 + index)
+    }
+
+    /// The fiber's index, if it is one.
+    pub const fn as_fiber(self) -> Option<u32> {
+        self.0.checked_sub(16)
+    }
+
+    /// The actor that [`Actor::code`] stands for.
+    pub const fn from_code(code: u32) -> Actor {
+        Actor(code)
     }
 
     /// The number that stands for this actor in traces and keys.
@@ -46,6 +61,7 @@ impl std::fmt::Display for Actor {
             Actor::SCHEDULER => f.pad("scheduler"),
             Actor::DISK => f.pad("disk"),
             Actor::NEMESIS => f.pad("nemesis"),
+            Actor::CONTROL => f.pad("control"),
             Actor(code) => f.pad(&format!("fiber {}", code.saturating_sub(16))),
         }
     }
@@ -64,6 +80,11 @@ impl Site {
     pub const fn new(index: u8, name: &'static str) -> Site {
         assert!((index as usize) < SITES, "a lane has room for SITES sites");
         Site { index, name }
+    }
+
+    /// Its number, from 0.
+    pub const fn index(self) -> u8 {
+        self.index
     }
 
     /// The name that people read.
@@ -125,53 +146,11 @@ impl Source {
     pub fn lane(&self, actor: Actor, record: bool) -> Lane {
         let (key, replay) = match self {
             Source::Seed(seed) => (rng::derive(rng::derive(0, *seed), u64::from(actor.code())), None),
-            Source::Recorded(tape) => (0, Some(tape.lanes.get(&actor).cloned().unwrap_or_default())),
+            Source::Recorded(tape) => (0, Some(tape.lane(actor))),
         };
         let memory = (record || replay.is_some())
             .then(|| Box::new(Memory { replay, record: record.then(LaneRecord::default) }));
         Lane { key, digest: u64::from(actor.code()), counts: [0; SITES], memory }
-    }
-}
-
-/// What one lane drew, by site and occurrence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LaneRecord {
-    sites: Vec<Vec<u32>>,
-}
-
-impl LaneRecord {
-    fn push(&mut self, site: Site, value: u32) {
-        let index = usize::from(site.index);
-        if self.sites.len() <= index {
-            self.sites.resize_with(index + 1, Vec::new);
-        }
-        self.sites[index].push(value);
-    }
-
-    fn get(&self, site: Site, occurrence: u32) -> u32 {
-        let drawn = self.sites.get(usize::from(site.index));
-        drawn.and_then(|site| site.get(occurrence as usize)).copied().unwrap_or(0)
-    }
-}
-
-/// A whole run's choices, lane by lane.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tape {
-    lanes: BTreeMap<Actor, LaneRecord>,
-}
-
-impl Tape {
-    /// Puts what `actor`'s lane drew on the tape.
-    pub fn insert(&mut self, actor: Actor, lane: &mut Lane) {
-        if let Some(record) = lane.memory.as_mut().and_then(|memory| memory.record.take()) {
-            self.lanes.insert(actor, record);
-        }
-    }
-
-    /// How many choices are on it, and how many of them are not dull.
-    pub fn choices(&self) -> (usize, usize) {
-        let values = || self.lanes.values().flat_map(|lane| lane.sites.iter().flatten());
-        (values().count(), values().filter(|&&value| value != 0).count())
     }
 }
 
@@ -269,6 +248,17 @@ impl Lane {
             let fourth = (squared * squared) >> 32;
             rng::below(fourth << 32, u64::from(bound)) as u32
         })
+    }
+
+    /// Whether the recorded tape has nothing more for `site`. A lane that draws from its seed never ends.
+    pub fn is_spent(&self, site: Site) -> bool {
+        let replay = self.memory.as_ref().and_then(|memory| memory.replay.as_ref());
+        replay.is_some_and(|replay| replay.len(site) <= self.counts[usize::from(site.index)] as usize)
+    }
+
+    /// What this lane drew, if it was recorded.
+    pub fn take_record(&mut self) -> Option<LaneRecord> {
+        self.memory.as_mut().and_then(|memory| memory.record.take())
     }
 
     /// A number that stands for everything drawn so far.

@@ -22,7 +22,7 @@ pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
 use crate::disk::{FaultKind, SimDisk, Struck};
-use crate::schedule::{FiberId, Pick, Readiness, Scheduler};
+use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Actor, Lane, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
@@ -56,6 +56,7 @@ pub struct World<S> {
     nemesis: Nemesis,
     clock: Clock,
     trace: Trace,
+    captions: Option<Vec<(usize, String)>>,
     phase: Phase,
     /// The run's budget is spent: rest, lose power, come back, rest, end.
     finale: bool,
@@ -88,16 +89,18 @@ impl<S: System> World<S> {
         let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, keep));
         let io = disk.io();
         let connections = system.connections();
+        let scheduler = options.scheduler.build(options.delivery_weight, options.depth);
         World {
             fibers: Fibers::new(connections, source, keep),
             system,
-            scheduler: options.scheduler.build(options.delivery_weight, options.depth),
+            scheduler: if keep { Box::new(Transcript::new(scheduler)) } else { scheduler },
             nemesis: Nemesis::new(options.nemesis, source.lane(Actor::NEMESIS, keep)),
             lane: source.lane(Actor::SCHEDULER, keep),
             io,
             disk,
             clock: Clock::default(),
             trace: Trace::new(keep),
+            captions: keep.then(Vec::new),
             phase: Phase::Booting,
             finale: false,
             calm: false,
@@ -169,6 +172,13 @@ impl<S: System> World<S> {
                 self.finale = true;
                 self.drain();
             }
+            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => {
+                // Whatever crash is to come finds the same in a thousand steps.
+                if !self.nemesis.hasten_crash(self.steps) {
+                    self.finale = true;
+                    self.drain();
+                }
+            }
             Phase::Running if self.nemesis.rests_at(self.steps) => self.drain(),
             Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Resting),
             Phase::Draining if self.steps >= self.deadline => {
@@ -214,10 +224,12 @@ impl<S: System> World<S> {
             return Ok(());
         }
         self.count_step();
+        let actor = self.fibers.actor(fiber);
         let step = {
             let lane = self.fibers.begin_step(fiber);
             let mut context = Context {
                 fiber,
+                actor,
                 lane,
                 disk: &self.disk,
                 step: self.steps,
@@ -232,11 +244,14 @@ impl<S: System> World<S> {
             }
         };
         let value = self.fibers.digest(fiber) ^ self.lane.digest();
-        self.note_of(Actor::fiber(fiber), EventKind::Step, step_code(&step), value);
+        self.note_of(actor, EventKind::Step, step_code(&step), value);
+        self.caption(fiber, &step);
         match step {
             Step::Restart => self.crash(Crash::ProcessKilled)?,
             Step::Ended if is_control => self.control_ended()?,
             Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.lane),
+            Step::Idle if is_control => self.control_ended()?,
+            Step::Idle => self.fibers.retire(fiber),
             Step::Continue => self.ready(fiber, Readiness::Continued),
             Step::Yield => self.ready(fiber, Readiness::Yielded),
             Step::Wait(completion) => {
@@ -244,6 +259,23 @@ impl<S: System> World<S> {
             }
         }
         Ok(())
+    }
+
+    /// For people who read the events: what the fiber is doing, and what it wants.
+    fn caption(&mut self, fiber: FiberId, step: &Step) {
+        let Some(captions) = &mut self.captions else { return };
+        let wants = match step {
+            Step::Continue | Step::Yield => "",
+            Step::Wait(_) => ", waits",
+            Step::Ended => "operation over",
+            Step::Idle => "nothing more to do",
+            Step::Restart => "asks for a restart",
+        };
+        let doing = match step {
+            Step::Ended | Step::Idle => String::new(),
+            _ => self.system.describe(fiber),
+        };
+        captions.push((self.trace.len() as usize - 1, format!("{doing}{wants}")));
     }
 
     fn ready(&mut self, fiber: FiberId, why: Readiness) {
@@ -346,7 +378,9 @@ impl<S: System> World<S> {
             counters: self.system.counters(),
             trace_hash: self.trace.hash(),
             trace: self.trace,
+            captions: self.captions.take().unwrap_or_default(),
             tape,
+            transcript: self.scheduler.transcript().unwrap_or_default(),
         };
         // After a panic the pieces may panic again while they are dropped.
         let (system, disk, fibers) = (self.system, self.disk, self.fibers);
@@ -366,6 +400,7 @@ fn step_code(step: &Step) -> u32 {
         Step::Wait(_) => 2,
         Step::Ended => 3,
         Step::Restart => 4,
+        Step::Idle => 5,
     }
 }
 

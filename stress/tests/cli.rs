@@ -106,7 +106,7 @@ fn a_campaign_of_two_jobs_has_the_hash_of_one_job() {
 fn events_are_listed_before_the_summary() {
     let output = run("sim --seed 7 --connections 2 --steps 100 --events");
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).lines().any(|line| line.trim_start().starts_with("0 fiber 2")));
+    assert!(text(&output.stdout).lines().any(|line| line.trim_start().starts_with("0 control")));
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn the_last_line_of_a_failure_is_the_command_that_repeats_it() {
         "commit 5",
         "commit 4",
     ))));
-    let text = crate::report::failures(&summary, false);
+    let text = crate::report::failures(&summary, false, None);
     assert_eq!(text.lines().last(), Some("tenterhook sim --seed 0x1"));
     assert!(text.contains("expected  commit 5") && text.contains("seen      commit 4"), "{text}");
 }

@@ -1,7 +1,11 @@
 //! The command line of the program `tenterhook`.
 
+mod fixed;
 mod parse;
 mod sim;
+mod tape;
+
+use std::io::Write as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
@@ -20,6 +24,12 @@ struct Arguments {
 enum Command {
     /// Run seeds against the pager on a simulated disk.
     Sim(sim::SimArguments),
+    /// Play a tape, or the run of a seed.
+    Replay(tape::ReplayArguments),
+    /// Make a failing tape small.
+    Shrink(tape::ShrinkArguments),
+    /// Draw a tape as a timeline, one lane a connection.
+    Trace(tape::TraceArguments),
 }
 
 /// Runs the program with the arguments of the process.
@@ -30,7 +40,12 @@ pub fn main() -> ExitCode {
 /// Runs the program with `arguments`, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     match Arguments::try_parse_from(arguments) {
-        Ok(Arguments { command: Command::Sim(arguments) }) => sim::run(arguments),
+        Ok(Arguments { command }) => match command {
+            Command::Sim(arguments) => sim::run(arguments),
+            Command::Replay(arguments) => tape::replay(arguments),
+            Command::Shrink(arguments) => tape::shrink(arguments),
+            Command::Trace(arguments) => tape::trace(arguments),
+        },
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Help that nobody reads, because its reader has gone, is no failure.
             let _ = error.print();
@@ -44,6 +59,11 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
 fn usage(problem: &str) -> ExitCode {
     eprintln!("tenterhook: {problem}");
     ExitCode::Usage
+}
+
+/// Prints to stdout; whoever has stopped reading is no reason to panic.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// What was wrong, where, and what would be right: the parser's own account takes a screen.
@@ -71,7 +91,7 @@ fn in_one_line(error: &clap::Error) -> String {
     match (names, valid) {
         (Some(name), _) => format!("{what}: did you mean '{name}'?"),
         (None, Some(valid)) => format!("{what}: it must be {valid}"),
-        (None, None) => format!("{what}; see 'tenterhook sim --help'"),
+        (None, None) => format!("{what}; see 'tenterhook --help'"),
     }
 }
 

@@ -1,22 +1,21 @@
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{parse, usage};
-use crate::campaign::{self, CampaignOptions};
-use crate::disk::FaultKind;
+use super::fixed::Fixed;
+use super::{parse, print, usage};
+use crate::campaign::{self, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
-use crate::options::{Overrides, Profile, SimOptions};
+use crate::options::SimOptions;
 use crate::report;
-use crate::schedule::SchedulerKind;
-use crate::sim;
+use crate::shrink::{self, Budget};
+use crate::sim::{self, Setup};
+use crate::tape::Source;
 use crate::watch::Watch;
-use crate::workload::OperationKind;
 
 /// What a sitting takes for which no number of seeds and no duration is given.
 const DURATION: Duration = Duration::from_secs(30);
@@ -38,30 +37,8 @@ pub(super) struct SimArguments {
     /// How long to run seeds: 500ms, 30s, 5m, 8h [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
-    /// Connections to the pager, from 1 to 1000000.
-    #[arg(long, value_name = "N")]
-    connections: Option<u32>,
-    /// Steps of a run: a fiber stepped or an operation delivered [default: 20000].
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Page size in bytes, a power of two from 512 to 65536.
-    #[arg(long, value_name = "BYTES")]
-    page_size: Option<u32>,
-    /// Pages that the cache keeps.
-    #[arg(long, value_name = "N")]
-    cache_pages: Option<usize>,
-    /// What runs concentrate on.
-    #[arg(long, value_name = "PROFILE")]
-    profile: Option<Profile>,
-    /// Who chooses what is stepped next.
-    #[arg(long, value_name = "SCHEDULER")]
-    scheduler: Option<SchedulerKind>,
-    /// The only kinds of fault that strike, with commas, or none.
-    #[arg(long, value_name = "KINDS", value_parser = faults)]
-    faults: Option<Kinds<FaultKind>>,
-    /// The only kinds of operation, with commas.
-    #[arg(long, value_name = "KINDS", value_parser = operations)]
-    operations: Option<Kinds<OperationKind>>,
+    #[command(flatten)]
+    fixed: Fixed,
     /// Seeds run at a time [default: one for each core].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -74,6 +51,9 @@ pub(super) struct SimArguments {
     /// Remember finished seeds in this directory, and go on from there if it has some.
     #[arg(long, value_name = "DIRECTORY")]
     state: Option<PathBuf>,
+    /// Where the shrunk tape of a failure goes, with a test that plays it and a timeline; none to shrink nothing.
+    #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
+    artifacts: String,
     /// Print every event of the run, for one seed only.
     #[arg(long)]
     events: bool,
@@ -92,32 +72,9 @@ Examples:
   tenterhook sim --seeds 1000 --profile recovery  a thousand seeds with many crashes
   tenterhook sim --duration 8h --state soak       over night; the same command goes on where it was left";
 
-/// A list given with commas.
-#[derive(Clone, Debug)]
-struct Kinds<K>(Vec<K>);
-
-fn faults(text: &str) -> Result<Kinds<FaultKind>, String> {
-    kinds(text, &FaultKind::ALL, FaultKind::name)
-}
-
-fn operations(text: &str) -> Result<Kinds<OperationKind>, String> {
-    kinds(text, &OperationKind::ALL, OperationKind::name)
-}
-
-fn kinds<K: Copy>(text: &str, all: &[K], name: fn(K) -> &'static str) -> Result<Kinds<K>, String> {
-    if text == "none" {
-        return Ok(Kinds(Vec::new()));
-    }
-    let find = |wanted: &str| {
-        let names = || all.iter().map(|&kind| name(kind)).collect::<Vec<_>>().join(",");
-        let found = all.iter().copied().find(|&kind| name(kind) == wanted);
-        found.ok_or_else(|| format!("there is no '{wanted}': it must be some of {}", names()))
-    };
-    text.split(',').map(find).collect::<Result<_, _>>().map(Kinds)
-}
-
 pub(super) fn run(arguments: SimArguments) -> ExitCode {
     let (json, events) = (arguments.json, arguments.events);
+    let artifacts = (arguments.artifacts != "none").then(|| PathBuf::from(&arguments.artifacts));
     let options = match options(arguments) {
         Ok(options) => options,
         Err(problem) => return usage(&problem),
@@ -141,13 +98,36 @@ pub(super) fn run(arguments: SimArguments) -> ExitCode {
         Ok(summary) => summary,
         Err(error) => return usage(&error.to_string()),
     };
-    if json {
-        print(&format!("{:#}\n", report::document(&options, &summary)));
-    } else {
+    if !json {
         print(&report::summary(&options, &summary));
-        print(&report::failures(&summary, options.is_single()));
+    }
+    let shrunk = artifacts.and_then(|directory| shrink_first(&directory, &options, &summary));
+    if json {
+        print(&format!("{:#}\n", report::document(&options, &summary, shrunk.as_ref())));
+    } else {
+        print(&report::failures(&summary, options.is_single(), shrunk.as_ref()));
     }
     summary.exit_code()
+}
+
+/// Makes the first broken promise small. A run that no longer moves cannot be run again.
+fn shrink_first(
+    directory: &Path,
+    options: &CampaignOptions,
+    summary: &Summary,
+) -> Option<report::ShrunkFailure> {
+    let failure = summary.failures.iter().find(|failure| {
+        failure.steps > 0 && matches!(failure.finding, Finding::Violation(_)) && !summary.interrupted
+    })?;
+    let setup = Setup { seed: failure.seed, overrides: options.overrides.clone() };
+    let shrunk = shrink::shrink(&setup, &Source::Seed(failure.seed), Budget::default())?;
+    match report::ShrunkFailure::save(directory, failure.seed, &shrunk) {
+        Ok(saved) => Some(saved),
+        Err(error) => {
+            eprintln!("tenterhook: --artifacts {}: cannot be written ({error})", directory.display());
+            None
+        }
+    }
 }
 
 fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
@@ -161,17 +141,7 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
     if arguments.jobs.is_some_and(|jobs| jobs > 1024) {
         return Err("--jobs is above 1024: it must be at most that, better the number of cores".into());
     }
-    let overrides = Overrides {
-        connections: arguments.connections,
-        steps: arguments.steps,
-        page_size: arguments.page_size,
-        cache_pages: arguments.cache_pages,
-        profile: arguments.profile,
-        scheduler: arguments.scheduler,
-        faults: arguments.faults.map(|kinds| kinds.0),
-        operations: arguments.operations.map(|kinds| kinds.0),
-    };
-    overrides.validate().map_err(|error| error.to_string())?;
+    let overrides = arguments.fixed.overrides()?;
     let (seeds, duration) = match (arguments.seed, arguments.seeds, arguments.duration) {
         (Some(_), None, None) => (Some(1), None),
         (None, None, None) => (None, Some(DURATION)),
@@ -205,9 +175,4 @@ fn print_events(options: &CampaignOptions) {
 /// type it.
 fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0_u64) >> 24
-}
-
-/// Prints to stdout; whoever has stopped reading is no reason to panic.
-fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

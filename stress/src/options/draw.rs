@@ -1,5 +1,5 @@
 use super::*;
-use crate::tape::{Actor, Lane, Site, Source};
+use crate::tape::{Lane, Site};
 
 const PROFILE: Site = Site::new(0, "profile");
 const CONNECTIONS: Site = Site::new(1, "connections");
@@ -24,8 +24,7 @@ const STEPS: u64 = 20_000;
 
 /// Draws every option; each site is drawn whether or not its value is overridden, so that an override moves nothing
 /// else.
-pub(super) fn options(seed: u64, overrides: &Overrides) -> SimOptions {
-    let lane = &mut Source::Seed(seed).lane(Actor::OPTIONS, false);
+pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimOptions {
     let drawn = Profile::ALL[lane.choose(PROFILE, 3) as usize];
     let profile = overrides.profile.unwrap_or(drawn);
     let drawn = [8, 16, 4, 32, 2, 64, 1, 3, 6, 12, 24, 48][lane.choose(CONNECTIONS, 12) as usize];
@@ -46,7 +45,7 @@ pub(super) fn options(seed: u64, overrides: &Overrides) -> SimOptions {
         patience: 20_000 + 1_500 * u64::from(connections),
     };
     let plan = plan(lane, seed, connections, overrides);
-    SimOptions { seed, profile, world, plan }
+    SimOptions { seed, profile, world, plan, record: lane.take_record().unwrap_or_default() }
 }
 
 fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> PagerPlan {

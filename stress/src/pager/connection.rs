@@ -58,6 +58,10 @@ impl Connection {
             return self.drop_machine(bench);
         }
         self.doomed = false;
+        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
+        if is_spent && matches!(self.operation, Operation::None) {
+            return Ok(Step::Idle);
+        }
         loop {
             let progress = match &mut self.operation {
                 Operation::None => self.begin(plan, bench, context),
@@ -96,7 +100,10 @@ impl Connection {
         let kind = if bench.pager.checkpoint_due() && lane.choose(UPKEEP, 4) == 1 {
             OperationKind::Checkpoint
         } else {
-            OperationKind::ALL[lane.weighted(OPERATION, &plan.weights)]
+            match lane.maybe_weighted(OPERATION, 0, &plan.weights) {
+                Some(kind) => OperationKind::ALL[kind],
+                None => return Ok(Progress::Done),
+            }
         };
         let id: TransactionId = u64::from(context.fiber + 1) << 32 | u64::from(self.begun);
         let job = match kind {

@@ -1,11 +1,12 @@
 use serde_json::{Map, Value, json};
 
+use super::ShrunkFailure;
 use crate::campaign::{CampaignOptions, Failure, Finding, Summary};
 use crate::options::SimOptions;
 
 /// The campaign as one document. Hashes and seeds are strings: a program that reads numbers as floating point would
 /// lose their last digits.
-pub fn document(options: &CampaignOptions, summary: &Summary) -> Value {
+pub fn document(options: &CampaignOptions, summary: &Summary, shrunk: Option<&ShrunkFailure>) -> Value {
     let totals = &summary.totals;
     let single = options.is_single();
     let drawn = single.then(|| SimOptions::draw(options.first_seed, &options.overrides).listed());
@@ -39,6 +40,7 @@ pub fn document(options: &CampaignOptions, summary: &Summary) -> Value {
         "warnings": summary.warnings,
         "tester_at_fault": summary.internal,
         "violations": summary.failures.iter().map(failure).collect::<Vec<_>>(),
+        "shrunk": shrunk,
         "exit_code": summary.exit_code() as u8,
         "trace_hash": format!("{hash:#018x}"),
     })

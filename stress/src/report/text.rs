@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::ShrunkFailure;
 use crate::campaign::{CampaignOptions, Failure, Finding, Summary};
 use crate::options::SimOptions;
 
@@ -84,11 +85,14 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
 }
 
 /// The failures; the command that repeats the first one is the last line.
-pub fn failures(summary: &Summary, single: bool) -> String {
+pub fn failures(summary: &Summary, single: bool, shrunk: Option<&ShrunkFailure>) -> String {
     let mut text = String::new();
     for failure in &summary.failures {
         text.push('\n');
         text.push_str(&one_failure(failure, single));
+    }
+    if let Some(shrunk) = shrunk {
+        let _ = write!(text, "\n{shrunk}");
     }
     if let Some(first) = summary.failures.first() {
         let _ = write!(text, "\nrepeat with:\n{}\n", first.command);

@@ -7,18 +7,20 @@
 mod pct;
 mod random;
 mod round_robin;
+mod transcript;
 
 pub use pct::Pct;
 pub use random::UniformRandom;
 pub use round_robin::RoundRobin;
+pub use transcript::Transcript;
 
-use crate::tape::{Lane, Site};
+use crate::tape::{Lane, LaneRecord, Site};
 
 /// A fiber's number, from 0.
 pub type FiberId = u32;
 
 /// Which runnable fiber.
-const FIBER: Site = Site::new(0, "fiber");
+pub(crate) const FIBER: Site = Site::new(0, "fiber");
 /// Which of the deliverable operations.
 const DELIVERY: Site = Site::new(1, "delivery");
 /// A fiber or a delivery.
@@ -61,6 +63,11 @@ pub trait Scheduler: Send {
 
     /// Forgets all fibers: power was lost.
     fn clear(&mut self);
+
+    /// The schedule so far as choices of [`UniformRandom`], if it was written down.
+    fn transcript(&mut self) -> Option<LaneRecord> {
+        None
+    }
 }
 
 /// The schedulers by name.
@@ -113,15 +120,24 @@ pub(crate) mod tests {
         due: u32,
         picks: usize,
     ) -> Vec<Pick> {
-        let mut lane = Source::Seed(seed).lane(Actor::SCHEDULER, false);
+        run_with(scheduler, &mut Source::Seed(seed).lane(Actor::SCHEDULER, false), fibers, due, picks)
+    }
+
+    pub(crate) fn run_with(
+        scheduler: &mut dyn Scheduler,
+        lane: &mut Lane,
+        fibers: u32,
+        due: u32,
+        picks: usize,
+    ) -> Vec<Pick> {
         for fiber in 0..fibers {
-            scheduler.ready(fiber, Readiness::Fresh, &mut lane);
+            scheduler.ready(fiber, Readiness::Fresh, lane);
         }
         let mut picked = Vec::new();
         for _ in 0..picks {
-            let pick = scheduler.pick(due, &mut lane).expect("there is always something to pick");
+            let pick = scheduler.pick(due, lane).expect("there is always something to pick");
             if let Pick::Fiber(fiber) = pick {
-                scheduler.ready(fiber, Readiness::Fresh, &mut lane);
+                scheduler.ready(fiber, Readiness::Fresh, lane);
             }
             picked.push(pick);
         }

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use super::{CLASS, DELIVERY, FIBER, FiberId, Pick, Readiness, Scheduler};
 use crate::tape::{Chance, Lane};
 
@@ -5,23 +7,33 @@ use crate::tape::{Chance, Lane};
 ///
 /// The class comes first because with thousands of runnable fibers one coin over everything would hardly ever
 /// deliver an operation.
+///
+/// Every schedule there is can be written down as choices of this scheduler, and its dull schedule, all zeroes, makes
+/// progress: that is why a shrinker turns the schedule of any other into one of this, see [`Transcript`].
+///
+/// [`Transcript`]: super::Transcript
 #[derive(Debug)]
 pub struct UniformRandom {
     delivery: Chance,
-    ready: Vec<FiberId>,
+    gaze: Chance,
+    ready: ReadyStack,
 }
 
 impl UniformRandom {
     /// Delivers in `delivery_weight` of 16 decisions in which both are possible.
     pub fn new(delivery_weight: u32) -> UniformRandom {
-        let delivery = Chance::per_million(delivery_weight.clamp(1, 15) * 62_500);
-        UniformRandom { delivery, ready: Vec::new() }
+        let parts = delivery_weight.clamp(1, 15) * 62_500;
+        UniformRandom {
+            delivery: Chance::per_million(parts),
+            gaze: Chance::per_million(1_000_000 - parts),
+            ready: ReadyStack::default(),
+        }
     }
 }
 
 impl Scheduler for UniformRandom {
-    fn ready(&mut self, fiber: FiberId, _why: Readiness, _lane: &mut Lane) {
-        self.ready.push(fiber);
+    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Lane) {
+        self.ready.push(fiber, why);
     }
 
     fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
@@ -29,17 +41,113 @@ impl Scheduler for UniformRandom {
             (true, 0) => return None,
             (true, _) => true,
             (false, 0) => false,
+            (false, _) if self.ready.spins() => !lane.happens(CLASS, self.gaze),
             (false, _) => lane.happens(CLASS, self.delivery),
         };
         if deliver {
+            self.ready.delivered();
             return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
         }
-        // Counted from the back, where the fiber that ran last was put: 0 means no preemption.
-        let back = lane.choose(FIBER, self.ready.len() as u32) as usize;
-        Some(Pick::Fiber(self.ready.swap_remove(self.ready.len() - 1 - back)))
+        let back = lane.choose(FIBER, self.ready.len() as u32);
+        self.ready.take(back).map(Pick::Fiber)
     }
 
     fn clear(&mut self) {
         self.ready.clear();
+    }
+}
+
+/// The fibers that can run, by how dull it is to run them: first whoever ran last, and last whoever asked that others
+/// go first.
+#[derive(Debug, Default)]
+pub(super) struct ReadyStack {
+    /// The dullest at the back.
+    fibers: VecDeque<FiberId>,
+    /// Fibers in a row that only asked for others to go first, without a delivery between them.
+    yields: usize,
+}
+
+impl ReadyStack {
+    pub(super) fn push(&mut self, fiber: FiberId, why: Readiness) {
+        if why == Readiness::Yielded {
+            self.yields += 1;
+            self.fibers.push_front(fiber);
+        } else {
+            self.yields = 0;
+            self.fibers.push_back(fiber);
+        }
+    }
+
+    /// Whether everybody waits for somebody else, so that only the disk can help.
+    pub(super) fn spins(&self) -> bool {
+        self.yields >= self.fibers.len()
+    }
+
+    pub(super) fn delivered(&mut self) {
+        self.yields = 0;
+    }
+
+    /// Takes out one; 0 is the dullest.
+    pub(super) fn take(&mut self, back: u32) -> Option<FiberId> {
+        let index = self.fibers.len().checked_sub(1 + back as usize)?;
+        self.fibers.swap_remove_back(index)
+    }
+
+    /// How far from the dullest `fiber` is.
+    pub(super) fn position(&self, fiber: FiberId) -> Option<u32> {
+        self.fibers.iter().rev().position(|&ready| ready == fiber).map(|back| back as u32)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.fibers.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.fibers.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.fibers.clear();
+        self.yields = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Actor, Source, Tape};
+
+    /// The dullest schedule: an empty tape.
+    fn dull() -> Lane {
+        Source::Recorded(Tape::default()).lane(Actor::SCHEDULER, false)
+    }
+
+    #[test]
+    fn the_dull_schedule_goes_on_with_what_ran_last_and_lets_others_pass_when_asked() {
+        let (mut random, mut lane) = (UniformRandom::new(8), dull());
+        for fiber in 0..3 {
+            random.ready(fiber, Readiness::Fresh, &mut lane);
+        }
+        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(2)));
+        random.ready(2, Readiness::Continued, &mut lane);
+        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(2)));
+        random.ready(2, Readiness::Yielded, &mut lane);
+        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(1)));
+    }
+
+    #[test]
+    fn the_dull_schedule_delivers_once_everybody_has_yielded() {
+        let (mut random, mut lane) = (UniformRandom::new(8), dull());
+        random.ready(0, Readiness::Fresh, &mut lane);
+        random.ready(1, Readiness::Fresh, &mut lane);
+        let mut picked = Vec::new();
+        for _ in 0..4 {
+            let pick = random.pick(1, &mut lane).unwrap();
+            if let Pick::Fiber(fiber) = pick {
+                random.ready(fiber, Readiness::Yielded, &mut lane);
+            }
+            picked.push(pick);
+        }
+        assert_eq!(picked, [Pick::Fiber(1), Pick::Fiber(0), Pick::Delivery(0), Pick::Fiber(1)]);
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Fibers {
     busy: usize,
     /// Connections that sit out while the system is brought to rest.
     seated: Vec<FiberId>,
+    /// Connections that have nothing more to do in this life.
+    idle: usize,
 }
 
 #[derive(Debug)]
@@ -32,14 +34,17 @@ struct Fiber {
 impl Fibers {
     pub(super) fn new(connections: u32, source: &Source, record: bool) -> Fibers {
         let ready = Arc::new(ReadyList::default());
-        let fiber =
-            |id| Fiber { lane: source.lane(Actor::fiber(id), record), waker: ready.waker(id), parked: None };
+        let fiber = |id| {
+            let lane = source.lane(actor(id, connections), record);
+            Fiber { lane, waker: ready.waker(id), parked: None }
+        };
         Fibers {
             all: (0..=connections).map(fiber).collect(),
             in_operation: vec![false; connections as usize + 1],
             ready,
             busy: 0,
             seated: Vec::new(),
+            idle: 0,
         }
     }
 
@@ -103,6 +108,23 @@ impl Fibers {
         scheduler.ready(fiber, Readiness::Fresh, lane);
     }
 
+    /// A connection has nothing more to do in this life.
+    pub(super) fn retire(&mut self, fiber: FiberId) {
+        self.in_operation[fiber as usize] = false;
+        self.busy -= 1;
+        self.idle += 1;
+    }
+
+    /// Whether no connection has anything more to do in this life.
+    pub(super) fn are_all_idle(&self) -> bool {
+        self.idle == self.all.len() - 1
+    }
+
+    /// Who makes the choices of `fiber`.
+    pub(super) fn actor(&self, fiber: FiberId) -> Actor {
+        actor(fiber, self.control())
+    }
+
     /// The control fiber's work has ended.
     pub(super) fn control_ended(&mut self) {
         let control = self.control() as usize;
@@ -141,6 +163,7 @@ impl Fibers {
         self.in_operation.fill(false);
         self.busy = 0;
         self.seated.clear();
+        self.idle = 0;
         self.ready.clear();
     }
 
@@ -157,8 +180,13 @@ impl Fibers {
 
     /// Puts the lanes on a tape.
     pub(super) fn save(&mut self, tape: &mut Tape) {
+        let control = self.control();
         for (id, fiber) in self.all.iter_mut().enumerate() {
-            tape.insert(Actor::fiber(id as FiberId), &mut fiber.lane);
+            tape.insert(actor(id as FiberId, control), &mut fiber.lane);
         }
     }
+}
+
+fn actor(fiber: FiberId, control: FiberId) -> Actor {
+    if fiber == control { Actor::CONTROL } else { Actor::fiber(fiber) }
 }

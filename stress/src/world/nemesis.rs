@@ -89,6 +89,12 @@ impl Nemesis {
         Some(if killed { Crash::ProcessKilled } else { Crash::PowerLoss })
     }
 
+    /// Nothing happens before the next crash: it comes now.
+    pub(super) fn hasten_crash(&mut self, now: u64) -> bool {
+        self.crash_at = self.crash_at.map(|_| now);
+        self.crash_at.is_some()
+    }
+
     pub(super) fn drops_operations_first(&mut self) -> bool {
         self.lane.choose(CLEANUP, 2) == 0
     }

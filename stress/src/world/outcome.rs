@@ -1,5 +1,5 @@
 use crate::disk::FaultCounts;
-use crate::tape::Tape;
+use crate::tape::{LaneRecord, Tape};
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -22,6 +22,10 @@ pub struct RunOutcome {
     pub trace_hash: u64,
     /// The events themselves, if they were kept.
     pub trace: Trace,
+    /// What a fiber was doing at an event, by the event's index, if events were kept.
+    pub captions: Vec<(usize, String)>,
     /// The choices, if they were recorded.
     pub tape: Tape,
+    /// The schedule as choices of the random scheduler, if it was recorded.
+    pub transcript: LaneRecord,
 }

@@ -7,7 +7,11 @@ use crate::violation::Violation;
 impl<S: System> World<S> {
     /// No fiber can run and no I/O will come: fine while everybody sits and the phase is about to turn.
     pub(super) fn nothing_left_to_wait_for(&self) -> bool {
-        self.phase == Phase::Draining && self.fibers.busy() == 0
+        match self.phase {
+            Phase::Draining => self.fibers.busy() == 0,
+            Phase::Running => self.fibers.are_all_idle(),
+            Phase::Booting | Phase::Resting | Phase::Over => false,
+        }
     }
 
     pub(super) fn deadlock(&self) -> Box<Violation> {

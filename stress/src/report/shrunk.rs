@@ -1,0 +1,67 @@
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::shrink::artifacts::{self, Artifacts};
+use crate::shrink::{Replay, Shrunk, Size};
+use crate::violation::Violation;
+
+/// What came of shrinking a failure, as a summary has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShrunkFailure {
+    /// The files that were written.
+    pub files: Artifacts,
+    /// The failure as it was found.
+    pub before: Size,
+    /// The failure as it is now.
+    pub after: Size,
+    /// Runs that this took.
+    pub runs: u64,
+    /// Whether the budget ended first.
+    pub cut_short: bool,
+    /// What is broken in the small run.
+    pub violation: Violation,
+}
+
+impl ShrunkFailure {
+    /// Writes the files of `shrunk` and keeps its figures.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn save<R: Replay>(
+        directory: &Path,
+        seed: u64,
+        shrunk: &Shrunk<R>,
+    ) -> std::io::Result<ShrunkFailure> {
+        let name = artifacts::name(&shrunk.violation.oracle, seed);
+        Ok(ShrunkFailure {
+            files: artifacts::save(directory, &name, shrunk)?,
+            before: shrunk.before,
+            after: shrunk.after,
+            runs: shrunk.runs,
+            cut_short: shrunk.cut_short,
+            violation: shrunk.violation.clone(),
+        })
+    }
+}
+
+impl std::fmt::Display for ShrunkFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Size { steps, choices, deviations, preemptions } = self.before;
+        writeln!(
+            f,
+            "shrunk           from {steps} steps, {deviations} of {choices} choices not dull, {preemptions} preemptions"
+        )?;
+        let Size { steps, choices, deviations, preemptions } = self.after;
+        let end = if self.cut_short { ", the budget was spent" } else { "" };
+        writeln!(
+            f,
+            "to               {steps} steps, {deviations} of {choices} choices not dull, {preemptions} preemptions ({} runs{end})",
+            self.runs
+        )?;
+        writeln!(f, "tape             {}", self.files.tape.display())?;
+        writeln!(f, "regression test  {}", self.files.test.display())?;
+        writeln!(f, "timeline         {}", self.files.timeline.display())
+    }
+}

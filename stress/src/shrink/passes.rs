@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+
+use super::{Replay, Search};
+use crate::tape::{Actor, Slot, Tape};
+
+impl<R: Replay> Search<R> {
+    /// Goes through all passes until none of them finds anything or the budget is spent.
+    pub(super) fn exhaust(&mut self) {
+        loop {
+            let before = (self.steps, self.tape.choices());
+            self.shrink_setup();
+            self.drop_actors();
+            self.renumber();
+            self.cut_tails();
+            self.make_dull();
+            self.lower_values();
+            if self.left == 0 || (self.steps, self.tape.choices()) == before {
+                return;
+            }
+        }
+    }
+
+    fn shrink_setup(&mut self) {
+        loop {
+            let source = crate::tape::Source::Recorded(self.tape.clone());
+            let candidates = self.setup.smaller(&source, self.steps);
+            let accepted = candidates.into_iter().any(|setup| {
+                let tape = self.tape.clone();
+                self.accepts(&setup, tape)
+            });
+            if !accepted {
+                return;
+            }
+        }
+    }
+
+    /// Whole lanes: a connection without choices has nothing to do.
+    fn drop_actors(&mut self) {
+        let actors: Vec<Actor> = self.tape.lanes().map(|(actor, _)| actor).collect();
+        for actor in actors.into_iter().rev() {
+            if self.tape.lane(actor).is_empty() {
+                continue;
+            }
+            self.try_edit(|tape| drop(tape.remove(actor)));
+        }
+    }
+
+    /// Connections that do something get the lowest numbers, so that those behind them can go.
+    fn renumber(&mut self) {
+        let mut free = 0;
+        loop {
+            let busy = self.tape.lanes().filter(|(_, lane)| !lane.is_empty());
+            let fibers: Vec<u32> = busy.filter_map(|(actor, _)| actor.as_fiber()).collect();
+            while fibers.contains(&free) {
+                free += 1;
+            }
+            let Some(&last) = fibers.last().filter(|&&last| last > free) else { return };
+            self.try_edit(|tape| {
+                if let Some(lane) = tape.remove(Actor::fiber(last)) {
+                    tape.put(Actor::fiber(free), lane);
+                }
+            });
+            free += 1;
+        }
+    }
+
+    /// Shorter lists of choices at each site; of a connection's operations that means fewer of them.
+    fn cut_tails(&mut self) {
+        for slot in self.tape.slots() {
+            // Not the length of what the run recorded: past the cut it records dull choices.
+            let (mut low, mut high) = (0, self.tape.values(slot).len());
+            while low < high {
+                let cut = low + (high - low) / 2;
+                if self.try_edit(|tape| tape.values_mut(slot).truncate(cut)) {
+                    high = cut;
+                } else {
+                    low = cut + 1;
+                }
+            }
+        }
+    }
+
+    /// Zeroes in chunks that halve, over everything that is not dull.
+    fn make_dull(&mut self) {
+        let mut chunk = self.eventful().len().div_ceil(2).max(1);
+        loop {
+            let mut start = 0;
+            loop {
+                let eventful = self.eventful();
+                if start >= eventful.len() || self.left == 0 {
+                    break;
+                }
+                // From the end: what happens late disturbs least.
+                let end = eventful.len() - start;
+                let edits = &eventful[end.saturating_sub(chunk)..end];
+                let dulled = self.try_edit(|tape| {
+                    for &(slot, index) in edits {
+                        tape.values_mut(slot)[index] = 0;
+                    }
+                });
+                if !dulled {
+                    start += chunk;
+                }
+            }
+            if chunk == 1 {
+                return;
+            }
+            chunk = chunk.div_ceil(2);
+        }
+    }
+
+    /// Smaller numbers where zero would not do.
+    fn lower_values(&mut self) {
+        for (slot, index) in self.eventful() {
+            loop {
+                let Some(&value) = self.tape.values(slot).get(index) else { break };
+                let candidates = [1, value / 2, value.saturating_sub(1)];
+                let mut lowered = false;
+                for candidate in
+                    candidates.into_iter().filter(|&candidate| candidate > 0 && candidate < value)
+                {
+                    if self.try_edit(|tape| tape.values_mut(slot)[index] = candidate) {
+                        lowered = true;
+                        break;
+                    }
+                }
+                if !lowered {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn try_edit(&mut self, edit: impl FnOnce(&mut Tape)) -> bool {
+        let mut tape = self.tape.clone();
+        edit(&mut tape);
+        let setup = self.setup.clone();
+        self.accepts(&setup, tape)
+    }
+
+    /// Every choice that is not dull, actor by actor, site by site.
+    fn eventful(&self) -> Vec<(Slot, usize)> {
+        let mut found: BTreeMap<(Slot, usize), ()> = BTreeMap::new();
+        for slot in self.tape.slots() {
+            for (index, &value) in self.tape.values(slot).iter().enumerate() {
+                if value != 0 {
+                    found.insert((slot, index), ());
+                }
+            }
+        }
+        found.into_keys().collect()
+    }
+}

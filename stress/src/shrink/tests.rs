@@ -1,0 +1,126 @@
+//! A toy that fails when two connections are where they must not be, and what shrinking makes of it.
+
+use std::sync::Arc;
+
+use tenterhook_runtime::io::IO;
+
+use super::*;
+use crate::schedule::SchedulerKind;
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Site, Source};
+use crate::watch::Watch;
+use crate::world::{World, WorldOptions};
+
+const AMOUNT: Site = Site::new(0, "amount");
+
+/// Each connection adds what it draws; between reading and writing it yields.
+#[derive(Default)]
+struct Lossy {
+    value: u64,
+    added: u64,
+    read: Vec<Option<(u64, u64)>>,
+}
+
+impl System for Lossy {
+    fn connections(&self) -> u32 {
+        self.read.len() as u32
+    }
+    fn boot(&mut self, _: &Arc<dyn IO>, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        Ok(Step::Ended)
+    }
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let fiber = context.fiber as usize;
+        if self.read[fiber].is_none() && context.lane.is_spent(AMOUNT) {
+            return Ok(Step::Idle);
+        }
+        match self.read[fiber].take() {
+            None => {
+                let amount = u64::from(context.lane.choose(AMOUNT, 100));
+                self.read[fiber] = Some((self.value, amount));
+                Ok(Step::Continue)
+            }
+            Some((read, amount)) => {
+                self.value = read + amount;
+                self.added += amount;
+                Ok(Step::Ended)
+            }
+        }
+    }
+    fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        if self.value != self.added {
+            return Err(Violation::safety("sum", self.added.to_string(), self.value.to_string()));
+        }
+        Ok(Step::Ended)
+    }
+    fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+        let connections = self.read.len();
+        *self = Lossy { read: vec![None; connections], ..Lossy::default() };
+        Ok(())
+    }
+    fn describe(&self, fiber: u32) -> String {
+        format!("addition {fiber}")
+    }
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Toy {
+    connections: u32,
+    scheduler: SchedulerKind,
+}
+
+impl Replay for Toy {
+    fn play(&self, source: &Source, keep: bool) -> RunOutcome {
+        let system = Lossy { read: vec![None; self.connections as usize], ..Lossy::default() };
+        let options = WorldOptions { scheduler: self.scheduler, steps: 400, ..WorldOptions::default() };
+        World::new(system, options, source, keep).run(&Watch::default())
+    }
+    fn with_random_scheduler(&self) -> Toy {
+        Toy { scheduler: SchedulerKind::Random, ..*self }
+    }
+    fn smaller(&self, _: &Source, _: u64) -> Vec<Toy> {
+        (1..self.connections).map(|connections| Toy { connections, ..*self }).collect()
+    }
+    fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
+        let Source::Recorded(tape) = source else { panic!("a shrunk run is recorded") };
+        TapeFile { system: "toy".into(), oracle, setup: String::new(), tape: tape.clone() }
+    }
+}
+
+#[test]
+fn a_lost_addition_shrinks_to_few_connections_and_choices_whoever_scheduled_it() {
+    for scheduler in SchedulerKind::ALL {
+        let toy = Toy { connections: 9, scheduler };
+        let seed = (0..200).find(|&seed| toy.play(&Source::Seed(seed), false).violation.is_some());
+        let Some(seed) = seed else { panic!("{scheduler:?} loses no addition") };
+        let shrunk = shrink(&toy, &Source::Seed(seed), Budget::default()).expect("it fails");
+        assert_eq!(shrunk.violation.oracle, "sum");
+        assert!(shrunk.setup.connections <= 4, "{scheduler:?}");
+        assert!(
+            shrunk.after.preemptions <= 3 && shrunk.after.deviations <= 6,
+            "{scheduler:?} {:?}",
+            shrunk.after
+        );
+        assert!(shrunk.before.deviations > 20);
+    }
+}
+
+#[test]
+fn a_shrunk_tape_survives_its_file_and_fails_in_the_same_way_without_the_generator() {
+    let toy = Toy { connections: 5, scheduler: SchedulerKind::Random };
+    let shrunk = shrink(&toy, &Source::Seed(1), Budget::default()).expect("it fails");
+    let read = TapeFile::decode(&shrunk.file().encode()).expect("just written");
+    let again = shrunk.setup.play(&Source::Recorded(read.tape), false);
+    assert_eq!(again.trace_hash, shrunk.setup.play(&shrunk.source, false).trace_hash);
+    assert_eq!(again.violation.expect("fails").oracle, "sum");
+}
+
+#[test]
+fn a_run_that_does_not_fail_is_not_shrunk_and_a_spent_budget_says_so() {
+    let toy = Toy { connections: 1, scheduler: SchedulerKind::Random };
+    assert!(shrink(&toy, &Source::Seed(1), Budget::default()).is_none());
+    let toy = Toy { connections: 9, ..toy };
+    assert!(shrink(&toy, &Source::Seed(1), Budget { steps: 1 }).expect("it fails").cut_short);
+}

@@ -1,0 +1,335 @@
+//! A tape as a file: versioned, checksummed, and small because most choices are dull.
+//!
+//! ```text
+//! "tentape\n"   8 bytes
+//! version       u16
+//! length        u64    bytes of the body
+//! checksum      u32    CRC-32C of the body
+//! body          header, lanes
+//!   header      varint length, JSON: system, oracle, setup
+//!   lanes       varint count, then each: varint actor, varint sites, then each site:
+//!               varint number of choices, varint number of those that are not 0, then each: varint gap, varint value
+//! ```
+//!
+//! Integers are little-endian; varints are LEB128. The checksum comes before what it covers, so that a truncated file is
+//! told from a damaged one.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, LaneRecord, SITES, Tape};
+
+const MAGIC: &[u8; 8] = b"tentape\n";
+/// The format's version. Another meaning of a choice is another version too.
+const VERSION: u16 = 1;
+const PREFIX: usize = 8 + 2 + 8 + 4;
+/// More choices at one site than any run makes: a damaged count must not fill the memory.
+const MAX_CHOICES: u64 = 1 << 27;
+
+/// A run that somebody wants to see again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapeFile {
+    /// The system that was tested: a tape means nothing to another.
+    pub system: String,
+    /// The oracle that fired, if one did.
+    pub oracle: Option<String>,
+    /// What the system needs to be set up again, in its own format.
+    pub setup: String,
+    /// The choices.
+    pub tape: Tape,
+}
+
+/// Why a file is no tape that can be played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TapeError {
+    /// It cannot be read.
+    Unreadable(String),
+    /// It does not begin like one.
+    NotATape,
+    /// Made by another version.
+    Version {
+        /// The file's.
+        found: u16,
+    },
+    /// It is shorter than it says.
+    Truncated {
+        /// Bytes that are there.
+        found: u64,
+        /// Bytes that should be.
+        expected: u64,
+    },
+    /// Its bytes are not those that were written.
+    Checksum,
+    /// Whole, but it makes no sense.
+    Malformed(&'static str),
+    /// For another system.
+    System {
+        /// The file's.
+        found: String,
+        /// The one that was to play it.
+        expected: String,
+    },
+}
+
+impl std::fmt::Display for TapeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TapeError::Unreadable(why) => write!(f, "cannot be read ({why}); name a tape or a seed"),
+            TapeError::NotATape => f.write_str("is no tape: it must begin with 'tentape'"),
+            TapeError::Version { found } => {
+                write!(f, "is a tape of version {found}: this tenterhook plays version {VERSION}")
+            }
+            TapeError::Truncated { found, expected } => {
+                write!(f, "is truncated: it has {found} bytes and must have {expected}")
+            }
+            TapeError::Checksum => f.write_str("is damaged: its checksum does not match; take it anew"),
+            TapeError::Malformed(what) => write!(f, "is malformed: {what}"),
+            TapeError::System { found, expected } => {
+                write!(f, "is a tape of the system '{found}': it must be one of '{expected}'")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TapeError {}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    system: String,
+    oracle: Option<String>,
+    setup: String,
+}
+
+impl TapeFile {
+    /// Reads a file made by [`TapeFile::write`].
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is no whole tape of this version.
+    pub fn read(path: &Path) -> Result<TapeFile, TapeError> {
+        let bytes = std::fs::read(path).map_err(|error| TapeError::Unreadable(error.to_string()))?;
+        TapeFile::decode(&bytes)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        std::fs::write(path, self.encode())
+    }
+
+    /// The same, if it is for `system`.
+    ///
+    /// # Errors
+    ///
+    /// [`TapeError::System`].
+    pub fn of_system(self, system: &str) -> Result<TapeFile, TapeError> {
+        if self.system != system {
+            return Err(TapeError::System { found: self.system, expected: system.into() });
+        }
+        Ok(self)
+    }
+
+    /// The file's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let header =
+            Header { system: self.system.clone(), oracle: self.oracle.clone(), setup: self.setup.clone() };
+        // Strings always have a JSON form.
+        let header = serde_json::to_vec(&header).unwrap_or_default();
+        let mut body = Vec::new();
+        put(&mut body, header.len() as u64);
+        body.extend_from_slice(&header);
+        put(&mut body, self.tape.lanes().count() as u64);
+        for (actor, lane) in self.tape.lanes() {
+            put(&mut body, u64::from(actor.code()));
+            put(&mut body, lane.sites().len() as u64);
+            lane.sites().iter().for_each(|values| put_site(&mut body, values));
+        }
+        let mut bytes = Vec::with_capacity(PREFIX + body.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Makes sense of a file's bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they are no whole tape of this version.
+    pub fn decode(bytes: &[u8]) -> Result<TapeFile, TapeError> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(TapeError::NotATape);
+        }
+        let truncated = |expected: u64| TapeError::Truncated { found: bytes.len() as u64, expected };
+        let version = bytes.get(8..10).ok_or_else(|| truncated(PREFIX as u64))?;
+        let version = u16::from_le_bytes([version[0], version[1]]);
+        if version != VERSION {
+            return Err(TapeError::Version { found: version });
+        }
+        let prefix = bytes.get(10..PREFIX).ok_or_else(|| truncated(PREFIX as u64))?;
+        let (length, checksum) = prefix.split_at(8);
+        let length = length.try_into().map_or(0, u64::from_le_bytes);
+        let checksum = checksum.try_into().map_or(0, u32::from_le_bytes);
+        let body = &bytes[PREFIX..];
+        if (body.len() as u64) < length {
+            return Err(truncated(length.saturating_add(PREFIX as u64)));
+        }
+        if body.len() as u64 > length || crc32c::crc32c(body) != checksum {
+            return Err(TapeError::Checksum);
+        }
+        Reader { rest: body }.file()
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn put_site(bytes: &mut Vec<u8>, values: &[u32]) {
+    let eventful = || values.iter().enumerate().filter(|&(_, &value)| value != 0);
+    put(bytes, values.len() as u64);
+    put(bytes, eventful().count() as u64);
+    let mut next = 0;
+    for (index, &value) in eventful() {
+        put(bytes, (index - next) as u64);
+        put(bytes, u64::from(value));
+        next = index + 1;
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn file(mut self) -> Result<TapeFile, TapeError> {
+        let length = self.number()?;
+        let header = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
+        let (header, rest) = header.ok_or(TapeError::Malformed("the header is longer than the file"))?;
+        self.rest = rest;
+        let Header { system, oracle, setup } = serde_json::from_slice(header)
+            .map_err(|_| TapeError::Malformed("the header is not understood"))?;
+        let mut tape = Tape::default();
+        for _ in 0..self.number()? {
+            let actor = u32::try_from(self.number()?).map_err(|_| TapeError::Malformed("no such actor"))?;
+            let lane = self.lane()?;
+            tape.put(Actor::from_code(actor), lane);
+        }
+        if !self.rest.is_empty() {
+            return Err(TapeError::Malformed("there are bytes behind its last lane"));
+        }
+        Ok(TapeFile { system, oracle, setup, tape })
+    }
+
+    fn lane(&mut self) -> Result<LaneRecord, TapeError> {
+        let sites = self.number()?;
+        if sites > SITES as u64 {
+            return Err(TapeError::Malformed("a lane has more sites than there are"));
+        }
+        let mut lane = LaneRecord::default();
+        for site in 0..sites as usize {
+            let (length, eventful) = (self.number()?, self.number()?);
+            if length > MAX_CHOICES || eventful > length {
+                return Err(TapeError::Malformed("a site has more choices than a run can make"));
+            }
+            let values = lane.site_mut(site);
+            for _ in 0..eventful {
+                let gap = self.number()?;
+                if gap >= length - values.len() as u64 {
+                    return Err(TapeError::Malformed("a choice lies behind its site's last"));
+                }
+                values.resize(values.len() + gap as usize, 0);
+                values.push(
+                    u32::try_from(self.number()?)
+                        .map_err(|_| TapeError::Malformed("a choice is too large"))?,
+                );
+            }
+            values.resize(length as usize, 0);
+        }
+        Ok(lane)
+    }
+
+    fn number(&mut self) -> Result<u64, TapeError> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) =
+                self.rest.split_first().ok_or(TapeError::Malformed("it ends within a number"))?;
+            self.rest = rest;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(TapeError::Malformed("a number is too long"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Site, Slot};
+
+    fn file() -> TapeFile {
+        let mut tape = Tape::default();
+        let mut lane = LaneRecord::default();
+        for value in [0, 0, 7, 0, u32::MAX, 0, 0] {
+            lane.push(Site::new(3, "test"), value);
+        }
+        tape.put(Actor::DISK, lane);
+        tape.put(Actor::fiber(70_000), LaneRecord::default());
+        TapeFile { system: "pager".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
+    }
+
+    #[test]
+    fn what_is_decoded_is_what_was_encoded() {
+        let decoded = TapeFile::decode(&file().encode()).unwrap();
+        assert_eq!(decoded, file());
+        assert_eq!(decoded.tape.values(Slot { actor: Actor::DISK, site: 3 }), [0, 0, 7, 0, u32::MAX, 0, 0]);
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_bit_is_an_error_of_one_line() {
+        let bytes = file().encode();
+        for length in 0..bytes.len() {
+            let error = TapeFile::decode(&bytes[..length]).unwrap_err();
+            assert_eq!(error.to_string().lines().count(), 1, "{length}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(TapeFile::decode(&damaged).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn another_version_or_system_is_named() {
+        let mut bytes = file().encode();
+        bytes[8] = 9;
+        assert_eq!(TapeFile::decode(&bytes).unwrap_err(), TapeError::Version { found: 9 });
+        let error = file().of_system("counter").unwrap_err().to_string();
+        assert!(error.contains("'pager'") && error.contains("'counter'"), "{error}");
+    }
+
+    #[test]
+    fn a_body_that_lies_about_its_lengths_is_malformed_and_fills_no_memory() {
+        let mut body = Vec::new();
+        put(&mut body, 2);
+        body.extend_from_slice(b"{}");
+        assert!(matches!(Reader { rest: &body }.file(), Err(TapeError::Malformed(_))));
+        let mut lane = Vec::new();
+        for number in [1, u64::MAX, 0] {
+            put(&mut lane, number);
+        }
+        assert!(matches!(Reader { rest: &lane }.lane(), Err(TapeError::Malformed(_))));
+    }
+}
