@@ -92,6 +92,7 @@ pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod exit;
+pub mod explore;
 pub mod options;
 pub mod oracle;
 mod pager;

@@ -29,11 +29,17 @@ pub enum Profile {
     Chaos,
     /// Short lives, many of which end inside recovery.
     Recovery,
+    /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Of content
+    /// only that is asked that nobody makes it up; of machines that nothing leaks or hangs.
+    Ragnarok,
+    /// What a plainer tester does, to see what the rest is worth: each connection in turn, I/O in order and at once,
+    /// flipped bits as the only fault, and a file that is opened anew only when nobody uses it. Never drawn.
+    Whopper,
 }
 
 impl Profile {
     /// All of them, in the order in which the seed draws them.
-    pub const ALL: [Profile; 3] = [Profile::Fast, Profile::Chaos, Profile::Recovery];
+    pub const ALL: [Profile; 4] = [Profile::Fast, Profile::Chaos, Profile::Recovery, Profile::Ragnarok];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -41,6 +47,8 @@ impl Profile {
             Profile::Fast => "fast",
             Profile::Chaos => "chaos",
             Profile::Recovery => "recovery",
+            Profile::Ragnarok => "ragnarok",
+            Profile::Whopper => "whopper",
         }
     }
 }
@@ -84,8 +92,8 @@ impl SimOptions {
         let killed = nemesis.killed.parts();
         let drawn_elsewhere = [
             // The last life of every run ends by one.
-            (FaultKind::PowerLoss, true),
-            (FaultKind::SectorLost, true),
+            (FaultKind::PowerLoss, !nemesis.drained_only),
+            (FaultKind::SectorLost, !nemesis.drained_only),
             (FaultKind::ProcessKilled, dies && killed > 0),
             (FaultKind::CrashInRecovery, dies && nemesis.early.is_possible()),
         ];
@@ -143,11 +151,15 @@ impl SimOptions {
             (
                 "abuse at yields",
                 format!(
-                    "drop={} drop-later={} cancel={}",
-                    plan.abuse.drop, plan.abuse.drop_later, plan.abuse.cancel
+                    "drop={} drop-later={} cancel={} cancel-change={} nap={}",
+                    plan.abuse.drop,
+                    plan.abuse.drop_later,
+                    plan.abuse.cancel,
+                    plan.abuse.cancel_change,
+                    plan.abuse.nap
                 ),
             ),
-            ("delay", format!("up to {} ticks", world.disk.max_delay)),
+            ("delay", format!("up to {} ticks, {} at once", world.disk.max_delay, world.disk.immediate)),
             ("faults", list(faults)),
             ("flipped bits", flips(plan)),
             ("life", life),
@@ -174,6 +186,10 @@ fn scheduler(world: &WorldOptions) -> String {
         SchedulerKind::Random => format!("random, {} of 16 choices to the disk", world.delivery_weight),
         SchedulerKind::RoundRobin => "round-robin".into(),
         SchedulerKind::Pct => format!("pct with d = {}", world.depth),
+        SchedulerKind::DelayBounded => format!("delay-bounded with d = {}", world.depth),
+        SchedulerKind::Pos | SchedulerKind::Exhaustive | SchedulerKind::Lockstep => {
+            world.scheduler.name().into()
+        }
     }
 }
 

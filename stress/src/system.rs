@@ -26,6 +26,8 @@ pub enum Step {
     /// It has nothing more to do: it is not stepped again before the next life. A run whose connections are all idle
     /// goes on to its next crash, or to its end.
     Idle,
+    /// What is on the disk is beyond repair, and the system has said so: the run is over.
+    Destroyed,
     /// The system cannot go on without a restart, for instance because a sync failed.
     Restart,
 }

@@ -64,6 +64,8 @@ pub struct World<S> {
     /// Faults that the disk has delivered.
     struck: Struck,
     steps: u64,
+    /// Lives in a row that ended before they began, without a fault.
+    stillborn: u32,
     /// The step by which the present phase must be over.
     deadline: u64,
 }
@@ -106,6 +108,7 @@ impl<S: System> World<S> {
             calm: false,
             struck: Struck::default(),
             steps: 0,
+            stillborn: 0,
             deadline: options.patience,
             options,
         }
@@ -247,7 +250,8 @@ impl<S: System> World<S> {
         self.note_of(actor, EventKind::Step, step_code(&step), value);
         self.caption(fiber, &step);
         match step {
-            Step::Restart => self.crash(Crash::ProcessKilled)?,
+            Step::Restart => self.restart()?,
+            Step::Destroyed => self.phase = Phase::Over,
             Step::Ended if is_control => self.control_ended()?,
             Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.lane),
             Step::Idle if is_control => self.control_ended()?,
@@ -270,6 +274,7 @@ impl<S: System> World<S> {
             Step::Ended => "operation over",
             Step::Idle => "nothing more to do",
             Step::Restart => "asks for a restart",
+            Step::Destroyed => "says that the files are beyond repair",
         };
         let doing = match step {
             Step::Ended | Step::Idle => String::new(),
@@ -294,6 +299,9 @@ impl<S: System> World<S> {
             }
             // The last life has come back: once more over it, and out.
             (Phase::Booting, true) => self.enter(Phase::Resting),
+            (Phase::Resting, false) if self.nemesis.reopens_after_rest() => {
+                self.crash(Crash::ProcessKilled)?
+            }
             (Phase::Resting, false) => {
                 self.set_calm(false);
                 self.phase = Phase::Running;
@@ -303,11 +311,22 @@ impl<S: System> World<S> {
             (Phase::Resting, true) if self.nemesis.is_last_life() => self.phase = Phase::Over,
             (Phase::Resting, true) => {
                 self.nemesis.begin_last_life();
-                self.crash(Crash::PowerLoss)?;
+                let crash = self.nemesis.last_crash();
+                self.crash(crash)?;
             }
             (Phase::Running | Phase::Draining | Phase::Over, _) => {}
         }
         Ok(())
+    }
+
+    /// The system asks for another life. Without faults it must not go on asking.
+    fn restart(&mut self) -> Result<(), Box<Violation>> {
+        const STILLBORN: u32 = 50;
+        self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
+        if self.stillborn > STILLBORN {
+            return Err(self.too_late("to boot, however often it is restarted"));
+        }
+        self.crash(Crash::ProcessKilled)
     }
 
     /// Ends this life and begins the next.
@@ -319,8 +338,10 @@ impl<S: System> World<S> {
         self.note(EventKind::Crashed, kind as u32, self.steps);
         let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
         self.disk.count(|counts| {
-            counts.strike_many(kind, 1);
-            counts.strike_many(FaultKind::CrashInRecovery, u64::from(in_recovery));
+            counts.strike(kind);
+            if in_recovery {
+                counts.strike(FaultKind::CrashInRecovery);
+            }
         });
         let wreck = match crash {
             Crash::PowerLoss => self.disk.lose_power(),
@@ -345,8 +366,10 @@ impl<S: System> World<S> {
     }
 
     fn begin_life(&mut self) {
-        if self.calm != self.finale {
-            self.set_calm(self.finale);
+        // Faults that keep a system from booting would keep the run from ending.
+        let calm = self.finale || self.steps >= self.options.steps + self.options.patience;
+        if self.calm != calm {
+            self.set_calm(calm);
         }
         self.nemesis.begin_life(self.steps);
         self.enter(Phase::Booting);
@@ -380,6 +403,7 @@ impl<S: System> World<S> {
             trace: self.trace,
             captions: self.captions.take().unwrap_or_default(),
             tape,
+            branching: self.scheduler.branching().unwrap_or_default(),
             transcript: self.scheduler.transcript().unwrap_or_default(),
         };
         // After a panic the pieces may panic again while they are dropped.
@@ -401,6 +425,7 @@ fn step_code(step: &Step) -> u32 {
         Step::Ended => 3,
         Step::Restart => 4,
         Step::Idle => 5,
+        Step::Destroyed => 6,
     }
 }
 

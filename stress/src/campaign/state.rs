@@ -154,6 +154,8 @@ fn parse(text: &str, options: &CampaignOptions) -> Result<(u64, Progress), Strin
                 (progress.next, progress.totals) = (next, totals);
                 progress.elapsed = Duration::from_nanos(elapsed_nanos);
             }
+            // A seed that had failed beyond the last progress line was run again, and failed again.
+            Ok(Line::Failure(failure)) if progress.failures.contains(&failure) => {}
             Ok(Line::Failure(failure)) => progress.failures.push(failure),
             Err(_) if index > 0 && !line.ends_with('}') => {}
             Err(json) => {

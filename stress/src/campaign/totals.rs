@@ -40,11 +40,13 @@ pub struct FaultTotals {
     pub requested: u64,
     /// How often it had its effect.
     pub delivered: u64,
+    /// How often an error was told that it accounts for.
+    pub noticed: u64,
 }
 
 impl Default for Totals {
     fn default() -> Self {
-        let fault = |kind| FaultTotals { kind, seeds: 0, requested: 0, delivered: 0 };
+        let fault = |kind| FaultTotals { kind, seeds: 0, requested: 0, delivered: 0, noticed: 0 };
         Totals {
             seeds: 0,
             cut_short: 0,
@@ -81,6 +83,7 @@ impl Totals {
             fault.seeds += u64::from(result.enabled.contains(&fault.kind));
             fault.requested += result.faults.requested(fault.kind);
             fault.delivered += result.faults.delivered(fault.kind);
+            fault.noticed += result.faults.noticed(fault.kind);
         }
     }
 

@@ -100,7 +100,10 @@ impl Survivor<'_> {
             } else if whole.is_none() && self.lane.happens(TEARS, self.torn) {
                 self.tear(at, sector);
             } else {
-                self.counts.strike_many(FaultKind::SectorLost, 1);
+                self.counts.request(FaultKind::SectorLost);
+                if !self.image.holds(at, sector) {
+                    self.counts.deliver(FaultKind::SectorLost);
+                }
             }
         }
         let end = offset + bytes.len() as u64;
@@ -114,8 +117,13 @@ impl Survivor<'_> {
         self.counts.request(FaultKind::SectorTorn);
         if sector.len() > 1 {
             let length = 1 + self.lane.choose(TEAR_AT, sector.len() as u32 - 1) as usize;
+            // Where head or tail are the same in both, nobody can tell it from a whole sector.
+            let torn = !self.image.holds(at, &sector[..length])
+                && !self.image.holds(at + length as u64, &sector[length..]);
             self.image.write(at, &sector[..length]);
-            self.counts.deliver(FaultKind::SectorTorn);
+            if torn {
+                self.counts.deliver(FaultKind::SectorTorn);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use tenterhook_runtime::{CompletionError, Outcome};
 
 use super::crash::SECTOR;
 use super::queue::Pending;
-use super::{DROPPED, EFFECT, FaultKind, LENGTH, OVERLAP, State};
+use super::{DROPPED, EFFECT, ELSEWHERE, FaultKind, LENGTH, OVERLAP, State};
 
 /// What an injected failure of the device looks like: `EIO`.
 const FAILED: CompletionError = CompletionError::Io { kind: ErrorKind::Other, os_code: 5 };
@@ -117,11 +117,30 @@ impl State {
                 self.take_effect(pending, written);
                 Ok(written)
             }
+            Some(fault @ FaultKind::LostWrite) => {
+                self.counts.deliver(fault);
+                Ok(descriptor.len)
+            }
+            Some(fault @ FaultKind::MisdirectedWrite) => {
+                self.counts.deliver(fault);
+                self.misdirect(pending);
+                Ok(descriptor.len)
+            }
             _ => {
                 self.note_stuck(pending);
                 self.take_effect(pending, descriptor.len);
                 Ok(descriptor.len)
             }
+        }
+    }
+
+    /// The bytes go to another sector of the file.
+    fn misdirect(&mut self, pending: &mut Pending) {
+        let sectors = self.files[pending.file as usize].current.len() / SECTOR;
+        let sector = u64::from(self.lane.choose(ELSEWHERE, u32::try_from(sectors).unwrap_or(u32::MAX)));
+        if let Operation::Write { buffers, .. } = pending.operation.operation() {
+            let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
+            self.files[pending.file as usize].write(sector * SECTOR, &parts, usize::MAX);
         }
     }
 
@@ -134,6 +153,10 @@ impl State {
                 let still_read = lane.choose(EFFECT, 2) == 1;
                 file.drop_unsynced(pending.covered, still_read, |_| lane.choose(DROPPED, 3) == 1);
                 self.fail(fault, FAILED)
+            }
+            Some(fault @ FaultKind::LyingSync) => {
+                self.counts.deliver(fault);
+                Ok(0)
             }
             Some(fault @ FaultKind::Cancelled) => {
                 if self.lane.choose(EFFECT, 2) == 1 {

@@ -47,11 +47,17 @@ pub enum FaultKind {
     SectorTorn,
     /// Power is lost, or the process killed, before recovery from the last time has finished.
     CrashInRecovery,
+    /// A write ends well and does nothing. No pager survives that; it must not make anything up either.
+    LostWrite,
+    /// A write ends well and its bytes go to another place of the file.
+    MisdirectedWrite,
+    /// A sync ends well and makes nothing durable.
+    LyingSync,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are reported.
-    pub const ALL: [FaultKind; 18] = [
+    pub const ALL: [FaultKind; 21] = [
         FaultKind::OpenError,
         FaultKind::SubmitRefused,
         FaultKind::ReadError,
@@ -70,7 +76,15 @@ impl FaultKind {
         FaultKind::SectorLost,
         FaultKind::SectorTorn,
         FaultKind::CrashInRecovery,
+        FaultKind::LostWrite,
+        FaultKind::MisdirectedWrite,
+        FaultKind::LyingSync,
     ];
+
+    /// Whether the disk says that it has done what it has not. Detection at best is asked of a system then.
+    pub fn is_lie(self) -> bool {
+        matches!(self, FaultKind::LostWrite | FaultKind::MisdirectedWrite | FaultKind::LyingSync)
+    }
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -93,6 +107,9 @@ impl FaultKind {
             FaultKind::SectorLost => "sector-lost",
             FaultKind::SectorTorn => "sector-torn",
             FaultKind::CrashInRecovery => "crash-in-recovery",
+            FaultKind::LostWrite => "lost-write",
+            FaultKind::MisdirectedWrite => "misdirected-write",
+            FaultKind::LyingSync => "lying-sync",
         }
     }
 }
@@ -153,23 +170,20 @@ impl<const N: usize> Weights<N> {
     }
 }
 
-/// How often each kind was asked for and how often it had its effect.
+/// How often each kind was asked for, how often it had its effect, and how often somebody was told.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
     requested: [u64; FaultKind::ALL.len()],
     delivered: [u64; FaultKind::ALL.len()],
+    noticed: [u64; FaultKind::ALL.len()],
     struck: Struck,
-    last: Option<FaultKind>,
+    /// When each kind struck last.
+    last: [Struck; FaultKind::ALL.len()],
 }
 
-/// How many faults have struck, in classes that account for different errors.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Struck {
-    /// Faults of any kind.
-    pub any: u64,
-    /// Faults after which something that was read is not what is on the disk.
-    pub damaging: u64,
-}
+/// A moment in the order of delivered faults: how many there had been.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Struck(u64);
 
 impl FaultCounts {
     /// The tape asked for a fault.
@@ -181,36 +195,31 @@ impl FaultCounts {
     /// A fault had its effect.
     #[inline]
     pub fn deliver(&mut self, kind: FaultKind) {
-        self.deliver_many(kind, 1);
+        self.delivered[kind as usize] += 1;
+        self.struck.0 += 1;
+        self.last[kind as usize] = self.struck;
     }
 
-    /// A fault had its effect `times` times.
-    pub fn deliver_many(&mut self, kind: FaultKind, times: u64) {
-        if times > 0 {
-            self.delivered[kind as usize] += times;
-            self.struck.any += times;
-            if matches!(kind, FaultKind::BitFlip | FaultKind::ShortRead) {
-                self.struck.damaging += times;
-            }
-            self.last = Some(kind);
-        }
+    /// A fault was asked for and had its effect.
+    pub fn strike(&mut self, kind: FaultKind) {
+        self.request(kind);
+        self.deliver(kind);
     }
 
-    /// A fault was asked for and had its effect, `times` times.
-    pub fn strike_many(&mut self, kind: FaultKind, times: u64) {
-        self.requested[kind as usize] += times;
-        self.deliver_many(kind, times);
+    /// The system under test has told of a fault's effect.
+    pub fn notice(&mut self, kind: FaultKind) {
+        self.noticed[kind as usize] += 1;
     }
 
-    /// How many faults had their effect.
+    /// The present moment.
     #[inline]
     pub fn struck(&self) -> Struck {
         self.struck
     }
 
-    /// The last that had its effect.
-    pub fn last(&self) -> Option<FaultKind> {
-        self.last
+    /// Whether a fault of `kind` has struck since `moment`.
+    pub fn has_struck(&self, kind: FaultKind, moment: Struck) -> bool {
+        self.last[kind as usize] > moment
     }
 
     /// How often `kind` was asked for.
@@ -223,11 +232,8 @@ impl FaultCounts {
         self.delivered[kind as usize]
     }
 
-    /// Adds what another run counted.
-    pub fn merge(&mut self, other: &FaultCounts) {
-        for kind in FaultKind::ALL {
-            self.requested[kind as usize] += other.requested(kind);
-            self.deliver_many(kind, other.delivered(kind));
-        }
+    /// How often an error was told that `kind` accounts for.
+    pub fn noticed(&self, kind: FaultKind) -> u64 {
+        self.noticed[kind as usize]
     }
 }

@@ -10,7 +10,7 @@ use tenterhook_runtime::io::{
 };
 
 use super::queue::Pending;
-use super::{CANCEL, DELAY, FAULT, OPEN, REFUSE, STUCK, Shared, State};
+use super::{CANCEL, DELAY, FAULT, IMMEDIATE, OPEN, REFUSE, STUCK, Shared, State};
 use crate::disk::{FaultKind, Flippable};
 use crate::trace::EventKind;
 
@@ -40,7 +40,7 @@ impl IO for SimIO {
         }
         let chance = state.odds.open;
         if state.lane.happens(OPEN, chance) {
-            state.counts.strike_many(FaultKind::OpenError, 1);
+            state.counts.strike(FaultKind::OpenError);
             return Err(refusal("open", path, ErrorKind::Other));
         }
         let file = match state.names.get(path) {
@@ -92,7 +92,7 @@ impl File for Handle {
         }
         let refuse = state.odds.refuse;
         if state.lane.happens(REFUSE, refuse) {
-            state.counts.strike_many(FaultKind::SubmitRefused, 1);
+            state.counts.strike(FaultKind::SubmitRefused);
             drop(state);
             return submission.fail(CompletionError::Io { kind: ErrorKind::Other, os_code: 5 });
         }
@@ -102,7 +102,13 @@ impl File for Handle {
         // Starting may run somebody's callback (of an operation cancelled before), so not under the lock.
         let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
         if let Some(operation) = submission.start(Some((canceller, token))) {
-            self.shared.lock().enqueue(operation, descriptor, token, self.file);
+            let mut state = self.shared.lock();
+            state.enqueue(operation, descriptor, token, self.file);
+            let chance = state.odds.immediate;
+            if state.lane.happens(IMMEDIATE, chance) {
+                drop(state);
+                super::SimDisk { shared: Arc::clone(&self.shared) }.deliver_at_once(token);
+            }
         }
     }
 

@@ -19,6 +19,13 @@ impl Image {
         length
     }
 
+    /// Whether `expected` is what is at `offset`.
+    pub(super) fn holds(&self, offset: u64, expected: &[u8]) -> bool {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(expected.len());
+        self.bytes.get(start..end) == Some(expected)
+    }
+
     /// Puts `source` at `offset`.
     pub(super) fn write(&mut self, offset: u64, source: &[u8]) {
         if source.is_empty() {

@@ -40,6 +40,8 @@ const LENGTH: Site = Site::new(6, "length");
 const OVERLAP: Site = Site::new(7, "overlap");
 const DROPPED: Site = Site::new(15, "dropped");
 const EXECUTED: Site = Site::new(16, "executed");
+const IMMEDIATE: Site = Site::new(17, "immediate");
+const ELSEWHERE: Site = Site::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
 const STUCK: u64 = 100_000;
@@ -49,6 +51,8 @@ const STUCK: u64 = 100_000;
 pub struct DiskOptions {
     /// Delays are drawn below this many ticks, most of them far below.
     pub max_delay: u32,
+    /// How likely an operation ends before `submit` returns, so that its starter never yields.
+    pub immediate: Chance,
     /// How likely each fault is.
     pub faults: FaultPlan,
 }
@@ -56,7 +60,7 @@ pub struct DiskOptions {
 impl Default for DiskOptions {
     /// Short delays, no faults.
     fn default() -> Self {
-        DiskOptions { max_delay: 64, faults: FaultPlan::NONE }
+        DiskOptions { max_delay: 64, immediate: Chance::NEVER, faults: FaultPlan::NONE }
     }
 }
 
@@ -125,21 +129,23 @@ struct Odds {
     refuse: Chance,
     cancel: Chance,
     read: Weights<4>,
-    write: Weights<4>,
-    sync: Weights<3>,
+    write: Weights<6>,
+    sync: Weights<4>,
+    immediate: Chance,
     truncate: Weights<2>,
 }
 
 impl Odds {
-    fn new(plan: &FaultPlan) -> Odds {
+    fn new(plan: &FaultPlan, immediate: Chance) -> Odds {
         use FaultKind::*;
         Odds {
+            immediate,
             open: plan.chance(OpenError),
             refuse: plan.chance(SubmitRefused),
             cancel: plan.chance(Cancelled),
             read: plan.weights([ReadError, ShortRead, BitFlip, Stuck]),
-            write: plan.weights([WriteError, ShortWrite, NoSpace, Stuck]),
-            sync: plan.weights([SyncFailed, SyncDropped, Stuck]),
+            write: plan.weights([WriteError, ShortWrite, NoSpace, Stuck, LostWrite, MisdirectedWrite]),
+            sync: plan.weights([SyncFailed, SyncDropped, Stuck, LyingSync]),
             truncate: plan.weights([TruncateError, Stuck]),
         }
     }
@@ -153,7 +159,7 @@ impl SimDisk {
             life: 0,
             lane,
             options,
-            odds: Odds::new(&options.faults),
+            odds: Odds::new(&options.faults, options.immediate),
             calm: false,
             flippable: Flippable::Everything,
             counts: FaultCounts::default(),
@@ -195,12 +201,23 @@ impl SimDisk {
         pending.operation.finish(outcome);
     }
 
+    /// Ends an operation that was submitted a moment ago, unless it is stuck.
+    fn deliver_at_once(&self, token: u64) {
+        let mut state = self.shared.lock();
+        let Some(mut pending) = state.queue.take_token(token) else { return };
+        let outcome = state.execute(&mut pending);
+        state.log(EventKind::Delivered, &pending, outcome_code(outcome));
+        drop(state);
+        pending.operation.finish(outcome);
+    }
+
     /// Stops or resumes faults. Delays and reordering stay. What was stuck comes loose when faults stop.
     pub fn set_calm(&self, calm: bool) {
         let mut state = self.shared.lock();
         let state = &mut *state;
         state.calm = calm;
-        state.odds = Odds::new(if calm { &FaultPlan::NONE } else { &state.options.faults });
+        state.odds =
+            Odds::new(if calm { &FaultPlan::NONE } else { &state.options.faults }, state.options.immediate);
         if calm {
             state.queue.release_beyond(state.now + u64::from(state.options.max_delay), state.now);
         }
@@ -249,10 +266,33 @@ impl SimDisk {
         self.shared.lock().counts
     }
 
-    /// How many faults were delivered, and the last of them.
-    pub fn struck(&self) -> (Struck, Option<FaultKind>) {
+    /// The first of `kinds` that has struck since `moment`.
+    pub fn struck_since(&self, kinds: &[FaultKind], moment: Struck) -> Option<FaultKind> {
         let state = self.shared.lock();
-        (state.counts.struck(), state.counts.last())
+        kinds.iter().copied().find(|&kind| state.counts.has_struck(kind, moment))
+    }
+
+    /// Whether the disk has never said that it did what it had not.
+    pub fn is_honest(&self) -> bool {
+        let state = self.shared.lock();
+        FaultKind::ALL.iter().all(|&kind| !kind.is_lie() || state.counts.delivered(kind) == 0)
+    }
+
+    /// Cancels one of the writes, syncs and truncations in flight, as a system does that tears its queue down: it ends
+    /// as cancelled, done, half done or not done at all. Returns whether there was one. `choose` is given how many.
+    pub fn cancel_change(&self, choose: impl FnOnce(u32) -> u32) -> bool {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let changes = state.queue.iter_mut().filter(|pending| {
+            pending.fault.is_none() && pending.operation.descriptor().kind != OperationKind::Read
+        });
+        let tokens: Vec<u64> = changes.map(|pending| pending.token).collect();
+        if tokens.is_empty() {
+            return false;
+        }
+        let token = tokens[choose(tokens.len() as u32) as usize];
+        state.counts.request(FaultKind::Cancelled);
+        state.queue.hasten(token, state.now, |pending| pending.fault = Some(FaultKind::Cancelled))
     }
 
     /// Counts a fault of the world that the disk does not inject itself.

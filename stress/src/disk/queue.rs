@@ -78,6 +78,20 @@ impl Queue {
         self.release(slot)
     }
 
+    /// Takes out the operation `token`, unless it is stuck.
+    pub(super) fn take_token(&mut self, token: u64) -> Option<Pending> {
+        let is_it = |slot: &Option<Pending>| {
+            slot.as_ref()
+                .is_some_and(|pending| pending.token == token && pending.fault != Some(FaultKind::Stuck))
+        };
+        let slot = self.slots.iter().position(is_it)? as u32;
+        // Its entry in `later` is stale from here on.
+        if let Some(index) = self.due.iter().position(|&due| due == slot) {
+            self.due.remove(index);
+        }
+        self.release(slot)
+    }
+
     /// Makes an operation due now. Returns whether it is in flight.
     pub(super) fn hasten(&mut self, token: u64, now: u64, change: impl FnOnce(&mut Pending)) -> bool {
         // A scan: cancels are rare, and a map would cost every submission.

@@ -13,7 +13,7 @@ fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
     for &(kind, per_mille) in faults {
         plan.set(kind, Chance::per_mille(per_mille));
     }
-    let options = DiskOptions { max_delay: 50, faults: plan };
+    let options = DiskOptions { max_delay: 50, faults: plan, ..DiskOptions::default() };
     SimDisk::new(options, Source::Seed(seed).lane(Actor::DISK, false))
 }
 

@@ -25,12 +25,14 @@ const STEPS: u64 = 20_000;
 /// Draws every option; each site is drawn whether or not its value is overridden, so that an override moves nothing
 /// else.
 pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimOptions {
-    let drawn = Profile::ALL[lane.choose(PROFILE, 3) as usize];
+    let drawn = Profile::ALL[lane.weighted(PROFILE, &[4, 4, 4, 1])];
     let profile = overrides.profile.unwrap_or(drawn);
     let drawn = [8, 16, 4, 32, 2, 64, 1, 3, 6, 12, 24, 48][lane.choose(CONNECTIONS, 12) as usize];
     let connections = overrides.connections.unwrap_or(drawn);
-    let drawn = SchedulerKind::ALL[lane.weighted(SCHEDULER, &[4, 1, 3])];
+    let drawn = SchedulerKind::PORTFOLIO[lane.weighted(SCHEDULER, &[4, 1, 3, 2, 2])];
+    let immediate = [0, 0, 500, 50][lane.choose(DELAY, 4) as usize];
     let disk = DiskOptions {
+        immediate: Chance::per_mille(immediate),
         max_delay: [256, 1, 16, 64, 1024][lane.choose(DELAY, 5) as usize],
         faults: faults(lane, profile, overrides.faults.as_deref()),
     };
@@ -44,7 +46,9 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
         // Every connection may have a long reader under way, and all of them one writer to wait for.
         patience: 20_000 + 1_500 * u64::from(connections),
     };
-    let plan = plan(lane, seed, connections, overrides);
+    let disk_lies = disk.faults.enabled().any(|(kind, _)| kind.is_lie());
+    let plan = PagerPlan { disk_lies, ..plan(lane, seed, connections, overrides) };
+    let (world, plan) = if profile == Profile::Whopper { plainer(world, plan) } else { (world, plan) };
     SimOptions { seed, profile, world, plan, record: lane.take_record().unwrap_or_default() }
 }
 
@@ -61,11 +65,18 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
         extent,
         weights: weights(lane, overrides.operations.as_deref()),
         interleave: Chance::per_mille([250, 0, 500, 1000][lane.choose(HABITS, 4) as usize]),
-        abuse: Abuse { drop: abuse(lane), drop_later: abuse(lane), cancel: abuse(lane) },
+        abuse: Abuse {
+            drop: abuse(lane),
+            drop_later: abuse(lane),
+            cancel: abuse(lane),
+            cancel_change: abuse(lane),
+            nap: abuse(lane),
+        },
         rollback: Chance::per_mille([50, 0, 200][lane.choose(HABITS, 3) as usize]),
         restart: Chance::per_mille([1000, 500, 50][lane.choose(HABITS, 3) as usize]),
         flips_in_log: lane.choose(HABITS, 2) == 1,
         flips_in_recovery: lane.choose(HABITS, 2) == 1,
+        disk_lies: false,
     }
 }
 
@@ -130,6 +141,7 @@ fn usual_rate(kind: FaultKind) -> u32 {
         FaultKind::SyncFailed | FaultKind::SyncDropped => 3_000,
         FaultKind::Stuck => 500,
         FaultKind::SectorTorn => 150_000,
+        FaultKind::LostWrite | FaultKind::MisdirectedWrite | FaultKind::LyingSync => 2_000,
         // Whether a cancel is honoured has nothing to do with how chaotic the run is.
         FaultKind::Cancelled => 125_000,
         // The nemesis draws these, and a lost sector is what a power loss is.
@@ -145,12 +157,14 @@ fn faults(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Faul
     for kind in FaultKind::ALL {
         let (on, quarters) = (lane.choose(FAULT_ON, 2) == 1, 1 + lane.choose(FAULT_RATE, 16));
         let damped = match (profile, kind) {
-            (_, FaultKind::Cancelled | FaultKind::SectorTorn) | (Profile::Chaos, _) => 1,
+            (_, FaultKind::Cancelled | FaultKind::SectorTorn) | (Profile::Chaos | Profile::Ragnarok, _) => 1,
             (Profile::Recovery, _) => 4,
-            (Profile::Fast, _) => 10,
+            (Profile::Fast | Profile::Whopper, _) => 10,
         };
         // Named on the command line, a kind is on whatever the seed says.
-        let on = only.map_or(on, |only| only.contains(&kind));
+        let on =
+            only.map_or(on && (!kind.is_lie() || profile == Profile::Ragnarok), |only| only.contains(&kind));
+        let on = if profile == Profile::Whopper { kind == FaultKind::BitFlip } else { on };
         if on {
             plan.set(kind, Chance::per_million(usual_rate(kind) * quarters / 4 / damped));
         }
@@ -162,7 +176,8 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
     let mut between = |low: u32, high: u32| low + lane.choose(LIFE, high - low);
     let (mean_life, early) = match profile {
         Profile::Fast => (between(5_000, 30_000), 50),
-        Profile::Chaos => (between(2_000, 15_000), 150),
+        Profile::Chaos | Profile::Ragnarok => (between(2_000, 15_000), 150),
+        Profile::Whopper => (between(5_000, 30_000), 0),
         Profile::Recovery => (between(150, 2_500), 400),
     };
     let immortal = profile == Profile::Fast && between(0, 3) == 0;
@@ -179,5 +194,16 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
             (_, false) => 0,
         }),
         mean_rest,
+        drained_only: profile == Profile::Whopper,
     }
+}
+
+/// No more than a plainer tester does.
+fn plainer(world: WorldOptions, plan: PagerPlan) -> (WorldOptions, PagerPlan) {
+    let disk = DiskOptions { max_delay: 1, immediate: Chance::NEVER, ..world.disk };
+    let nemesis = NemesisOptions { mean_life: 0, ..world.nemesis };
+    let never = Chance::NEVER;
+    let abuse = Abuse { drop: never, drop_later: never, cancel: never, cancel_change: never, nap: never };
+    let world = WorldOptions { scheduler: SchedulerKind::Lockstep, disk, nemesis, ..world };
+    (world, PagerPlan { abuse, ..plan })
 }

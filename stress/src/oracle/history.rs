@@ -1,7 +1,6 @@
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
-use crate::system::Crash;
 
 /// The digest of a page that is not there.
 pub const ABSENT: u64 = 0;
@@ -28,7 +27,6 @@ pub struct History {
     early: Vec<(u64, TransactionId)>,
     /// What the last open said, until the pages were compared.
     opened: Option<u64>,
-    crash: Option<Crash>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -65,6 +63,12 @@ impl History {
     /// The newest commit that must survive.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
+    }
+
+    /// The newest commit that must be there after a crash: one that was acknowledged, or that somebody has read,
+    /// since nothing is read before it is durable.
+    pub fn must_survive(&self) -> u64 {
+        self.acknowledged.max(self.head)
     }
 
     /// What `page` holds in the snapshot `sequence`.
@@ -145,7 +149,6 @@ impl History {
     /// Takes in what the oracles had no objection to.
     pub(super) fn record(&mut self, seen: &Observation<'_>) {
         match *seen {
-            Observation::Crashed(crash) => self.crash = Some(crash),
             Observation::Opened { sequence } => self.opened = Some(sequence),
             Observation::Recovered { pages } => self.settle(pages),
             Observation::ReadBegan { sequence } => self.see(sequence),
@@ -236,10 +239,9 @@ impl History {
         }
         self.flights.clear();
         self.early.clear();
-        // What a power loss has left is on the disk; what a killed process has left may not be.
-        if self.crash.take() != Some(Crash::ProcessKilled) {
-            self.acknowledged = sequence;
-        }
+        // Whatever recovery shows it has made durable first, also what a killed process had not synced: readers act
+        // upon it.
+        self.acknowledged = sequence;
     }
 
     /// Nobody holds a snapshot: of what must survive only the newest version is of interest.

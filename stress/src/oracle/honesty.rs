@@ -9,7 +9,8 @@ pub struct Honesty;
 impl Oracle for Honesty {
     fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
         let Observation::Failed { what, error, cause: None } = *seen else { return Ok(()) };
-        let expected = format!("{what} to go well: no fault struck while it was under way");
+        let expected =
+            format!("{what} to go well: no fault that explains this error struck while it was under way");
         Err(Violation::safety("honesty", expected, error.to_string()))
     }
 }

@@ -217,19 +217,20 @@ fn atomicity_fires_on_a_broken_invariant() {
 }
 
 #[test]
-fn after_a_kill_an_unacknowledged_commit_may_be_seen_and_lost_again() {
-    passes(&two_commits![
-        Writer(2),
-        Commit(3, 2, &[(2, 22)]),
-        Crashes(Crash::ProcessKilled),
-        Open(3),
-        Recovered(&[0, 0, 22, 31]),
-        Reader(3),
-        Crashes(Crash::PowerLoss),
-        Open(2),
-        Recovered(&[0, 0, 20, 31]),
-        Reader(2),
-    ]);
+fn after_a_kill_an_unacknowledged_commit_that_recovery_has_shown_must_stay() {
+    fires(
+        "durability",
+        &two_commits![
+            Writer(2),
+            Commit(3, 2, &[(2, 22)]),
+            Crashes(Crash::ProcessKilled),
+            Open(3),
+            Recovered(&[0, 0, 22, 31]),
+            Reader(3),
+            Crashes(Crash::PowerLoss),
+            Open(2),
+        ],
+    );
 }
 
 fn audit() -> Audit {

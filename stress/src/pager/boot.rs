@@ -4,6 +4,7 @@ use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::IO;
 use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
+use super::explanations::is_damage;
 use super::{PagerSystem, bench, cause, database};
 use crate::disk::{Flippable, Struck};
 use crate::oracle::{ABSENT, Observation};
@@ -127,6 +128,9 @@ fn verify(system: &mut PagerSystem) -> Result<Step, Failure> {
     if number > verify.transaction.page_count() {
         system.oracles.observe(&Observation::Recovered { pages: &verify.digests })?;
         let Some(layout) = verify.layout.take() else {
+            if system.plan.disk_lies {
+                return Ok(Step::Destroyed);
+            }
             let seen = "page 2 does not say so";
             return Err(Violation::safety("atomicity", "a root page after the first commit", seen).into());
         };
@@ -170,6 +174,9 @@ fn failed(
         }
     }
     system.oracles.observe(&Observation::Failed { what: "coming back to life", error, cause })?;
+    if system.plan.disk_lies && is_damage(error) && !context.disk.is_honest() {
+        return Ok(Step::Destroyed);
+    }
     system.tally.restarts += 1;
     Ok(Step::Restart)
 }

@@ -1,11 +1,11 @@
 use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::PagerError;
 
-use super::{PagerPlan, cause};
+use super::{Abuse, PagerPlan, cause};
 use crate::disk::Struck;
 use crate::oracle::{Observation, TransactionId};
 use crate::system::{Context, Step};
-use crate::tape::Site;
+use crate::tape::{Chance, Site};
 use crate::violation::Violation;
 use crate::workload::{
     Bench, CheckIntegrity, Checkpoints, Churn, Failure, Job, OperationKind, Plan, Progress, Read, Stamp,
@@ -18,6 +18,9 @@ const ABUSE: Site = Site::new(2, "abuse");
 const ROLLBACK: Site = Site::new(3, "rollback");
 const RESTART: Site = Site::new(4, "restart");
 const UPKEEP: Site = Site::new(5, "checkpoint that is due");
+const CHANGE: Site = Site::new(6, "change to cancel");
+const NAP: Site = Site::new(7, "nap");
+const NAP_LENGTH: Site = Site::new(17, "length of a nap");
 
 /// One connection: at most one operation at a time, one after the other.
 #[derive(Default)]
@@ -31,6 +34,9 @@ pub(super) struct Connection {
     cancelled: bool,
     /// The operation is to be dropped when it would be stepped next.
     doomed: bool,
+    /// Steps for which the connection still does nothing, so that others find the pager to themselves and it comes back
+    /// in a burst.
+    nap: u16,
 }
 
 /// What a connection does. Boxed, so that a connection is one cache line: most of ten thousand wait, and those that
@@ -61,6 +67,10 @@ impl Connection {
         let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
         if is_spent && matches!(self.operation, Operation::None) {
             return Ok(Step::Idle);
+        }
+        if self.nap > 0 && !context.calm {
+            self.nap -= 1;
+            return Ok(Step::Yield);
         }
         loop {
             let progress = match &mut self.operation {
@@ -94,6 +104,9 @@ impl Connection {
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        if context.lane.happens(NAP, plan.abuse.nap) {
+            self.nap = context.lane.choose(NAP_LENGTH, 400) as u16;
+        }
         self.begun += 1;
         self.struck = context.struck;
         let (shape, layout, lane) = (bench.shape, bench.layout, &mut *context.lane);
@@ -147,7 +160,8 @@ impl Connection {
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
-        let abuse = [plan.abuse.drop.parts(), plan.abuse.drop_later.parts(), plan.abuse.cancel.parts()];
+        let Abuse { drop, drop_later, cancel, cancel_change, .. } = plan.abuse;
+        let abuse = [drop, drop_later, cancel, cancel_change].map(Chance::parts);
         let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
         let drawn = if context.calm || gentle == 1_000_000 {
             None
@@ -157,12 +171,17 @@ impl Connection {
         match drawn {
             Some(0) => return self.drop_machine(bench),
             Some(1) => self.doomed = true,
-            Some(_) => {
+            Some(2) => {
                 if let Some(completion) = io.completion() {
                     bench.tally.cancels += 1;
                     self.cancelled = true;
                     completion.cancel();
                 }
+            }
+            Some(_) => {
+                let lane = &mut *context.lane;
+                bench.tally.cancels +=
+                    u64::from(context.disk.cancel_change(|count| lane.choose(CHANGE, count)));
             }
             None => {}
         }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod connection;
+mod explanations;
 mod rest;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 
 use self::boot::Boot;
 use self::connection::Connection;
+use self::explanations::explanations;
 use self::rest::Rest;
 use crate::disk::{Flippable, Struck};
 use crate::oracle::{Observation, Oracles};
@@ -43,6 +45,8 @@ pub(crate) struct PagerPlan {
     pub(crate) flips_in_log: bool,
     /// Whether reads of the database file may return flipped bits during recovery.
     pub(crate) flips_in_recovery: bool,
+    /// Whether the disk may say that it has done what it has not.
+    pub(crate) disk_lies: bool,
 }
 
 /// What connections do to their own machines, each time one of them is suspended.
@@ -54,6 +58,10 @@ pub(crate) struct Abuse {
     pub(crate) drop_later: Chance,
     /// Cancel what it waits for.
     pub(crate) cancel: Chance,
+    /// Cancel a write, a sync or a truncation of the pager's own.
+    pub(crate) cancel_change: Chance,
+    /// Leave a connection alone for a while before its next operation.
+    pub(crate) nap: Chance,
 }
 
 /// The database file of a run; its log has `-wal` at the end.
@@ -90,7 +98,7 @@ impl PagerSystem {
             connections: (0..plan.connections).map(|_| Connection::default()).collect(),
             boot: Boot::default(),
             rest: Rest::default(),
-            oracles: Oracles::default(),
+            oracles: if plan.disk_lies { Oracles::of_a_lying_disk() } else { Oracles::default() },
             tally: Tally::default(),
             struck_at_birth: Struck::default(),
         }
@@ -177,16 +185,15 @@ fn cause(
     plan: &PagerPlan,
     context: &Context<'_>,
 ) -> Option<&'static str> {
-    let (struck, last) = context.disk.struck();
-    let accounts = match error {
-        PagerError::Io { .. } | PagerError::Backend(_) => struck.any > before.any,
-        // A failed sync is remembered until the next open; other errors have a cause of their own time.
-        PagerError::Poisoned { .. } => struck.any > at_birth.any,
-        PagerError::NoSpace { .. } => return (plan.pager.max_pages < u32::MAX).then_some("max_pages"),
-        // Everything else says that the files are not what they must be.
-        _ => struck.damaging > before.damaging,
-    };
-    accounts.then(|| last.map_or("a fault", |kind| kind.name()))
+    // A failed sync is remembered until the next open; other errors have a cause of their own time.
+    let since = if matches!(error, PagerError::Poisoned { .. }) { at_birth } else { before };
+    let fault = context.disk.struck_since(explanations(error), since);
+    if let Some(kind) = fault {
+        context.disk.count(|counts| counts.notice(kind));
+        return Some(kind.name());
+    }
+    let is_full = matches!(error, PagerError::NoSpace { .. }) && plan.pager.max_pages < u32::MAX;
+    is_full.then_some("max_pages")
 }
 
 /// The file that the pager is opened on.

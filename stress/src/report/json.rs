@@ -17,7 +17,7 @@ pub fn document(options: &CampaignOptions, summary: &Summary, shrunk: Option<&Sh
     let busy = totals.busy_nanos as f64 / 1e9;
     let faults = totals.faults.iter().map(|fault| {
         let counts =
-            json!({ "seeds": fault.seeds, "requested": fault.requested, "delivered": fault.delivered });
+            json!({ "seeds": fault.seeds, "requested": fault.requested, "delivered": fault.delivered, "noticed": fault.noticed });
         (fault.kind.name().to_owned(), counts)
     });
     let counters = totals.counters.iter().map(|(name, value)| (name.clone(), Value::from(*value)));

@@ -63,11 +63,19 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
     for (name, value) in &totals.counters {
         line(&mut text, name, &grouped(*value));
     }
-    let _ = writeln!(text, "{:<28} {:>8} {:>12} {:>12}", "fault", "seeds", "requested", "delivered");
+    let _ = writeln!(
+        text,
+        "{:<28} {:>8} {:>12} {:>12} {:>12}",
+        "fault", "seeds", "requested", "delivered", "noticed"
+    );
     for fault in totals.faults.iter().filter(|fault| fault.seeds > 0 || fault.requested > 0) {
-        let (seeds, requested, delivered) =
-            (grouped(fault.seeds), grouped(fault.requested), grouped(fault.delivered));
-        let _ = writeln!(text, "  {:<26} {seeds:>8} {requested:>12} {delivered:>12}", fault.kind.name());
+        let (seeds, requested) = (grouped(fault.seeds), grouped(fault.requested));
+        let (delivered, noticed) = (grouped(fault.delivered), grouped(fault.noticed));
+        let _ = writeln!(
+            text,
+            "  {:<26} {seeds:>8} {requested:>12} {delivered:>12} {noticed:>12}",
+            fault.kind.name()
+        );
     }
     for warning in &summary.warnings {
         line(&mut text, "warning", warning);

@@ -4,12 +4,20 @@
 //! that it draws comes from its lane of the tape, and 0 always means "go on with what ran last". It never scans all
 //! fibers: with ten thousand of them a step must cost what it costs with ten.
 
+mod delay_bounded;
+mod exhaustive;
+mod lockstep;
 mod pct;
+mod pos;
 mod random;
 mod round_robin;
 mod transcript;
 
+pub use delay_bounded::DelayBounded;
+pub use exhaustive::Exhaustive;
+pub use lockstep::Lockstep;
 pub use pct::Pct;
+pub use pos::Pos;
 pub use random::UniformRandom;
 pub use round_robin::RoundRobin;
 pub use transcript::Transcript;
@@ -64,6 +72,11 @@ pub trait Scheduler: Send {
     /// Forgets all fibers: power was lost.
     fn clear(&mut self);
 
+    /// Between how many each choice was, if this is the exhaustive scheduler.
+    fn branching(&mut self) -> Option<Vec<u32>> {
+        None
+    }
+
     /// The schedule so far as choices of [`UniformRandom`], if it was written down.
     fn transcript(&mut self) -> Option<LaneRecord> {
         None
@@ -80,12 +93,36 @@ pub enum SchedulerKind {
     RoundRobin,
     /// Strict priorities that change at a few drawn points (PCT).
     Pct,
+    /// A priority for each step, drawn anew for those that may conflict with what just ran (POS).
+    Pos,
+    /// First come, first served, with a few drawn delays.
+    DelayBounded,
+    /// One choice a step, for a depth-first search over all schedules of a tiny run.
+    Exhaustive,
+    /// Each in turn, and all I/O in order before the next step: what plainer testers do.
+    Lockstep,
 }
 
 impl SchedulerKind {
-    /// All of them, in the order in which the seed draws them.
-    pub const ALL: [SchedulerKind; 3] =
-        [SchedulerKind::Random, SchedulerKind::RoundRobin, SchedulerKind::Pct];
+    /// All of them.
+    pub const ALL: [SchedulerKind; 7] = [
+        SchedulerKind::Random,
+        SchedulerKind::RoundRobin,
+        SchedulerKind::Pct,
+        SchedulerKind::Pos,
+        SchedulerKind::DelayBounded,
+        SchedulerKind::Exhaustive,
+        SchedulerKind::Lockstep,
+    ];
+
+    /// Those that the seed draws from: what one misses another finds.
+    pub const PORTFOLIO: [SchedulerKind; 5] = [
+        SchedulerKind::Random,
+        SchedulerKind::RoundRobin,
+        SchedulerKind::Pct,
+        SchedulerKind::Pos,
+        SchedulerKind::DelayBounded,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -93,6 +130,10 @@ impl SchedulerKind {
             SchedulerKind::Random => "random",
             SchedulerKind::RoundRobin => "round-robin",
             SchedulerKind::Pct => "pct",
+            SchedulerKind::Pos => "pos",
+            SchedulerKind::DelayBounded => "delay-bounded",
+            SchedulerKind::Exhaustive => "exhaustive",
+            SchedulerKind::Lockstep => "lockstep",
         }
     }
 
@@ -103,6 +144,10 @@ impl SchedulerKind {
             SchedulerKind::Random => Box::new(UniformRandom::new(delivery_weight)),
             SchedulerKind::RoundRobin => Box::new(RoundRobin::default()),
             SchedulerKind::Pct => Box::new(Pct::new(depth)),
+            SchedulerKind::Pos => Box::new(Pos::default()),
+            SchedulerKind::DelayBounded => Box::new(DelayBounded::new(depth)),
+            SchedulerKind::Exhaustive => Box::new(Exhaustive::default()),
+            SchedulerKind::Lockstep => Box::new(Lockstep::default()),
         }
     }
 }
@@ -146,7 +191,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_scheduler_reaches_every_fiber_and_every_delivery() {
-        for kind in SchedulerKind::ALL {
+        for kind in SchedulerKind::PORTFOLIO {
             let picked = run(kind.build(8, 3).as_mut(), 1, 10, 3, 2000);
             for fiber in 0..10 {
                 assert!(picked.contains(&Pick::Fiber(fiber)), "{kind:?} starves fiber {fiber}");
@@ -160,7 +205,7 @@ pub(crate) mod tests {
         for kind in SchedulerKind::ALL {
             let picked = |seed| run(kind.build(8, 3).as_mut(), seed, 10, 3, 500);
             assert_eq!(picked(1), picked(1), "{kind:?}");
-            if kind != SchedulerKind::RoundRobin {
+            if !matches!(kind, SchedulerKind::RoundRobin | SchedulerKind::Lockstep) {
                 assert_ne!(picked(1), picked(2), "{kind:?}");
             }
         }

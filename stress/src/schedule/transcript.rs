@@ -60,6 +60,10 @@ impl Scheduler for Transcript {
         self.inner.clear();
     }
 
+    fn branching(&mut self) -> Option<Vec<u32>> {
+        self.inner.branching()
+    }
+
     fn transcript(&mut self) -> Option<LaneRecord> {
         Some(std::mem::take(&mut self.record))
     }

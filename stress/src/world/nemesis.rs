@@ -21,12 +21,20 @@ pub struct NemesisOptions {
     pub killed: Chance,
     /// Mean number of steps between two rests.
     pub mean_rest: u32,
+    /// Power is never lost. After each rest, with nothing under way, the process ends and begins anew.
+    pub drained_only: bool,
 }
 
 impl Default for NemesisOptions {
     /// One life, rests now and then.
     fn default() -> Self {
-        NemesisOptions { mean_life: 0, early: Chance::NEVER, killed: Chance::NEVER, mean_rest: 1_000 }
+        NemesisOptions {
+            mean_life: 0,
+            early: Chance::NEVER,
+            killed: Chance::NEVER,
+            mean_rest: 1_000,
+            drained_only: false,
+        }
     }
 }
 
@@ -93,6 +101,16 @@ impl Nemesis {
     pub(super) fn hasten_crash(&mut self, now: u64) -> bool {
         self.crash_at = self.crash_at.map(|_| now);
         self.crash_at.is_some()
+    }
+
+    /// How a life ends that has just rested, if it does.
+    pub(super) fn reopens_after_rest(&self) -> bool {
+        self.options.drained_only
+    }
+
+    /// How the run's last life but one ends.
+    pub(super) fn last_crash(&self) -> Crash {
+        if self.options.drained_only { Crash::ProcessKilled } else { Crash::PowerLoss }
     }
 
     pub(super) fn drops_operations_first(&mut self) -> bool {

@@ -28,4 +28,6 @@ pub struct RunOutcome {
     pub tape: Tape,
     /// The schedule as choices of the random scheduler, if it was recorded.
     pub transcript: LaneRecord,
+    /// Between how many each choice of the exhaustive scheduler was.
+    pub branching: Vec<u32>,
 }

@@ -215,8 +215,9 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
         scheduler,
         delivery_weight: 8,
         depth: 3,
-        disk: DiskOptions { max_delay: 100, faults },
+        disk: DiskOptions { max_delay: 100, faults, ..DiskOptions::default() },
         nemesis: NemesisOptions {
+            drained_only: false,
             mean_life: 800,
             early: Chance::per_mille(200),
             killed: Chance::NEVER,

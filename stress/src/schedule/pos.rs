@@ -1,0 +1,51 @@
+use std::collections::BinaryHeap;
+
+use super::{DELIVERY, FiberId, PRIORITY, Pick, Readiness, Scheduler};
+use crate::tape::Lane;
+
+const PRIORITIES: u32 = 1 << 20;
+
+/// Partial order sampling (Yuan, Yang and Gu, CAV 2018): each step that could be next has a random priority, the
+/// highest runs, and those that conflict with it draw anew, so that long orders of few conflicts are as likely as
+/// short ones.
+///
+/// The paper knows what a step will touch; here nobody does before it has run. Deliveries conflict with each other and
+/// with no step; a step conflicts with the steps of whoever was woken with it. The first are drawn anew after each
+/// delivery, the second keep what they drew when they were woken.
+#[derive(Debug, Default)]
+pub struct Pos {
+    /// By priority, then by fiber, so that equals have an order.
+    ready: BinaryHeap<(u32, FiberId)>,
+    disk: Option<u32>,
+}
+
+impl Pos {
+    fn draw(lane: &mut Lane) -> u32 {
+        // 0 is the dull choice and the highest priority.
+        PRIORITIES - lane.choose(PRIORITY, PRIORITIES)
+    }
+}
+
+impl Scheduler for Pos {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane) {
+        // A fiber that spins must not starve the one for which it spins.
+        let priority = if why == Readiness::Yielded { 0 } else { Pos::draw(lane) };
+        self.ready.push((priority, fiber));
+    }
+
+    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+        if due > 0 {
+            let disk = *self.disk.get_or_insert_with(|| Pos::draw(lane));
+            if self.ready.peek().is_none_or(|&(top, _)| disk > top) {
+                self.disk = None;
+                return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
+            }
+        }
+        self.ready.pop().map(|(_, fiber)| Pick::Fiber(fiber))
+    }
+
+    fn clear(&mut self) {
+        self.ready.clear();
+        self.disk = None;
+    }
+}
