@@ -160,6 +160,14 @@ impl<S: System> World<S> {
         self.clock.tick();
     }
 
+    /// Nobody has anything left to do: the crash that is to come finds the same now as in a thousand steps.
+    fn run_dry(&mut self) {
+        if !self.nemesis.hasten_crash(self.steps) {
+            self.finale = true;
+            self.drain();
+        }
+    }
+
     /// Moves to the next phase when the present one is over.
     fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
         match self.phase {
@@ -175,13 +183,7 @@ impl<S: System> World<S> {
                 self.finale = true;
                 self.drain();
             }
-            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => {
-                // Whatever crash is to come finds the same in a thousand steps.
-                if !self.nemesis.hasten_crash(self.steps) {
-                    self.finale = true;
-                    self.drain();
-                }
-            }
+            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry(),
             Phase::Running if self.nemesis.rests_at(self.steps) => self.drain(),
             Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Resting),
             Phase::Draining if self.steps >= self.deadline => {

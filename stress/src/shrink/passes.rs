@@ -112,8 +112,7 @@ impl<R: Replay> Search<R> {
     /// Smaller numbers where zero would not do.
     fn lower_values(&mut self) {
         for (slot, index) in self.eventful() {
-            loop {
-                let Some(&value) = self.tape.values(slot).get(index) else { break };
+            while let Some(&value) = self.tape.values(slot).get(index) {
                 let candidates = [1, value / 2, value.saturating_sub(1)];
                 let mut lowered = false;
                 for candidate in
