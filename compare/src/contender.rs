@@ -22,7 +22,7 @@ pub(crate) trait Contender {
     fn run(&mut self, operations: u64) -> Evidence;
 
     /// The same, with the nanoseconds from the start to the end of each operation, where these are asked for. A pass of
-    /// its own: looking at the clock is not part of the work.
+    /// its own, without `prepare`: looking at the clock is not part of the work.
     fn latencies(&mut self, operations: u64) -> Option<Latencies> {
         let _ = operations;
         None

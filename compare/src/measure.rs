@@ -110,7 +110,6 @@ impl Bench<'_> {
             }
         }
         let (allocations, bytes) = self.count_allocations(entry, operations)?;
-        entry.contender.prepare(operations);
         let latencies = entry.contender.latencies(operations);
         Ok(Samples {
             contender: entry.name,
@@ -214,5 +213,30 @@ mod tests {
         let wrong = measure(&mut row_of([twice, Sum { lossy: None, twice: None }]), QUICK).unwrap_err();
         assert_eq!(wrong.contender, "left");
         assert!(wrong.to_string().contains("its callbacks saw"), "{wrong}");
+    }
+
+    /// Panics when a run is missing between two preparations: what was prepared would meet the next run's work.
+    #[derive(Default)]
+    struct InTurns {
+        prepared: bool,
+    }
+
+    impl Contender for InTurns {
+        fn prepare(&mut self, _: u64) {
+            assert!(!std::mem::replace(&mut self.prepared, true), "prepared twice");
+        }
+
+        fn run(&mut self, operations: u64) -> Evidence {
+            assert!(std::mem::take(&mut self.prepared), "run without preparation");
+            Evidence::results((0..operations).map(|_| std::hint::black_box(1)).sum())
+        }
+    }
+
+    #[test]
+    fn every_preparation_is_followed_by_its_run() {
+        let mut row = Row::timed("a row", "operation", "contender");
+        row.granule = 4;
+        row.contenders = vec![Entry::new("contender", InTurns::default())];
+        measure(&mut row, QUICK).unwrap();
     }
 }
