@@ -64,13 +64,13 @@ impl Connection {
             return self.drop_machine(bench);
         }
         self.doomed = false;
-        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
-        if is_spent && matches!(self.operation, Operation::None) {
-            return Ok(Step::Idle);
-        }
         if self.nap > 0 && !context.calm {
             self.nap -= 1;
             return Ok(Step::Yield);
+        }
+        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
+        if is_spent && matches!(self.operation, Operation::None) {
+            return Ok(Step::Idle);
         }
         loop {
             let progress = match &mut self.operation {
