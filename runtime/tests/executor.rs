@@ -49,6 +49,14 @@ fn until(flag: &Arc<AtomicBool>) -> impl FnMut() -> Step<()> + use<> {
     move || if flag.load(SeqCst) { Ok(IOResult::Done(())) } else { yielding() }
 }
 
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 /// Sends when it is dropped.
 struct Tells(mpsc::Sender<()>);
 
@@ -140,12 +148,6 @@ fn a_panic_is_the_machine_s_own() {
 
 #[test]
 fn a_panic_in_a_machine_s_drop_is_its_own_too() {
-    struct PanicsOnDrop;
-    impl Drop for PanicsOnDrop {
-        fn drop(&mut self) {
-            panic!("on purpose");
-        }
-    }
     let executor = Executor::new(1);
     let bomb = PanicsOnDrop;
     let task: Task<(), Infallible> = executor.spawn(move || {
@@ -153,8 +155,26 @@ fn a_panic_in_a_machine_s_drop_is_its_own_too() {
         Ok(IOResult::Done(()))
     });
     assert!(matches!(task.join(), Err(TaskError::Panicked(_))));
-    // A result that nobody wants panics when it is dropped: in the worker, which goes on.
-    executor.spawn(|| Ok::<_, Infallible>(IOResult::Done(PanicsOnDrop))).detach();
+    assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
+}
+
+/// The worker or the handle drops it, whichever comes last.
+#[test]
+fn a_result_that_panics_when_nobody_wants_it_harms_neither_side() {
+    let executor = Executor::new(1);
+    let gate = Arc::new(AtomicBool::new(false));
+    // The worker: it can't end before its handle is gone.
+    let detached = executor.spawn({
+        let mut wait = until(&gate);
+        move || Ok::<_, Infallible>(wait()?.map(|_| PanicsOnDrop))
+    });
+    detached.detach();
+    gate.store(true, SeqCst);
+    assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
+    // The handle: a task spawned later on the only worker has ended.
+    let ended = executor.spawn(|| Ok::<_, Infallible>(IOResult::Done(PanicsOnDrop)));
+    assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
+    drop(ended);
     assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
 }
 

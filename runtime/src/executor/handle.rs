@@ -16,8 +16,8 @@ use crate::Completion;
 
 /// A handle to a spawned machine: waits for its result, or asks for its end.
 ///
-/// Dropping it lets the machine go on; its result is dropped when there is one. As a [`Future`] it ends with the result,
-/// under any async runtime.
+/// Dropping it lets the machine go on; its result is dropped when there is one, and a panic in that drop is contained. As
+/// a [`Future`] it ends with the result, under any async runtime.
 #[must_use = "the machine runs anyhow; call `detach` if nobody wants its result"]
 pub struct Task<T, E> {
     task: TaskRef,

@@ -125,11 +125,11 @@ impl Pool {
         let listed = unsafe { self.registry.remove(&task) };
         // SAFETY: the caller's.
         let join = unsafe { task.end() };
-        // User code: callbacks of groups that the task's completion is in, wakers, and the drop of a result that nobody
-        // wants. Their panics have been reported by the panic hook and are not the worker's.
+        // User code: callbacks of groups that the task's completion is in, and wakers. Their panics have been reported by
+        // the panic hook and are not the worker's.
         let _ = catch_unwind(AssertUnwindSafe(|| join.map(|completer| completer.finish(ending.outcome()))));
         drop(listed);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+        drop(task);
         if self.live.leave() {
             self.idle.end();
         }
