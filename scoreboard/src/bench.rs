@@ -70,9 +70,10 @@ impl Bench {
         Ok(Self { tree: Tree::new(source, &folder.join("tree"))?, folder })
     }
 
-    /// Of everything that results depend on beside the patch.
-    pub(crate) fn hash(&self) -> io::Result<u64> {
-        self.tree.hash()
+    /// Of everything that `detector`'s results on a mutant depend on beside the patch.
+    pub(crate) fn hash(&self, detector: Detector, area: Option<&str>) -> io::Result<u64> {
+        // The simulator's own tests need the runtime, too.
+        self.tree.hash(&["runtime"].iter().chain(detector.crates(area)).copied().collect())
     }
 
     /// Applies a patch, or none, and compiles quickly whatever it touches.
@@ -105,9 +106,10 @@ impl Bench {
     ) -> Result<Cell, Fault> {
         self.apply(mutant)?;
         let id = mutant.map_or(CLEAN, |mutant| &mutant.id);
+        let area = mutant.map(Mutant::area);
         let build = detector.build();
         let mut cargo = self.cargo(build);
-        cargo.args(build.arguments());
+        cargo.args(detector.build_arguments(area));
         let log = self.log(id, build.folder());
         let built = process::run(cargo, &log, BUILD)?;
         if !built.status.is_some_and(|status| status.success()) {
@@ -115,7 +117,8 @@ impl Bench {
         }
         let mut attempts = Vec::new();
         for repetition in 0..budget.repetitions {
-            let command = self.command(detector, budget, repetition, extra);
+            let mut command = self.command(detector);
+            command.args(detector.arguments(area, budget, repetition)).args(extra);
             let log = self.log(id, &format!("{detector}-{repetition}"));
             let ended = process::run(command, &log, budget.time)?;
             let attempt = Attempt::of(detector, &ended);
@@ -124,13 +127,12 @@ impl Bench {
         Ok(Cell { detector, attempts })
     }
 
-    fn command(&self, detector: Detector, budget: Budget, repetition: u64, extra: &[String]) -> Command {
+    fn command(&self, detector: Detector) -> Command {
         let build = detector.build();
         let mut command = match build.program() {
             Some(program) => Command::new(self.target(build).join(program)),
             None => self.cargo(build),
         };
-        command.args(detector.arguments(budget, repetition)).args(extra);
         // Machines differ in what they print along with a panic, and reading symbols takes longer than most tests.
         command.current_dir(self.tree.root()).env("RUST_BACKTRACE", "0");
         command

@@ -103,8 +103,8 @@ fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, F
         if arguments.detector.is_empty() { Detector::ALL.to_vec() } else { arguments.detector.clone() };
     let bench = Bench::new(Path::new("."), &arguments.state)?;
     let mut ledger = Ledger::open(&arguments.state.join("ledger.json"))?;
-    let tree = bench.hash()?;
-    check(&bench, &mutants, &ledger, &detectors, tree)?;
+    let hashes = Hashes::of(&bench, &detectors)?;
+    check(&bench, &mutants, &ledger, &hashes)?;
 
     let clean = [None].into_iter();
     let jobs: Vec<(Option<&Mutant>, Detector)> = clean
@@ -117,6 +117,7 @@ fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, F
     for (mutant, detector) in jobs {
         let (id, patch) = mutant.map_or((CLEAN, 0), |mutant| (&*mutant.id, mutant.hash));
         progress.set_message(format!("{id} / {detector}"));
+        let tree = hashes.get(detector, mutant.map(Mutant::area));
         let cell = match ledger.get(id, detector, tree, patch) {
             Some(cell) => cell.clone(),
             None => {
@@ -156,17 +157,14 @@ fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, F
 
 /// Applies and compiles every mutant before the long run, unless something is known of it: a patch that is of no use is
 /// named at once.
-fn check(
-    bench: &Bench,
-    mutants: &[Mutant],
-    ledger: &Ledger,
-    detectors: &[Detector],
-    tree: u64,
-) -> Result<(), Fault> {
-    let known = |mutant: &&Mutant| {
-        !detectors.iter().any(|detector| ledger.get(&mutant.id, *detector, tree, mutant.hash).is_some())
+fn check(bench: &Bench, mutants: &[Mutant], ledger: &Ledger, hashes: &Hashes) -> Result<(), Fault> {
+    let is_unknown = |mutant: &&Mutant| {
+        let known = |detector| {
+            ledger.get(&mutant.id, detector, hashes.get(detector, Some(mutant.area())), mutant.hash).is_some()
+        };
+        !hashes.detectors().any(known)
     };
-    let unknown: Vec<&Mutant> = mutants.iter().filter(known).collect();
+    let unknown: Vec<&Mutant> = mutants.iter().filter(is_unknown).collect();
     let progress = bar(unknown.len() as u64);
     for mutant in unknown {
         progress.set_message(format!("{} applies and builds?", mutant.id));
@@ -175,6 +173,31 @@ fn check(
     }
     progress.finish_and_clear();
     Ok(())
+}
+
+/// What results depend on beside the patch, by the crates that a detector looks at.
+struct Hashes {
+    by_crates: BTreeMap<(Detector, &'static [&'static str]), u64>,
+}
+
+impl Hashes {
+    fn of(bench: &Bench, detectors: &[Detector]) -> Result<Self, Fault> {
+        let mut by_crates = BTreeMap::new();
+        for &detector in detectors {
+            for area in [None, Some("tester"), Some("runtime")] {
+                by_crates.insert((detector, detector.crates(area)), bench.hash(detector, area)?);
+            }
+        }
+        Ok(Self { by_crates })
+    }
+
+    fn get(&self, detector: Detector, area: Option<&str>) -> u64 {
+        self.by_crates[&(detector, detector.crates(area))]
+    }
+
+    fn detectors(&self) -> impl Iterator<Item = Detector> {
+        self.by_crates.keys().map(|(detector, _)| *detector)
+    }
 }
 
 fn bar(length: u64) -> ProgressBar {

@@ -47,13 +47,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Of all tracked files but the catalogue itself: what results depend on, beside the patch.
-    pub(crate) fn hash(&self) -> io::Result<u64> {
+    /// Of the sources of `crates`: what results depend on, beside the patch.
+    pub(crate) fn hash(&self, crates: &BTreeSet<&str>) -> io::Result<u64> {
         let mut hash = Xxh3::new();
         for path in self.tracked()? {
-            let counts =
-                ["rs", "toml", "lock"].iter().any(|known| path.extension().is_some_and(|e| e == *known));
-            if counts && !path.starts_with("scoreboard") && !path.starts_with("compare") {
+            let is_source = ["rs", "toml"].iter().any(|known| path.extension().is_some_and(|e| e == *known));
+            if is_source && crates.iter().any(|folder| path.starts_with(folder)) {
                 hash.update(path.as_os_str().as_encoded_bytes());
                 hash.update(&fs::read(self.source.join(&path)).unwrap_or_default());
             }

@@ -137,7 +137,8 @@ fn two_runs_that_differ_are_told_apart_at_their_first_event() {
         let drawn = crate::options::SimOptions::draw(3, &overrides);
         crate::sim::run_from(&crate::tape::Source::Seed(seed), &drawn, true, &crate::watch::Watch::default())
     };
-    let Finding::Nondeterminism { event, first, second } = worker::difference(&run(1), &run(2)) else {
+    assert!(worker::difference(&run(1), &run(1)).is_none());
+    let Some(Finding::Nondeterminism { event, first, second }) = worker::difference(&run(1), &run(2)) else {
         panic!("the traces of two seeds differ");
     };
     assert!(event.is_some() && first != second, "{event:?} {first} {second}");

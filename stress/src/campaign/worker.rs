@@ -81,9 +81,8 @@ impl Shared {
             let second = sim::run(&options, keep, watch);
             interrupted = second.interrupted && first.violation.is_none();
             rechecked = !second.interrupted;
-            if rechecked && second.trace_hash != first.trace_hash {
-                failures.push(self.failure(&options, &first, difference(&first, &second)));
-            }
+            let differs = if rechecked { first_difference(&options, &first, &second, watch) } else { None };
+            failures.extend(differs.map(|finding| self.failure(&options, &first, finding)));
         }
         if let Some(violation) = first.violation.clone() {
             failures.push(self.failure(&options, &first, Finding::Violation(violation)));
@@ -123,12 +122,31 @@ pub(super) fn command(seed: u64, overrides: &Overrides) -> String {
     format!("tenterhook sim --seed {seed:#x}{}", overrides.flags())
 }
 
-/// What differs between two runs of one seed.
-pub(super) fn difference(first: &RunOutcome, second: &RunOutcome) -> Finding {
+/// What differs between two runs of one seed, to the event if they are short enough to be run once more with events.
+fn first_difference(
+    options: &SimOptions,
+    first: &RunOutcome,
+    second: &RunOutcome,
+    watch: &Watch,
+) -> Option<Finding> {
+    let finding = difference(first, second)?;
+    let has_no_event = matches!(finding, Finding::Nondeterminism { event: None, .. });
+    if has_no_event && options.steps() <= KEPT_STEPS {
+        let again = || sim::run(options, true, watch);
+        return difference(&again(), &again()).or(Some(finding));
+    }
+    Some(finding)
+}
+
+/// What differs between two runs of one seed; nothing may.
+pub(super) fn difference(first: &RunOutcome, second: &RunOutcome) -> Option<Finding> {
+    if first.trace_hash == second.trace_hash {
+        return None;
+    }
     let words = |event: Option<crate::trace::Event>| {
         event.map_or_else(|| "the end of the run".into(), |e| e.to_string())
     };
-    match first.trace.first_difference(&second.trace) {
+    Some(match first.trace.first_difference(&second.trace) {
         Some((index, ours, theirs)) => {
             Finding::Nondeterminism { event: Some(index as u64), first: words(ours), second: words(theirs) }
         }
@@ -137,5 +155,5 @@ pub(super) fn difference(first: &RunOutcome, second: &RunOutcome) -> Finding {
             first: format!("trace {:#018x} after {} steps", first.trace_hash, first.steps),
             second: format!("trace {:#018x} after {} steps", second.trace_hash, second.steps),
         },
-    }
+    })
 }

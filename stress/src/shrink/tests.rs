@@ -124,3 +124,15 @@ fn a_run_that_does_not_fail_is_not_shrunk_and_a_spent_budget_says_so() {
     let toy = Toy { connections: 9, ..toy };
     assert!(shrink(&toy, &Source::Seed(1), Budget { steps: 1 }).expect("it fails").cut_short);
 }
+
+#[test]
+fn only_the_same_oracle_and_a_panic_from_the_same_place_are_the_same_failure() {
+    let lost = Violation::safety("durability", "commit 2", "commit 1");
+    let leaked = Violation::safety("leaks", "nothing", "a pin");
+    assert!(is_same(&lost, &Violation::safety("durability", "commit 9", "commit 4")));
+    assert!(!is_same(&lost, &leaked));
+    assert!(!is_same(&lost, &Violation::liveness("durability", "commit 2", "commit 1")));
+    let panic = |place| Violation::panic(format!("index 7 is out of bounds at {place}"));
+    assert!(is_same(&panic("pager.rs:1"), &panic("pager.rs:1")));
+    assert!(!is_same(&panic("pager.rs:1"), &panic("pager.rs:2")));
+}
