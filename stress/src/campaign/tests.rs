@@ -142,6 +142,9 @@ fn two_runs_that_differ_are_told_apart_at_their_first_event() {
         panic!("the traces of two seeds differ");
     };
     assert!(event.is_some() && first != second, "{event:?} {first} {second}");
+    // As long as each other, and still not the same.
+    let other = RunOutcome { trace_hash: run(1).trace_hash ^ 1, ..run(1) };
+    assert!(worker::difference(&run(1), &other).is_some());
 }
 
 #[test]
