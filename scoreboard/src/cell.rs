@@ -1,5 +1,7 @@
 //! What one detector made of one mutant.
 
+use std::os::unix::process::ExitStatusExt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,20 +46,28 @@ impl Attempt {
                 }
                 (code != Some(0), summed(&ended.output, detector.unit()))
             }
+            Detector::Sweep => match code {
+                Some(0) => (false, count(&ended.output, "cases")),
+                Some(10 | 11) => (true, count(&ended.output, "cases")),
+                None => (true, None),
+                _ => return Err(evidence(&ended.output)),
+            },
             _ => match code {
                 // The time was up: it looked for as long as it was given.
                 None if ended.status.is_none() => (false, None),
-                Some(0) => (false, seeds(&ended.output)),
-                Some(10..=12) => (true, seeds(&ended.output)),
+                Some(0) => (false, count(&ended.output, "seeds")),
+                Some(10..=12) => (true, count(&ended.output, "seeds")),
                 // A gate of the simulator's own: a fault that was asked for and never struck.
-                Some(70) if ended.output.contains("never delivered") => (true, seeds(&ended.output)),
+                Some(70) if ended.output.contains("never delivered") => (true, count(&ended.output, "seeds")),
                 _ => return Err(evidence(&ended.output)),
             },
         };
-        let evidence = match (found, ended.status.is_none()) {
-            (true, true) => "hangs".into(),
-            (true, false) => evidence(&ended.output),
-            (false, _) => String::new(),
+        let signal = ended.status.and_then(|status| status.signal());
+        let evidence = match (found, ended.status, signal) {
+            (false, ..) => String::new(),
+            (true, None, _) => "hangs".into(),
+            (true, _, Some(signal)) => format!("dies of signal {signal}"),
+            (true, _, None) => evidence(&ended.output),
         };
         Ok(Self { found, executions, seconds: ended.elapsed.as_secs_f64(), evidence })
     }
@@ -122,17 +132,17 @@ fn summed(output: &str, unit: &str) -> Option<u64> {
     part.trim().parse().ok()
 }
 
-/// The seeds that the simulator ran.
-fn seeds(output: &str) -> Option<u64> {
+/// A number of the program's document.
+fn count(output: &str, name: &str) -> Option<u64> {
     let document = &output[output.find('{')?..];
     let mut values = serde_json::Deserializer::from_str(document).into_iter::<Value>();
-    values.next()?.ok()?.get("seeds")?.as_u64()
+    values.next()?.ok()?.get(name)?.as_u64()
 }
 
 /// The line that says most.
 fn evidence(output: &str) -> String {
     const TELLING: [&str; 7] =
-        ["FAILED ", "\"what\":", "\"message\":", "panicked at", "... FAILED", "deadlock", "error:"];
+        ["FAILED ", "\"seen\":", "never delivered", "panicked at", "... FAILED", "deadlock", "error:"];
     let lines = || output.lines().map(str::trim);
     let told = TELLING.iter().find_map(|word| lines().find(|line| line.contains(word)));
     let line = told.or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default();
@@ -152,7 +162,7 @@ mod tests {
             summed("x\n14 models, 28395 executions, 2.0 s\n1 passed, 0 failed\n", "executions"),
             Some(28_395)
         );
-        assert_eq!(seeds("warning\n{\"seeds\": 17}\nmore"), Some(17));
+        assert_eq!(count("warning\n{\"seeds\": 17}\nmore", "seeds"), Some(17));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Detector {
     Loom,
     /// Random schedules of the shuttle models.
     Shuttle,
+    /// Every operation of the pager through every harm, one at a time.
+    Sweep,
     /// The simulator as users run it: a scheduler for each seed.
     Sim,
     /// The simulator with one scheduler.
@@ -41,10 +43,11 @@ pub(crate) struct Budget {
 }
 
 impl Detector {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Unit,
         Self::Loom,
         Self::Shuttle,
+        Self::Sweep,
         Self::Sim,
         Self::SimRandom,
         Self::SimRoundRobin,
@@ -59,6 +62,7 @@ impl Detector {
             Self::Unit => "unit",
             Self::Loom => "loom",
             Self::Shuttle => "shuttle",
+            Self::Sweep => "sweep",
             Self::Sim => "sim",
             Self::SimRandom => "sim-random",
             Self::SimRoundRobin => "sim-round-robin",
@@ -75,13 +79,14 @@ impl Detector {
             Self::Unit => "tests",
             Self::Loom => "executions",
             Self::Shuttle => "schedules",
+            Self::Sweep => "cases",
             _ => "seeds",
         }
     }
 
     /// Whether it draws seeds.
     pub(crate) fn is_sim(self) -> bool {
-        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle)
+        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep)
     }
 
     /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and loom's
@@ -90,7 +95,7 @@ impl Detector {
         match self {
             Self::Unit => true,
             Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor"),
-            Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
+            Self::Sweep | Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
             _ => matches!(area, "pager"),
         }
     }
@@ -103,6 +108,7 @@ impl Detector {
             Self::Unit => budget(150, 1, 1),
             Self::Loom => budget(240, 1, 1),
             Self::Shuttle => budget(120, 1, 1),
+            Self::Sweep => budget(60, 1, 1),
             // Of six runs the smallest and the largest enclose the true median with 97 %.
             _ => budget(60, 6, 300),
         }
@@ -148,6 +154,7 @@ impl Detector {
             Self::Unit => self.cargo(area, "test --offline --tests --lib"),
             Self::Loom => words("--fail-fast"),
             Self::Shuttle => Vec::new(),
+            Self::Sweep => words("sweep --json"),
             _ => {
                 let first = 1_000_000 * (repetition + 1);
                 let mut all = words(&format!(

@@ -10,12 +10,13 @@
 //! | --- | --- |
 //! | [`tape`] | every choice that is drawn, by actor, site and occurrence; 0 is the dull choice |
 //! | [`disk`] | a disk that delays, reorders, fails and forgets, and the kinds of fault |
-//! | [`schedule`] | who goes next: uniform random, round robin, PCT |
+//! | [`schedule`] | who goes next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, rests, the end of the world |
 //! | [`system`] | what a system under test has to offer: [`System`](system::System) |
 //! | [`oracle`] | what must hold of a pager, one property a file, against a history without concurrency and faults |
 //! | [`options`] | the swarm: what a seed draws before its run begins |
 //! | [`sim`] | the pager of the runtime as a system, one seed at a time |
+//! | [`sweep`] | one operation at a time, through every harm |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |
 //! | [`trace`] | the hash of every event |
 //!
@@ -103,6 +104,7 @@ pub mod rng;
 pub mod schedule;
 pub mod shrink;
 pub mod sim;
+pub mod sweep;
 pub mod system;
 pub mod tape;
 pub mod timeline;

@@ -49,6 +49,13 @@ fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2(
         ("sim --operations none", "--operations is empty"),
         ("sim --state /dev/null/x --seeds 1", "--state /dev/null/x"),
         ("sim --events", "--events is for one seed"),
+        ("sim --scheduler fifo", "random, round-robin, pct"),
+        ("replay no-such.tape", "no-such.tape"),
+        ("sweep --only tornado", "no operation has that in its name"),
+        ("sweep --only commit --case dropped:0", "--only leaves more"),
+        ("sweep --case dropped:0", "--only"),
+        ("sweep --only checkpoint --case dropped", "'fault:3:write-error'"),
+        ("sweep --subsets 60", "20"),
     ];
     for (arguments, expected) in cases {
         let output = run(arguments);
@@ -56,6 +63,42 @@ fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2(
         assert_eq!(output.status.code(), Some(2), "{arguments}: {problem}");
         assert_eq!(problem.lines().count(), 1, "{arguments}: {problem}");
         assert!(problem.starts_with("tenterhook: ") && problem.contains(expected), "{arguments}: {problem}");
+    }
+}
+
+#[test]
+fn a_sweep_counts_every_operation_and_every_dimension() {
+    let document = json("sweep --json");
+    let operations = document["operations"].as_array().expect("a list");
+    assert!(operations.len() >= 20, "{operations:?}");
+    for dimension in ["pending", "disturbed", "fault", "dropped", "dropped-late", "cancelled", "crash"] {
+        let of = |operation: &Value| -> u64 {
+            let counts = operation["counts"].as_array().expect("a list");
+            let count = counts.iter().find(|count| count["dimension"] == dimension);
+            count.and_then(|count| count["cases"].as_u64()).expect("every operation has every dimension")
+        };
+        assert!(operations.iter().map(of).sum::<u64>() >= 50, "{dimension}");
+    }
+    assert_eq!(
+        (document["failures"].as_array().map(Vec::len), document["exit_code"].as_u64()),
+        (Some(0), Some(0))
+    );
+}
+
+#[test]
+fn one_case_of_one_operation_can_be_run_and_one_that_it_has_not_is_bad_input() {
+    let sweep = |case: &str| {
+        let mut command = tenterhook("sweep --only");
+        command.args(["commit one page", "--case", case]);
+        command.output().expect("the program starts")
+    };
+    let output = sweep("crash:1:up-to-0");
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 1));
+    for case in ["dropped:99", "fault:99:write-error", "fault:0:sync-failed", "disturbed:99"] {
+        let output = sweep(case);
+        let problem = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{case}");
+        assert!(problem.contains("has no such case") && problem.lines().count() == 1, "{problem}");
     }
 }
 

@@ -152,6 +152,8 @@ struct Run {
     on_freelist: Vec<u64>,
     /// Whether the freelist could be followed to its end. If not, what is missing on it says nothing.
     followed: bool,
+    /// The free page that was damaged when the freelist was followed: reported, whatever a second read of it says.
+    damaged_free_page: Option<PageNo>,
 }
 
 /// A check, from top to bottom.
@@ -235,7 +237,8 @@ impl Run {
             problem_count: 0,
         };
         let on_freelist = vec![0; state.page_count as usize / 64 + 1];
-        Self { reader: SnapshotReader::new(pager, snapshot), report, on_freelist, followed: true }
+        let reader = SnapshotReader::new(pager, snapshot);
+        Self { reader, report, on_freelist, followed: true, damaged_free_page: None }
     }
 
     fn key(&self, page: PageNo) -> Key {
@@ -259,12 +262,12 @@ impl Run {
     }
 
     fn look_at_free_page(&mut self, key: Key, bytes: &[u8]) -> Stage {
-        // Its damage is reported when all pages are looked at.
         match self.check(key, bytes) {
             Ok(Seal { kind: PageKind::Free, .. }) => Stage::FollowFreelist { page: next_free(bytes) },
-            _ => {
-                self.followed = false;
-                Stage::ChoosePages { after: HEADER_PAGE }
+            Ok(_) => self.stop_following(IntegrityProblem::FreeButInUse { page: key.page }),
+            Err(error) => {
+                self.damaged_free_page = Some(key.page);
+                self.stop_following(IntegrityProblem::Damaged(error))
             }
         }
     }
@@ -294,12 +297,10 @@ impl Run {
     fn look_at_page(&mut self, key: Key, bytes: &[u8]) {
         let page = key.page;
         match (self.check(key, bytes), self.is_on_freelist(page)) {
+            (Err(_), true) if self.damaged_free_page == Some(page) => {}
             (Err(error), _) => self.note(IntegrityProblem::Damaged(error)),
             (Ok(Seal { kind: PageKind::Free, .. }), false) if self.followed => {
                 self.note(IntegrityProblem::Leaked { page });
-            }
-            (Ok(Seal { kind: PageKind::Data, .. }), true) => {
-                self.note(IntegrityProblem::FreeButInUse { page })
             }
             (Ok(_), _) => {}
         }

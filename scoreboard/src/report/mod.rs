@@ -142,7 +142,7 @@ impl Report {
         });
         let idle = self.detectors.iter().filter(|detector| {
             // The baseline is there to be beaten, and one scheduler to be compared with.
-            matches!(detector, Detector::Loom | Detector::Shuttle | Detector::Sim)
+            matches!(detector, Detector::Loom | Detector::Shuttle | Detector::Sweep | Detector::Sim)
                 && self.beyond_unit(**detector) == 0
         });
         let idle = idle.map(|detector| format!("{detector} finds nothing that the unit tests miss"));

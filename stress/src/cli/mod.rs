@@ -3,6 +3,7 @@
 mod fixed;
 mod parse;
 mod sim;
+mod sweep;
 mod tape;
 
 use std::io::Write as _;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Run seeds against the pager on a simulated disk.
     Sim(sim::SimArguments),
+    /// Run every operation of the pager through every harm, one at a time.
+    Sweep(sweep::SweepArguments),
     /// Play a tape, or the run of a seed.
     Replay(tape::ReplayArguments),
     /// Make a failing tape small.
@@ -42,6 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
     match Arguments::try_parse_from(arguments) {
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
+            Command::Sweep(arguments) => sweep::run(arguments),
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
@@ -79,6 +83,11 @@ fn in_one_line(error: &clap::Error) -> String {
     };
     let suggested =
         [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    {
+        return format!("{} is missing; see 'tenterhook --help'", missing.join(" and "));
+    }
     let names = suggested.iter().find_map(|&kind| match error.get(kind) {
         Some(ContextValue::String(name)) => Some(name.clone()),
         Some(ContextValue::Strings(names)) => names.first().cloned(),

@@ -13,11 +13,11 @@ use crate::tape::{Chance, Lane, Site};
 /// Unit of what a disk writes at once.
 pub(super) const SECTOR: u64 = 512;
 
-const PATTERN: Site = Site::new(8, "crash: pattern");
-const CUT: Site = Site::new(9, "crash: cut");
-const SURVIVES: Site = Site::new(10, "crash: survives");
-const TEARS: Site = Site::new(11, "crash: tears");
-const TEAR_AT: Site = Site::new(12, "crash: tear at");
+pub(super) const PATTERN: Site = Site::new(8, "crash: pattern");
+pub(super) const CUT: Site = Site::new(9, "crash: cut");
+pub(super) const SURVIVES: Site = Site::new(10, "crash: survives");
+pub(super) const TEARS: Site = Site::new(11, "crash: tears");
+pub(super) const TEAR_AT: Site = Site::new(12, "crash: tear at");
 const GROWS: Site = Site::new(13, "crash: length survives");
 const EXISTS: Site = Site::new(14, "crash: name is lost");
 

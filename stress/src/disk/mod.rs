@@ -15,6 +15,7 @@ mod file;
 mod handle;
 mod image;
 mod queue;
+mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use tenterhook_runtime::{CompletionError, Outcome};
 use self::faults::Weights;
 use self::file::SimFile;
 use self::queue::{Pending, Queue};
+pub(crate) use self::script::{Fate, Script, Unsynced, honest_faults};
 use crate::tape::{Actor, Chance, Lane, Site};
 use crate::trace::{Event, EventKind, Trace};
 
@@ -122,6 +124,21 @@ struct State {
     submitted: u64,
 }
 
+/// What may befall each kind of operation; a choice on the tape is an index into these, counted from 1.
+const READ_FAULTS: [FaultKind; 4] =
+    [FaultKind::ReadError, FaultKind::ShortRead, FaultKind::BitFlip, FaultKind::Stuck];
+const WRITE_FAULTS: [FaultKind; 6] = [
+    FaultKind::WriteError,
+    FaultKind::ShortWrite,
+    FaultKind::NoSpace,
+    FaultKind::Stuck,
+    FaultKind::LostWrite,
+    FaultKind::MisdirectedWrite,
+];
+const SYNC_FAULTS: [FaultKind; 4] =
+    [FaultKind::SyncFailed, FaultKind::SyncDropped, FaultKind::Stuck, FaultKind::LyingSync];
+const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, FaultKind::Stuck];
+
 /// The fault plan, laid out for drawing.
 #[derive(Copy, Clone, Debug)]
 struct Odds {
@@ -137,16 +154,15 @@ struct Odds {
 
 impl Odds {
     fn new(plan: &FaultPlan, immediate: Chance) -> Odds {
-        use FaultKind::*;
         Odds {
             immediate,
-            open: plan.chance(OpenError),
-            refuse: plan.chance(SubmitRefused),
-            cancel: plan.chance(Cancelled),
-            read: plan.weights([ReadError, ShortRead, BitFlip, Stuck]),
-            write: plan.weights([WriteError, ShortWrite, NoSpace, Stuck, LostWrite, MisdirectedWrite]),
-            sync: plan.weights([SyncFailed, SyncDropped, Stuck, LyingSync]),
-            truncate: plan.weights([TruncateError, Stuck]),
+            open: plan.chance(FaultKind::OpenError),
+            refuse: plan.chance(FaultKind::SubmitRefused),
+            cancel: plan.chance(FaultKind::Cancelled),
+            read: plan.weights(READ_FAULTS),
+            write: plan.weights(WRITE_FAULTS),
+            sync: plan.weights(SYNC_FAULTS),
+            truncate: plan.weights(TRUNCATE_FAULTS),
         }
     }
 }
@@ -363,6 +379,17 @@ fn operation_code(kind: OperationKind) -> u32 {
         OperationKind::Write => 2,
         OperationKind::Sync => 3,
         OperationKind::Truncate => 4,
+    }
+}
+
+/// The kind of operation that a disk's event is about.
+pub(crate) fn operation_kind(detail: u32) -> Option<OperationKind> {
+    match detail & 0xf {
+        1 => Some(OperationKind::Read),
+        2 => Some(OperationKind::Write),
+        3 => Some(OperationKind::Sync),
+        4 => Some(OperationKind::Truncate),
+        _ => None,
     }
 }
 

@@ -1,0 +1,276 @@
+//! A disk that does what it is told: one run's choices, written down instead of drawn.
+
+use tenterhook_runtime::io::OperationKind;
+
+use super::crash::{CUT, PATTERN, SECTOR, SURVIVES, TEAR_AT, TEARS};
+use super::file::Change;
+use super::{
+    CANCEL, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, Odds, READ_FAULTS, REFUSE,
+    SYNC_FAULTS, SimDisk, TRUNCATE_FAULTS, WRITE_FAULTS, Wreck,
+};
+use crate::tape::{Actor, Chance, LaneRecord, Site, Source, Tape};
+
+/// What is to happen to the operations that are submitted from now on. Whatever is not said is dull: an operation is
+/// pending until it is delivered, and ends well.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    record: LaneRecord,
+}
+
+/// What a power loss leaves of one file's unsynced changes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fate {
+    /// None of them.
+    Nothing,
+    /// All.
+    Everything,
+    /// Those before this one.
+    UpTo(u32),
+    /// Every sector but this one, counted over all of them.
+    AllBut(u32),
+    /// This sector only.
+    Only(u32),
+    /// Every sector, and of this one only the head.
+    Torn(u32),
+}
+
+/// How much of a file has not been synced.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unsynced {
+    /// Writes and truncations.
+    pub(crate) changes: u32,
+    /// Sectors of writes, and truncations.
+    pub(crate) sectors: u32,
+}
+
+const OBLIGING: DiskOptions =
+    DiskOptions { max_delay: 1, immediate: Chance::per_million(1_000_000), faults: FaultPlan::NONE };
+
+impl Script {
+    /// The `occurrence`-th operation ends inside `submit`.
+    pub(crate) fn at_once(&mut self, occurrence: u32) {
+        self.set(IMMEDIATE, occurrence, 1);
+    }
+
+    /// `fault` befalls the `occurrence`-th operation, which is of `kind`. Returns whether it can.
+    pub(crate) fn fault(&mut self, occurrence: u32, kind: OperationKind, fault: FaultKind) -> bool {
+        if fault == FaultKind::SubmitRefused {
+            self.set(REFUSE, occurrence, 1);
+            return true;
+        }
+        let Some(index) = faults(kind).iter().position(|&known| known == fault) else { return false };
+        self.set(FAULT, occurrence, index as u32 + 1);
+        true
+    }
+
+    /// A request to cancel is honoured, and `effect` is how much the operation had done: 0 nothing, 1 part, 2 all.
+    pub(crate) fn honour_cancel(&mut self, effect: u32) {
+        self.set(CANCEL, 0, 1);
+        self.set(EFFECT, 0, effect);
+    }
+
+    /// What the next power loss leaves of the files that have unsynced changes, in their order.
+    fn fates(&mut self, fates: &[Fate], unsynced: &[Unsynced]) {
+        for (fate, unsynced) in fates.iter().zip(unsynced) {
+            let sector_by_sector = 4;
+            let pattern = match fate {
+                Fate::Nothing => 0,
+                Fate::Everything => 1,
+                Fate::UpTo(_) => 2,
+                Fate::AllBut(_) | Fate::Only(_) | Fate::Torn(_) => sector_by_sector,
+            };
+            self.record.push(PATTERN, pattern);
+            match *fate {
+                Fate::Nothing | Fate::Everything => {}
+                Fate::UpTo(cut) => self.record.push(CUT, cut),
+                Fate::AllBut(spared) | Fate::Torn(spared) => {
+                    (0..unsynced.sectors)
+                        .for_each(|sector| self.record.push(SURVIVES, u32::from(sector != spared)));
+                }
+                Fate::Only(kept) => (0..unsynced.sectors)
+                    .for_each(|sector| self.record.push(SURVIVES, u32::from(sector == kept))),
+            }
+        }
+        // Only sectors that do not survive are asked; one tears at a time.
+        if fates.iter().any(|fate| matches!(fate, Fate::Torn(_))) {
+            self.record.push(TEARS, 1);
+            self.record.push(TEAR_AT, SECTOR as u32 / 2);
+        }
+    }
+
+    fn set(&mut self, site: Site, occurrence: u32, value: u32) {
+        while self.record.len(site) < occurrence as usize {
+            self.record.push(site, 0);
+        }
+        self.record.push(site, value);
+    }
+}
+
+/// What can befall an operation of `kind` without the disk lying.
+pub(crate) fn honest_faults(kind: OperationKind) -> impl Iterator<Item = FaultKind> {
+    let befalls = faults(kind).iter().copied().filter(|fault| !fault.is_lie());
+    befalls.chain([FaultKind::SubmitRefused])
+}
+
+fn faults(kind: OperationKind) -> &'static [FaultKind] {
+    match kind {
+        OperationKind::Read => &READ_FAULTS,
+        OperationKind::Write => &WRITE_FAULTS,
+        OperationKind::Sync => &SYNC_FAULTS,
+        OperationKind::Truncate => &TRUNCATE_FAULTS,
+    }
+}
+
+impl SimDisk {
+    /// An empty disk on which every operation ends well inside `submit`.
+    pub(crate) fn obliging() -> SimDisk {
+        SimDisk::new(OBLIGING, Source::Seed(0).lane(Actor::DISK, false))
+    }
+
+    /// From here on every operation ends well inside `submit`.
+    pub(crate) fn oblige(&self) {
+        self.reset(OBLIGING, Source::Seed(0));
+    }
+
+    /// From here on the disk follows `script`.
+    pub(crate) fn follow(&self, script: Script) {
+        // Everything is possible, so that the tape is asked about everything.
+        let mut faults = FaultPlan::NONE;
+        let possible = Chance::per_million(1);
+        FaultKind::ALL.into_iter().for_each(|kind| faults.set(kind, possible));
+        let mut tape = Tape::default();
+        tape.put(Actor::DISK, script.record);
+        self.reset(DiskOptions { max_delay: 1, immediate: possible, faults }, Source::Recorded(tape));
+    }
+
+    fn reset(&self, options: DiskOptions, source: Source) {
+        let mut state = self.shared.lock();
+        state.odds = Odds::new(&options.faults, options.immediate);
+        state.options = options;
+        state.lane = source.lane(Actor::DISK, false);
+    }
+
+    /// The power goes, and what was in flight has been done as far as the disk's cache. What of that reaches the disk is
+    /// still open: [`SimDisk::unsynced`] says how much there is, [`SimDisk::fall`] decides.
+    pub(crate) fn cut_power(&self) -> Wreck {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let mut operations = state.end_life();
+        for pending in &mut operations {
+            state.take_effect(pending, u64::MAX);
+        }
+        Wreck { _operations: operations }
+    }
+
+    /// Decides what the disk has kept, one fate for each file of [`SimDisk::unsynced`].
+    pub(crate) fn fall(&self, fates: &[Fate]) {
+        let mut script = Script::default();
+        script.fates(fates, &self.unsynced());
+        self.follow(script);
+        drop(self.lose_power());
+    }
+
+    /// How much a power loss would decide about, file by file; those that have nothing at stake are left out.
+    pub(crate) fn unsynced(&self) -> Vec<Unsynced> {
+        let state = self.shared.lock();
+        let files = state.files.iter().map(|file| {
+            let sectors = |change: &Change, bytes: &[u8]| match *change {
+                Change::Write { offset, .. } => {
+                    ((offset + bytes.len() as u64).div_ceil(SECTOR) - offset / SECTOR) as u32
+                }
+                Change::Truncate { .. } => 1,
+            };
+            let mut unsynced = Unsynced { changes: 0, sectors: 0 };
+            for (change, bytes) in file.unsynced() {
+                unsynced.changes += 1;
+                unsynced.sectors += sectors(&change, bytes);
+            }
+            unsynced
+        });
+        files.filter(|unsynced| unsynced.changes > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
+    use tenterhook_runtime::{Completion, CompletionError};
+
+    use super::*;
+
+    fn file(disk: &SimDisk) -> Arc<dyn File> {
+        let options = OpenOptions { create: true, ..OpenOptions::default() };
+        disk.io().open(Path::new("x"), options).expect("nothing fails")
+    }
+
+    fn write(file: &Arc<dyn File>, sector: u64, byte: u8) -> Completion {
+        let (completion, submission) =
+            Submission::write(sector * SECTOR, Buffer::copy_of(&[byte; 512]), |_, _| {});
+        file.submit(submission);
+        completion
+    }
+
+    #[test]
+    fn what_is_written_down_happens_and_nothing_else() {
+        let disk = SimDisk::obliging();
+        let file = file(&disk);
+        assert!(write(&file, 0, 1).succeeded(), "an obliging disk ends everything at once");
+        let mut script = Script::default();
+        script.at_once(0);
+        assert!(script.fault(1, OperationKind::Write, FaultKind::WriteError));
+        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError), "it can't befall a write");
+        disk.follow(script);
+        assert!(write(&file, 0, 2).succeeded());
+        let [failing, pending] = [3, 4].map(|byte| write(&file, 0, byte));
+        assert!(!failing.finished() && !pending.finished());
+        disk.io().step().expect("delivers");
+        assert!(matches!(failing.get_error(), Some(CompletionError::Io { .. })) && pending.succeeded());
+        disk.oblige();
+        assert!(write(&file, 0, 5).succeeded());
+    }
+
+    #[test]
+    fn after_a_power_loss_each_file_has_what_its_fate_says() {
+        // Two writes of one sector each over a synced sector of 1.
+        let fates = [
+            (Fate::Nothing, [1, 1]),
+            (Fate::Everything, [2, 3]),
+            (Fate::UpTo(1), [2, 1]),
+            (Fate::AllBut(0), [1, 3]),
+            (Fate::Only(0), [2, 1]),
+        ];
+        for (fate, expected) in fates {
+            let disk = SimDisk::obliging();
+            let file = file(&disk);
+            write(&file, 0, 1);
+            write(&file, 1, 1);
+            file.submit(Submission::sync(|_| {}).1);
+            write(&file, 0, 2);
+            // One that was in flight counts, too.
+            disk.follow(Script::default());
+            let in_flight = write(&file, 1, 3);
+            drop(disk.cut_power());
+            assert!(in_flight.failed());
+            assert_eq!(disk.unsynced(), [Unsynced { changes: 2, sectors: 2 }]);
+            disk.fall(&[fate]);
+            let content = disk.content(Path::new("x")).expect("it was synced");
+            assert_eq!([content[0], content[512]], expected, "{fate:?}");
+        }
+    }
+
+    #[test]
+    fn a_torn_sector_is_half_new() {
+        let disk = SimDisk::obliging();
+        let file = file(&disk);
+        write(&file, 0, 1);
+        file.submit(Submission::sync(|_| {}).1);
+        write(&file, 0, 2);
+        drop(disk.cut_power());
+        disk.fall(&[Fate::Torn(0)]);
+        let content = disk.content(Path::new("x")).expect("it was synced");
+        assert_eq!([content[0], content[511]], [2, 1]);
+    }
+}

@@ -1,0 +1,87 @@
+//! Sweeps: one operation at a time, exhaustively, in place of many operations at random.
+//!
+//! An operation begins from a state that is prepared without faults. It is run once undisturbed; that run says how much
+//! I/O it does, what it comes to, and what it leaves. Then it is run once for each [`Case`]: every subset of its I/O
+//! pending instead of done at once, up to a bound; other connections at work at each yield; each fault on each I/O; the
+//! machine dropped or its I/O cancelled at each yield; the power lost between any two I/Os, with each sector that was not
+//! synced surviving or not.
+//!
+//! What must hold is the contract of a re-entrant machine: which of its yields fired, and what others did meanwhile, shows
+//! neither in what it comes to nor in what it leaves; and however it ends, it leaves all of its effects or none, and no
+//! lock, pin or count.
+//!
+//! Nothing is sampled: where a bound cuts a dimension, the report says so.
+
+mod case;
+mod pager;
+mod plan;
+mod rehearsal;
+mod report;
+mod subject;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::case::{BadCase, Case};
+pub use self::pager::catalogue;
+pub use self::plan::Bounds;
+pub use self::report::{Count, SubjectReport};
+pub use self::subject::{Ending, Stage, Subject};
+use crate::violation::Violation;
+
+/// A case in which an operation broke its promise.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The operation.
+    pub subject: String,
+    /// What was done to it.
+    pub case: Case,
+    /// What was wrong.
+    pub violation: Violation,
+}
+
+/// Runs `subject` through every case within `bounds`; stops at the first failure.
+pub fn sweep(subject: &dyn Subject, bounds: Bounds) -> Result<SubjectReport, Box<Failure>> {
+    let fail = |case: &Case, violation: Box<Violation>| {
+        Box::new(Failure { subject: subject.name(), case: case.clone(), violation: *violation })
+    };
+    let rehearsal =
+        rehearsal::Rehearsal::of(subject).map_err(|violation| fail(&Case::Undisturbed, violation))?;
+    let mut report = SubjectReport::new(subject.name(), rehearsal.extent());
+    for case in plan::cases(&rehearsal, bounds, &mut report) {
+        rehearsal.judge(&case).map_err(|violation| fail(&case, violation))?;
+        report.count(&case);
+    }
+    // One more than there are I/Os: after the end of the operation.
+    for delivered in 0..=rehearsal.extent().pending.len() as u32 {
+        let crashes = plan::crashes(&rehearsal, delivered, bounds, &mut report);
+        let crashes = crashes.map_err(|violation| fail(&Case::Crash(delivered, Vec::new()), violation))?;
+        for case in crashes {
+            rehearsal.judge(&case).map_err(|violation| fail(&case, violation))?;
+            report.count(&case);
+        }
+    }
+    Ok(report)
+}
+
+/// Why one case did not go well.
+#[derive(Debug)]
+pub enum Objection {
+    /// The operation has no such case: what it has instead.
+    NoSuchCase(String),
+    /// It breaks its promise.
+    Failure(Box<Failure>),
+}
+
+/// Runs `subject` through one case.
+pub fn replay(subject: &dyn Subject, case: &Case) -> Result<(), Objection> {
+    let judged = rehearsal::Rehearsal::of(subject).and_then(|rehearsal| rehearsal.judge(case));
+    judged.map_err(|violation| match &*violation.oracle {
+        rehearsal::NO_SUCH_CASE => Objection::NoSuchCase(violation.seen),
+        _ => Objection::Failure(Box::new(Failure {
+            subject: subject.name(),
+            case: case.clone(),
+            violation: *violation,
+        })),
+    })
+}

@@ -1,0 +1,143 @@
+use tenterhook_runtime::pager::PagerError;
+
+use super::house::opening;
+use super::job::{Act, End, transaction};
+use super::machines::{check_integrity, checkpoint, read};
+use super::{House, Machine, PagerSubject};
+use crate::sweep::Subject;
+
+/// Every operation of the pager, from every state of the file in which it takes another way.
+pub fn catalogue() -> Vec<Box<dyn Subject>> {
+    let boxed = |subject: PagerSubject| Box::new(subject) as Box<dyn Subject>;
+    reading().into_iter().chain(writing()).chain(upkeep()).chain(opens()).map(boxed).collect()
+}
+
+fn reading() -> [PagerSubject; 4] {
+    [
+        subject(
+            "read a page of the log",
+            |_| Ok(()),
+            |house| {
+                house.evict()?;
+                read(house.opened(), vec![3])
+            },
+        ),
+        subject("read a page of the file", all_in_the_file, |house| {
+            house.evict()?;
+            read(house.opened(), vec![3])
+        }),
+        subject(
+            "read a cached page",
+            |_| Ok(()),
+            |house| {
+                house.finish(read(house.opened(), vec![3])?)?;
+                read(house.opened(), vec![3])
+            },
+        ),
+        subject("read five pages", half_checkpointed, |house| read(house.opened(), vec![2, 9, 3, 11, 4])),
+    ]
+}
+
+fn writing() -> [PagerSubject; 9] {
+    [
+        subject("commit nothing", |_| Ok(()), |house| commit(house, &[])),
+        subject("commit one page", half_checkpointed, |house| commit(house, &[Act::Edit(3, 9)])),
+        subject("commit five pages", half_checkpointed, |house| {
+            let pages = [2, 9, 3, 11, 4];
+            commit(house, &pages.map(|page| Act::Edit(page, 9)))
+        }),
+        subject("commit on a fresh log", all_in_the_file, |house| commit(house, &[Act::Edit(3, 9)])),
+        subject("commit a log anew beside a reader", beside_a_reader, |house| {
+            commit(house, &[Act::Edit(3, 9), Act::Edit(4, 9)])
+        }),
+        subject("grow the file", half_checkpointed, |house| {
+            commit(house, &[Act::Allocate, Act::Edit(25, 9), Act::Allocate])
+        }),
+        subject("take free pages", with_free_pages, |house| {
+            commit(house, &[Act::Allocate, Act::Allocate, Act::Edit(7, 9)])
+        }),
+        subject("free pages", with_free_pages, |house| {
+            commit(house, &[Act::Free(2), Act::Edit(3, 9), Act::Free(4)])
+        }),
+        subject("roll back", with_free_pages, |house| {
+            let acts = vec![Act::Allocate, Act::Free(3), Act::Edit(4, 9)];
+            Ok(transaction(house.opened(), acts, End::Rollback))
+        }),
+    ]
+}
+
+fn upkeep() -> [PagerSubject; 5] {
+    [
+        subject("checkpoint", half_checkpointed, |house| Ok(checkpoint(house.opened()))),
+        subject("checkpoint beside a reader", beside_a_reader, |house| Ok(checkpoint(house.opened()))),
+        subject("checkpoint nothing", all_in_the_file, |house| Ok(checkpoint(house.opened()))),
+        subject("check integrity", with_free_pages, |house| Ok(check_integrity(house.opened()))),
+        subject("check integrity of the file", all_in_the_file, |house| Ok(check_integrity(house.opened()))),
+    ]
+}
+
+fn opens() -> [PagerSubject; 3] {
+    let open = |name, house| PagerSubject {
+        name,
+        house,
+        machine: |house| Ok(opening(house)),
+        notices_bit_flips: false,
+    };
+    [
+        open("open with a log", |house| {
+            half_checkpointed(house)?;
+            house.close();
+            Ok(())
+        }),
+        open("open with all in the log", |house| {
+            house.close();
+            Ok(())
+        }),
+        open("open without a log", |house| {
+            all_in_the_file(house)?;
+            house.close();
+            Ok(())
+        }),
+    ]
+}
+
+fn subject(
+    name: &'static str,
+    house: fn(&mut House) -> Result<(), PagerError>,
+    machine: fn(&House) -> Result<Machine, PagerError>,
+) -> PagerSubject {
+    PagerSubject { name, house, machine, notices_bit_flips: true }
+}
+
+fn commit(house: &House, acts: &[Act]) -> Result<Machine, PagerError> {
+    Ok(transaction(house.opened(), acts.to_vec(), End::Commit))
+}
+
+/// Nothing is in the log alone.
+fn all_in_the_file(house: &mut House) -> Result<(), PagerError> {
+    house.checkpoint()
+}
+
+/// Some pages in the file only, some in the log, too.
+fn half_checkpointed(house: &mut House) -> Result<(), PagerError> {
+    house.checkpoint()?;
+    house.commit(vec![Act::Edit(9, 2), Act::Edit(10, 2)])?;
+    house.commit(vec![Act::Edit(10, 3), Act::Edit(11, 3)])?;
+    house.evict()
+}
+
+/// Three pages are free, and not all of that is in the file.
+fn with_free_pages(house: &mut House) -> Result<(), PagerError> {
+    house.commit(vec![Act::Free(5)])?;
+    house.checkpoint()?;
+    house.commit(vec![Act::Free(6), Act::Free(7), Act::Edit(8, 2)])?;
+    house.evict()
+}
+
+/// Somebody reads a snapshot between two commits.
+fn beside_a_reader(house: &mut House) -> Result<(), PagerError> {
+    house.commit(vec![Act::Edit(9, 2)])?;
+    house.begin_reading()?;
+    house.commit(vec![Act::Edit(9, 3), Act::Edit(10, 3)])?;
+    house.evict()
+}

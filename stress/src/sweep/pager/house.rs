@@ -1,0 +1,155 @@
+//! A pager with pages in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tenterhook_runtime::io::IO;
+use tenterhook_runtime::pager::{PageNo, Pager, PagerError, PagerOptions, ReadTransaction};
+use tenterhook_runtime::{IOCompletions, IOResult};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Machine;
+use super::job::{Act, End, transaction};
+
+/// Small pages and a small cache, so that little data is many pages and most of them are evicted.
+const OPTIONS: PagerOptions =
+    PagerOptions { page_size: 512, cache_pages: 6, checkpoint_frames: 0, max_pages: u32::MAX, id_seed: 7 };
+
+/// Pages that no operation touches: reading them evicts the others.
+const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;
+
+/// Pages of a house, the header page included.
+pub(super) const PAGES: PageNo = 24;
+
+const DATABASE: &str = "swept.db";
+
+/// A pager, and what there has to be beside it.
+pub(super) struct House {
+    io: Arc<dyn IO>,
+    pager: Option<Arc<Pager>>,
+    /// Somebody who reads an old snapshot until the operation is over.
+    reader: Option<ReadTransaction>,
+}
+
+impl House {
+    /// A file with pages 2 to 24, all in the log.
+    pub(super) fn new(io: &Arc<dyn IO>) -> Result<House, PagerError> {
+        let house = House { io: Arc::clone(io), pager: Some(open(io)?), reader: None };
+        let fill = (2..=PAGES).flat_map(|page| [Act::Allocate, Act::Edit(page, 1)]).collect();
+        house.finish(transaction(house.opened(), fill, End::Commit))?;
+        Ok(house)
+    }
+
+    pub(super) fn io(&self) -> &Arc<dyn IO> {
+        &self.io
+    }
+
+    pub(super) fn pager(&self) -> Option<&Arc<Pager>> {
+        self.pager.as_ref()
+    }
+
+    /// The pager of a house that has not been closed.
+    pub(super) fn opened(&self) -> &Arc<Pager> {
+        self.pager.as_ref().expect("only those who closed the house find it closed")
+    }
+
+    /// Runs a machine to its end.
+    pub(super) fn finish(&self, machine: Machine) -> Result<String, PagerError> {
+        finish(&self.io, machine)
+    }
+
+    pub(super) fn commit(&self, acts: Vec<Act>) -> Result<(), PagerError> {
+        self.finish(transaction(self.opened(), acts, End::Commit)).map(drop)
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<(), PagerError> {
+        self.finish(super::machines::checkpoint(self.opened())).map(drop)
+    }
+
+    /// From here on somebody reads what there is now.
+    pub(super) fn begin_reading(&mut self) -> Result<(), PagerError> {
+        self.reader = Some(self.opened().begin_read()?);
+        Ok(())
+    }
+
+    /// Whoever is beside the operation goes.
+    pub(super) fn leave(&mut self) {
+        self.reader = None;
+    }
+
+    /// The pager is gone, the files are there.
+    pub(super) fn close(&mut self) {
+        self.leave();
+        self.pager = None;
+    }
+
+    /// Has all pages but the fillers evicted.
+    pub(super) fn evict(&self) -> Result<(), PagerError> {
+        let Some(pager) = &self.pager else { return Ok(()) };
+        self.finish(super::machines::read(pager, FILLERS.collect())?).map(drop)
+    }
+}
+
+/// Opens the file.
+pub(super) fn open(io: &Arc<dyn IO>) -> Result<Arc<Pager>, PagerError> {
+    let mut open = Pager::open(Arc::clone(io), Path::new(DATABASE), OPTIONS);
+    loop {
+        match open.step()? {
+            IOResult::Done(pager) => return Ok(pager),
+            IOResult::IO(pending) => wait(io, pending),
+        }
+    }
+}
+
+/// A machine that opens the file.
+pub(super) fn opening(house: &House) -> Machine {
+    let mut open = Pager::open(Arc::clone(house.io()), Path::new(DATABASE), OPTIONS);
+    Box::new(move || Ok(open.step()?.map(|pager| format!("{} pages", pager.page_count()))))
+}
+
+/// The content of every page in the newest snapshot, in one line; what is unsound, in another.
+pub(super) fn read_all(io: &Arc<dyn IO>, pager: &Arc<Pager>) -> Result<Result<String, String>, PagerError> {
+    let mut check = pager.check_integrity();
+    let report = loop {
+        match check.step()? {
+            IOResult::Done(report) => break report,
+            IOResult::IO(pending) => wait(io, pending),
+        }
+    };
+    if !report.is_sound() {
+        return Ok(Err(format!("unsound: {:?}", report.problems)));
+    }
+    let mut read = pager.begin_read()?;
+    let (mut digests, mut free) = (Vec::new(), Vec::new());
+    for page in 2..=read.page_count() {
+        let digest = loop {
+            match read.page(page) {
+                Ok(IOResult::Done(page)) => break xxh3_64(&page),
+                Ok(IOResult::IO(pending)) => wait(io, pending),
+                Err(PagerError::PageNotAllocated { .. }) => {
+                    free.push(page);
+                    break 0;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        digests.extend_from_slice(&digest.to_le_bytes());
+    }
+    let (count, content) = (read.page_count(), xxh3_64(&digests));
+    Ok(Ok(format!("{count} pages, free {free:?}, content {content:#018x}")))
+}
+
+fn finish(io: &Arc<dyn IO>, mut machine: Machine) -> Result<String, PagerError> {
+    loop {
+        match machine()? {
+            IOResult::Done(ending) => return Ok(ending),
+            IOResult::IO(pending) => wait(io, pending),
+        }
+    }
+}
+
+fn wait(io: &Arc<dyn IO>, pending: IOCompletions) {
+    if let IOCompletions::Single(completion) = pending {
+        while !completion.finished() && io.step().is_ok_and(|ended| ended > 0) {}
+    }
+}

@@ -1,0 +1,94 @@
+//! Which cases there are.
+
+use super::case::{Case, Fallen};
+use super::rehearsal::Rehearsal;
+use super::report::SubjectReport;
+use crate::disk::{Fate, FaultKind, Unsynced, honest_faults};
+use crate::violation::Violation;
+
+/// Where exhaustive would be too much.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Operations of up to so many I/Os are run with every subset of them pending; of larger ones with each one, each
+    /// two, and all.
+    pub subsets: u32,
+    /// Power losses spare, take and tear each of up to so many sectors of a file by itself.
+    pub sectors: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { subsets: 10, sectors: 256 }
+    }
+}
+
+/// Every case that does not need the power to fail.
+pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut SubjectReport) -> Vec<Case> {
+    let extent = rehearsal.extent();
+    let mut cases = pending(extent.ios, bounds, report);
+    cases.extend((0..extent.ios).map(Case::Disturbed));
+    for (io, &kind) in (0..).zip(&extent.pending) {
+        let faults = honest_faults(kind);
+        let faults = faults.filter(|&fault| fault != FaultKind::BitFlip || rehearsal.notices_bit_flips());
+        cases.extend(faults.map(|fault| Case::Fault(io, fault)));
+    }
+    for at in 0..extent.yields {
+        cases.extend([Case::Dropped(at), Case::DroppedLate(at)]);
+        cases.extend((0..3).map(|effect| Case::Cancelled(at, effect)));
+    }
+    cases
+}
+
+fn pending(ios: u32, bounds: Bounds, report: &mut SubjectReport) -> Vec<Case> {
+    let chosen = |subset: u64| (0..ios).filter(|io| subset >> io & 1 == 1).collect();
+    if ios <= bounds.subsets {
+        return (1..1_u64 << ios).map(|subset| Case::Pending(chosen(subset))).collect();
+    }
+    report.cut(format!("subsets of up to 2 of {ios} I/Os pending, and all of them"));
+    let singles = (0..ios).map(|io| vec![io]);
+    let pairs = (0..ios).flat_map(|first| (first + 1..ios).map(move |second| vec![first, second]));
+    singles.chain(pairs).chain([(0..ios).collect()]).map(Case::Pending).collect()
+}
+
+/// Every way in which the power can fail after `delivered` I/Os.
+pub(super) fn crashes(
+    rehearsal: &Rehearsal<'_>,
+    delivered: u32,
+    bounds: Bounds,
+    report: &mut SubjectReport,
+) -> Result<Vec<Case>, Box<Violation>> {
+    let at_stake = rehearsal.at_stake(delivered)?;
+    let mut falls = together(&at_stake);
+    for (file, unsynced) in at_stake.iter().enumerate() {
+        let sectors = unsynced.sectors.min(bounds.sectors);
+        if sectors < unsynced.sectors {
+            report.cut(format!("the first {sectors} of {} sectors at stake", unsynced.sectors));
+        }
+        for sector in 0..sectors {
+            for fate in [Fate::AllBut(sector), Fate::Only(sector), Fate::Torn(sector)] {
+                for others in [Fate::Nothing, Fate::Everything] {
+                    let mut fates = vec![others; at_stake.len()];
+                    fates[file] = fate;
+                    falls.push(fates);
+                    if at_stake.len() == 1 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    let case = |fates: Vec<Fate>| Case::Crash(delivered, fates.into_iter().map(Fallen).collect());
+    Ok(falls.into_iter().map(case).collect())
+}
+
+/// Every combination of whole changes up to some point of each file.
+fn together(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
+    at_stake.iter().fold(vec![Vec::new()], |falls, unsynced| {
+        let cuts = (0..unsynced.changes).map(Fate::UpTo);
+        let fates: Vec<Fate> = [Fate::Nothing, Fate::Everything].into_iter().chain(cuts.skip(1)).collect();
+        let with = |fall: Vec<Fate>| {
+            fates.iter().map(move |&fate| [fall.as_slice(), &[fate]].concat()).collect::<Vec<_>>()
+        };
+        falls.into_iter().flat_map(with).collect()
+    })
+}

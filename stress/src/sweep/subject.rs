@@ -1,0 +1,60 @@
+//! What is swept.
+
+use std::sync::Arc;
+
+use tenterhook_runtime::IOResult;
+use tenterhook_runtime::io::IO;
+
+/// An operation of somebody's system.
+pub trait Subject: Sync {
+    /// What people call it.
+    fn name(&self) -> String;
+
+    /// A fresh system on the empty files of `io`, and the operation about to begin. Nothing fails here, and no I/O is left
+    /// pending.
+    ///
+    /// # Errors
+    ///
+    /// Why the system could not be prepared, which is a defect of the subject.
+    fn prepare(&self, io: &Arc<dyn IO>) -> Result<Box<dyn Stage>, String>;
+
+    /// The state that a system finds on `io` after a restart, in words or digests that differ if the states do; `None` if
+    /// nothing of it is meant to survive. Nothing fails here.
+    ///
+    /// # Errors
+    ///
+    /// Why what is there can't be used: a broken promise.
+    fn recover(&self, io: &Arc<dyn IO>) -> Result<Option<String>, String> {
+        let _ = io;
+        Ok(None)
+    }
+
+    /// Whether the system notices a flipped bit in whatever it reads.
+    fn notices_bit_flips(&self) -> bool {
+        false
+    }
+}
+
+/// How an operation ended: what it came to, or the error with which it was refused. An error that no fault explains is a
+/// broken promise, and one that a fault explains is not.
+pub type Ending = Result<String, String>;
+
+/// A system with one operation under way.
+pub trait Stage {
+    /// One step of the operation.
+    fn step(&mut self) -> IOResult<Ending>;
+
+    /// Drops the operation where it is.
+    fn drop_operation(&mut self);
+
+    /// What other connections may do while the operation waits: read, evict, change what it must not depend on. Nothing
+    /// fails here, and no I/O is left pending.
+    fn disturb(&mut self) {}
+
+    /// What the system holds now that the operation has ended or is gone. Nothing fails here any more.
+    ///
+    /// # Errors
+    ///
+    /// What is broken: a lock, a pin or a count that was left behind, a damaged page.
+    fn state(&mut self) -> Result<String, String>;
+}
