@@ -144,6 +144,8 @@ impl Bench {
             .current_dir(self.tree.root())
             .env("CARGO_TARGET_DIR", self.target(build))
             .env("RUSTFLAGS", build.rustflags())
+            // Nobody looks at a mutant in a debugger, and linking is most of a build.
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("RUST_BACKTRACE", "0");
         cargo
     }
