@@ -18,6 +18,7 @@
 //! | [`sim`] | the pager of the runtime as a system, one seed at a time |
 //! | [`sweep`] | one operation at a time, through every harm |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |
+//! | [`sometimes`] | moments that a good campaign reaches |
 //! | [`trace`] | the hash of every event |
 //!
 //! A fiber that neither yields nor ends cannot be stopped from outside. A campaign notices that its run has not moved
@@ -104,6 +105,7 @@ pub mod rng;
 pub mod schedule;
 pub mod shrink;
 pub mod sim;
+pub mod sometimes;
 pub mod sweep;
 pub mod system;
 pub mod tape;

@@ -23,6 +23,7 @@ pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
 use crate::disk::{FaultKind, SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
+use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Actor, Lane, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
@@ -116,6 +117,7 @@ impl<S: System> World<S> {
 
     /// Runs to the end, to a violation, or until `watch` says stop.
     pub fn run(mut self, watch: &Watch) -> RunOutcome {
+        sometimes::take();
         let halted = crate::panics::catch(|| {
             self.begin_life();
             self.run_phases(watch)
@@ -338,6 +340,7 @@ impl<S: System> World<S> {
             Crash::ProcessKilled => FaultKind::ProcessKilled,
         };
         self.note(EventKind::Crashed, kind as u32, self.steps);
+        sometimes!(self.disk.load().0 > 0, "a life ends with I/O in flight");
         let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
         self.disk.count(|counts| {
             counts.strike(kind);
@@ -401,6 +404,7 @@ impl<S: System> World<S> {
             lives: self.nemesis.lives(),
             faults: self.disk.fault_counts(),
             counters: self.system.counters(),
+            reached: sometimes::take(),
             trace_hash: self.trace.hash(),
             trace: self.trace,
             captions: self.captions.take().unwrap_or_default(),

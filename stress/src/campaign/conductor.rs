@@ -209,6 +209,7 @@ impl Conductor<'_> {
             internal: self.internal,
         };
         summary.judge_faults();
+        summary.judge_points(self.options.strict);
         Ok(summary)
     }
 }

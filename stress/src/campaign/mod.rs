@@ -39,6 +39,8 @@ pub struct CampaignOptions {
     pub jobs: usize,
     /// One in how many seeds is run twice; 0 for none.
     pub recheck: u64,
+    /// Whether every point of [`sometimes`](crate::sometimes) must be reached.
+    pub strict: bool,
     /// After how many failures no new seed begins.
     pub max_failures: usize,
     /// Where to remember what is done.
@@ -127,6 +129,9 @@ pub struct Summary {
 const ENOUGH_SEEDS: u64 = 64;
 const ENOUGH_REQUESTS: u64 = 16;
 
+/// Seeds from which on each point should have been reached.
+const ENOUGH_SEEDS_FOR_POINTS: u64 = 200;
+
 impl Summary {
     /// The exit code. A difference between two runs of one seed outranks everything, because nothing else can be
     /// trusted then; a broken promise of safety outranks one of liveness.
@@ -138,6 +143,18 @@ impl Summary {
             None if self.internal.is_some() => ExitCode::Internal,
             None => ExitCode::Ok,
         }
+    }
+
+    /// Looks for points that no run came by. `strict` says that there must be none.
+    fn judge_points(&mut self, strict: bool) {
+        let missed = self.totals.reached.iter().filter(|&(_, &count)| count == 0);
+        let missed: Vec<&str> = missed.map(|(name, _)| name.as_str()).collect();
+        if missed.is_empty() || (self.totals.seeds < ENOUGH_SEEDS_FOR_POINTS && !strict) {
+            return;
+        }
+        let problem =
+            format!("over {} seeds it never happened that {}", self.totals.seeds, missed.join("; "));
+        if strict { self.internal = Some(problem) } else { self.warnings.push(problem) }
     }
 
     /// Looks for kinds of fault that were asked for and never came.

@@ -9,6 +9,7 @@ fn options(seeds: u64, jobs: usize) -> CampaignOptions {
         duration: None,
         jobs,
         recheck: 2,
+        strict: false,
         max_failures: 1,
         state: None,
         overrides: Overrides { steps: Some(1_500), ..Overrides::default() },
@@ -128,6 +129,23 @@ fn a_fault_that_was_requested_and_never_delivered_fails_a_large_campaign() {
     assert_eq!(with(63, 16, 0).exit_code(), ExitCode::Ok, "too small to mean something");
     let idle = with(64, 0, 0);
     assert_eq!((idle.exit_code(), idle.warnings.len()), (ExitCode::Ok, 1), "it had no occasion");
+}
+
+#[test]
+fn a_point_that_is_never_reached_is_named_and_fails_a_strict_campaign() {
+    let judge = |seeds, strict, count| {
+        let reached = [("pigs fly".to_owned(), count), ("the sun rises".to_owned(), 9)];
+        let mut summary = empty_summary();
+        summary.totals = Totals { seeds, reached: reached.into(), ..Totals::default() };
+        summary.judge_points(strict);
+        (summary.exit_code(), summary.warnings.concat() + &summary.internal.unwrap_or_default())
+    };
+    let (code, told) = judge(200, false, 0);
+    assert_eq!(code, ExitCode::Ok);
+    assert!(told.ends_with("it never happened that pigs fly"), "{told}");
+    assert_eq!(judge(199, false, 0), (ExitCode::Ok, String::new()));
+    assert_eq!(judge(10, true, 0).0, ExitCode::Internal);
+    assert_eq!(judge(200, true, 1), (ExitCode::Ok, String::new()));
 }
 
 #[test]

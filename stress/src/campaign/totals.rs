@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::worker::SeedResult;
 use crate::disk::FaultKind;
-use crate::rng;
+use crate::{rng, sometimes};
 
 /// Everything counted over a number of seeds. Adding seeds in any order gives the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub struct Totals {
     pub last_trace: u64,
     /// The systems' counters, by name.
     pub counters: Vec<(String, u64)>,
+    /// How often runs came by each point of [`sometimes`](crate::sometimes), all points of the program listed.
+    pub reached: BTreeMap<String, u64>,
     /// Faults by kind.
     pub faults: Vec<FaultTotals>,
 }
@@ -57,6 +61,7 @@ impl Default for Totals {
             trace_digest: 0,
             last_trace: 0,
             counters: Vec::new(),
+            reached: sometimes::names().into_iter().map(|name| (name.to_owned(), 0)).collect(),
             faults: FaultKind::ALL.map(fault).to_vec(),
         }
     }
@@ -78,6 +83,9 @@ impl Totals {
         self.last_trace = result.trace_hash;
         for &(name, value) in &result.counters {
             self.count(name, value);
+        }
+        for (&name, &count) in &result.reached {
+            *self.reached.entry(name.to_owned()).or_default() += count;
         }
         for fault in &mut self.faults {
             fault.seeds += u64::from(result.enabled.contains(&fault.kind));

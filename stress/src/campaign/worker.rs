@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -23,6 +24,7 @@ pub(super) struct SeedResult {
     pub(super) busy_nanos: u64,
     pub(super) trace_hash: u64,
     pub(super) counters: Vec<(&'static str, u64)>,
+    pub(super) reached: BTreeMap<&'static str, u64>,
     pub(super) faults: FaultCounts,
     pub(super) enabled: Vec<FaultKind>,
     pub(super) failures: Vec<Failure>,
@@ -99,6 +101,7 @@ impl Shared {
             trace_hash: first.trace_hash,
             enabled: options.enabled_faults(),
             counters: first.counters,
+            reached: first.reached,
             faults: first.faults,
             failures,
         }

@@ -48,6 +48,9 @@ pub(super) struct SimArguments {
     /// Begin no new seed after N failures.
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_failures: usize,
+    /// Fail if a moment that must come now and then never came, in however few seeds.
+    #[arg(long)]
+    strict: bool,
     /// Remember finished seeds in this directory, and go on from there if it has some.
     #[arg(long, value_name = "DIRECTORY")]
     state: Option<PathBuf>,
@@ -155,6 +158,7 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
         duration,
         jobs: seeds.map_or(jobs, |seeds| jobs.min(usize::try_from(seeds).unwrap_or(jobs))),
         recheck: arguments.recheck,
+        strict: arguments.strict,
         max_failures: arguments.max_failures,
         state: arguments.state,
         overrides,

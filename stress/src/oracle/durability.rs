@@ -1,4 +1,5 @@
 use super::{History, Observation, Oracle, Verdict};
+use crate::sometimes;
 use crate::violation::Violation;
 
 /// A commit that was acknowledged, or that somebody has read, is there after every crash.
@@ -13,6 +14,9 @@ impl Oracle for Durability {
             let expected = format!("commit {survives}, which was acknowledged or read, or a newer one");
             return Err(Violation::safety("durability", expected, format!("recovered to commit {sequence}")));
         }
+        let was_under_way = history.candidates(head + 1).next().is_some();
+        sometimes!(sequence == head && was_under_way, "a crash takes a commit that nobody was told of");
+        sometimes!(sequence > head, "a crash keeps a commit that nobody was told of");
         if history.candidates(sequence).next().is_none() {
             let expected = format!("a commit from {survives} to {head}, or one that was asked for");
             let seen = format!("recovered to commit {sequence}, which nobody has asked for");

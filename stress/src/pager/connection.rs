@@ -4,6 +4,7 @@ use tenterhook_runtime::pager::PagerError;
 use super::{Abuse, PagerPlan, cause};
 use crate::disk::Struck;
 use crate::oracle::{Observation, TransactionId};
+use crate::sometimes;
 use crate::system::{Context, Step};
 use crate::tape::{Chance, Site};
 use crate::violation::Violation;
@@ -216,6 +217,10 @@ impl Connection {
             Failure::Pager(error) => error,
         };
         bench.tally.notice(&error);
+        sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
+        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
+        sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
+        sometimes!(self.cancelled, "an operation ends after a cancel");
         let was_cancelled = self.cancelled && matches!(error, PagerError::Io { .. });
         let cause =
             if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };

@@ -37,6 +37,7 @@ pub fn document(options: &CampaignOptions, summary: &Summary, shrunk: Option<&Sh
         "interrupted": summary.interrupted,
         "counters": counters.collect::<Map<_, _>>(),
         "faults": faults.collect::<Map<_, _>>(),
+        "sometimes": totals.reached,
         "warnings": summary.warnings,
         "tester_at_fault": summary.internal,
         "violations": summary.failures.iter().map(failure).collect::<Vec<_>>(),

@@ -77,6 +77,10 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
             fault.kind.name()
         );
     }
+    let _ = writeln!(text, "{:<50} {:>12}", "sometimes", "reached");
+    for (name, count) in &totals.reached {
+        let _ = writeln!(text, "  {name:<48} {:>12}", grouped(*count));
+    }
     for warning in &summary.warnings {
         line(&mut text, "warning", warning);
     }

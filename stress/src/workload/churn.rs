@@ -3,6 +3,7 @@ use tenterhook_runtime::pager::PageNo;
 use super::layout::{Kind, Layout, Shape, set_stamp};
 use super::write::Desk;
 use super::{Failure, Progress, await_io};
+use crate::sometimes;
 use crate::tape::{Lane, Site};
 
 const DIRECTORY: Site = Site::new(12, "churn: directory");
@@ -61,7 +62,9 @@ impl Churn {
                 (desk.free(leaf)?, next)
             }
             Stage::Allocate => {
+                let pages = desk.transaction.page_count();
                 let leaf = await_io!(desk.transaction.allocate());
+                sometimes!(leaf < pages, "a page that was freed is handed out again");
                 (Progress::Done, Stage::Fill { leaf })
             }
             Stage::Fill { leaf } => {

@@ -4,6 +4,7 @@ use super::layout::{Kind, is_kind, stamp};
 use super::transfer::INITIAL_BALANCE;
 use super::{Bench, Failure, Progress, await_io};
 use crate::oracle::Observation;
+use crate::sometimes;
 use crate::tape::{Lane, Site};
 
 const WHICH: Site = Site::new(15, "read: which");
@@ -69,6 +70,9 @@ impl Read {
     pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
         let Some(number) = self.plan.page(self.position, bench) else {
             bench.tally.reads += 1;
+            let behind =
+                bench.oracles.history().acknowledged().saturating_sub(self.transaction.commit_sequence());
+            sometimes!(behind >= 10, "a reader ends ten commits behind");
             self.plan.conclude(self.transaction.commit_sequence(), bench)?;
             return Ok(Progress::Done);
         };

@@ -3,6 +3,7 @@ use tenterhook_runtime::pager::{Checkpoint, CheckpointOutcome, IntegrityCheck, I
 
 use super::{Bench, Failure, Progress};
 use crate::oracle::Observation;
+use crate::sometimes;
 
 /// One checkpoint.
 pub(crate) struct Checkpoints {
@@ -19,6 +20,15 @@ impl Checkpoints {
             IOResult::IO(io) => Ok(Progress::Wait(io)),
             IOResult::Done(report) => {
                 bench.tally.checkpoints += 1;
+                sometimes!(
+                    report.outcome == CheckpointOutcome::Complete && report.frames > 0,
+                    "a checkpoint moves all of the log"
+                );
+                sometimes!(
+                    report.outcome == CheckpointOutcome::Partial,
+                    "a checkpoint has to leave something in the log"
+                );
+                sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints meet");
                 bench.tally.complete_checkpoints += u64::from(report.outcome == CheckpointOutcome::Complete);
                 Ok(Progress::Done)
             }

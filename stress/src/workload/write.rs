@@ -4,6 +4,7 @@ use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, WriteTransaction};
 use super::layout::{Layout, Shape};
 use super::{Bench, Churn, Failure, Prepare, Progress, Stamp, Transfer, await_io};
 use crate::oracle::{ABSENT, Observation, TransactionId};
+use crate::sometimes;
 
 /// What a write transaction is for.
 pub(crate) enum Job {
@@ -70,7 +71,12 @@ impl Write {
     pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
         match &mut self.stage {
             Stage::Begin(begin) => {
-                let transaction = await_io!(begin.step());
+                let begun = begin.step()?;
+                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
+                let transaction = match begun {
+                    IOResult::Done(transaction) => transaction,
+                    IOResult::IO(io) => return Ok(Progress::Wait(io)),
+                };
                 self.changes.base = transaction.commit_sequence();
                 bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
                 self.stage = Stage::Work(transaction);
@@ -124,6 +130,7 @@ impl Write {
         match self.stage {
             Stage::Commit(_) => {
                 bench.tally.failed_commits += 1;
+                sometimes!(true, "a commit ends with an error");
                 bench.observe(&Observation::CommitFailed { id: self.id })
             }
             Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
@@ -133,7 +140,10 @@ impl Write {
     /// Tells the oracles that the machine is about to be dropped.
     pub(crate) fn dropped(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
         match self.stage {
-            Stage::Commit(_) => bench.observe(&Observation::CommitDropped { id: self.id }),
+            Stage::Commit(_) => {
+                sometimes!(true, "a commit is dropped half way");
+                bench.observe(&Observation::CommitDropped { id: self.id })
+            }
             Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
         }
     }

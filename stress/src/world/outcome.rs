@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::disk::FaultCounts;
 use crate::tape::{LaneRecord, Tape};
 use crate::trace::Trace;
@@ -18,6 +20,8 @@ pub struct RunOutcome {
     pub faults: FaultCounts,
     /// The system's own counters.
     pub counters: Vec<(&'static str, u64)>,
+    /// How often it came by each point of [`sometimes`](crate::sometimes).
+    pub reached: BTreeMap<&'static str, u64>,
     /// Hash of every event.
     pub trace_hash: u64,
     /// The events themselves, if they were kept.
