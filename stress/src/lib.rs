@@ -19,6 +19,7 @@
 //! | [`sweep`] | one operation at a time, through every harm |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |
 //! | [`sometimes`] | moments that a good campaign reaches |
+//! | [`check`] | a system of one's own as an ordinary test |
 //! | [`trace`] | the hash of every event |
 //!
 //! A fiber that neither yields nor ends cannot be stopped from outside. A campaign notices that its run has not moved
@@ -90,6 +91,7 @@
 //! ```
 
 pub mod campaign;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod disk;

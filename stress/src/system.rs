@@ -87,13 +87,19 @@ pub trait System {
 
     /// Steps what brings the system to life from what is on the disk: open, recover, set up, verify. Called again
     /// until it ends; then the connections start. An error that faults explain is no violation: try again.
-    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
+    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let _ = (io, context);
+        Ok(Step::Ended)
+    }
 
     /// Steps one connection, which begins an operation if it is between two.
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
 
     /// Steps what checks a system at rest: faults have stopped and every connection is between two operations.
-    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
+    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let _ = context;
+        Ok(Step::Ended)
+    }
 
     /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>>;
@@ -104,8 +110,12 @@ pub trait System {
     }
 
     /// What a connection is doing, for a person who wants to know why it does not finish.
-    fn describe(&self, fiber: FiberId) -> String;
+    fn describe(&self, fiber: FiberId) -> String {
+        format!("operation of connection {fiber}")
+    }
 
     /// Counters for the summary: name and value, always the same names in the same order.
-    fn counters(&self) -> Vec<(&'static str, u64)>;
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }

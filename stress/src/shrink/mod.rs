@@ -141,6 +141,11 @@ struct Search<R> {
 impl<R: Replay> Search<R> {
     /// Whether `setup` with `tape` fails the same way; if it does, that is the new smallest.
     fn accepts(&mut self, setup: &R, tape: Tape) -> bool {
+        self.accepts_within(setup, tape, u64::MAX)
+    }
+
+    /// The same, and within `limit` steps.
+    fn accepts_within(&mut self, setup: &R, tape: Tape, limit: u64) -> bool {
         if self.left == 0 {
             return false;
         }
@@ -148,7 +153,8 @@ impl<R: Replay> Search<R> {
         self.runs += 1;
         // A run has a cost even if it makes no step.
         self.left = self.left.saturating_sub(outcome.steps.max(500));
-        let same = outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation));
+        let same = outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
+            && outcome.steps <= limit;
         if same {
             self.setup = setup.clone();
             self.steps = outcome.steps;

@@ -13,6 +13,7 @@ impl<R: Replay> Search<R> {
             self.renumber();
             self.cut_tails();
             self.make_dull();
+            self.come_earlier();
             self.lower_values();
             if self.left == 0 || (self.steps, self.tape.choices()) == before {
                 return;
@@ -109,6 +110,34 @@ impl<R: Replay> Search<R> {
         }
     }
 
+    /// What is not dull happens sooner: as many as possible of the dull choices before it go.
+    fn come_earlier(&mut self) {
+        for slot in self.tape.slots() {
+            let mut index = 0;
+            loop {
+                let values = self.tape.values(slot);
+                let dull = values[index.min(values.len())..].iter().take_while(|&&value| value == 0).count();
+                if index + dull >= values.len() || self.left == 0 {
+                    break;
+                }
+                let mut chunk = dull;
+                let mut left = dull;
+                while chunk > 0 {
+                    let gone = left >= chunk
+                        && self.try_shorter(|tape| {
+                            tape.values_mut(slot).drain(index..index + chunk);
+                        });
+                    if gone {
+                        left -= chunk;
+                    } else {
+                        chunk /= 2;
+                    }
+                }
+                index += left + 1;
+            }
+        }
+    }
+
     /// Smaller numbers where zero would not do.
     fn lower_values(&mut self) {
         for (slot, index) in self.eventful() {
@@ -135,6 +164,14 @@ impl<R: Replay> Search<R> {
         edit(&mut tape);
         let setup = self.setup.clone();
         self.accepts(&setup, tape)
+    }
+
+    /// The same for an edit that is worth nothing if the run does not get shorter.
+    fn try_shorter(&mut self, edit: impl FnOnce(&mut Tape)) -> bool {
+        let mut tape = self.tape.clone();
+        edit(&mut tape);
+        let (setup, limit) = (self.setup.clone(), self.steps);
+        self.accepts_within(&setup, tape, limit.saturating_sub(1))
     }
 
     /// Every choice that is not dull, actor by actor, site by site.

@@ -1,0 +1,71 @@
+//! The tester as a library: somebody's own systems as ordinary tests.
+
+#[path = "../examples/log_store.rs"]
+mod log_store;
+
+use log_store::LogStore;
+use tenterhook_stress::check::Check;
+use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::simulate;
+use tenterhook_stress::system::{Context, Crash, Step, System};
+use tenterhook_stress::violation::Violation;
+
+simulate! {
+    /// Without faults there is nothing that recovery could get wrong.
+    fn a_store_without_faults_keeps_everything(seeds = 20) => |connections| LogStore::new(connections, false)
+
+    /// The log store as it should be.
+    fn a_store_survives_power_losses_and_errors(
+        connections = 4,
+        seeds = 100,
+        faults = [FaultKind::PowerLoss, FaultKind::SectorTorn, FaultKind::SyncFailed, FaultKind::WriteError],
+    ) => |connections| LogStore::new(connections, true)
+}
+
+#[test]
+fn recovery_that_believes_every_record_is_found_and_made_small() {
+    let broken = log_store::check(false).search(0, 1_000).expect("one of a thousand seeds finds it");
+    let (before, after) = (broken.shrunk.before, broken.shrunk.after);
+    assert_eq!(broken.shrunk.violation.oracle, "durability");
+    assert!(
+        after.steps < before.steps / 4 && after.deviations < before.deviations / 10,
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn a_failure_says_what_broke_and_how_to_repeat_it_and_its_tape_can_be_played() {
+    let check = || Check::new("slip", |connections| Slip { connections, steps: 0 });
+    let panic = std::panic::catch_unwind(|| check().run()).expect_err("it slips");
+    let text = panic.downcast_ref::<String>().expect("a message");
+    assert!(text.contains("VIOLATION of footing"), "{text}");
+    let last = text.lines().last().expect("a last line");
+    assert_eq!(last, "TENTERHOOK_SEED=0x0 cargo test slip");
+    let tape = text.lines().find_map(|line| line.strip_prefix("TENTERHOOK_TAPE=")).expect("a tape");
+    let tape = std::fs::read(tape.split(' ').next().expect("a path")).expect("it was written");
+    let panic = std::panic::catch_unwind(|| check().replay(&tape)).expect_err("it slips again");
+    assert!(panic.downcast_ref::<String>().expect("a message").contains("VIOLATION of footing"));
+    let other = Check::new("other", |connections| Slip { connections, steps: 0 });
+    std::panic::catch_unwind(|| other.replay(&tape)).expect_err("a tape means nothing to another test");
+}
+
+/// Slips at its third step.
+struct Slip {
+    connections: u32,
+    steps: u32,
+}
+
+impl System for Slip {
+    fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    fn step(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        self.steps += 1;
+        if self.steps < 3 { Ok(Step::Ended) } else { Err(Violation::safety("footing", "to stand", "a fall")) }
+    }
+
+    fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+        Ok(())
+    }
+}
