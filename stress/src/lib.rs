@@ -17,6 +17,7 @@
 //! | [`options`] | the swarm: what a seed draws before its run begins |
 //! | [`sim`] | the pager of the runtime as a system, one seed at a time |
 //! | [`sweep`] | one operation at a time, through every harm |
+//! | [`real`] | the same on real threads, files and processes |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |
 //! | [`sometimes`] | moments that a good campaign reaches |
 //! | [`check`] | a system of one's own as an ordinary test |
@@ -102,6 +103,7 @@ pub mod oracle;
 mod pager;
 mod panics;
 mod ready;
+pub mod real;
 pub mod report;
 pub mod rng;
 pub mod schedule;

@@ -1,5 +1,6 @@
 //! The command line of the program `tenterhook`.
 
+mod crash;
 mod fixed;
 mod parse;
 mod sim;
@@ -27,6 +28,11 @@ enum Command {
     Sim(sim::SimArguments),
     /// Run every operation of the pager through every harm, one at a time.
     Sweep(sweep::SweepArguments),
+    /// Kill processes in the middle of their work on a real file, and look at what the next one finds.
+    Crash(crash::CrashArguments),
+    /// The process that is killed.
+    #[command(hide = true)]
+    CrashChild(crash::ChildArguments),
     /// Play a tape, or the run of a seed.
     Replay(tape::ReplayArguments),
     /// Make a failing tape small.
@@ -46,6 +52,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
             Command::Sweep(arguments) => sweep::run(arguments),
+            Command::Crash(arguments) => crash::run(arguments),
+            Command::CrashChild(arguments) => crash::run_child(arguments),
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),

@@ -1,0 +1,83 @@
+//! What was asked for and what was acknowledged, in a file that outlives its writer.
+//!
+//! ```text
+//! "tentacks"   8 bytes
+//! connections  u64
+//! then for each connection:
+//!   asked      u64   commits that it has asked for
+//!   told       u64   commits that it was told of
+//! ```
+//!
+//! Integers are little-endian. Each is written by one thread, in one call, into the page cache, which a killed process leaves
+//! behind.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"tentacks";
+const HEAD: u64 = 16;
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Acks {
+    file: File,
+    connections: u64,
+}
+
+impl Acks {
+    /// The table at `path`, made if there is none.
+    pub(super) fn open(path: &Path, connections: u64) -> io::Result<Acks> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.len() == 0 {
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend_from_slice(&connections.to_le_bytes());
+            bytes.resize((HEAD + connections * 16) as usize, 0);
+            file.write_all_at(&bytes, 0)?;
+        }
+        let mut head = [0; HEAD as usize];
+        file.read_exact_at(&mut head, 0)?;
+        if head[..8] != *MAGIC || head[8..] != connections.to_le_bytes() {
+            let problem = format!("{} is no table of {connections} connections", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        Ok(Acks { file, connections })
+    }
+
+    /// `connection` is about to ask for its `own`-th commit.
+    pub(super) fn asked(&self, connection: u64, own: u64) -> io::Result<()> {
+        self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16)
+    }
+
+    /// `connection` was told that its `own`-th commit is durable.
+    pub(super) fn told(&self, connection: u64, own: u64) -> io::Result<()> {
+        self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16 + 8)
+    }
+
+    /// What was asked for and told, by connection.
+    pub(super) fn read(&self) -> io::Result<Vec<(u64, u64)>> {
+        let mut bytes = vec![0; self.connections as usize * 16];
+        self.file.read_exact_at(&mut bytes, HEAD)?;
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        Ok(bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_found_by_whoever_opens_it_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acks");
+        let acks = Acks::open(&path, 3).unwrap();
+        acks.asked(1, 8).unwrap();
+        acks.told(1, 7).unwrap();
+        drop(acks);
+        let acks = Acks::open(&path, 3).unwrap();
+        assert_eq!(acks.read().unwrap(), [(0, 0), (8, 7), (0, 0)]);
+        assert!(Acks::open(&path, 4).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! Processes that are killed in the middle, and what the next one finds.
+//!
+//! A child recovers the file that the last one left, looks it over, and commits; it is killed with SIGKILL at a random moment,
+//! or kills itself at a named [`Point`], which may lie inside recovery. What it asked for and was told stands in a table that
+//! outlives it. After each death the files are recovered twice more, beside the real ones: as the kernel has them, and, from a
+//! record of the child's I/O, as a loss of power might have left them.
+
+mod acks;
+mod campaign;
+mod child;
+mod journal;
+mod points;
+mod summary;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tenterhook_runtime::io::Backend;
+use tenterhook_runtime::pager::PagerOptions;
+
+pub use self::campaign::run;
+pub use self::child::{ChildOptions, run as run_child};
+pub use self::points::{Point, UnknownPoint};
+pub use self::summary::{Failure, PointCount, Summary};
+
+/// Small pages, a small cache and frequent checkpoints: everything happens often.
+const OPTIONS: PagerOptions =
+    PagerOptions { page_size: 512, cache_pages: 48, checkpoint_frames: 60, max_pages: u32::MAX, id_seed: 11 };
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct CrashOptions {
+    /// Where the files are; what an earlier run left there is gone on with.
+    pub directory: PathBuf,
+    /// Decides who dies when.
+    pub seed: u64,
+    /// Deaths; `None` for as many as fit into the duration.
+    pub kills: Option<u64>,
+    /// For how long.
+    pub duration: Option<Duration>,
+    /// Backends, in turn.
+    pub backends: Vec<Backend>,
+    /// Connections of each child.
+    pub connections: u64,
+    /// Where children kill themselves, in turn with random moments; empty for random moments only.
+    pub points: Vec<Point>,
+    /// Losses of power that are tried after each death.
+    pub power_losses: u32,
+    /// Whether children acknowledge before they commit: a planted bug.
+    pub hasty: bool,
+    /// The program whose command `crash-child` is the child.
+    pub program: PathBuf,
+    /// Whether to draw a progress bar if there is a terminal.
+    pub progress: bool,
+}
+
+fn database(directory: &Path) -> PathBuf {
+    directory.join("ledger.db")
+}
+
+fn acks_path(directory: &Path) -> PathBuf {
+    directory.join("acknowledged")
+}
+
+fn record_path(directory: &Path) -> PathBuf {
+    directory.join("record")
+}

@@ -1,0 +1,69 @@
+//! Real processes, killed: the program as people run it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn crash(arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenterhook"));
+    command.args(["crash", "--json", "--quiet"]).args(arguments.split_whitespace());
+    command.output().expect("the program starts")
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("one document")
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_over_any_backend() {
+    let output = crash("--kills 24 --seed 7");
+    let document = document(&output);
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    assert_eq!(document["kills"], 24);
+    assert_eq!(document["recoveries"], 24);
+    assert_eq!(document["power_losses"], 48);
+    assert!(document["at_stake"].as_u64().is_some_and(|at_stake| at_stake > 0), "{document:#}");
+    assert!(document["commits"].as_u64().is_some_and(|commits| commits > 0), "{document:#}");
+    let points = document["points"].as_array().expect("a list");
+    assert!(points.iter().any(|point| point["reached"].as_u64() > Some(0)), "{document:#}");
+}
+
+#[test]
+fn a_commit_that_is_acknowledged_too_soon_is_found_and_the_files_are_kept() {
+    let output = crash("--kills 200 --seed 1 --plant-hasty-acknowledgement");
+    let document = document(&output);
+    assert_eq!(output.status.code(), Some(10), "{document:#}");
+    let failure = &document["failure"];
+    assert_eq!(failure["violation"]["oracle"], "durability", "{document:#}");
+    let kept = std::path::PathBuf::from(failure["kept"].as_str().expect("a path"));
+    assert!(kept.join("ledger.db").exists(), "{}", kept.display());
+    std::fs::remove_dir_all(kept).expect("it is ours");
+}
+
+#[test]
+fn a_campaign_goes_on_where_it_was_left_and_refuses_other_flags() {
+    let folder = tempfile::tempdir().expect("a folder for this test");
+    let path = folder.path().display();
+    assert_eq!(document(&crash(&format!("--kills 3 --points none --directory {path}")))["kills"], 3);
+    let resumed = document(&crash(&format!("--kills 5 --points none --directory {path}")));
+    assert_eq!((&resumed["kills"], &resumed["recoveries"]), (&Value::from(5), &Value::from(5)));
+    let refused = crash(&format!("--kills 6 --seed 9 --points none --directory {path}"));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("other flags"));
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    for (arguments, expected) in [
+        ("--points before-dawn", "there is no point 'before-dawn'"),
+        ("--connections 0", "--connections"),
+        ("--backend paper", "threads, uring, both"),
+        ("--kills 0", "--kills"),
+        ("--directory /dev/null/x --kills 1", "--directory /dev/null/x"),
+    ] {
+        let output = crash(arguments);
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {problem}");
+        assert!(problem.contains(expected) && problem.lines().count() == 1, "{arguments}: {problem}");
+    }
+}
