@@ -6,6 +6,7 @@ mod parse;
 mod sim;
 mod sweep;
 mod tape;
+mod threads;
 
 use std::io::Write as _;
 
@@ -28,6 +29,8 @@ enum Command {
     Sim(sim::SimArguments),
     /// Run every operation of the pager through every harm, one at a time.
     Sweep(sweep::SweepArguments),
+    /// Run the pager on real threads, over real backends, under faults.
+    Threads(threads::ThreadsArguments),
     /// Kill processes in the middle of their work on a real file, and look at what the next one finds.
     Crash(crash::CrashArguments),
     /// The process that is killed.
@@ -52,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
             Command::Sweep(arguments) => sweep::run(arguments),
+            Command::Threads(arguments) => threads::run(arguments),
             Command::Crash(arguments) => crash::run(arguments),
             Command::CrashChild(arguments) => crash::run_child(arguments),
             Command::Replay(arguments) => tape::replay(arguments),

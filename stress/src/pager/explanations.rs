@@ -8,7 +8,7 @@ const DAMAGE: &[FaultKind] = &[BitFlip, ShortRead, LostWrite, MisdirectedWrite, 
 
 /// The kinds of fault after which a pager may report `error`: the table that the oracle of honesty goes by. An error
 /// of which no such fault has struck is made up.
-pub(super) fn explanations(error: &PagerError) -> &'static [FaultKind] {
+pub(crate) fn explanations(error: &PagerError) -> &'static [FaultKind] {
     match error {
         PagerError::Backend(_) => &[OpenError],
         PagerError::Io { operation, error, .. } => io(operation, *error),

@@ -13,7 +13,7 @@ use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 
 use self::boot::Boot;
 use self::connection::Connection;
-use self::explanations::explanations;
+pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
 use crate::disk::{Flippable, Struck};
 use crate::oracle::{Observation, Oracles};

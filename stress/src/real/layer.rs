@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tenterhook_runtime::io::{
     Buffer, Canceller, Descriptor, File, IO, InFlight, IoError, OpenOptions, Operation, Submission,
 };
 use tenterhook_runtime::{Completion, CompletionError, Outcome};
+
+use super::delay::Delayer;
 
 /// Which file of a database an operation is about.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ pub enum Verdict {
     FailAfter(CompletionError),
     /// It goes down and is cancelled there at once.
     Cancel,
+    /// It goes down after this time.
+    Delay(Duration),
 }
 
 /// Sees every operation. Called from any thread.
@@ -89,7 +94,9 @@ struct Shared<W> {
     watcher: W,
     next: AtomicU64,
     /// What is under way below, to be cancelled.
-    below: Mutex<BTreeMap<u64, Completion>>,
+    below: Mutex<BTreeMap<u64, (Passing, Completion)>>,
+    /// Started by the first operation that is held back.
+    delayer: OnceLock<Delayer>,
 }
 
 struct LayerFile<W> {
@@ -101,13 +108,23 @@ struct LayerFile<W> {
 impl<W: Watcher> Layer<W> {
     /// `below`, watched by `watcher`.
     pub fn new(below: Arc<dyn IO>, watcher: W) -> Layer<W> {
-        let shared = Shared { watcher, next: AtomicU64::new(0), below: Mutex::default() };
+        let (next, below_now) = (AtomicU64::new(0), Mutex::default());
+        let shared = Shared { watcher, next, below: below_now, delayer: OnceLock::new() };
         Layer { below, shared: Arc::new(shared) }
     }
 
     /// The watcher.
     pub fn watcher(&self) -> &W {
         &self.shared.watcher
+    }
+
+    /// What is under way below, for a person who wants to know why nothing moves.
+    pub fn under_way(&self) -> Vec<String> {
+        let describe = |(passing, _): &(Passing, Completion)| {
+            let Descriptor { kind, offset, len } = passing.descriptor;
+            format!("{kind:?} {len} bytes at {offset} of the {}", passing.role.name())
+        };
+        self.shared.lock().values().map(describe).collect()
     }
 }
 
@@ -135,7 +152,7 @@ impl<W: Watcher> IO for Layer<W> {
 }
 
 impl<W: Watcher> Shared<W> {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Completion>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Passing, Completion)>> {
         self.below.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -152,7 +169,7 @@ impl<W: Watcher> Shared<W> {
 
 impl<W: Watcher> Canceller for Shared<W> {
     fn cancel(&self, token: u64) {
-        let below = self.lock().get(&token).cloned();
+        let below = self.lock().get(&token).map(|(_, completion)| completion.clone());
         if let Some(completion) = below {
             completion.cancel();
         }
@@ -176,11 +193,16 @@ impl<W: Watcher> File for LayerFile<W> {
             return above.finish(Err(error));
         }
         let (completion, below) = descend(Arc::clone(shared), passing, above, verdict);
-        shared.lock().insert(number, completion.clone());
+        shared.lock().insert(number, (passing, completion.clone()));
+        match verdict {
+            Verdict::Delay(delay) => {
+                shared.delayer.get_or_init(Delayer::start).hold(delay, &self.file, below);
+            }
+            _ => self.file.submit(below),
+        }
         if verdict == Verdict::Cancel {
             completion.cancel();
         }
-        self.file.submit(below);
         // It may have ended before it was listed, or was cancelled before it had a canceller.
         if completion.finished() {
             shared.lock().remove(&number);

@@ -12,3 +12,6 @@ mod write;
 pub use self::layout::{Layout, Wrong};
 pub use self::read::Audit;
 pub use self::write::{Committed, Make, Post};
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,11 @@ impl Audit {
                     (0, stamp) => {
                         Err(wrong(&format!("slot {slot}"), format!("a leaf of commit {stamp}"), "none"))
                     }
+                    (leaf, _) if leaf > self.transaction.page_count() => Err(wrong(
+                        &format!("slot {slot}"),
+                        "a page of the file".into(),
+                        &format!("page {leaf}"),
+                    )),
                     (leaf, _) => Ok(Part::Leaf { slot, leaf }),
                 }
             }

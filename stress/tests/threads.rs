@@ -1,0 +1,44 @@
+//! Real threads and real files: the program as people run it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn threads(arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenterhook"));
+    command.args(["threads", "--json", "--quiet"]).args(arguments.split_whitespace());
+    command.output().expect("the program starts")
+}
+
+#[test]
+fn many_connections_keep_their_commits_over_any_backend_under_faults() {
+    let output = threads("--duration 4s --connections 40 --noise");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    let runs = document["runs"].as_array().expect("a list");
+    assert!(!runs.is_empty());
+    for run in runs {
+        for count in ["commits", "reads", "checkpoints", "operations", "memory_at_end"] {
+            assert!(run[count].as_u64().is_some_and(|count| count > 0), "{count}: {document:#}");
+        }
+    }
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let used = tempfile::tempdir().expect("a folder for this test");
+    std::fs::write(used.path().join("threads.db"), "x").expect("can be written");
+    for (arguments, expected) in [
+        ("--connections 0", "--connections"),
+        ("--backend paper", "threads, uring, both"),
+        ("--duration 5", "30s, 5m, 8h"),
+        ("--faults bit-flip", "cannot be put around a real backend"),
+        ("--directory /dev/null/x", "--directory /dev/null/x"),
+        (&format!("--directory {}", used.path().display()), "files of an earlier run"),
+    ] {
+        let output = threads(arguments);
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {problem}");
+        assert!(problem.contains(expected) && problem.lines().count() == 1, "{arguments}: {problem}");
+    }
+}
