@@ -82,6 +82,11 @@ pub trait Watcher: Send + Sync + 'static {
     fn ended(&self, passing: &Passing, outcome: Outcome) {
         let _ = (passing, outcome);
     }
+
+    /// Whoever waited for it has been told, and its callback has run.
+    fn told(&self, passing: &Passing) {
+        let _ = passing;
+    }
 }
 
 /// A backend with a [`Watcher`].
@@ -164,6 +169,7 @@ impl<W: Watcher> Shared<W> {
             Verdict::FailAfter(error) => Err(error),
             _ => outcome,
         });
+        self.watcher.told(passing);
     }
 }
 
@@ -190,7 +196,8 @@ impl<W: Watcher> File for LayerFile<W> {
         };
         let verdict = shared.watcher.begins(&passing, &bytes);
         if let Verdict::Refuse(error) = verdict {
-            return above.finish(Err(error));
+            above.finish(Err(error));
+            return shared.watcher.told(&passing);
         }
         let (completion, below) = descend(Arc::clone(shared), passing, above, verdict);
         shared.lock().insert(number, (passing, completion.clone()));

@@ -35,10 +35,12 @@ pub(super) struct Faults {
     /// Whether threads are made to give up their processor now and then.
     noise: bool,
     active: AtomicBool,
-    /// What is to befall operations that are under way, by their numbers. It counts when it is felt: whoever joins a read
-    /// that is under way feels it, too.
+    /// What befalls operations that are under way, by their numbers, until everybody who waits has been told: whoever joins
+    /// such a read feels it, too.
     coming: Mutex<BTreeMap<u64, FaultKind>>,
     struck: [AtomicU64; FaultKind::ALL.len()],
+    /// Of those, how many nobody can feel any more.
+    over: [AtomicU64; FaultKind::ALL.len()],
     delayed: AtomicU64,
     seen: AtomicU64,
 }
@@ -52,6 +54,7 @@ impl Faults {
             active: AtomicBool::new(false),
             coming: Mutex::default(),
             struck: std::array::from_fn(|_| AtomicU64::new(0)),
+            over: std::array::from_fn(|_| AtomicU64::new(0)),
             delayed: AtomicU64::new(0),
             seen: AtomicU64::new(0),
         }
@@ -68,6 +71,13 @@ impl Faults {
         // ORDERING: Acquire, pairs with the addition in `strike`: whoever sees an error, by way of the completion that
         // brought it, sees the count that explains it.
         self.struck[kind as usize].load(Ordering::Acquire)
+    }
+
+    /// How many faults of `kind` nobody can feel any more. One that strikes beyond these explains an error of an operation
+    /// that begins now.
+    pub(super) fn over(&self, kind: FaultKind) -> u64 {
+        // ORDERING: Acquire, pairs with the addition in `told`: what is over is out of the pager before we begin.
+        self.over[kind as usize].load(Ordering::Acquire)
     }
 
     /// How many operations were held back.
@@ -125,16 +135,23 @@ impl Watcher for Faults {
             FaultKind::Cancelled => Verdict::Cancel,
             _ => Verdict::FailAfter(INJECTED),
         };
-        match kind {
-            FaultKind::SubmitRefused => self.strike(kind),
-            _ => drop(self.coming().insert(number, kind)),
+        self.coming().insert(number, kind);
+        if kind == FaultKind::SubmitRefused {
+            self.strike(kind);
         }
         verdict
     }
 
     fn ended(&self, passing: &Passing, _: Outcome) {
-        let felt = self.coming().remove(&passing.number);
+        let felt = self.coming().get(&passing.number).copied();
         felt.into_iter().for_each(|kind| self.strike(kind));
+    }
+
+    fn told(&self, passing: &Passing) {
+        if let Some(kind) = self.coming().remove(&passing.number) {
+            // ORDERING: Release, pairs with the load in `over`.
+            self.over[kind as usize].fetch_add(1, Ordering::Release);
+        }
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Worker {
     operation: u64,
     key: u64,
     job: Job,
-    /// How often each kind of fault had struck when the operation began.
-    struck: [u64; FaultKind::ALL.len()],
+    /// How many faults of each kind nobody could feel any more when the operation began.
+    over: [u64; FaultKind::ALL.len()],
 }
 
 enum Job {
@@ -41,8 +41,8 @@ enum Next {
 impl Worker {
     pub(super) fn new(life: &Life, connection: u64, key: u64) -> Worker {
         let key = rng::derive(key, connection);
-        let struck = [0; FaultKind::ALL.len()];
-        Worker { life: life.clone(), connection, operation: 0, key, job: Job::None, struck }
+        let over = [0; FaultKind::ALL.len()];
+        Worker { life: life.clone(), connection, operation: 0, key, job: Job::None, over }
     }
 
     /// For the executor. It ends well or not at all: what goes wrong is told to the others by way of what they share.
@@ -83,7 +83,7 @@ impl Worker {
     fn begin(&mut self) -> Result<(), PagerError> {
         self.operation += 1;
         let Life { pager, layout, shared } = &self.life;
-        self.struck = FaultKind::ALL.map(|kind| shared.layer.watcher().struck(kind));
+        self.over = FaultKind::ALL.map(|kind| shared.layer.watcher().over(kind));
         let draw = rng::at(self.key, self.operation);
         let told = shared.newest_told();
         let (job, doing) = match rng::below(draw, 64) {
@@ -133,7 +133,7 @@ impl Worker {
         let since = |kind: FaultKind| match error {
             // A failed sync is remembered until the next life.
             PagerError::Poisoned { .. } => watcher.struck(kind) > 0,
-            _ => watcher.struck(kind) > self.struck[kind as usize],
+            _ => watcher.struck(kind) > self.over[kind as usize],
         };
         let cancelled = matches!(error, PagerError::Io { .. }) && since(FaultKind::Cancelled);
         if !cancelled && !explanations(error).iter().copied().any(since) {
