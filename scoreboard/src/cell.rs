@@ -46,6 +46,9 @@ impl Attempt {
                 }
                 (code != Some(0), summed(&ended.output, detector.unit()))
             }
+            // A defect may show as anything; on the clean code nothing does.
+            Detector::Crash => (code != Some(0), count(&ended.output, "kills")),
+            Detector::Threads => (code != Some(0), None),
             Detector::Sweep => match code {
                 Some(0) => (false, count(&ended.output, "cases")),
                 Some(10 | 11) => (true, count(&ended.output, "cases")),

@@ -18,6 +18,10 @@ pub(crate) enum Detector {
     Shuttle,
     /// Every operation of the pager through every harm, one at a time.
     Sweep,
+    /// Real processes that are killed.
+    Crash,
+    /// Real threads over real backends.
+    Threads,
     /// The simulator as users run it: a scheduler for each seed.
     Sim,
     /// The simulator with one scheduler.
@@ -43,11 +47,13 @@ pub(crate) struct Budget {
 }
 
 impl Detector {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Unit,
         Self::Loom,
         Self::Shuttle,
         Self::Sweep,
+        Self::Crash,
+        Self::Threads,
         Self::Sim,
         Self::SimRandom,
         Self::SimRoundRobin,
@@ -63,6 +69,8 @@ impl Detector {
             Self::Loom => "loom",
             Self::Shuttle => "shuttle",
             Self::Sweep => "sweep",
+            Self::Crash => "crash",
+            Self::Threads => "threads",
             Self::Sim => "sim",
             Self::SimRandom => "sim-random",
             Self::SimRoundRobin => "sim-round-robin",
@@ -80,13 +88,15 @@ impl Detector {
             Self::Loom => "executions",
             Self::Shuttle => "schedules",
             Self::Sweep => "cases",
+            Self::Crash => "deaths",
+            Self::Threads => "runs",
             _ => "seeds",
         }
     }
 
     /// Whether it draws seeds.
     pub(crate) fn is_sim(self) -> bool {
-        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep)
+        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep | Self::Crash | Self::Threads)
     }
 
     /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and loom's
@@ -95,6 +105,8 @@ impl Detector {
         match self {
             Self::Unit => true,
             Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor"),
+            Self::Crash => matches!(area, "io" | "pager"),
+            Self::Threads => area != "tester",
             Self::Sweep | Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
             _ => matches!(area, "pager"),
         }
@@ -109,6 +121,8 @@ impl Detector {
             Self::Loom => budget(240, 1, 1),
             Self::Shuttle => budget(120, 1, 1),
             Self::Sweep => budget(60, 1, 1),
+            Self::Crash => budget(120, 1, 100),
+            Self::Threads => budget(60, 1, 1),
             // Of six runs the smallest and the largest enclose the true median with 97 %.
             _ => budget(60, 6, 300),
         }
@@ -155,6 +169,10 @@ impl Detector {
             Self::Loom => words("--fail-fast"),
             Self::Shuttle => Vec::new(),
             Self::Sweep => words("sweep --json"),
+            Self::Crash => words(&format!("crash --json --quiet --kills {}", budget.seeds)),
+            Self::Threads => {
+                words("threads --json --quiet --duration 8s --connections 64 --noise --stall 10s")
+            }
             _ => {
                 let first = 1_000_000 * (repetition + 1);
                 let mut all = words(&format!(
