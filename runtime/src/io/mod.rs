@@ -1,8 +1,4 @@
-//! Files and the backends that run their operations.
-//!
-//! An operation is born as a pair: a [`Completion`] for whoever waits, and a [`Submission`] for the backend. The
-//! buffer travels inside, so it lives until the operation has ended, whatever the caller does. A backend that takes
-//! an operation up turns its submission [`InFlight`]; from then on cancelling it is a request.
+#![doc = include_str!("README.md")]
 
 mod backend;
 mod buffer;
