@@ -13,8 +13,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use support::{Counter, pair, poll};
-use tenterhook_runtime::io::{Buffer, IO, MemoryIO, OpenOptions, Submission};
-use tenterhook_runtime::{Completer, Completion, CompletionError, CompletionGroup};
+use tenterhook_runtime::executor::{Executor, Task, TaskError};
+use tenterhook_runtime::io::{Buffer, File, IO, MemoryIO, OpenOptions, Submission, ThreadsIO};
+use tenterhook_runtime::{Completer, Completion, CompletionError, CompletionGroup, IOCompletions, IOResult};
 
 const ROUNDS: usize = 10_000;
 
@@ -43,11 +44,13 @@ impl Queue {
 }
 
 fn main() {
-    let scenarios: [(&str, fn()); 4] = [
+    let scenarios: [(&str, fn()); 6] = [
         ("groups_built_in_one_thread_and_ended_in_another", groups_built_in_one_thread_and_ended_in_another),
         ("nested_groups_cancelled_while_their_leaves_end", nested_groups_cancelled_while_their_leaves_end),
         ("waiters_in_three_threads_are_all_told", waiters_in_three_threads_are_all_told),
         ("buffers_travel_between_threads", buffers_travel_between_threads),
+        ("machines_move_between_workers_and_are_joined", machines_move_between_workers_and_are_joined),
+        ("machines_write_and_read_a_file_on_threads", machines_write_and_read_a_file_on_threads),
     ];
     for (name, scenario) in scenarios {
         scenario();
@@ -166,4 +169,97 @@ fn buffers_travel_between_threads() {
             io.step().unwrap();
         }
     });
+}
+
+/// Machines that yield, wait for completions that another thread ends, and hand their own to other machines; some are
+/// cancelled, some detached.
+fn machines_move_between_workers_and_are_joined() {
+    let executor = Executor::new(3);
+    let queue = Arc::new(Queue::default());
+    let ender = ender(&queue);
+    let mut tasks: Vec<Task<usize, CompletionError>> = Vec::new();
+    for round in 0..ROUNDS / 4 {
+        let (completion, completer) = pair();
+        let mut yields = round % 5;
+        let task = executor.spawn(move || {
+            if yields > 0 {
+                yields -= 1;
+                return Ok(IOResult::IO(IOCompletions::Yield));
+            }
+            match completion.result() {
+                None => Ok(IOResult::IO(IOCompletions::Single(completion.clone()))),
+                Some(outcome) => outcome.map(|_| IOResult::Done(round)),
+            }
+        });
+        queue.send(Some(vec![completer]));
+        match round % 8 {
+            0 => task.cancel(),
+            1 => {
+                task.detach();
+                continue;
+            }
+            _ => {}
+        }
+        tasks.push(task);
+    }
+    queue.send(None);
+    for task in tasks {
+        match task.join() {
+            Ok(round) => assert!(round < ROUNDS),
+            Err(TaskError::Failed(error)) => {
+                assert!(matches!(error, CompletionError::NoSpace | CompletionError::Abandoned));
+            }
+            Err(TaskError::Cancelled) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    ender.join().unwrap();
+    executor.drain();
+}
+
+/// Each machine writes a block of its own and reads it back, in a file that threads of the backend serve.
+fn machines_write_and_read_a_file_on_threads() {
+    const BLOCK: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let io = ThreadsIO::new(2.try_into().unwrap()).unwrap();
+    let file = io.open(&folder.path().join("blocks"), OpenOptions::creating()).unwrap();
+    let executor = Executor::new(2);
+    let checked = Counter::default();
+    let tasks: Vec<Task<(), CompletionError>> = (0..ROUNDS / 10)
+        .map(|number| executor.spawn(writes_and_reads(Arc::clone(&file), number, BLOCK, checked.clone())))
+        .collect();
+    for task in tasks {
+        task.join().unwrap();
+    }
+    assert_eq!(checked.get(), ROUNDS / 10);
+}
+
+fn writes_and_reads(
+    file: Arc<dyn File>,
+    number: usize,
+    block: usize,
+    checked: Counter,
+) -> impl FnMut() -> Result<IOResult<()>, CompletionError> + Send + 'static {
+    let (offset, byte) = ((number * block) as u64, number as u8);
+    let (mut wrote, mut read) = (None::<Completion>, None::<Completion>);
+    move || {
+        let write = || file.start(Submission::write(offset, Buffer::copy_of(&vec![byte; block]), |_, _| {}));
+        let wrote = wrote.get_or_insert_with(write);
+        match wrote.result() {
+            None => return Ok(IOResult::IO(IOCompletions::Single(wrote.clone()))),
+            Some(outcome) => outcome?,
+        };
+        let check = checked.clone();
+        let look = move |outcome, buffer: Buffer| {
+            assert_eq!(outcome, Ok(buffer.len() as u64));
+            assert!(buffer.iter().all(|found| *found == byte));
+            check.bump();
+        };
+        let read =
+            read.get_or_insert_with(|| file.start(Submission::read(offset, Buffer::zeroed(block), look)));
+        match read.result() {
+            None => Ok(IOResult::IO(IOCompletions::Single(read.clone()))),
+            Some(outcome) => outcome.map(|_| IOResult::Done(())),
+        }
+    }
 }
