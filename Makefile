@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test loom loom-full shuttle sanitize soak compare hammer mutants mutants-quick doc ci tokio-free
+.PHONY: help stress test bench loom loom-full shuttle sanitize soak compare hammer mutants mutants-quick doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -41,6 +41,9 @@ sanitize: ## the runtime's threaded tests under ThreadSanitizer and AddressSanit
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
+
+bench: ## what a simulated step costs
+	cargo bench -q -p tenterhook-stress --bench simulator
 
 compare: ## throughput and latency beside tokio async
 	cargo run -q --release -p tenterhook-compare
