@@ -121,7 +121,7 @@ fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, F
         let cell = match ledger.get(id, detector, tree, patch) {
             Some(cell) => cell.clone(),
             None => {
-                let cell = bench.judge(mutant, detector, detector.budget(), &[])?;
+                let cell = bench.judge(mutant, detector, detector.budget(mutant.map(Mutant::area)), &[])?;
                 ledger.put(id, tree, patch, cell.clone())?;
                 progress.suspend(|| println!("{id:<44} {detector:<16} {}", Figure::new(&cell).line()));
                 cell
