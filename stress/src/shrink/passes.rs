@@ -14,6 +14,7 @@ impl<R: Replay> Search<R> {
             self.cut_tails();
             self.make_dull();
             self.come_earlier();
+            self.delete();
             self.lower_values();
             if self.left == 0 || (self.steps, self.tape.choices()) == before {
                 return;
@@ -134,6 +135,25 @@ impl<R: Replay> Search<R> {
                     }
                 }
                 index += left + 1;
+            }
+        }
+    }
+
+    /// Choices go, whatever they are, in chunks that halve, and what comes later at their site moves up: an operation less, a
+    /// delivery less. Dulling them would leave them in the way.
+    fn delete(&mut self) {
+        for slot in self.tape.slots() {
+            let mut chunk = self.tape.values(slot).len().div_ceil(2);
+            while chunk > 0 && self.left > 0 {
+                let mut end = self.tape.values(slot).len();
+                while end > 0 && self.left > 0 {
+                    let start = end.saturating_sub(chunk);
+                    if self.tape.values(slot)[start..end].iter().any(|&value| value != 0) {
+                        self.try_shorter(|tape| drop(tape.values_mut(slot).drain(start..end)));
+                    }
+                    end = start.min(self.tape.values(slot).len());
+                }
+                chunk /= 2;
             }
         }
     }
