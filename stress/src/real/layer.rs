@@ -199,6 +199,7 @@ impl<W: Watcher> File for LayerFile<W> {
             above.finish(Err(error));
             return shared.watcher.told(&passing);
         }
+        // A request to cancel that comes before the line after this one is lost, as one is that comes too late.
         let (completion, below) = descend(Arc::clone(shared), passing, above, verdict);
         shared.lock().insert(number, (passing, completion.clone()));
         match verdict {
@@ -209,10 +210,6 @@ impl<W: Watcher> File for LayerFile<W> {
         }
         if verdict == Verdict::Cancel {
             completion.cancel();
-        }
-        // It may have ended before it was listed, or was cancelled before it had a canceller.
-        if completion.finished() {
-            shared.lock().remove(&number);
         }
     }
 
