@@ -12,7 +12,7 @@ use crate::report::Figure;
 const DOZEN: [(&str, Detector, &str); 12] = [
     ("group-tests-then-links", Detector::Loom, "complete_vs_build"),
     ("group-both-failures-decide", Detector::Loom, "two_failing_children_agree_on_the_first"),
-    ("group-counts-down-relaxed", Detector::Loom, "build_vs_two_children_finishing"),
+    ("group-counts-down-relaxed", Detector::Loom, "fail_vs_build"),
     ("completion-published-relaxed", Detector::Loom, "complete_vs_poll"),
     ("completion-waiter-announces-once", Detector::Loom, "two_threads_join_vs_complete"),
     ("completion-claimed-twice", Detector::Loom, "complete_vs_cancel"),
@@ -20,7 +20,7 @@ const DOZEN: [(&str, Detector, &str); 12] = [
     ("executor-sleep-without-second-look", Detector::Loom, "executor_spawn_vs_worker_falls_asleep"),
     ("pager-acknowledges-before-the-sync", Detector::Sim, ""),
     ("pager-checkpoint-ignores-readers", Detector::Sim, ""),
-    ("pager-salt-unverified", Detector::Sim, ""),
+    ("pager-database-is-not-synced", Detector::Sim, ""),
     ("pager-writer-is-not-woken", Detector::Sim, ""),
 ];
 
