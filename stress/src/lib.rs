@@ -19,7 +19,7 @@
 //! | [`sweep`] | one operation at a time, through every harm |
 //! | [`real`] | the same on real threads, files and processes |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |
-//! | [`sometimes`] | moments that a good campaign reaches |
+//! | [`mod@sometimes`] | moments that a good campaign reaches |
 //! | [`check`] | a system of one's own as an ordinary test |
 //! | [`trace`] | the hash of every event |
 //!

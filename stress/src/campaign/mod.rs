@@ -39,7 +39,7 @@ pub struct CampaignOptions {
     pub jobs: usize,
     /// One in how many seeds is run twice; 0 for none.
     pub recheck: u64,
-    /// Whether every point of [`sometimes`](crate::sometimes) must be reached.
+    /// Whether every point of [`sometimes!`](crate::sometimes!) must be reached.
     pub strict: bool,
     /// After how many failures no new seed begins.
     pub max_failures: usize,
