@@ -37,7 +37,7 @@ shuttle: ## random schedules of models that are too big for loom
 
 sanitize: ## the runtime's threaded tests under ThreadSanitizer and AddressSanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan cargo test $(SANITIZED)
-	$(SANITIZE) RUSTFLAGS="-Zsanitizer=address $(MISMATCH)" CARGO_TARGET_DIR=target/asan cargo test $(SANITIZED)
+	$(SANITIZE) RUSTFLAGS="-Zsanitizer=address $(MISMATCH) --cfg tenterhook_unpooled" CARGO_TARGET_DIR=target/asan cargo test $(SANITIZED)
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak

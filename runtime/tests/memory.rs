@@ -6,15 +6,21 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::AtomicIsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use support::{Counter, pair, poll};
 use tenterhook_runtime::{Completion, CompletionGroup};
 
 struct Counting;
 
+/// Live bytes of the one thread that says so: outlives it.
+static OUTLIVING: AtomicIsize = AtomicIsize::new(0);
+
 thread_local! {
-    // Neither needs an initializer or a destructor to run, so an allocator may touch them at any time.
+    // None needs an initializer or a destructor to run, so an allocator may touch them at any time.
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    static OUTLIVED: Cell<bool> = const { Cell::new(false) };
     static CALLS: Cell<usize> = const { Cell::new(0) };
     static BYTES: Cell<usize> = const { Cell::new(0) };
 }
@@ -22,7 +28,7 @@ thread_local! {
 // SAFETY: hands everything to the system's allocator and counts.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.set(LIVE.get() + layout.size().cast_signed());
+        count(layout.size().cast_signed());
         CALLS.set(CALLS.get() + 1);
         BYTES.set(BYTES.get() + layout.size());
         // SAFETY: the caller's promises are the system allocator's.
@@ -30,9 +36,16 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, bytes: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get() - layout.size().cast_signed());
+        count(-layout.size().cast_signed());
         // SAFETY: as above.
         unsafe { System.dealloc(bytes, layout) }
+    }
+}
+
+fn count(bytes: isize) {
+    LIVE.set(LIVE.get() + bytes);
+    if OUTLIVED.get() {
+        OUTLIVING.fetch_add(bytes, Relaxed);
     }
 }
 
@@ -74,6 +87,8 @@ fn memory_returns_to_where_it_was() {
     });
     assert!(calls <= 2 && bytes <= 96 + 24, "a completion is one allocation: {calls} calls, {bytes} bytes");
 
+    // A thread keeps a few blocks for what comes next, and from then on neither more nor fewer.
+    group_of_three(drop);
     let finished = left_behind(|| {
         for _ in 0..1_000_000 {
             group_of_three(|completers| {
@@ -115,4 +130,26 @@ fn memory_returns_to_where_it_was() {
     });
     assert!(overflowing <= 64, "two at a time need one slot more, not {overflowing} bytes");
     completer.complete(0);
+}
+
+/// What a thread with `many` completions at a time keeps, and what is left of it when it has gone.
+fn kept_and_left_by_a_thread(many: usize) -> (isize, isize) {
+    OUTLIVING.store(0, Relaxed);
+    let thread = std::thread::spawn(move || {
+        OUTLIVED.set(true);
+        let kept = left_behind(|| drop((0..many).map(|_| pair()).collect::<Vec<_>>()));
+        let (calls, _) = asked_for(|| drop(pair()));
+        assert_eq!(calls, 0, "the next completion is built in a block that is there already");
+        kept
+    });
+    (thread.join().expect("no panic"), OUTLIVING.load(Relaxed))
+}
+
+#[test]
+fn what_a_thread_keeps_is_bounded_and_goes_when_it_does() {
+    // What the thread itself leaves to whoever joins it shows in both.
+    let (kept_few, left_by_few) = kept_and_left_by_a_thread(1);
+    let (kept_many, left_by_many) = kept_and_left_by_a_thread(100_000);
+    assert!((kept_few + 1..=1 << 20).contains(&kept_many), "{kept_many} bytes, of a mebibyte at most");
+    assert_eq!(left_by_many, left_by_few, "bytes left of a thread that has gone");
 }

@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::link::Link;
-use super::node::{Header, Panic, run_callback};
+use super::node::{Header, NodeRef, Panic, run_callback};
 use super::state::Published;
 use crate::group::GroupCore;
 use crate::{CompletionError, Outcome};
@@ -36,11 +36,82 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Nobody has to be told: a completion without parents and waiters, whose callback has returned.
-    #[inline]
-    pub(crate) fn owes_nothing(&self) -> bool {
-        self.published.links.is_null() && !self.published.waiters && self.callback.is_ok()
+    /// Tells whoever has to be told. `header` is of the completion that has ended.
+    ///
+    /// Nobody, one waiter, or one parent and so on upwards, the common cases, need no work list.
+    #[inline(always)] // the first round where the end is; the next are a function of their own
+    pub(crate) fn tell(self, header: &Header) {
+        if let Some((parent, outcome)) = self.tell_one_level(header) {
+            climb(parent, outcome);
+        }
     }
+
+    /// Tells whoever has to be told of this end; a group that ends by it is the caller's to end.
+    #[inline(always)]
+    fn tell_one_level(self, header: &Header) -> Option<(NodeRef, Outcome)> {
+        match self.duty(header) {
+            Duty::None => {}
+            Duty::FirstWaiter => header.waiters.take_first().wake(),
+            // SAFETY: says `duty`.
+            Duty::Parent(link) => return unsafe { GroupCore::child_ended_well(link) },
+            Duty::Everybody => self.tell_everybody(header),
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn duty(&self, header: &Header) -> Duty {
+        let Published { links, first_waiter } = self.published;
+        match &self.callback {
+            Ok(()) if header.waiters.no_more() => {}
+            _ => return Duty::Everybody,
+        }
+        match (links.is_null(), first_waiter) {
+            (true, false) => Duty::None,
+            (true, true) if !std::thread::panicking() => Duty::FirstWaiter,
+            // SAFETY: taken off the completion just now, and untold; it has been published by this thread.
+            (false, false) if unsafe { is_alone(links) && header.outcome().is_ok() } => Duty::Parent(links),
+            _ => Duty::Everybody,
+        }
+    }
+
+    #[cold]
+    fn tell_everybody(self, header: &Header) {
+        let mut aftermath = Aftermath::new();
+        aftermath.take_over(header, self);
+        aftermath.settle();
+    }
+}
+
+/// Who has to be told of an end.
+enum Duty {
+    None,
+    /// The waker in the first place, and nobody else.
+    FirstWaiter,
+    /// One parent, untold, of a child that has ended well; and nobody else.
+    Parent(*const Link),
+    /// Whoever there is: several, or a failure's parents, or there is a panic to be kept.
+    Everybody,
+}
+
+/// Ends a group with `outcome`, then the one group that this ends, and so on. `parent` was counted down to its end by
+/// this thread, which so decides the outcome.
+fn climb(parent: NodeRef, outcome: Outcome) {
+    let mut next = Some((parent, outcome));
+    while let Some((group, outcome)) = next {
+        // SAFETY: decided by this thread, once; `group` is a reference.
+        next = unsafe { end(group.as_ptr(), outcome) }.tell_one_level(&group);
+    }
+}
+
+/// Whether there is exactly one link on the list.
+///
+/// # Safety
+///
+/// `links` was taken off a completion by the caller, its publisher, who has told none of them.
+unsafe fn is_alone(links: *const Link) -> bool {
+    // SAFETY: untold, so its group keeps it alive; its `next` is the publisher's.
+    unsafe { links.as_ref() }.is_some_and(|link| link.next.with(|next| unsafe { (*next).is_null() }))
 }
 
 /// Ends a completion with `outcome`: callback, then publication.
@@ -85,9 +156,7 @@ impl Aftermath {
         if let Err(panic) = ended.callback {
             self.keep(panic);
         }
-        if ended.published.waiters {
-            header.waiters.notify_all(|waker| self.owe(waker));
-        }
+        header.waiters.notify_all(&ended.published, |waker| self.owe(waker));
         if !ended.published.links.is_null() {
             self.push(ended.published.links);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use super::aftermath::{Aftermath, end};
+use super::aftermath::end;
 use super::node::NodeRef;
 use crate::{CompletionError, Outcome};
 
@@ -77,12 +77,7 @@ fn settle(node: &NodeRef, outcome: Outcome) -> bool {
         return false;
     }
     // SAFETY: claimed above; `node` is a reference.
-    let ended = unsafe { end(node.as_ptr(), outcome) };
-    if !ended.owes_nothing() {
-        let mut aftermath = Aftermath::new();
-        aftermath.take_over(node, ended);
-        aftermath.settle();
-    }
+    unsafe { end(node.as_ptr(), outcome) }.tell(node);
     true
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::cancel::cancel;
 use super::node::NodeRef;
 use super::running;
-use super::waiters::{Registration, Slot};
+use super::waiters::{Place, Registration};
 use super::{Completer, node, state::State};
 use crate::sync::Parker;
 use crate::{CompletionError, Outcome};
@@ -31,14 +30,9 @@ use crate::{CompletionError, Outcome};
 /// ```
 pub struct Completion {
     node: NodeRef,
-    /// The slot in which this handle waits, once it has been polled.
-    slot: Option<NonNull<Slot>>,
+    /// Where this handle waits, once it has been polled.
+    place: Option<Place>,
 }
-
-// SAFETY: the slot belongs to this handle alone, wherever that goes, and is as shareable as the node that it is in.
-unsafe impl Send for Completion {}
-// SAFETY: a shared handle gives no access to its slot: only `poll` and `drop`, which are exclusive, use it.
-unsafe impl Sync for Completion {}
 
 impl Completion {
     /// A pending operation and the one right to finish it.
@@ -56,7 +50,7 @@ impl Completion {
     }
 
     pub(crate) fn from_node(node: NodeRef) -> Self {
-        Self { node, slot: None }
+        Self { node, place: None }
     }
 
     pub(crate) fn node(&self) -> &NodeRef {
@@ -73,8 +67,8 @@ impl Completion {
 
     #[inline]
     fn stop_waiting(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.node.waiters.leave(slot);
+        if let Some(place) = self.place.take() {
+            self.node.waiters.leave(&self.node.state, place);
         }
     }
 
@@ -187,7 +181,7 @@ impl Future for Completion {
         if let Some(outcome) = this.result() {
             return Poll::Ready(outcome);
         }
-        match this.node.waiters.register(&this.node.state, &mut this.slot, context.waker()) {
+        match this.node.waiters.register(&this.node.state, &mut this.place, context.waker()) {
             Registration::Waiting => Poll::Pending,
             // SAFETY: `register` saw FINISHED, or a slot closed after it, with Acquire.
             Registration::Finished => Poll::Ready(unsafe { this.node.outcome() }),

@@ -12,7 +12,7 @@ use crate::sync::UnsafeCell;
 /// the array and keeps itself alive until every linked edge has been told, so the pointer in a child's stack never
 /// dangles.
 #[derive(Debug)]
-#[repr(align(16))] // frees the low bits of a link's address for the flags of the state word
+#[repr(align(8))] // frees the low bits of a link's address for the flags of the state word
 pub(crate) struct Link {
     /// The next parent in the child's stack. Written by the linker before it publishes the link, then read by the
     /// child's publisher, who is alone with it.

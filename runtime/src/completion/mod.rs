@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod aftermath;
+pub(crate) mod blocks;
 mod cancel;
 mod completer;
 mod handle;

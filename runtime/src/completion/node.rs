@@ -4,15 +4,16 @@
 //! types behind it. References are counted by hand because freeing must be iterative: a chain of groups a million
 //! deep is dropped on a small stack.
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::running;
 use super::state::State;
 use super::waiters::Waiters;
+use super::{blocks, running};
 use crate::Outcome;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -152,13 +153,34 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     ///
     /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
     unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
-        // SAFETY: allocated as such a box by `allocate`, and nobody else is left.
-        let mut node = unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) };
+        let remains = Remains(node.cast::<Self>());
+        // SAFETY: of this type, and nobody else is left.
+        let node = unsafe { &mut *remains.0.as_ptr() };
         node.head.kind.dismantle(orphans);
         if !node.head.header.state.is_finished() {
             // SAFETY: not taken, since there was no decider, and dropped once, since the node goes now.
             node.callback.with_mut(|cell| unsafe { ManuallyDrop::drop(&mut *cell) });
         }
+    }
+}
+
+/// A node that goes: the rest of it is dropped and its memory given back, also when dropping its callback panics.
+struct Remains<K, F>(NonNull<Node<K, F>>);
+
+impl<K, F> Drop for Remains<K, F> {
+    fn drop(&mut self) {
+        let _memory = Memory(self.0);
+        // SAFETY: whole but for the callback, which is not dropped with it, and nobody else is left.
+        unsafe { self.0.drop_in_place() };
+    }
+}
+
+struct Memory<T>(NonNull<T>);
+
+impl<T> Drop for Memory<T> {
+    fn drop(&mut self) {
+        // SAFETY: from `allocate`, and its content has been dropped.
+        unsafe { blocks::free(self.0.cast(), const { Layout::new::<T>() }) };
     }
 }
 
@@ -180,8 +202,8 @@ impl NodeRef {
     where
         F: FnOnce(&Head<K>, Outcome) + Send + 'static,
     {
-        let mut node = Box::<Node<K, F>>::new_uninit();
-        let place = node.as_mut_ptr();
+        let block = blocks::allocate(const { Layout::new::<Node<K, F>>() });
+        let place = block.as_ptr().cast::<Node<K, F>>();
         // Part by part, in place: moving the whole node from the stack is a good part of a completion's cost.
         // SAFETY: the place is ours and fits; every field is written, once.
         unsafe {
@@ -196,9 +218,7 @@ impl NodeRef {
             (&raw mut (*place).head.kind).write(kind);
             (&raw mut (*place).callback).write(UnsafeCell::new(ManuallyDrop::new(callback)));
         }
-        // SAFETY: written above.
-        let node = unsafe { node.assume_init() };
-        Self(NonNull::from(Box::leak(node)).cast())
+        Self(block.cast())
     }
 
     /// Takes over a counted reference.
@@ -208,6 +228,15 @@ impl NodeRef {
     /// `node` is live and the caller owns one of its references, which it gives up.
     pub(crate) unsafe fn from_raw(node: NonNull<Header>) -> Self {
         Self(node)
+    }
+
+    /// A second reference, by the holder of the only one.
+    pub(crate) fn clone_unshared(&self) -> Self {
+        // ORDERING: Relaxed. Nobody else knows the node; whoever shares it synchronises.
+        debug_assert_eq!(self.refs.load(Relaxed), 1, "the node is shared already");
+        // ORDERING: as above. A store, which costs a fraction of a read-modify-write.
+        self.refs.store(2, Relaxed);
+        Self(self.0)
     }
 
     /// The node's address, without a reference.
@@ -245,19 +274,29 @@ impl Drop for NodeRef {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: this is the end of the reference.
-        if !unsafe { give_up_reference(self.0) } {
-            return;
+        if unsafe { give_up_reference(self.0) } {
+            // SAFETY: it was the last.
+            unsafe { free(self.0) };
         }
-        // SAFETY: the last reference is gone, and it is whole until freed here.
-        let vtable = unsafe { self.0.as_ref().vtable };
-        if vtable.has_children {
-            // SAFETY: as above; of the table's type. What it leaves is freed with the list.
-            unsafe { (vtable.free)(self.0, &mut Orphans(Vec::new())) };
-        } else {
-            // A node without children leaves no orphans, so there is nothing to be dropped with the list either.
-            // SAFETY: as above; of the table's type.
-            unsafe { (vtable.free)(self.0, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
-        }
+    }
+}
+
+/// Frees a node and what is left of those below it.
+///
+/// # Safety
+///
+/// The node's last reference is gone.
+#[inline(never)] // so that the common end of a reference is a few instructions where it happens
+unsafe fn free(node: NonNull<Header>) {
+    // SAFETY: whole until freed here.
+    let vtable = unsafe { node.as_ref().vtable };
+    if vtable.has_children {
+        // SAFETY: of the table's type. What it leaves is freed with the list.
+        unsafe { (vtable.free)(node, &mut Orphans(Vec::new())) };
+    } else {
+        // A node without children leaves no orphans, so there is nothing to be dropped with the list either.
+        // SAFETY: as above.
+        unsafe { (vtable.free)(node, &mut ManuallyDrop::new(Orphans(Vec::new()))) };
     }
 }
 

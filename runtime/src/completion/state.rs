@@ -1,6 +1,6 @@
 //! The state word: everything about a completion that more than one party may change.
 //!
-//! One atomic pointer. Its upper bits are the head of the stack of [`Link`]s to parent groups, its lower four bits
+//! One atomic pointer. Its upper bits are the head of the stack of [`Link`]s to parent groups, its lower three bits
 //! are flags; [`Link`] is aligned so that they are free. See the truth table in the protocol README.
 
 use std::ptr;
@@ -9,15 +9,17 @@ use super::link::Link;
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
-/// The outcome, the callback's effects and the end of everything: no link or waiter is accepted any more.
-const FINISHED: usize = 1;
-/// At least one waiter slot has been used.
-const WAITERS: usize = 1 << 1;
+/// The waker in the first waiter's place is the publisher's.
+const FIRST_WAITER: usize = 1;
 /// Two bits for a [`Phase`].
-const PHASE: usize = 0b11 << 2;
+const PHASE: usize = 0b11 << 1;
 
-const FLAGS: usize = FINISHED | WAITERS | PHASE;
+const FLAGS: usize = FIRST_WAITER | PHASE;
 const _: () = assert!(align_of::<Link>() > FLAGS, "the flags live in the alignment bits of a link");
+
+/// The whole word of a finished completion: an address that no link has. The outcome, the callback's effects and the end
+/// of everything: no link or waiter is accepted any more.
+const FINISHED: usize = FLAGS + 1;
 
 /// See the module.
 #[derive(Debug)]
@@ -29,11 +31,11 @@ enum Phase {
     /// Nobody has started the operation: `cancel` ends it.
     Pending = 0,
     /// Somebody has won the right to decide the outcome of a pending operation, and is at it.
-    Claimed = 1 << 2,
+    Claimed = 1 << 1,
     /// In its completer's hands, which alone ends it: `cancel` may only ask.
-    Started = 2 << 2,
+    Started = 2 << 1,
     /// The same, and somebody has asked.
-    Cancelling = 3 << 2,
+    Cancelling = 3 << 1,
 }
 
 /// One value of the word.
@@ -48,19 +50,23 @@ impl Word {
     const FINISHED: Self = Self(ptr::without_provenance_mut(FINISHED));
 
     fn is_finished(self) -> bool {
-        self.0.addr() & FINISHED != 0
+        self.0.addr() == FINISHED
     }
 
-    fn has_waiters(self) -> bool {
-        self.0.addr() & WAITERS != 0
+    fn has(self, flag: usize) -> bool {
+        self.0.addr() & flag != 0
     }
 
-    fn with_waiters(self) -> Self {
-        Self(self.0.map_addr(|bits| bits | WAITERS))
+    fn with(self, flag: usize) -> Self {
+        Self(self.0.map_addr(|bits| bits | flag))
+    }
+
+    fn without(self, flag: usize) -> Self {
+        Self(self.0.map_addr(|bits| bits & !flag))
     }
 
     fn phase(self) -> Phase {
-        match (self.0.addr() & PHASE) >> 2 {
+        match (self.0.addr() & PHASE) >> 1 {
             0 => Phase::Pending,
             1 => Phase::Claimed,
             2 => Phase::Started,
@@ -91,12 +97,13 @@ impl Word {
 pub(crate) struct Published {
     /// Head of the stack of parents to be told, newest first.
     pub(crate) links: *const Link,
-    /// Whether the waiter slots have to be visited.
-    pub(crate) waiters: bool,
+    /// Whether the waker in the first place is the publisher's, to be taken and woken.
+    pub(crate) first_waiter: bool,
 }
 
 /// What came of linking a parent to a child.
 #[must_use = "a child that has already finished has to be counted by the caller"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkResult {
     /// The child's publisher will tell the parent.
     Linked,
@@ -219,15 +226,36 @@ impl State {
         if linked { LinkResult::Linked } else { LinkResult::Finished }
     }
 
-    /// Tells the publisher-to-be that a waiter slot is in use; false when the completion has already finished.
-    ///
-    /// Always a read-modify-write, also when the flag is set already: it reads the newest word, so either it sees
-    /// FINISHED, or `publish` comes after it, reads from it and sees the slot.
+    /// Hands the waker in the first place to the publisher-to-be; false when the completion has already finished.
     #[must_use = "a waiter that came too late is not told"]
-    pub(crate) fn announce_waiter(&self) -> bool {
-        // ORDERING: Release on success, with the Acquire half of `publish`, which then visits the slot. Acquire on
+    #[inline]
+    pub(crate) fn announce_first_waiter(&self) -> bool {
+        // ORDERING: Release on success, with the Acquire half of `publish`, which then takes the waker. Acquire on
         // failure, with its Release half: FINISHED lets the caller read the outcome.
-        self.update(Release, Acquire, |word| (!word.is_finished()).then(|| word.with_waiters()))
+        self.update(Release, Acquire, |word| (!word.is_finished()).then(|| word.with(FIRST_WAITER)))
+    }
+
+    /// Makes the slot that the caller has used visible to the publisher-to-be; false when the completion has already
+    /// finished.
+    ///
+    /// A read-modify-write that changes nothing: it reads the newest word, so either it sees FINISHED, or `publish`
+    /// comes after it and reads from it. The publisher looks for slots in any case.
+    #[must_use = "a waiter that came too late is not told"]
+    pub(crate) fn announce_slot(&self) -> bool {
+        // ORDERING: as in `announce_first_waiter`, for the slot.
+        self.update(Release, Acquire, |word| (!word.is_finished()).then_some(word))
+    }
+
+    /// Takes back what [`State::announce_first_waiter`] handed over; false when the completion has finished, and the
+    /// waker is the publisher's.
+    #[must_use = "the waker is the caller's only if it was taken back"]
+    pub(crate) fn withdraw_first_waiter(&self) -> bool {
+        // ORDERING: Relaxed on success: while FIRST_WAITER is set nobody writes the waker, and what the owner wrote
+        // before is its own. Acquire on failure, with the Release half of `publish`: FINISHED lets it read the outcome.
+        self.update(Relaxed, Acquire, |word| {
+            debug_assert!(word.is_finished() || word.has(FIRST_WAITER), "its owner announced it");
+            (!word.is_finished()).then(|| word.without(FIRST_WAITER))
+        })
     }
 
     /// Ends the completion: from here on everybody sees the outcome, and nobody can join.
@@ -236,14 +264,14 @@ impl State {
     #[inline]
     pub(crate) fn publish(&self) -> Published {
         // ORDERING: Release, with every Acquire of FINISHED above: the outcome and the callback's effects. Acquire,
-        // with the Release of `link` and `announce_waiter`: all changes of the word are read-modify-writes, so their
+        // with the Release of `link` and of both announcements: all changes of the word are read-modify-writes, so their
         // release sequences reach up to this one.
         let last = Word(self.0.swap(Word::FINISHED.0, AcqRel));
         debug_assert!(
             !last.is_finished() && last.phase() != Phase::Pending,
             "published once, by the decider"
         );
-        Published { links: last.links(), waiters: last.has_waiters() }
+        Published { links: last.links(), first_waiter: last.has(FIRST_WAITER) }
     }
 
     /// The classical loop: true when `next` accepted a value and it was exchanged.

@@ -89,8 +89,8 @@ impl CompletionGroup {
     /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
     pub fn build(self) -> Completion {
         let Self { node, .. } = self;
-        let shared = ManuallyDrop::new(node.clone());
-        // SAFETY: the node is this builder's alone; `shared` is the second reference.
+        let shared = ManuallyDrop::new(node.clone_unshared());
+        // SAFETY: `shared` is the second reference to a node that is not shared yet.
         unsafe { GroupCore::build(shared.as_ptr().cast()) };
         Completion::from_node(node)
     }

@@ -5,8 +5,8 @@ use std::ptr::NonNull;
 use super::members::Members;
 use crate::completion::{Aftermath, Head, Header, Kind, Link, LinkResult, NodeRef, Orphans};
 use crate::sync::UnsafeCell;
-use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
-use crate::sync::atomic::{AtomicBool, AtomicUsize};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU32};
 use crate::{CompletionError, Outcome};
 
 /// When a group resolves.
@@ -22,15 +22,14 @@ pub(crate) enum Policy {
 #[derive(Debug)]
 pub(crate) struct GroupCore {
     policy: Policy,
-    /// Whether some child has failed. Who sets it owns `first_error` until it counts down, and in a fail-fast group
-    /// decides the outcome.
+    /// Whether some child has failed. Who sets it decides the outcome of a fail-fast group; in one that drains it owns
+    /// the outcome until it counts down, and leaves its error there.
     failed: AtomicBool,
-    first_error: UnsafeCell<CompletionError>,
     /// Whether a request to cancel has been forwarded to the children.
     forwarded: AtomicBool,
-    /// Children that have not ended, plus one for `build` until it is through. Counted down once by each edge, never
-    /// up, so it can't wrap. While it is above 0 it stands for one reference to the group's node.
-    remaining: AtomicUsize,
+    /// Children that have not ended or, in `build`, are not linked yet. Counted down once by each edge, never up, so it
+    /// can't wrap. While it is above 0 it stands for one reference to the group's node.
+    remaining: AtomicU32,
     /// Filled by the builder, before the node is shared; read-only from then on.
     members: UnsafeCell<Members>,
 }
@@ -58,9 +57,8 @@ impl GroupCore {
         Self {
             policy,
             failed: AtomicBool::new(false),
-            first_error: UnsafeCell::new(CompletionError::Cancelled),
             forwarded: AtomicBool::new(false),
-            remaining: AtomicUsize::new(1),
+            remaining: AtomicU32::new(0),
             members: UnsafeCell::new(Members::new()),
         }
     }
@@ -102,26 +100,48 @@ impl GroupCore {
         // SAFETY: nobody writes any more.
         let len = core.members.with(|members| unsafe { (*members).len() });
         // ORDERING: Relaxed. Not shared yet; the links publish it.
-        core.remaining.store(len + 1, Relaxed);
-        let mut aftermath = Aftermath::new();
-        let mut ended = 1;
+        core.remaining.store(len, Relaxed);
         // SAFETY: alive by the caller's promise; nothing is added any more.
-        for member in unsafe { Self::members(group) } {
-            // SAFETY: the members live as long as the group, and the group until all its edges are told.
-            match unsafe { member.child.state.link(member) } {
-                LinkResult::Linked => {}
-                LinkResult::Finished => {
-                    ended += 1;
-                    // SAFETY: the link attempt saw FINISHED with Acquire.
-                    if let Err(error) = unsafe { member.child.outcome() } {
-                        // SAFETY: alive, and not counted down for this child yet.
-                        unsafe { Self::note_failure(group, error, &mut aftermath) };
-                    }
-                }
+        let mut members = unsafe { Self::members(group) };
+        // SAFETY: the members live as long as the group, and the group until all its edges are told.
+        let ended =
+            members.find(|member| unsafe { member.child.state.link(*member) } == LinkResult::Finished);
+        if ended.is_some() || len == 0 {
+            // SAFETY: the caller's promise; these are the members that the search has not linked.
+            unsafe { Self::build_with_ended(group, ended.into_iter(), members) };
+        }
+    }
+
+    /// Goes on with a group of which the members in `ended` had finished before they could be linked, and those in `rest`
+    /// are not linked yet; or with an empty group.
+    ///
+    /// # Safety
+    ///
+    /// As for [`GroupCore::build`]; `ended` and `rest` are members that are not linked, and all other members are.
+    #[cold]
+    unsafe fn build_with_ended<'a>(
+        group: NonNull<Head<Self>>,
+        ended: impl Iterator<Item = &'a Link>,
+        rest: impl Iterator<Item = &'a Link>,
+    ) {
+        let mut aftermath = Aftermath::new();
+        let mut count = 0;
+        // SAFETY: as in `build`.
+        let unlinked =
+            rest.filter(|member| unsafe { member.child.state.link(*member) } == LinkResult::Finished);
+        for member in ended.chain(unlinked) {
+            count += 1;
+            // SAFETY: the link attempt saw FINISHED with Acquire.
+            if let Err(error) = unsafe { member.child.outcome() } {
+                // SAFETY: alive, and not counted down for this child yet.
+                unsafe { Self::note_failure(group, error, &mut aftermath) };
             }
         }
-        // SAFETY: one for `build` itself and one for each child that had ended, none counted before.
-        unsafe { Self::count_down(group, ended, &mut aftermath) };
+        // Counted together, and after the last link: until then the count can't come to its end.
+        // SAFETY: one for each child that had ended, none counted before; an empty group is counted this once.
+        if let Some(shared) = unsafe { Self::count_down(group, count) } {
+            Self::all_ended(&shared, &mut aftermath);
+        }
         aftermath.settle();
     }
 
@@ -138,7 +158,9 @@ impl GroupCore {
             unsafe { Self::note_failure(group, error, aftermath) };
         }
         // SAFETY: this edge is told once.
-        unsafe { Self::count_down(group, 1, aftermath) };
+        if let Some(shared) = unsafe { Self::count_down(group, 1) } {
+            Self::all_ended(&shared, aftermath);
+        }
     }
 
     /// Keeps the first error and, unless the group drains, ends it with that.
@@ -155,48 +177,71 @@ impl GroupCore {
         if core.failed.swap(true, Relaxed) {
             return;
         }
-        // SAFETY: the swap is won once; readers come after the last count-down, which is after ours.
-        core.first_error.with_mut(|cell| unsafe { *cell = error });
-        if core.policy == Policy::FailFast {
-            // SAFETY: the winner of `failed` decides, see `count_down`; alive until this child is counted down.
-            unsafe { aftermath.conclude(group.cast(), Err(error)) };
+        match core.policy {
+            // SAFETY: the winner of `failed` decides, see `outcome_of_all`; alive until this child is counted down.
+            Policy::FailFast => unsafe { aftermath.conclude(group.cast(), Err(error)) },
+            // SAFETY: the swap is won once, and the decider comes after the last count-down, which is after ours.
+            Policy::Drain => unsafe { group.cast::<Header>().as_ref().set_outcome(Err(error)) },
         }
     }
 
-    /// Counts `ended` children as ended; the last ends the group, unless it has failed fast before, and gives up the
-    /// reference that the edges shared.
+    /// Tells the group of one linked child that has ended well. If that decides the group's outcome, the caller is who has
+    /// to end it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`GroupCore::child_ended`].
+    #[inline]
+    pub(crate) unsafe fn child_ended_well(link: *const Link) -> Option<(NodeRef, Outcome)> {
+        // SAFETY: untold, so alive, and told this once.
+        let group = unsafe { Self::count_down((*link).group, 1) }?;
+        let outcome = Self::outcome_of_all(&group)?;
+        Some((group, outcome))
+    }
+
+    /// Counts `ended` children as ended. Whoever counts the last gets the reference that the edges shared, and the duty
+    /// to call [`GroupCore::all_ended`].
     ///
     /// # Safety
     ///
     /// The counted children are counted for the first time.
-    unsafe fn count_down(group: NonNull<Head<Self>>, ended: usize, aftermath: &mut Aftermath) {
+    #[must_use = "nobody else ends the group"]
+    unsafe fn count_down(group: NonNull<Head<Self>>, ended: u32) -> Option<NodeRef> {
         // SAFETY: alive while the count is above 0, see `remaining`.
         let core = unsafe { &(*group.as_ptr()).kind };
-        // ORDERING: AcqRel. Release: a child's effects, and that and how it failed, happen before the group's
-        // callback, which whoever counts last runs. Acquire: the last sees them all, through the release sequence of
-        // decrements.
-        let before = core.remaining.fetch_sub(ended, AcqRel);
-        debug_assert!(before >= ended, "each child is counted once");
-        if before != ended {
-            return;
-        }
-        // SAFETY: the count stood for one reference, and has just reached 0 once and for all.
-        let shared = unsafe { NodeRef::from_raw(group.cast()) };
-        if let Some(outcome) = core.outcome_of_all() {
-            // SAFETY: no winner of `failed` decides, and the last count-down happens once. `shared` is alive.
-            unsafe { aftermath.conclude(shared.as_ptr(), outcome) };
-        }
-        drop(shared);
+        // ORDERING: Acquire, with the Release half below. Who reads what it is about to count counts the last: nobody else
+        // has anything left to count. Saves the read-modify-write.
+        let last = core.remaining.load(Acquire) == ended || {
+            // ORDERING: AcqRel. Release: a child's effects, and that and how it failed, happen before the group's
+            // callback, which whoever counts last runs. Acquire: the last sees them all, through the release sequence of
+            // decrements.
+            let before = core.remaining.fetch_sub(ended, AcqRel);
+            debug_assert!(before >= ended, "each child is counted once");
+            before == ended
+        };
+        // SAFETY: the count stood for one reference, and nothing is left to be counted, once and for all.
+        last.then(|| unsafe { NodeRef::from_raw(group.cast()) })
     }
 
-    /// The outcome, once every child has ended; `None` when the first failure has decided it before.
-    fn outcome_of_all(&self) -> Option<Outcome> {
+    /// Ends the group, unless it has failed fast before. `group` is what the last count-down returned.
+    fn all_ended(group: &NodeRef, aftermath: &mut Aftermath) {
+        if let Some(outcome) = Self::outcome_of_all(group) {
+            // SAFETY: no winner of `failed` decides, and the last count-down happens once. `group` is a reference.
+            unsafe { aftermath.conclude(group.as_ptr(), outcome) };
+        }
+    }
+
+    /// The outcome, once every child has ended; `None` when the first failure has decided it before. `group` is what the
+    /// last count-down returned.
+    fn outcome_of_all(group: &NodeRef) -> Option<Outcome> {
+        let head: NonNull<Head<Self>> = group.as_ptr().cast();
+        // SAFETY: `group` is a reference to a group's node.
+        let core = unsafe { &(*head.as_ptr()).kind };
         // ORDERING: Relaxed. Set before its setter counted down, so ordered by the last count-down.
-        if !self.failed.load(Relaxed) {
+        if !core.failed.load(Relaxed) {
             return Some(Ok(0));
         }
-        // SAFETY: written before its writer counted down, and that was before the last count-down.
-        let error = self.first_error.with(|error| unsafe { *error });
-        (self.policy == Policy::Drain).then_some(Err(error))
+        // SAFETY: the caller decides, unless the first failure did; then the outcome is left alone.
+        (core.policy == Policy::Drain).then(|| unsafe { group.outcome() })
     }
 }
