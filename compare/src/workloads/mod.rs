@@ -1,12 +1,13 @@
 //! The rows of the comparison, one noun a file.
 //!
-//! A later row (page reads, pager transactions) is a new file with a [`Workload`] and a line in [`ALL`].
+//! A later row is a new file with a [`Workload`] and a line in [`ALL`].
 
 mod completion;
 mod group;
 mod handover;
 mod memory;
 mod nested;
+mod pages;
 mod poller;
 mod reads;
 mod round_trip;
@@ -34,4 +35,5 @@ pub(crate) const ALL: &[Workload] = &[
     stepping::WORKLOAD,
     memory::WORKLOAD,
     reads::WORKLOAD,
+    pages::WORKLOAD,
 ];

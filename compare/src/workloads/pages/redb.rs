@@ -1,0 +1,122 @@
+//! redb: the pages are values, keyed by number. It writes one transaction at a time.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use tempfile::TempDir;
+
+use super::{
+    BYTES, Durable, Ledger, PAGES, Walk, count_up, counter_in, fresh_page, mark_in, on_threads, timed,
+};
+use crate::contender::{Contender, Evidence, Latencies};
+
+const TABLE: TableDefinition<'_, u64, &[u8; BYTES]> = TableDefinition::new("pages");
+
+fn make(path: &Path) -> Database {
+    let store = Database::builder().set_cache_size(64 << 20).create(path).expect("a database");
+    let transaction = store.begin_write().expect("a transaction");
+    {
+        let mut table = transaction.open_table(TABLE).expect("a table");
+        for number in 0..PAGES {
+            table.insert(number, &fresh_page(number)).expect("a value");
+        }
+    }
+    transaction.commit().expect("a commit");
+    store
+}
+
+pub(super) struct Reads {
+    store: Database,
+    connections: u64,
+    _folder: TempDir,
+}
+
+impl Reads {
+    pub(super) fn new(connections: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { store: make(&folder.path().join("pages")), connections, _folder: folder }
+    }
+}
+
+/// In a snapshot of its own.
+fn read(store: &Database, number: u64, copy: &mut [u8; BYTES]) -> u64 {
+    let snapshot = store.begin_read().expect("a snapshot");
+    let table = snapshot.open_table(TABLE).expect("the table");
+    copy.copy_from_slice(table.get(number).expect("a look-up").expect("a value").value());
+    mark_in(black_box(&*copy))
+}
+
+impl Contender for Reads {
+    fn run(&mut self, operations: u64) -> Evidence {
+        let each = operations / self.connections;
+        Evidence::results(on_threads(self.connections, |connections| {
+            let pages = connections.flat_map(|connection| Walk::new(connection).take(each as usize));
+            let mut copy = [0; BYTES];
+            pages.map(|page| read(&self.store, page, &mut copy)).fold(0, u64::wrapping_add)
+        }))
+    }
+
+    fn latencies(&mut self, operations: u64) -> Option<Latencies> {
+        let (mut walk, mut copy) = (Walk::new(0), [0; BYTES]);
+        Some(timed(operations, || {
+            read(&self.store, walk.next().expect("endless"), &mut copy);
+        }))
+    }
+}
+
+pub(super) struct Writes {
+    store: Database,
+    durability: Durability,
+    walk: Walk,
+    ledger: Ledger,
+    _folder: TempDir,
+}
+
+impl Writes {
+    pub(super) fn new(durable: Durable) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let durability = match durable {
+            Durable::Full => Durability::Immediate,
+            // Its commits without a sync reach the file with the next one that has one.
+            Durable::Normal => Durability::None,
+        };
+        let store = make(&folder.path().join("pages"));
+        Self { store, durability, walk: Walk::new(0), ledger: Ledger::default(), _folder: folder }
+    }
+
+    fn commit(&mut self) {
+        let mut transaction = self.store.begin_write().expect("a transaction");
+        transaction.set_durability(self.durability).expect("a level");
+        {
+            let mut table = transaction.open_table(TABLE).expect("the table");
+            for page in self.walk.four() {
+                let mut copy = *table.get(page).expect("a look-up").expect("a value").value();
+                count_up(&mut copy);
+                table.insert(page, &copy).expect("a value");
+            }
+        }
+        transaction.commit().expect("a commit");
+        self.ledger.add(1);
+    }
+}
+
+impl Contender for Writes {
+    fn prepare(&mut self, _: u64) {
+        let mut copy = [0; BYTES];
+        let counters = (0..PAGES).map(|page| {
+            read(&self.store, page, &mut copy);
+            counter_in(&copy)
+        });
+        self.ledger.check("redb", counters.sum());
+    }
+
+    fn run(&mut self, operations: u64) -> Evidence {
+        (0..operations).for_each(|_| self.commit());
+        Evidence::results(operations)
+    }
+
+    fn latencies(&mut self, operations: u64) -> Option<Latencies> {
+        Some(timed(operations, || self.commit()))
+    }
+}
