@@ -3,7 +3,7 @@
 //!
 //! A completion lives for one operation, and an engine has thousands under way: an allocator's fast path for a handful of
 //! blocks is soon left, and its slow path costs more than all that a completion does. Blocks are kept by size in steps of
-//! [`STEP`] bytes, at most [`KEPT`] bytes together; what is beyond goes to the allocator, as does everything when the
+//! [`STEP`] bytes, at most a mebibyte together; what is beyond goes to the allocator, as does everything when the
 //! thread ends. A thread that only ever ends what others began so gives memory back and does not hoard it.
 //!
 //! Only memory is kept: what was in a node is dropped when the node is. Under `--cfg tenterhook_unpooled` every block
@@ -19,8 +19,6 @@ const STEP: usize = 16;
 const ALIGN: usize = 16;
 /// How many sizes are kept: blocks up to 512 bytes.
 const SIZES: usize = 32;
-/// How many bytes a thread keeps: about ten thousand completions.
-const KEPT: usize = 1 << 20;
 
 /// Uninitialised memory. Where the layout is a constant, so is the choice of the shelf.
 #[inline(always)]
@@ -82,8 +80,11 @@ mod kept {
     use std::cell::Cell;
     use std::ptr::NonNull;
 
-    use super::{KEPT, SIZES, shelf_layout};
+    use super::{SIZES, shelf_layout};
     use crate::sync::thread_local;
+
+    /// How many bytes a thread keeps: about ten thousand completions.
+    const KEPT: usize = 1 << 20;
 
     /// A block on a shelf: a link to the next.
     struct Kept {
