@@ -13,9 +13,14 @@ mod integrity;
 mod latch;
 mod log_format;
 mod log_index;
+mod log_io;
+mod log_writer;
 mod open;
 mod options;
 mod page;
+#[expect(unreachable_pub, reason = "reached by the models of its hand-over only")]
+#[cfg(not(tenterhook_loom))]
+mod pending;
 mod read_transaction;
 mod readers;
 mod shared;
@@ -24,6 +29,10 @@ mod state;
 mod transfer;
 mod write_right;
 mod write_transaction;
+
+#[cfg(tenterhook_loom)]
+#[doc(hidden)]
+pub mod pending;
 
 pub use audit::Audit;
 pub use begin_write::BeginWrite;

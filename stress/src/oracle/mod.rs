@@ -91,15 +91,18 @@ pub enum Observation<'a> {
         /// The commit's number.
         sequence: u64,
     },
-    /// A commit ended with an error, a cancel included: in this life it has not happened.
+    /// A commit ended with an error: in this life it has not happened.
     CommitFailed {
         /// The transaction.
         id: TransactionId,
     },
-    /// A commit's machine was dropped: in this life it has not happened.
+    /// A commit's machine was dropped, or it will never say how it ended. What was not handed to the log yet has not
+    /// happened in this life; what was goes on.
     CommitDropped {
         /// The transaction.
         id: TransactionId,
+        /// Whether it had been handed to the log.
+        submitted: bool,
     },
     /// Values that every committed state has in equal measure: the stamps of a group, a sum and what it must be.
     Invariant {

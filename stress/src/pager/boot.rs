@@ -168,7 +168,7 @@ fn failed(
     system.tally.notice(error);
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
-        match write.failed(&mut bench!(system, pager)) {
+        match write.failed(error, &mut bench!(system, pager)) {
             Err(Failure::Violation(violation)) => return Err(violation),
             Err(Failure::Pager(_)) | Ok(()) => {}
         }

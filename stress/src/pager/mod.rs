@@ -185,8 +185,10 @@ fn cause(
     plan: &PagerPlan,
     context: &Context<'_>,
 ) -> Option<&'static str> {
-    // A failed sync is remembered until the next open; other errors have a cause of their own time.
-    let since = if matches!(error, PagerError::Poisoned { .. }) { at_birth } else { before };
+    // A failed sync is remembered until the next open, and of the writes of an earlier commit one may have failed before
+    // the last has ended; other errors have a cause of their own time.
+    let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
+    let since = if is_older { at_birth } else { before };
     let fault = context.disk.struck_since(explanations(error), since);
     if let Some(kind) = fault {
         context.disk.count(|counts| counts.notice(kind));
