@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::PagerError;
 use super::begin_write::refuse_if_poisoned;
 use super::cache::{Evicted, Key};
 use super::frames::{LaidOut, Place};
@@ -17,6 +16,7 @@ use super::shared::Pager;
 use super::state::{CommitLatch, Flight, State, flight_frames};
 use super::transfer::{self, Ended, Piece};
 use super::write_right::Wakes;
+use super::{Durability, PagerError};
 use crate::CompletionError;
 
 /// What the holder of the write right finds when it comes to the log.
@@ -40,6 +40,14 @@ struct Aftermath {
     failed: Vec<(Arc<CommitLatch>, PagerError)>,
     wakes: Wakes,
     ended: log_io::Ended,
+}
+
+impl Aftermath {
+    /// A sync of the log has failed.
+    fn fail_all(&mut self, state: &mut State, error: PagerError, cause: CompletionError) {
+        self.wakes = state.poison(cause);
+        self.failed = state.fail_all(error, cause);
+    }
 }
 
 impl Pager {
@@ -91,6 +99,7 @@ impl Pager {
         transfer::write_all(&*self.log.file, vec![piece], move |written| {
             let Some(pager) = pager.upgrade() else { return };
             match written {
+                Ok(()) if pager.options.durability == Durability::Off => pager.end_log_header(&latch, Ok(())),
                 Ok(()) => pager.sync_log_header(latch),
                 Err(error) => {
                     pager.end_log_header(&latch, Err(pager.log.error("write the header of", error)))
@@ -116,6 +125,42 @@ impl Pager {
         };
         latch.set(outcome);
         ended.tell();
+    }
+
+    /// Makes durable what is published, for a checkpoint that is about to copy it up to commit `sequence`. `None` when it
+    /// is, or need not be.
+    pub(super) fn sync_log_before_copying(self: &Arc<Self>, sequence: u64) -> Option<Wait<Outcome>> {
+        let published = {
+            let mut state = self.state.lock();
+            if self.options.durability == Durability::Off || state.durable_sequence >= sequence {
+                return None;
+            }
+            state.log_io.begin();
+            state.committed.sequence
+        };
+        let latch: Arc<Latch<Outcome>> = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let pager = Arc::downgrade(self);
+        transfer::sync(&*self.log.file, move |ended| {
+            if let Some(pager) = pager.upgrade() {
+                pager.end_sync_before_copying(published, ended);
+                latch.set(ended.map_err(|error| pager.log.error("sync", error)));
+            }
+        });
+        Some(wait)
+    }
+
+    fn end_sync_before_copying(self: &Arc<Self>, published: u64, ended: Ended) {
+        let mut aftermath = Aftermath::default();
+        {
+            let mut state = self.state.lock();
+            match ended {
+                Ok(()) => state.durable_sequence = state.durable_sequence.max(published),
+                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
+            }
+            aftermath.ended = state.end_log_io(None);
+        }
+        self.settle(aftermath);
     }
 
     /// Hands a commit's frames to the log. From here on it goes on by itself.
@@ -151,7 +196,13 @@ impl Pager {
         {
             let mut state = self.state.lock();
             match ended {
-                Ok(()) => aftermath.due = Some(state.pending.written(number)),
+                Ok(()) if self.options.durability == Durability::Full => {
+                    aftermath.due = Some(state.pending.written(number));
+                }
+                Ok(()) => {
+                    aftermath.published = state.pending.written_for_good(number);
+                    state.publish(&aftermath.published);
+                }
                 Err(error) => {
                     let failed = state.pending.write_failed(number);
                     aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
@@ -172,12 +223,10 @@ impl Pager {
                     let (flights, due) = state.pending.synced();
                     state.publish(&flights);
                     state.log_syncs += 1;
+                    state.durable_sequence = state.committed.sequence;
                     (aftermath.published, aftermath.due) = (flights, Some(due));
                 }
-                Err(cause) => {
-                    aftermath.wakes = state.poison(cause);
-                    aftermath.failed = state.fail_all(self.log.error("sync", cause), cause);
-                }
+                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
             }
             aftermath.ended = state.end_log_io(aftermath.due);
         }
@@ -234,13 +283,8 @@ impl State {
             self.log.newest_run = next.ok_or(PagerError::EarlierCommitFailed { sequence })?;
             self.log.run_is_over = false;
         }
-        let Self { log, committed, .. } = *self;
-        Ok(LogReadiness::Ready(Place {
-            log,
-            tip: self.tip(),
-            run: log.newest_run,
-            durable: committed.sequence,
-        }))
+        let Self { log, durable_sequence: durable, .. } = *self;
+        Ok(LogReadiness::Ready(Place { log, tip: self.tip(), run: log.newest_run, durable }))
     }
 
     /// A write or sync has ended. If a sync is due, that is under way from this moment on.

@@ -41,7 +41,7 @@ pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
 pub use integrity::{IntegrityCheck, IntegrityProblem, IntegrityReport};
 pub use open::Open;
-pub use options::PagerOptions;
+pub use options::{Durability, PagerOptions};
 pub use page::PageRef;
 pub use read_transaction::ReadTransaction;
 pub use shared::Pager;

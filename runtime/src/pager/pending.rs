@@ -77,6 +77,15 @@ impl<C> Pending<C> {
         self.start_sync()
     }
 
+    /// The same where no sync has to follow: the commits to publish, in order.
+    pub fn written_for_good(&mut self, number: Number) -> Vec<C> {
+        if let Some(place) = self.place(number) {
+            self.queue[place].written = true;
+        }
+        let written = self.written_first();
+        self.queue.drain(..written).map(|entry| entry.commit).collect()
+    }
+
     /// A frame of a commit could not be written: takes it and all later ones, which were laid out upon it.
     pub fn write_failed(&mut self, number: Number) -> Vec<C> {
         // None of them is covered: a sync begins when all that it covers are written.
@@ -99,12 +108,17 @@ impl<C> Pending<C> {
     }
 
     fn start_sync(&mut self) -> Due {
-        let written = self.queue.iter().take_while(|entry| entry.written).count();
+        let written = self.written_first();
         if self.covered.is_some() || written == 0 {
             return Due::Nothing;
         }
         self.covered = Some(written);
         Due::StartSync
+    }
+
+    /// How many of the first are written, without a gap.
+    fn written_first(&self) -> usize {
+        self.queue.iter().take_while(|entry| entry.written).count()
     }
 
     fn place(&self, number: Number) -> Option<usize> {
@@ -151,6 +165,14 @@ mod tests {
         let Failed { covered, later } = pending.sync_failed();
         assert_eq!((covered, later), (vec!['a', 'b'], vec!['c']));
         assert_eq!(pending.written(c), Due::Nothing);
+    }
+
+    #[test]
+    fn without_syncs_commits_are_published_when_they_are_written_without_a_gap() {
+        let (mut pending, [a, b, c]) = three();
+        assert_eq!(pending.written_for_good(b), []);
+        assert_eq!(pending.written_for_good(a), ['a', 'b']);
+        assert_eq!(pending.written_for_good(c), ['c']);
     }
 
     #[test]

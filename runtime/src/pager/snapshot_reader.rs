@@ -40,8 +40,8 @@ impl SnapshotReader {
         };
         match pending.wait.poll() {
             Ok(IOResult::Done(loaded)) => {
-                // What a writer started from may have failed while it waited.
-                self.pager.state.lock().require_base(&self.snapshot)?;
+                // What it sees may have been lost while it waited.
+                self.pager.state.lock().require_sound(&self.snapshot)?;
                 self.admit(loaded?)
             }
             Ok(IOResult::IO(io)) => {

@@ -74,6 +74,8 @@ pub(super) struct State {
     pub(super) log_io: LogIo,
     pub(super) commits_published: u64,
     pub(super) log_syncs: u64,
+    /// The newest published commit that is known to be durable.
+    pub(super) durable_sequence: u64,
     /// The oldest of the commits that failed last.
     pub(super) failed_sequence: u64,
     /// What was last begun on the database file. A checkpoint that is dropped leaves it here, and the next one waits for
@@ -156,6 +158,7 @@ impl State {
             log_io: LogIo::default(),
             commits_published: 0,
             log_syncs: 0,
+            durable_sequence: committed.sequence,
             failed_sequence: 0,
             database_io: None,
             checkpoint_running: false,
@@ -199,14 +202,25 @@ impl State {
         })
     }
 
+    /// Whether what `snapshot` sees in the log can be believed. A sync that fails may have dropped what was not durable, and
+    /// what is in its place then may look whole.
+    pub(super) fn require_sound(&self, snapshot: &Snapshot) -> Result<(), PagerError> {
+        match self.poison {
+            Some(cause) if snapshot.state.sequence > self.durable_sequence => {
+                Err(PagerError::Poisoned { cause })
+            }
+            _ => self.require_base(snapshot),
+        }
+    }
+
     /// The page as `snapshot`, which reads the log, sees it.
     #[inline]
     pub(super) fn find(&self, page: PageNo, snapshot: &Snapshot) -> Result<Version, PagerError> {
-        if snapshot.mark > self.log.end {
-            self.require_base(snapshot)?;
-            if let Some(page) = self.pending.newest_first().find_map(|flight| flight.page(page)) {
-                return Ok(Version::Unpublished(Arc::clone(page)));
-            }
+        self.require_sound(snapshot)?;
+        if snapshot.mark > self.log.end
+            && let Some(page) = self.pending.newest_first().find_map(|flight| flight.page(page))
+        {
+            return Ok(Version::Unpublished(Arc::clone(page)));
         }
         Ok(Version::Frame(self.index.lookup(page, snapshot.mark).unwrap_or(IN_DATABASE)))
     }

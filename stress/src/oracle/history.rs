@@ -1,6 +1,7 @@
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
+use crate::system::Crash;
 
 /// The digest of a page that is not there.
 pub const ABSENT: u64 = 0;
@@ -21,6 +22,10 @@ pub struct History {
     head: u64,
     /// The newest commit that was acknowledged, or that came through a power loss.
     acknowledged: u64,
+    /// Where commits are acknowledged before they are durable: the newest that is known to be.
+    durable: Option<u64>,
+    /// Whether the power has gone since the last recovery that was read, or a sync has dropped what was written.
+    lost_writes: bool,
     /// Commits without an acknowledgement that nobody has seen.
     flights: Vec<Flight>,
     /// The commit on its way that the writer whose turn it is has started from.
@@ -60,6 +65,11 @@ pub(super) enum Candidate<'a> {
 }
 
 impl History {
+    /// Of a pager that acknowledges commits before they are durable.
+    pub(super) fn of_late_syncs() -> History {
+        History { durable: Some(0), ..History::default() }
+    }
+
     /// The newest commit that somebody has seen.
     pub fn head(&self) -> u64 {
         self.head
@@ -70,10 +80,18 @@ impl History {
         self.acknowledged
     }
 
-    /// The newest commit that must be there after a crash: one that was acknowledged, or that somebody has read,
-    /// since nothing is read before it is durable.
+    /// The newest commit that must be there after the last crash: one that was acknowledged, or that somebody has read,
+    /// since nothing is read before it is durable. Where it is, only the end of a process leaves it there for certain.
     pub fn must_survive(&self) -> u64 {
-        self.acknowledged.max(self.head)
+        match self.durable {
+            Some(durable) if self.lost_writes => durable,
+            _ => self.acknowledged.max(self.head),
+        }
+    }
+
+    /// The newest commit that must be there after every crash, of those that were acknowledged.
+    fn floor(&self) -> u64 {
+        self.durable.unwrap_or(self.acknowledged)
     }
 
     /// What `page` holds in the snapshot `sequence`, which a writer may have of commits that are still on their way.
@@ -163,7 +181,7 @@ impl History {
     /// The states that a recovery to commit `sequence` may bring back.
     pub(super) fn candidates(&self, sequence: u64) -> impl Iterator<Item = Candidate<'_>> {
         let chain = (sequence <= self.head).then_some(Candidate::Chain);
-        let survives = |flight: &Flight| self.root(flight).is_some_and(|root| root >= self.acknowledged);
+        let survives = |flight: &Flight| self.root(flight).is_some_and(|root| root >= self.must_survive());
         let fits = move |flight: &&Flight| flight.base + 1 == sequence && survives(flight);
         chain.into_iter().chain(self.flights.iter().filter(fits).map(Candidate::With))
     }
@@ -195,6 +213,8 @@ impl History {
     /// Takes in what the oracles had no objection to.
     pub(super) fn record(&mut self, seen: &Observation<'_>) {
         match *seen {
+            Observation::Crashed(crash) => self.lost_writes |= crash == Crash::PowerLoss,
+            Observation::WritesDropped => self.lost_writes = true,
             Observation::Opened { sequence } => self.opened = Some(sequence),
             Observation::Recovered { pages } => self.settle(pages),
             Observation::ReadBegan { sequence } => self.see(sequence),
@@ -218,6 +238,11 @@ impl History {
                     .filter(|flight| flight.id == id)
                     .for_each(|flight| flight.buried = true);
             }
+            Observation::Checkpointed { sequence } => {
+                self.see(sequence);
+                self.durable = self.durable.map(|durable| durable.max(sequence));
+                self.prune();
+            }
             Observation::AtRest(_) => self.forget_old_versions(),
             _ => {}
         }
@@ -237,11 +262,14 @@ impl History {
         self.see(sequence);
         self.early.retain(|&(_, early)| early != id);
         self.acknowledged = self.acknowledged.max(sequence);
-        // What would have to replace an acknowledged commit can't happen any more, even after a crash.
+        self.prune();
+    }
+
+    /// What would have to replace a commit that must survive can't happen any more, even after a crash.
+    fn prune(&mut self) {
         let roots: Vec<_> = self.flights.iter().map(|flight| self.root(flight)).collect();
-        let mut roots = roots.into_iter();
-        let acknowledged = self.acknowledged;
-        self.flights.retain(|_| roots.next().flatten().is_some_and(|root| root >= acknowledged));
+        let (mut roots, floor) = (roots.into_iter(), self.floor());
+        self.flights.retain(|_| roots.next().flatten().is_some_and(|root| root >= floor));
     }
 
     /// The commit on its way becomes part of the chain. What was built upon it is built upon the chain from now on.
@@ -284,13 +312,15 @@ impl History {
         // Whatever recovery shows it has made durable first, also what a killed process had not synced: readers act
         // upon it.
         self.acknowledged = sequence;
+        self.durable = self.durable.map(|_| sequence);
+        self.lost_writes = false;
     }
 
     /// Nobody holds a snapshot: of what must survive only the newest version is of interest.
     fn forget_old_versions(&mut self) {
-        let acknowledged = self.acknowledged;
+        let floor = self.floor();
         for versions in &mut self.pages {
-            let newest = versions.iter().rposition(|version| version.sequence <= acknowledged);
+            let newest = versions.iter().rposition(|version| version.sequence <= floor);
             versions.drain(..newest.unwrap_or(0));
         }
     }

@@ -37,6 +37,9 @@ pub type Verdict = Result<(), Box<Violation>>;
 pub enum Observation<'a> {
     /// A life ended.
     Crashed(Crash),
+    /// A sync has failed and dropped what it was to make durable. Nothing is lost by that of what must survive, except where
+    /// commits are acknowledged before their sync.
+    WritesDropped,
     /// The pager was opened and says that this is its newest commit.
     Opened {
         /// The commit.
@@ -126,6 +129,11 @@ pub enum Observation<'a> {
     },
     /// The pager's holdings while every connection is between two operations and no I/O is in flight.
     AtRest(&'a Audit),
+    /// A checkpoint has ended.
+    Checkpointed {
+        /// The commit that the database file holds, durably.
+        sequence: u64,
+    },
     /// The result of an integrity check; at rest the faults have stopped.
     Checked {
         /// The result.
@@ -165,6 +173,12 @@ impl Oracles {
     /// Oracles for a disk that says that it has done what it has not.
     pub fn of_a_lying_disk() -> Oracles {
         Oracles { invention: Some(Invention::default()), ..Oracles::default() }
+    }
+
+    /// Oracles for a pager that acknowledges commits before they are durable. A power loss may take them back, down to
+    /// what a checkpoint has copied.
+    pub fn of_late_syncs() -> Oracles {
+        Oracles { history: History::of_late_syncs(), ..Oracles::default() }
     }
 
     /// Shows every oracle what was seen, then records it.

@@ -245,6 +245,30 @@ fn of_two_open_commits_upon_one_either_may_come_back_whole() {
 }
 
 #[test]
+fn late_syncs_let_a_power_loss_take_the_newest_commits_and_nothing_else() {
+    let late = |more: Vec<Seen>| {
+        let mut oracles = Oracles::of_late_syncs();
+        for seen in two_commits![].iter().chain(&more) {
+            observe(&mut oracles, seen)?;
+        }
+        Ok::<_, Box<Violation>>(oracles.history().head())
+    };
+    let after = |crash, sequence, pages| late(vec![Crashes(crash), Open(sequence), Recovered(pages)]);
+    assert_eq!(after(Crash::PowerLoss, 2, &[0, 0, 20, 31]).ok(), Some(2));
+    assert_eq!(after(Crash::PowerLoss, 1, &[0, 0, 20, 30]).ok(), Some(1));
+    assert_eq!(after(Crash::PowerLoss, 0, &[]).ok(), Some(0));
+    assert_eq!(after(Crash::PowerLoss, 1, &[0, 0, 20, 31]).unwrap_err().oracle, "atomicity");
+    assert_eq!(after(Crash::ProcessKilled, 1, &[0, 0, 20, 30]).unwrap_err().oracle, "durability");
+    let mut oracles = Oracles::of_late_syncs();
+    for seen in &two_commits![] {
+        assert!(observe(&mut oracles, seen).is_ok());
+    }
+    assert!(oracles.observe(&Observation::Checkpointed { sequence: 1 }).is_ok());
+    assert!(observe(&mut oracles, &Crashes(Crash::PowerLoss)).is_ok());
+    assert_eq!(observe(&mut oracles, &Open(0)).unwrap_err().oracle, "durability");
+}
+
+#[test]
 fn atomicity_fires_on_half_a_transaction_after_recovery() {
     let half = two_commits![
         Writer(2),
