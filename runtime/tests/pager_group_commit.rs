@@ -2,7 +2,10 @@
 
 mod pager_support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use pager_support::*;
 use tenterhook_runtime::IOResult;
@@ -172,6 +175,31 @@ fn commit_without_changes_waits_for_what_it_may_have_read() {
             assert_eq!(ended(&mut empty), Some(Ok(5)));
         }
     }
+}
+
+/// Panics when it is woken.
+struct Grenade;
+
+impl Wake for Grenade {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker of somebody's");
+    }
+}
+
+#[test]
+fn waker_that_panics_keeps_no_other_commit_from_its_acknowledgement() {
+    let (disk, pager) = prepare();
+    let [mut first, mut second] = [10, 11].map(|fill| submit(&pager, 2, fill));
+    let Ok(IOResult::IO(io)) = first.step() else { panic!("it waits") };
+    let mut completion = io.completion().expect("for something").clone();
+    let waker = Waker::from(Arc::new(Grenade));
+    assert!(Pin::new(&mut completion).poll(&mut Context::from_waker(&waker)).is_pending());
+    disk.release(1);
+    disk.release(0);
+    let thrown = catch_unwind(AssertUnwindSafe(|| disk.release(0)));
+    assert!(thrown.is_err(), "it goes on in the thread that brought the news");
+    assert_eq!((ended(&mut first), ended(&mut second)), (Some(Ok(5)), Some(Ok(6))));
+    assert!(pager.audit().is_idle());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! What is begun here goes on by itself, from callback to callback, whatever becomes of the machine that began it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::begin_write::refuse_if_poisoned;
@@ -40,6 +41,31 @@ struct Aftermath {
     failed: Vec<(Arc<CommitLatch>, PagerError)>,
     wakes: Wakes,
     ended: log_io::Ended,
+}
+
+/// What others have to be told, each of them, although a waker may panic.
+struct News {
+    /// In the order of the commits.
+    outcomes: VecDeque<(Arc<CommitLatch>, Result<u64, PagerError>)>,
+    wakes: Wakes,
+    ended: log_io::Ended,
+}
+
+impl News {
+    fn tell(&mut self) {
+        while let Some((outcome, result)) = self.outcomes.pop_front() {
+            outcome.set(result);
+        }
+        std::mem::take(&mut self.wakes).wake();
+        std::mem::take(&mut self.ended).tell();
+    }
+}
+
+impl Drop for News {
+    /// After a panic, tells the rest. A second one is swallowed by whoever completes while the thread unwinds.
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 impl Aftermath {
@@ -233,9 +259,12 @@ impl Pager {
         self.settle(aftermath);
     }
 
-    /// Does what is left. The sync goes first: the others are for user code, which may do as it likes.
+    /// Does what is left. The sync goes before the news, which is for user code.
     fn settle(self: &Arc<Self>, aftermath: Aftermath) {
         let Aftermath { published, due, failed, wakes, ended } = aftermath;
+        let kept = published.into_iter().map(|flight| self.keep_pages(flight));
+        let outcomes = kept.chain(failed.into_iter().map(|(outcome, error)| (outcome, Err(error)))).collect();
+        let mut news = News { outcomes, wakes, ended };
         if due == Some(Due::StartSync) {
             let pager = Arc::downgrade(self);
             transfer::sync(&*self.log.file, move |ended| {
@@ -244,20 +273,12 @@ impl Pager {
                 }
             });
         }
-        let published: Vec<_> = published.into_iter().map(|flight| self.keep_pages(flight)).collect();
-        for (outcome, sequence) in published {
-            outcome.set(Ok(sequence));
-        }
-        for (outcome, error) in failed {
-            outcome.set(Err(error));
-        }
-        wakes.wake();
-        ended.tell();
+        news.tell();
     }
 
     /// Gives a published commit's pages to the cache. Somebody may have missed one since it was published, and read it:
     /// then that is dropped. They are given away one by one, since a page that somebody else refers to counts as pinned.
-    fn keep_pages(&self, flight: Flight) -> (Arc<CommitLatch>, u64) {
+    fn keep_pages(&self, flight: Flight) -> (Arc<CommitLatch>, Result<u64, PagerError>) {
         let Flight { tip, pages, outcome } = flight;
         let keys: Vec<Key> =
             flight_frames(&tip, &pages).map(|(frame, page)| Key { page: page.number, frame }).collect();
@@ -266,7 +287,7 @@ impl Pager {
             keys.into_iter().zip(pages).map(|(key, page)| cache.insert(key, page)).collect()
         };
         drop(evicted);
-        (outcome, tip.state.sequence)
+        (outcome, Ok(tip.state.sequence))
     }
 }
 
