@@ -32,7 +32,7 @@ struct Log {
 impl Log {
     /// Commits 0, 1 and so on, on their way.
     fn with(commits: u8) -> (Arc<Self>, Vec<Number>) {
-        let mut pending = Pending::new();
+        let mut pending = Pending::default();
         let numbers = (0..commits).map(|commit| pending.push(commit)).collect();
         let log = Self {
             pending: Mutex::new(pending),
@@ -82,7 +82,7 @@ impl Log {
 
     /// Nothing is left behind, and what was published is this.
     fn assert_published(&self, expected: &[u8], failed: &[u8]) {
-        assert_eq!(self.pending.lock().unwrap().len(), 0, "a commit that nobody syncs");
+        assert_eq!(self.pending.lock().unwrap().count(), 0, "a commit that nobody syncs");
         assert_eq!(self.published.lock().unwrap().as_slice(), expected);
         assert_eq!(self.failed.lock().unwrap().as_slice(), failed);
     }

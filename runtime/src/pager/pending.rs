@@ -46,12 +46,14 @@ pub struct Failed<C> {
     pub later: Vec<C>,
 }
 
-impl<C> Pending<C> {
+impl<C> Default for Pending<C> {
     /// Nothing is on its way.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { queue: VecDeque::new(), last: 0, covered: None }
     }
+}
 
+impl<C> Pending<C> {
     /// Adds a commit whose frames follow those of the newest.
     pub fn push(&mut self, commit: C) -> Number {
         self.last += 1;
@@ -65,7 +67,7 @@ impl<C> Pending<C> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.queue.len()
     }
 
@@ -132,7 +134,7 @@ mod tests {
 
     /// Commits 'a', 'b', 'c' on their way.
     fn three() -> (Pending<char>, [Number; 3]) {
-        let mut pending = Pending::new();
+        let mut pending = Pending::default();
         let numbers = ['a', 'b', 'c'].map(|commit| pending.push(commit));
         (pending, numbers)
     }
@@ -145,7 +147,7 @@ mod tests {
         assert_eq!(pending.written(b), Due::Nothing, "too late for the running sync");
         assert_eq!(pending.synced(), (vec!['a'], Due::StartSync));
         assert_eq!(pending.synced(), (vec!['b', 'c'], Due::Nothing));
-        assert_eq!(pending.len(), 0);
+        assert_eq!(pending.count(), 0);
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Pager {
             writers_waiting: state.right.waiting(),
             checkpoint_running: state.checkpoint_running,
             loading: cache.loading(),
-            commits_pending: state.pending.len(),
+            commits_pending: state.pending.count(),
             commits_published: state.commits_published,
             log_syncs: state.log_syncs,
             log_writes: state.log_io.running(),

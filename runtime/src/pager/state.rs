@@ -154,7 +154,7 @@ impl State {
             index,
             readers: Readers::default(),
             right: WriteRight::default(),
-            pending: Pending::new(),
+            pending: Pending::default(),
             log_io: LogIo::default(),
             commits_published: 0,
             log_syncs: 0,
@@ -252,7 +252,7 @@ impl State {
         let has_next = header.generation < u32::MAX;
         !self.log.is_empty()
             && backfilled == end
-            && self.pending.len() == 0
+            && self.pending.count() == 0
             && !self.readers.any_in_log()
             && has_next
     }
