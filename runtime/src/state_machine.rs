@@ -92,6 +92,11 @@ impl<S: StateTransition> StateMachine<S> {
         }
     }
 
+    /// The transitions as they stand, to be looked at between two steps.
+    pub fn transitions(&self) -> &S {
+        &self.transitions
+    }
+
     /// Whether the machine has ended, well or not.
     pub fn is_finished(&self) -> bool {
         self.finished

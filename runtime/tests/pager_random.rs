@@ -23,7 +23,8 @@ enum Work {
     Reading(ReadTransaction, Vec<u32>),
     AwaitingRight(BeginWrite),
     Writing(WriteTransaction, Model, usize, Change),
-    Committing(Commit, Model),
+    /// With its place among those that were asked for.
+    Committing(Commit, usize),
     Checkpointing(Checkpoint),
     Checking(IntegrityCheck),
 }
@@ -48,13 +49,28 @@ struct World {
     options: PagerOptions,
     pager: Option<Arc<Pager>>,
     fibers: Vec<Fiber>,
-    /// What each acknowledged commit left.
+    /// What each commit left that somebody has seen or was told of.
     published: BTreeMap<u64, Model>,
-    /// What commits on top of the newest acknowledged one would leave, whose outcome nobody was told.
-    unknown: Vec<Model>,
+    /// Every commit that was asked for since the opening.
+    asked: Vec<Asked>,
     newest: u64,
+    /// The newest commit at the opening.
+    opened: u64,
+    /// How many of a hundred steps are the disk's. A slow disk has more to do at a time.
+    disk_share: usize,
     trace: bool,
     stats: Stats,
+}
+
+/// A commit that somebody has asked for.
+struct Asked {
+    sequence: u64,
+    /// The one that it was built upon, unless that was there at the opening.
+    parent: Option<usize>,
+    model: Model,
+    /// It failed, or a later writer has not seen it: in this life it is not to be seen.
+    dead: bool,
+    published: bool,
 }
 
 #[derive(Default, Debug)]
@@ -65,6 +81,10 @@ struct Stats {
     resurrected: u64,
     checkpoints: u64,
     faults: u64,
+    /// The most commits that were on their way at a time.
+    deepest: usize,
+    /// Commits that failed because one before them did.
+    doomed: u64,
 }
 
 macro_rules! trace {
@@ -80,18 +100,21 @@ impl World {
             checkpoint_frames: 10,
             ..options()
         };
-        let fibers = (0..1 + random.below(6)).map(|_| Fiber { work: Work::Idle, waits_for: None }).collect();
+        let fibers = (0..1 + random.below(8)).map(|_| Fiber { work: Work::Idle, waits_for: None }).collect();
         let disk = Disk::new();
         disk.hold(true);
+        let disk_share = [40, 40, 10][random.below(3)];
         let mut world = Self {
+            disk_share,
             random,
             disk,
             options,
             pager: None,
             fibers,
             published: BTreeMap::from([(0, Model::new())]),
-            unknown: Vec::new(),
+            asked: Vec::new(),
             newest: 0,
+            opened: 0,
             trace: std::env::var_os("TENTERHOOK_TRACE").is_some(),
             stats: Stats::default(),
         };
@@ -126,13 +149,19 @@ impl World {
                 "recovered another state than commit {sequence} left"
             );
         } else {
-            assert_eq!(sequence, self.newest + 1, "acknowledged was {}", self.newest);
-            assert!(self.unknown.contains(&found), "recovered {found:?}, which nobody had tried to commit");
+            assert!(sequence > self.newest, "recovered {sequence}, acknowledged was {}", self.newest);
+            let possible = self.asked.iter().filter(|asked| asked.sequence == sequence);
+            assert!(
+                possible.into_iter().any(|asked| asked.model == found && self.is_upon_the_newest(asked)),
+                "recovered {found:?} as {sequence}, which nobody had asked for upon {}",
+                self.newest
+            );
             self.newest = sequence;
             self.published.insert(sequence, found);
             self.stats.resurrected += 1;
         }
-        self.unknown.clear();
+        self.opened = sequence;
+        self.asked.clear();
         self.pager = Some(pager);
     }
 
@@ -148,6 +177,42 @@ impl World {
             }
             self.disk_step();
         }
+    }
+
+    /// Whether all that it was built upon includes the newest commit that was seen.
+    fn is_upon_the_newest(&self, asked: &Asked) -> bool {
+        match asked.parent.map(|parent| &self.asked[parent]) {
+            None => self.newest == self.opened,
+            Some(parent) if parent.sequence == self.newest => parent.published,
+            Some(parent) => parent.sequence > self.newest && self.is_upon_the_newest(parent),
+        }
+    }
+
+    /// Somebody sees this commit, or was told of it: with it all before it have happened.
+    fn see(&mut self, sequence: u64) {
+        while self.newest < sequence {
+            let next = self.newest + 1;
+            let found = self.asked.iter_mut().find(|asked| asked.sequence == next && !asked.dead);
+            let asked =
+                found.unwrap_or_else(|| panic!("{sequence} is seen, but nobody has asked for {next}"));
+            asked.published = true;
+            self.published.insert(next, asked.model.clone());
+            self.newest = next;
+        }
+    }
+
+    /// A writer starts from this commit: what would come after it has failed.
+    fn start_from(&mut self, base: u64) -> Model {
+        assert!(base >= self.newest);
+        self.asked.iter_mut().filter(|asked| asked.sequence > base).for_each(|asked| asked.dead = true);
+        match self.live(base) {
+            Some(place) => self.asked[place].model.clone(),
+            None => self.published[&base].clone(),
+        }
+    }
+
+    fn live(&self, sequence: u64) -> Option<usize> {
+        self.asked.iter().position(|asked| asked.sequence == sequence && !asked.dead)
     }
 
     /// All pages of the newest commit.
@@ -189,9 +254,9 @@ impl World {
     fn drop_work(&mut self, at: usize) {
         let fiber = &mut self.fibers[at];
         fiber.waits_for = None;
-        if let Work::Committing(_, model) = std::mem::replace(&mut fiber.work, Work::Idle) {
-            trace!(self, "fiber {at} drops its commit of {model:?}");
-            self.unknown.push(model);
+        if let Work::Committing(commit, asked) = std::mem::replace(&mut fiber.work, Work::Idle) {
+            trace!(self, "fiber {at} drops its commit");
+            self.asked[asked].dead |= !commit.is_submitted();
         }
     }
 
@@ -213,8 +278,8 @@ impl World {
 
     fn step(&mut self) {
         match self.random.below(100) {
-            0..40 => self.disk_step(),
-            40..97 => {
+            share if share < self.disk_share => self.disk_step(),
+            ..97 => {
                 let at = self.random.below(self.fibers.len());
                 let waits =
                     self.fibers[at].waits_for.as_ref().is_some_and(|completion| !completion.finished());
@@ -240,7 +305,6 @@ impl World {
     fn step_fiber(&mut self, at: usize) {
         let pager = Arc::clone(self.pager.as_ref().expect("open"));
         let mut fiber = std::mem::replace(&mut self.fibers[at], Fiber { work: Work::Idle, waits_for: None });
-        let mut unknown = None;
         let stepped = match &mut fiber.work {
             Work::Idle => Ok(IOResult::Done(Some(self.choose(&pager)))),
             Work::Reading(reader, left) => match left.last().copied() {
@@ -257,8 +321,7 @@ impl World {
             },
             Work::AwaitingRight(begin) => begin.step().map(|done| {
                 done.map(|writer| {
-                    assert_eq!(writer.commit_sequence(), self.newest);
-                    let model = self.published[&self.newest].clone();
+                    let model = self.start_from(writer.commit_sequence());
                     Some(Work::Writing(writer, model, self.random.below(8), Change::None))
                 })
             }),
@@ -272,27 +335,31 @@ impl World {
                         writer.rollback();
                         Ok(IOResult::Done(Some(Work::Idle)))
                     } else {
-                        Ok(IOResult::Done(Some(Work::Committing(writer.commit(), model))))
+                        let parent = self.live(writer.commit_sequence());
+                        let sequence = writer.commit_sequence() + 1;
+                        // One that changes nothing is no commit.
+                        let dead = !writer.has_changes();
+                        self.asked.push(Asked { sequence, parent, model, dead, published: false });
+                        Ok(IOResult::Done(Some(Work::Committing(writer.commit(), self.asked.len() - 1))))
                     }
                 }
                 _ => write(writer, model, left, change, &mut self.random).map(|done| done.map(|()| None)),
             },
-            Work::Committing(commit, model) => match commit.step() {
+            Work::Committing(commit, asked) => match commit.step() {
                 Ok(IOResult::Done(sequence)) => {
-                    trace!(self, "fiber {at} committed {sequence}: {model:?}");
-                    if sequence > self.newest {
-                        assert_eq!(sequence, self.newest + 1);
-                        self.newest = sequence;
-                        self.published.insert(sequence, std::mem::take(model));
-                        // A later acknowledged commit has taken the place of all that went before it.
-                        self.unknown.clear();
-                        self.stats.commits += 1;
-                    }
+                    trace!(self, "fiber {at} committed {sequence}");
+                    self.see(sequence);
+                    let asked = &self.asked[*asked];
+                    assert!(asked.published == (asked.sequence == sequence), "acknowledged as {sequence}");
+                    self.stats.commits += u64::from(asked.published);
                     Ok(IOResult::Done(Some(Work::Idle)))
                 }
                 Ok(IOResult::IO(io)) => Ok(IOResult::IO(io)),
+                Err(error @ PagerError::OutcomeUnknown { .. }) => Err(error),
                 Err(error) => {
-                    unknown = Some(std::mem::take(model));
+                    assert!(!self.asked[*asked].published, "it was seen, and now it ends with {error}");
+                    self.asked[*asked].dead = true;
+                    self.stats.doomed += u64::from(matches!(error, PagerError::EarlierCommitFailed { .. }));
                     Err(error)
                 }
             },
@@ -310,7 +377,7 @@ impl World {
                 })
             }),
         };
-        self.unknown.extend(unknown);
+        self.stats.deepest = self.stats.deepest.max(pager.audit().commits_pending);
         match stepped {
             Ok(IOResult::Done(Some(work))) => fiber = Fiber { work, waits_for: None },
             Ok(IOResult::Done(None)) => fiber.waits_for = None,
@@ -330,6 +397,9 @@ impl World {
                     fiber.work = Work::Idle;
                 }
             }
+            Err(PagerError::EarlierCommitFailed { .. } | PagerError::OutcomeUnknown { .. }) => {
+                fiber = Fiber { work: Work::Idle, waits_for: None };
+            }
             Err(error) => panic!("fiber {at}: {error}"),
         }
         self.fibers[at] = fiber;
@@ -339,7 +409,8 @@ impl World {
         match self.random.below(20) {
             0..7 => {
                 let reader = pager.begin_read().expect("begin");
-                assert_eq!(reader.commit_sequence(), self.newest);
+                assert!(reader.commit_sequence() >= self.newest);
+                self.see(reader.commit_sequence());
                 let bound = reader.page_count() as usize + 2;
                 let pages = (0..self.random.below(20)).map(|_| 2 + self.random.below(bound) as u32).collect();
                 Work::Reading(reader, pages)
@@ -392,6 +463,7 @@ impl World {
         }
         assert!(pager.audit().is_idle(), "{:?}", pager.audit());
         let (sequence, found) = self.contents(&pager);
+        self.see(sequence);
         assert_eq!((sequence, &found), (self.newest, &self.published[&sequence]));
     }
 }
@@ -492,8 +564,13 @@ fn random_connections_on_a_faulty_disk_agree_with_the_model() {
         total.resurrected += stats.resurrected;
         total.checkpoints += stats.checkpoints;
         total.faults += stats.faults;
+        total.deepest = total.deepest.max(stats.deepest);
+        total.doomed += stats.doomed;
     }
     println!("{total:?}");
-    let Stats { commits, crashes, reopens, resurrected, checkpoints, faults } = total;
-    assert!([commits, crashes, reopens, resurrected, checkpoints, faults].iter().all(|count| *count > 0));
+    let Stats { commits, crashes, reopens, resurrected, checkpoints, faults, deepest, doomed } = total;
+    assert!(
+        [commits, crashes, reopens, resurrected, checkpoints, faults, doomed].iter().all(|count| *count > 0)
+    );
+    assert!(deepest > 2, "{deepest} commits at a time are no pipeline");
 }

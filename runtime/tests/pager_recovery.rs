@@ -191,7 +191,7 @@ fn opening_that_found_no_commit_begins_a_generation_that_old_frames_do_not_fit()
     assert_eq!(sample.recover(&log), Ok(0));
 }
 
-/// Frames of an abandoned commit that stay behind a shorter one do not become part of the log, also when that shorter
+/// Frames of a failed commit that stay behind a shorter one do not become part of the log, also when that shorter
 /// one is followed by more.
 #[test]
 fn stale_frames_of_every_length_are_never_taken_for_a_continuation() {
@@ -209,7 +209,7 @@ fn stale_frames_of_every_length_are_never_taken_for_a_continuation() {
             disk.hold(true);
             let mut commit = writer.commit();
             assert!(commit.step().expect("begin").is_io());
-            disk.release(0);
+            disk.fail_late(0, FAULT);
             drop(commit);
             disk.hold(false);
             fill_pages(&disk, &pager, &pages[..fresh as usize], 2).expect("commit");

@@ -300,9 +300,8 @@ fn cache_smaller_than_the_transaction_is_enough() {
     assert_sound(&disk, &pager);
 }
 
-/// What the disk was asked for while a transaction was committed, up to the given yield, at which it was dropped.
-/// `None` when the commit ended before.
-fn drop_commit_at_yield(disk: &Disk, pager: &Arc<Pager>, page: u32, at: usize) -> Option<()> {
+/// Drops a commit at the given yield; whether it had been handed to the log by then. `None` when it ended before.
+fn drop_commit_at_yield(disk: &Disk, pager: &Arc<Pager>, page: u32, at: usize) -> Option<bool> {
     let mut writer = begin(disk, pager);
     fill(disk, &mut writer, page, 200);
     disk.hold(true);
@@ -315,37 +314,36 @@ fn drop_commit_at_yield(disk: &Disk, pager: &Arc<Pager>, page: u32, at: usize) -
         disk.release(0);
     }
     let suspended = commit.step().is_ok_and(|step| step.is_io());
-    drop(commit);
-    suspended.then_some(())
+    suspended.then(|| commit.is_submitted())
 }
 
 #[test]
-fn commit_dropped_at_any_yield_rolls_back_and_leaves_nothing() {
+fn commit_dropped_at_any_yield_rolls_back_or_goes_on_and_leaves_nothing() {
     let mut yields = 0;
     loop {
         let disk = Disk::new();
         let pager = open(&disk, options()).expect("open");
         let page = add_page(&disk, &pager, 1);
+        let other = add_page(&disk, &pager, 1);
         // With all of the log checkpointed, the commit begins by beginning the log anew.
         checkpoint(&disk, &pager);
-        if drop_commit_at_yield(&disk, &pager, page, yields).is_none() {
-            break;
-        }
+        let Some(goes_on) = drop_commit_at_yield(&disk, &pager, page, yields) else { break };
+        assert_eq!(goes_on, yields >= 2, "yield {yields}");
         let audit = pager.audit();
         assert_eq!((audit.readers, audit.writer_held, audit.pins), (0, false, 0), "yield {yields}");
-        assert_eq!(audit.log_writes, disk.waiting().len());
-        // The next writer does not write before the first one's write has ended.
+        assert_eq!((audit.log_writes, audit.commits_pending), (disk.waiting().len(), usize::from(goes_on)));
+        // The next writer does not overwrite what is on its way.
         let mut writer = pager.try_begin_write().expect("the right is free");
-        drop(writer.page_mut(page).expect("cached"));
+        drop(writer.page_mut(other).expect("cached"));
         let mut next = writer.commit();
         let left = disk.waiting();
         assert!(next.step().is_ok_and(|step| step.is_io()));
-        if !left.is_empty() {
-            assert_eq!(disk.waiting(), left, "yield {yields}");
-        }
+        let added: Vec<_> = disk.waiting().split_off(left.len());
+        assert_eq!(added.len(), usize::from(goes_on), "yield {yields}");
+        assert!(added.iter().all(|op| op.kind == OperationKind::Write && op.offset == 8192 + 64 + 512));
         disk.hold(false);
         run(&disk, || next.step()).expect("commit");
-        assert_eq!(read_fill(&disk, &pager, page), Ok(1), "yield {yields}");
+        assert_eq!(read_fill(&disk, &pager, page), Ok(if goes_on { 200 } else { 1 }), "yield {yields}");
         assert_sound(&disk, &pager);
         assert_idle(&pager);
         yields += 1;
@@ -354,7 +352,7 @@ fn commit_dropped_at_any_yield_rolls_back_and_leaves_nothing() {
 }
 
 #[test]
-fn abandoned_commit_shows_up_whole_after_a_crash_or_never_once_another_was_acknowledged() {
+fn failed_commit_shows_up_whole_after_a_crash_or_never_once_another_was_acknowledged() {
     for another in [false, true] {
         let disk = Disk::new();
         let pager = open(&disk, options()).expect("open");
@@ -370,14 +368,12 @@ fn abandoned_commit_shows_up_whole_after_a_crash_or_never_once_another_was_ackno
         disk.hold(true);
         let mut commit = writer.commit();
         waits_for(commit.step());
-        disk.release(0);
-        waits_for(commit.step());
-        disk.release(0);
-        drop(commit);
+        disk.fail_late(0, FAULT);
         disk.hold(false);
+        assert!(matches!(commit.step(), Err(PagerError::Io { error: FAULT, .. })));
         assert_eq!((pager.commit_sequence(), read_fill(&disk, &pager, page)), (2, Ok(1)));
         if another {
-            // Shorter than the abandoned one: frames of that stay behind in the file.
+            // Shorter than the failed one: frames of that stay behind in the file.
             assert_eq!(fill_pages(&disk, &pager, &[page], 3), Ok(3));
         }
         let disk = disk.copy();

@@ -9,7 +9,7 @@ mod overrides;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use tenterhook_runtime::pager::PagerOptions;
+use tenterhook_runtime::pager::{Durability, PagerOptions};
 
 pub use self::overrides::{OptionsError, Overrides};
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
@@ -138,6 +138,7 @@ impl SimOptions {
             ("cache", format!("{} pages", pager.cache_pages)),
             ("checkpoint due", format!("at {} log frames", pager.checkpoint_frames)),
             ("file limit", limit(pager)),
+            ("durability", format!("{:?}", pager.durability).to_lowercase()),
             (
                 "fixed pages",
                 format!(

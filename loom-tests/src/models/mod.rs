@@ -2,6 +2,7 @@
 
 mod cancel;
 mod executor;
+mod group_commit;
 mod groups;
 mod litmus;
 mod nested;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Model> {
         reentrant::models(),
         operations::models(),
         executor::models(),
+        group_commit::models(),
         litmus::models(),
     ]
     .into_iter()

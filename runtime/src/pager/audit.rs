@@ -18,10 +18,16 @@ pub struct Audit {
     pub checkpoint_running: bool,
     /// Reads of pages into the cache that have not ended.
     pub loading: usize,
-    /// Operations on the log file (a write, a sync, a group of them) that a commit started and that have not ended,
-    /// whether that commit still exists or not: 0 or 1.
+    /// Commits on their way: submitted, and neither published nor failed.
+    pub commits_pending: usize,
+    /// Commits that have been published since the file was opened.
+    pub commits_published: u64,
+    /// Syncs that published them: fewer where one sync covered several commits.
+    pub log_syncs: u64,
+    /// Operations on the log file that have not ended, whether anybody waits for them or not: a sync, a header, and
+    /// the writes of each commit, which count as one.
     pub log_writes: usize,
-    /// The same for the database file and checkpoints.
+    /// The same for the database file and checkpoints: 0 or 1.
     pub database_writes: usize,
     /// Pages in the cache, pinned ones included.
     pub cached: usize,
@@ -45,6 +51,7 @@ impl Audit {
             && self.writers_waiting == 0
             && !self.checkpoint_running
             && self.loading == 0
+            && self.commits_pending == 0
             && self.log_writes == 0
             && self.database_writes == 0
     }

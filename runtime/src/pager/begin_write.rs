@@ -46,7 +46,7 @@ impl BeginWrite {
             let mut state = pager.state.lock();
             refuse_if_poisoned(&state)?;
             let ticket = state.right.try_take().ok_or(PagerError::Busy)?;
-            (ticket, state.take_snapshot())
+            (ticket, state.take_write_snapshot())
         };
         let claim = RightClaim { pager: Arc::clone(pager), ticket };
         Ok(WriteTransaction::new(SnapshotReader::new(pager, snapshot), claim))
@@ -76,7 +76,7 @@ impl BeginWrite {
             let mut state = self.pager.state.lock();
             refuse_if_poisoned(&state)?;
             match state.right.try_take() {
-                Some(ticket) => Ok((ticket, state.take_snapshot())),
+                Some(ticket) => Ok((ticket, state.take_write_snapshot())),
                 None => Err(state.right.enqueue()),
             }
         };
@@ -105,7 +105,7 @@ impl BeginWrite {
         let granted = {
             let mut state = self.pager.state.lock();
             refuse_if_poisoned(&state)?;
-            state.right.is_holder(claim.ticket).then(|| state.take_snapshot())
+            state.right.is_holder(claim.ticket).then(|| state.take_write_snapshot())
         };
         if let Some(snapshot) = granted {
             let reader = SnapshotReader::new(&self.pager, snapshot);

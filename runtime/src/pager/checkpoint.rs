@@ -12,7 +12,7 @@ use super::page::Page;
 use super::shared::Pager;
 use super::state::State;
 use super::transfer::{self, Ended, Filled, Piece, ReadBatch};
-use super::{PageNo, PagerError};
+use super::{Durability, PageNo, PagerError};
 use crate::io::Buffer;
 use crate::{IOResult, StateMachine, StateTransition, TransitionResult};
 
@@ -108,11 +108,14 @@ impl Drop for Run {
     }
 }
 
-/// A checkpoint, from top to bottom; the first four repeat for each batch of pages. The log needs no sync here: only
-/// frames of published commits are copied, and those were synced before they were published.
+/// A checkpoint, from top to bottom; the four from the choice of a batch on repeat. Only frames of published commits are
+/// copied, and only once those are durable: with full durability they are before they are published, otherwise the log
+/// is synced first.
 enum Stage {
     Begin,
     AwaitEarlierCheckpoint(Wait<Ended>),
+    BeginCopying,
+    SyncLog(Wait<Result<(), PagerError>>),
     ChooseBatch,
     ReadFromLog(Batch, ReadBatch),
     WritePages(Wait<Ended>),
@@ -150,6 +153,16 @@ impl Checkpointing {
                     wait.poll().map_err(|error| database.error("wait for a write to", error))
                 );
                 refuse_if_poisoned(&self.pager.state.lock())?;
+                Stage::BeginCopying
+            }
+            Stage::BeginCopying => {
+                let run = self.run.as_ref().expect("there until the machine ends");
+                let wait = self.pager.sync_log_before_copying(run.state.sequence);
+                wait.map_or(Stage::ChooseBatch, Stage::SyncLog)
+            }
+            Stage::SyncLog(wait) => {
+                let log = &self.pager.log;
+                transition_if_io!(wait.poll().map_err(|error| log.error("wait for a sync of", error)))?;
                 Stage::ChooseBatch
             }
             Stage::ChooseBatch => return self.choose_batch(),
@@ -165,6 +178,10 @@ impl Checkpointing {
             }
             Stage::WriteHeader(wait) => {
                 transition_if_io!(database.ended(wait, "write the header of"));
+                if self.pager.options.durability == Durability::Off {
+                    let run = self.run.as_ref().expect("there until the machine ends");
+                    return Ok(TransitionResult::Done(self.pager.advance_backfill(run)));
+                }
                 let latch = self.pager.begin_database_io();
                 let wait = Wait::new(Arc::clone(&latch));
                 self.pager.sync(database, move |ended| latch.set(ended));
@@ -200,7 +217,7 @@ impl Checkpointing {
         let pager = Arc::clone(&self.pager);
         self.run = Some(Run { pager, from, until, state: target, after: HEADER_PAGE, pages: 0 });
         self.stage =
-            earlier.map_or(Stage::ChooseBatch, |latch| Stage::AwaitEarlierCheckpoint(Wait::new(latch)));
+            earlier.map_or(Stage::BeginCopying, |latch| Stage::AwaitEarlierCheckpoint(Wait::new(latch)));
         Ok(TransitionResult::Continue)
     }
 

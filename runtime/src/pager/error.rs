@@ -121,6 +121,18 @@ pub enum PagerError {
         /// How the sync ended.
         cause: CompletionError,
     },
+    /// A commit that this transaction was built upon failed before it was durable. Whoever begins again starts from what
+    /// is there.
+    EarlierCommitFailed {
+        /// The number that the failed commit was to get.
+        sequence: u64,
+    },
+    /// The wait for a commit's end was cancelled. The commit itself goes on, and nobody will say how it ends: look for
+    /// what it was to write.
+    OutcomeUnknown {
+        /// The number that it gets if it succeeds.
+        sequence: u64,
+    },
     /// The file has as many pages as it may have.
     NoSpace {
         /// The limit in pages.
@@ -309,6 +321,14 @@ impl fmt::Display for PagerError {
             Self::Poisoned { cause } => {
                 write!(f, "writes are refused since a sync failed ({cause}): open the file again to recover")
             }
+            Self::EarlierCommitFailed { sequence } => write!(
+                f,
+                "commit {sequence}, which this transaction was built upon, failed: begin the transaction again"
+            ),
+            Self::OutcomeUnknown { sequence } => write!(
+                f,
+                "the wait for commit {sequence} was cancelled while it was on its way: look whether it is there"
+            ),
             Self::NoSpace { max_pages } => {
                 write!(f, "the file has all of its {max_pages} pages: raise max_pages")
             }

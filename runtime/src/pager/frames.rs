@@ -6,37 +6,46 @@ use std::sync::Arc;
 use super::PageNo;
 use super::header::FileState;
 use super::log_format::{CommitMark, FRAME_HEADER, FrameHeader, frame_offset, frame_size};
-use super::log_index::FrameNo;
 use super::page::{Page, Seal, Sealer};
-use super::state::Log;
+use super::state::{Log, Tip};
 use super::transfer::Piece;
 use crate::io::Buffer;
 
 /// Bytes of frames that go into one write, at least one frame.
 const WRITE_SIZE: usize = 128 << 10;
 
-/// What is left of a commit to publish once its frames are durable.
-pub(super) struct Unpublished {
-    pub(super) state: FileState,
-    pub(super) attempt: u64,
-    pub(super) end: FrameNo,
-    pub(super) chain: u64,
-    /// In the order of their frames, which are the ones up to `end`.
+/// Where in the log a commit goes, and upon what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) log: Log,
+    /// The commit before.
+    pub(super) tip: Tip,
+    /// The run that the commit belongs to.
+    pub(super) run: u32,
+    /// The newest commit that is durable.
+    pub(super) durable: u64,
+}
+
+/// A commit as frames.
+pub(super) struct LaidOut {
+    pub(super) pieces: Vec<Piece>,
+    /// The log after it.
+    pub(super) tip: Tip,
+    /// In the order of their frames, which is that of their numbers. The frames are the ones up to the tip's.
     pub(super) pages: Vec<Arc<Page>>,
 }
 
-/// Seals `changed` as pages of the commit that leads to `state`, and lays out their frames from the log's end on.
+/// Seals `changed` as pages of the commit that leads to `state`, and lays out their frames.
 pub(super) fn lay_out(
     sealer: &Sealer,
-    log: &Log,
-    durable: u64,
+    place: &Place,
     state: FileState,
     changed: BTreeMap<PageNo, Arc<Page>>,
-) -> (Vec<Piece>, Unpublished) {
+) -> LaidOut {
+    let Place { log, tip, run, durable } = place;
     let page_size = sealer.page_size();
     let per_write = (WRITE_SIZE / frame_size(page_size)).max(1);
-    let attempt = log.attempt + 1;
-    let (mut end, mut chain) = (log.end, log.chain);
+    let (mut end, mut chain) = (tip.end, tip.chain);
     let mut pages: Vec<Arc<Page>> = changed.into_values().collect();
     let last = pages.len() - 1;
     let mut pieces = Vec::with_capacity(pages.len().div_ceil(per_write));
@@ -55,8 +64,9 @@ pub(super) fn lay_out(
                 salt: log.header.salt(),
                 generation: log.header.generation,
                 sequence: state.sequence,
-                durable,
-                attempt,
+                durable: *durable,
+                run: *run,
+                parent_run: tip.run,
                 page: page.number,
                 commit: (batch * per_write + at == last).then(|| CommitMark::of(&state)),
             };
@@ -65,5 +75,5 @@ pub(super) fn lay_out(
         }
         pieces.push(Piece { offset, buffers: vec![frames] });
     }
-    (pieces, Unpublished { state, attempt, end, chain, pages })
+    LaidOut { pieces, tip: Tip { state, end, chain, run: *run }, pages }
 }

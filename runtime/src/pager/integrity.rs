@@ -121,7 +121,8 @@ impl IntegrityCheck {
     ///
     /// # Errors
     ///
-    /// [`PagerError::Io`]; damage is no error but a problem in the report.
+    /// [`PagerError::Io`]; [`PagerError::Poisoned`] when a sync failed before the newest commit was durable. Damage is no
+    /// error but a problem in the report.
     ///
     /// # Panics
     ///
@@ -187,7 +188,10 @@ impl Checking {
         let read_error = |error| self.pager.database.error("read", error);
         let run = self.run.get_or_insert_with(|| Run::begin(&self.pager));
         self.stage = match &mut self.stage {
-            Stage::Begin => Stage::FollowFreelist { page: run.reader.snapshot.state.free_head },
+            Stage::Begin => {
+                self.pager.state.lock().require_sound(&run.reader.snapshot)?;
+                Stage::FollowFreelist { page: run.reader.snapshot.state.free_head }
+            }
             Stage::FollowFreelist { page } => run.follow_freelist(*page),
             Stage::ReadFreePage { key, read } => {
                 let bytes = transition_if_io!(read.poll().map_err(read_error));

@@ -118,7 +118,8 @@ const AT_CHAIN: usize = 0;
 const AT_FRAME_SALT: usize = 8;
 const AT_SEQUENCE: usize = 16;
 const AT_DURABLE: usize = 24;
-const AT_ATTEMPT: usize = 32;
+const AT_RUN: usize = 32;
+const AT_PARENT_RUN: usize = 36;
 const AT_PAGE: usize = 40;
 const AT_PAGE_COUNT: usize = 44;
 const AT_FREE_HEAD: usize = 48;
@@ -137,9 +138,10 @@ pub(super) struct FrameHeader {
     pub(super) sequence: u64,
     /// The newest commit whose sync had succeeded when the frame was made.
     pub(super) durable: u64,
-    /// Number of the attempt to write a commit, from 1 in each generation. Two attempts never share one, also where
-    /// they share a sequence because the first was abandoned.
-    pub(super) attempt: u64,
+    /// Number of the run that the commit belongs to, from 1 in each generation. In one run no sequence comes twice.
+    pub(super) run: u32,
+    /// The run of the commit before, upon which this one was laid out; 0 when it is the generation's first.
+    pub(super) parent_run: u32,
     /// The page that follows.
     pub(super) page: PageNo,
     /// In the last frame of a commit: the file as the commit leaves it.
@@ -172,7 +174,8 @@ impl FrameHeader {
         put_u32(frame, AT_FRAME_GENERATION, self.generation);
         put_u64(frame, AT_SEQUENCE, self.sequence);
         put_u64(frame, AT_DURABLE, self.durable);
-        put_u64(frame, AT_ATTEMPT, self.attempt);
+        put_u32(frame, AT_RUN, self.run);
+        put_u32(frame, AT_PARENT_RUN, self.parent_run);
         put_u32(frame, AT_PAGE, self.page);
         let mark = self.commit.unwrap_or(CommitMark { page_count: 0, free_head: 0, free_pages: 0 });
         put_u32(frame, AT_PAGE_COUNT, mark.page_count);
@@ -202,7 +205,8 @@ impl FrameHeader {
             generation: get_u32(frame, AT_FRAME_GENERATION),
             sequence: get_u64(frame, AT_SEQUENCE),
             durable: get_u64(frame, AT_DURABLE),
-            attempt: get_u64(frame, AT_ATTEMPT),
+            run: get_u32(frame, AT_RUN),
+            parent_run: get_u32(frame, AT_PARENT_RUN),
             page: get_u32(frame, AT_PAGE),
             commit: (mark.page_count != 0).then_some(mark),
         })
@@ -238,7 +242,8 @@ mod tests {
             generation: 5,
             sequence: 41,
             durable: 40,
-            attempt: 1,
+            run: 1,
+            parent_run: 0,
             page: 2,
             commit: None,
         }

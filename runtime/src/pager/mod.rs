@@ -13,9 +13,14 @@ mod integrity;
 mod latch;
 mod log_format;
 mod log_index;
+mod log_io;
+mod log_writer;
 mod open;
 mod options;
 mod page;
+#[expect(unreachable_pub, reason = "reached by the models of its hand-over only")]
+#[cfg(not(tenterhook_loom))]
+mod pending;
 mod read_transaction;
 mod readers;
 mod shared;
@@ -25,6 +30,10 @@ mod transfer;
 mod write_right;
 mod write_transaction;
 
+#[cfg(tenterhook_loom)]
+#[doc(hidden)]
+pub mod pending;
+
 pub use audit::Audit;
 pub use begin_write::BeginWrite;
 pub use checkpoint::{Checkpoint, CheckpointOutcome, CheckpointReport};
@@ -32,7 +41,7 @@ pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
 pub use integrity::{IntegrityCheck, IntegrityProblem, IntegrityReport};
 pub use open::Open;
-pub use options::PagerOptions;
+pub use options::{Durability, PagerOptions};
 pub use page::PageRef;
 pub use read_transaction::ReadTransaction;
 pub use shared::Pager;

@@ -3,6 +3,21 @@
 use super::PagerError;
 use super::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
+/// What an acknowledged commit is worth. In all of them a snapshot shows whole commits in order, and what a recovery
+/// brings back is a prefix of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives a power loss: it is acknowledged after a sync of the log that covers it.
+    #[default]
+    Full,
+    /// It survives the end of the process. A power loss may take the newest commits, back to the last sync that succeeded,
+    /// and so may a sync that fails: the log is synced before a checkpoint copies from it, its header when it is begun anew.
+    Normal,
+    /// It survives the end of the process. Nothing is ever synced, except by an opening, and a power loss may leave a
+    /// damaged file.
+    Off,
+}
+
 /// What a pager is opened with. Build it with `..PagerOptions::default()`.
 ///
 /// ```
@@ -24,6 +39,8 @@ pub struct PagerOptions {
     pub checkpoint_frames: u32,
     /// Pages that the file may grow to, its header page included; allocation beyond is [`PagerError::NoSpace`].
     pub max_pages: u32,
+    /// What an acknowledged commit is worth. Not a property of the file: each opening may have another.
+    pub durability: Durability,
     /// Seeds the identity of a file that is made, and through it the salts of its logs. Give each file its own; the
     /// pager asks neither clock nor system for one, so that a run can be repeated. Not used when the file exists.
     pub id_seed: u64,
@@ -31,7 +48,14 @@ pub struct PagerOptions {
 
 impl Default for PagerOptions {
     fn default() -> Self {
-        Self { page_size: 4096, cache_pages: 2048, checkpoint_frames: 1000, max_pages: u32::MAX, id_seed: 0 }
+        Self {
+            page_size: 4096,
+            cache_pages: 2048,
+            checkpoint_frames: 1000,
+            max_pages: u32::MAX,
+            durability: Durability::Full,
+            id_seed: 0,
+        }
     }
 }
 

@@ -29,7 +29,8 @@ impl ReadTransaction {
     /// # Errors
     ///
     /// [`PagerError::PageOutOfRange`], [`PagerError::PageNotAllocated`], [`PagerError::Corrupt`], and
-    /// [`PagerError::Io`], after which the next call reads again.
+    /// [`PagerError::Io`], after which the next call reads again. With less than full durability
+    /// [`PagerError::Poisoned`], when a sync failed before the snapshot's commit was durable.
     pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
         require_in_range(page, self.page_count())?;
         Ok(self.reader.load_data(page)?.map(PageRef::new))

@@ -10,7 +10,7 @@ use super::log_format::{FRAME_HEADER, frame_offset};
 use super::log_index::FrameNo;
 use super::page::{Page, Seal, Sealer, TRAILER};
 use super::readers::Snapshot;
-use super::state::State;
+use super::state::{State, Version};
 use super::transfer::{self, Ended};
 use super::write_right::Wakes;
 use super::{
@@ -57,7 +57,10 @@ impl PagerFile {
 ///
 /// Everything that may need I/O is a state machine of its own, stepped until it is done. Dropping one, or a
 /// transaction, at any time takes back what it did and leaves nothing locked, pinned or registered. I/O that it had
-/// begun goes on and belongs to the pager.
+/// begun goes on and belongs to the pager; so does a commit that has been [submitted](super::Commit::is_submitted).
+///
+/// Commits are pipelined: a writer lets go of the write right when its frames are submitted, the next one builds upon
+/// them, and one sync acknowledges all commits whose frames were written before it.
 ///
 /// One pager at a time may have a file open. Before the file is opened again, let the I/O end that
 /// [`Audit::log_writes`] and [`Audit::database_writes`] count, or be sure that it never will.
@@ -116,7 +119,7 @@ impl Pager {
     }
 
     /// Waits for the write right, first come, first served, and begins a write transaction with a view of what is
-    /// the newest commit then.
+    /// the newest commit then, its own or another's, also if that is still on its way to the disk.
     pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
         BeginWrite::new(self)
     }
@@ -162,7 +165,10 @@ impl Pager {
             writers_waiting: state.right.waiting(),
             checkpoint_running: state.checkpoint_running,
             loading: cache.loading(),
-            log_writes: State::running(&state.log_io).into_iter().count(),
+            commits_pending: state.pending.count(),
+            commits_published: state.commits_published,
+            log_syncs: state.log_syncs,
+            log_writes: state.log_io.running(),
             database_writes: State::running(&state.database_io).into_iter().count(),
             cached: cache.len(),
             log_frames: state.log.end + 1 - state.log.first,
@@ -194,21 +200,27 @@ impl Pager {
 
     /// The page as `snapshot` sees it, or the read that brings it.
     #[inline]
-    pub(super) fn fetch(self: &Arc<Self>, page: PageNo, snapshot: &Snapshot) -> Fetched {
-        let frame = self.resolve(page, snapshot);
-        let key = Key { page, frame };
+    pub(super) fn fetch(self: &Arc<Self>, page: PageNo, snapshot: &Snapshot) -> Result<Fetched, PagerError> {
+        let version = match snapshot.reads_log {
+            true => self.state.lock().find(page, snapshot)?,
+            false => Version::Frame(IN_DATABASE),
+        };
+        let key = match version {
+            Version::Frame(frame) => Key { page, frame },
+            Version::Unpublished(page) => return Ok(Fetched::Page(page)),
+        };
         let found = self.cache.lock().find(key);
-        match found {
+        Ok(match found {
             Found::Page(page) => Fetched::Page(page),
             Found::Loading(load) => Fetched::Loading(load),
             Found::Missing(load) => {
                 self.begin_load(key, &load);
                 Fetched::Loading(load)
             }
-        }
+        })
     }
 
-    /// The frame that has the page for `snapshot`.
+    /// The frame that has the page for `snapshot`, a reader's.
     #[inline]
     pub(super) fn resolve(&self, page: PageNo, snapshot: &Snapshot) -> FrameNo {
         if !snapshot.reads_log {
@@ -271,14 +283,6 @@ impl Pager {
         self.sealer.check(bytes, page).map_err(corrupt)
     }
 
-    /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
-    #[must_use = "waiting writers have to be told"]
-    fn poison(&self, cause: CompletionError) -> Wakes {
-        let mut state = self.state.lock();
-        state.poison.get_or_insert(cause);
-        state.right.dismiss()
-    }
-
     /// Gives up the write right, or the place in its queue.
     pub(super) fn give_up_right(&self, ticket: u64) {
         let wakes: Wakes = self.state.lock().right.give_up(ticket);
@@ -290,7 +294,7 @@ impl Pager {
         let pager = Arc::downgrade(self);
         transfer::sync(&*file.file, move |ended| {
             let wakes = match (ended, pager.upgrade()) {
-                (Err(cause), Some(pager)) => Some(pager.poison(cause)),
+                (Err(cause), Some(pager)) => Some(pager.state.lock().poison(cause)),
                 _ => None,
             };
             // Poisoned before anybody hears of the failure; heard of before user code runs, which may panic.

@@ -33,13 +33,17 @@ impl SnapshotReader {
         // Another page than last time: the caller does not wait for that one any more.
         let mut pending = match self.pending.take().filter(|pending| pending.page == page) {
             Some(pending) => pending,
-            None => match self.pager.fetch(page, &self.snapshot) {
+            None => match self.pager.fetch(page, &self.snapshot)? {
                 Fetched::Page(page) => return self.admit(page),
                 Fetched::Loading(load) => Pending { page, wait: Wait::new(load) },
             },
         };
         match pending.wait.poll() {
-            Ok(IOResult::Done(loaded)) => self.admit(loaded?),
+            Ok(IOResult::Done(loaded)) => {
+                // What it sees may have been lost while it waited.
+                self.pager.state.lock().require_sound(&self.snapshot)?;
+                self.admit(loaded?)
+            }
             Ok(IOResult::IO(io)) => {
                 self.pending = Some(pending);
                 Ok(IOResult::IO(io))

@@ -2,21 +2,66 @@
 
 use std::sync::Arc;
 
+use super::cache::IN_DATABASE;
 use super::header::FileState;
 use super::latch::Latch;
 use super::log_format::LogHeader;
 use super::log_index::{FrameNo, LogIndex};
+use super::log_io::LogIo;
+use super::page::Page;
+use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
 use super::transfer::Ended;
 use super::write_right::WriteRight;
+use super::{PageNo, PagerError};
 use crate::CompletionError;
 
 /// The end of an operation, or of a group of them, that the pager owns.
 pub(super) type IoLatch = Latch<Ended>;
 
+/// How a commit ended: its number.
+pub(super) type CommitLatch = Latch<Result<u64, PagerError>>;
+
+/// A commit on its way: its frames have been handed to the log.
+pub(super) struct Flight {
+    /// The log after it.
+    pub(super) tip: Tip,
+    /// Its pages in the order of their frames, which is that of their numbers. Writers that build upon it find them
+    /// here.
+    pub(super) pages: Vec<Arc<Page>>,
+    pub(super) outcome: Arc<CommitLatch>,
+}
+
+impl Flight {
+    fn page(&self, page: PageNo) -> Option<&Arc<Page>> {
+        let place = self.pages.binary_search_by_key(&page, |page| page.number).ok()?;
+        self.pages.get(place)
+    }
+}
+
+/// The log after a commit: where the next one goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    /// The file as the commit leaves it.
+    pub(super) state: FileState,
+    /// Its last frame; that before the log's first while the log is empty.
+    pub(super) end: FrameNo,
+    /// The chain after that.
+    pub(super) chain: u64,
+    /// The run that it belongs to; 0 while the log is empty.
+    pub(super) run: u32,
+}
+
+/// A page that a transaction may see.
+pub(super) enum Version {
+    /// Of a commit that is not published yet.
+    Unpublished(Arc<Page>),
+    /// In this frame, or in the database file.
+    Frame(FrameNo),
+}
+
 /// What all connections share, under one lock. Held for a few map operations at a time; never while I/O is submitted
 /// or a completion is completed.
-#[derive(Debug)]
 pub(super) struct State {
     /// The file as of the newest published commit.
     pub(super) committed: FileState,
@@ -24,10 +69,17 @@ pub(super) struct State {
     pub(super) index: LogIndex,
     pub(super) readers: Readers,
     pub(super) right: WriteRight,
-    /// What was last begun on the log file. A commit that is dropped leaves it here, and the next one waits for it: it
-    /// would write to the same places.
-    pub(super) log_io: Option<Arc<IoLatch>>,
-    /// The same for the database file and checkpoints.
+    /// Commits that writers see and readers do not.
+    pub(super) pending: Pending<Flight>,
+    pub(super) log_io: LogIo,
+    pub(super) commits_published: u64,
+    pub(super) log_syncs: u64,
+    /// The newest published commit that is known to be durable.
+    pub(super) durable_sequence: u64,
+    /// The oldest of the commits that failed last.
+    pub(super) failed_sequence: u64,
+    /// What was last begun on the database file. A checkpoint that is dropped leaves it here, and the next one waits for
+    /// it: it would write to the same places.
     pub(super) database_io: Option<Arc<IoLatch>>,
     pub(super) checkpoint_running: bool,
     /// The commit that the database file holds, durably: the one that ends with frame `log.backfilled`.
@@ -36,7 +88,7 @@ pub(super) struct State {
     pub(super) poison: Option<CompletionError>,
 }
 
-/// The log file. Changed by the holder of the write right only, except `backfilled`.
+/// The log file. Begun anew by the holder of the write right only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     pub(super) header: LogHeader,
@@ -50,8 +102,13 @@ pub(super) struct Log {
     pub(super) backfilled: FrameNo,
     /// The chain after frame `end`.
     pub(super) chain: u64,
-    /// The newest attempt to write a commit in this generation.
-    pub(super) attempt: u64,
+    /// The run of the newest published commit; 0 while there is none.
+    pub(super) run: u32,
+    /// The newest run of this generation, from 1; 0 while there is none.
+    pub(super) newest_run: u32,
+    /// Whether it has come to its end: a commit of it failed, or belongs to an earlier opening. The next commit begins a
+    /// new one, once nothing is under way on the log.
+    pub(super) run_is_over: bool,
 }
 
 impl Log {
@@ -59,7 +116,17 @@ impl Log {
     pub(super) fn begun(header: LogHeader) -> Self {
         let (first, last) = (1, 0);
         let chain = header.chain();
-        Self { header, header_durable: true, first, end: last, backfilled: last, chain, attempt: 0 }
+        Self {
+            header,
+            header_durable: true,
+            first,
+            end: last,
+            backfilled: last,
+            chain,
+            run: 0,
+            newest_run: 0,
+            run_is_over: true,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -75,8 +142,7 @@ impl Log {
     pub(super) fn next_generation(&self, base: u64) -> Self {
         let header = LogHeader { base, generation: self.header.generation + 1, ..self.header };
         let (first, last) = (self.end + 1, self.end);
-        let chain = header.chain();
-        Self { header, header_durable: false, first, end: last, backfilled: last, chain, attempt: 0 }
+        Self { header_durable: false, first, end: last, backfilled: last, ..Self::begun(header) }
     }
 }
 
@@ -88,7 +154,12 @@ impl State {
             index,
             readers: Readers::default(),
             right: WriteRight::default(),
-            log_io: None,
+            pending: Pending::default(),
+            log_io: LogIo::default(),
+            commits_published: 0,
+            log_syncs: 0,
+            durable_sequence: committed.sequence,
+            failed_sequence: 0,
             database_io: None,
             checkpoint_running: false,
             backfilled_sequence,
@@ -104,22 +175,98 @@ impl State {
         snapshot
     }
 
+    /// A registered snapshot of the newest commit on its way, for the writer whose turn it is.
+    pub(super) fn take_write_snapshot(&mut self) -> Snapshot {
+        let Tip { state, end, .. } = self.tip();
+        let snapshot = Snapshot { state, mark: end, reads_log: self.log.backfilled < end };
+        self.readers.register(&snapshot);
+        snapshot
+    }
+
+    /// The log after the newest commit on its way, or the newest published one.
+    pub(super) fn tip(&self) -> Tip {
+        let Log { end, chain, run, .. } = self.log;
+        let published = Tip { state: self.committed, end, chain, run };
+        self.pending.newest_first().next().map_or(published, |flight| flight.tip)
+    }
+
+    /// Whether what a writer started from is there, on its way or published. Only the holder of the write right adds to
+    /// what is on its way, so if that ends before the holder's snapshot, it has lost the snapshot's commit.
+    pub(super) fn require_base(&self, snapshot: &Snapshot) -> Result<(), PagerError> {
+        if self.tip().end >= snapshot.mark {
+            return Ok(());
+        }
+        Err(match self.poison {
+            Some(cause) => PagerError::Poisoned { cause },
+            None => PagerError::EarlierCommitFailed { sequence: self.failed_sequence },
+        })
+    }
+
+    /// Whether what `snapshot` sees in the log can be believed. A sync that fails may have dropped what was not durable, and
+    /// what is in its place then may look whole.
+    pub(super) fn require_sound(&self, snapshot: &Snapshot) -> Result<(), PagerError> {
+        match self.poison {
+            Some(cause) if snapshot.state.sequence > self.durable_sequence => {
+                Err(PagerError::Poisoned { cause })
+            }
+            _ => self.require_base(snapshot),
+        }
+    }
+
+    /// The page as `snapshot`, which reads the log, sees it.
+    #[inline]
+    pub(super) fn find(&self, page: PageNo, snapshot: &Snapshot) -> Result<Version, PagerError> {
+        self.require_sound(snapshot)?;
+        if snapshot.mark > self.log.end
+            && let Some(page) = self.pending.newest_first().find_map(|flight| flight.page(page))
+        {
+            return Ok(Version::Unpublished(Arc::clone(page)));
+        }
+        Ok(Version::Frame(self.index.lookup(page, snapshot.mark).unwrap_or(IN_DATABASE)))
+    }
+
+    /// Makes commits that are durable, in order, the newest that new snapshots see.
+    pub(super) fn publish(&mut self, flights: &[Flight]) {
+        for Flight { tip, pages, .. } in flights {
+            for (frame, page) in flight_frames(tip, pages) {
+                self.index.insert(page.number, frame);
+            }
+            self.log.end = tip.end;
+            self.log.chain = tip.chain;
+            self.log.run = tip.run;
+            self.committed = tip.state;
+            self.commits_published += 1;
+        }
+    }
+
     /// Where a checkpoint that begins now may get to: the last frame, and the file as of it.
     pub(super) fn checkpoint_target(&self) -> (FrameNo, FileState) {
         let newest = (self.log.end, self.committed);
         self.readers.oldest().map_or(newest, |oldest| if oldest.0 < newest.0 { oldest } else { newest })
     }
 
-    /// Whether the log may be begun anew: all of it is in the database file, and nobody reads it.
+    /// Whether the log may be begun anew: all of it is in the database file, nobody reads it, and nothing is on its way.
     pub(super) fn log_is_done(&self) -> bool {
         let Log { backfilled, end, header, .. } = self.log;
         // A log that has run out of generations grows from then on; it takes four thousand million.
         let has_next = header.generation < u32::MAX;
-        !self.log.is_empty() && backfilled == end && !self.readers.any_in_log() && has_next
+        !self.log.is_empty()
+            && backfilled == end
+            && self.pending.count() == 0
+            && !self.readers.any_in_log()
+            && has_next
     }
 
     /// The operation on a file that has to end before another may be begun.
     pub(super) fn running(io: &Option<Arc<IoLatch>>) -> Option<Arc<IoLatch>> {
         io.as_ref().filter(|latch| !latch.is_set()).cloned()
     }
+}
+
+/// The pages of a commit, each with its frame.
+pub(super) fn flight_frames<'a>(
+    tip: &Tip,
+    pages: &'a [Arc<Page>],
+) -> impl Iterator<Item = (FrameNo, &'a Arc<Page>)> {
+    (tip.end + 1 - pages.len() as u64..).zip(pages)
 }

@@ -14,6 +14,10 @@ use crate::{IOResult, return_if_io};
 
 /// The one transaction that may change pages. Nobody sees its changes before the commit; dropping it rolls back.
 ///
+/// It may start from a commit that is still on its way to the disk. Should that fail, this transaction fails with
+/// [`PagerError::EarlierCommitFailed`], at its next read of a page or at its commit. What it has read is sure once its
+/// commit is acknowledged, not before.
+///
 /// The pages it changed are its own, in memory, however many: they are neither in the cache nor counted there.
 pub struct WriteTransaction {
     // Fields drop in this order: the snapshot goes before the right does, so that the next writer finds it gone.
@@ -117,6 +121,12 @@ impl WriteTransaction {
     #[must_use]
     pub fn page_count(&self) -> u32 {
         self.state.page_count
+    }
+
+    /// Whether there is anything to commit.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     fn extend(&mut self) -> Result<PageNo, PagerError> {

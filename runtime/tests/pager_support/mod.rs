@@ -145,6 +145,12 @@ impl Disk {
         self.run(queued, Some(error));
     }
 
+    /// Runs the operation at this place of the queue, and then says that it has failed.
+    pub(crate) fn fail_late(&self, place: usize, error: CompletionError) {
+        let Untold { operation, .. } = self.take(place);
+        operation.finish(Err(error));
+    }
+
     /// What a read of the whole file would bring.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         self.inner.lock().files.get(path).map(|contents| contents.lock().bytes.clone()).unwrap_or_default()

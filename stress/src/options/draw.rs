@@ -17,6 +17,7 @@ const FAULT_RATE: Site = Site::new(12, "fault rate");
 const LIFE: Site = Site::new(13, "life");
 const REST: Site = Site::new(14, "rest");
 const ABUSE_ON: Site = Site::new(15, "abuse on");
+const DURABILITY: Site = Site::new(17, "durability");
 const ABUSE_RATE: Site = Site::new(16, "abuse rate");
 
 /// Steps of a run for which no number is given.
@@ -99,6 +100,8 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
         cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
         checkpoint_frames,
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
+        // A power loss may damage a file that is never synced: nothing would be left to judge.
+        durability: if lane.choose(DURABILITY, 3) == 1 { Durability::Normal } else { Durability::Full },
         id_seed: seed,
     }
 }

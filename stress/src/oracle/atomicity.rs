@@ -18,16 +18,21 @@ impl Oracle for Atomicity {
                     format!("{what} {seen} in the snapshot of commit {sequence}"),
                 ))
             }
-            Observation::CommitFailed { id } | Observation::CommitDropped { id } => match history
-                .seen_early(id)
-            {
-                Some(sequence) => {
-                    let expected =
-                        format!("transaction {id}, whose commit failed or was dropped, not to be visible");
-                    Err(Violation::safety("atomicity", expected, format!("it was read as commit {sequence}")))
+            Observation::CommitFailed { id } | Observation::CommitDropped { id, submitted: false } => {
+                match history.seen_early(id) {
+                    Some(sequence) => {
+                        let expected = format!(
+                            "transaction {id}, whose commit failed or was dropped early, not to be visible"
+                        );
+                        Err(Violation::safety(
+                            "atomicity",
+                            expected,
+                            format!("it was read as commit {sequence}"),
+                        ))
+                    }
+                    None => Ok(()),
                 }
-                None => Ok(()),
-            },
+            }
             _ => Ok(()),
         }
     }

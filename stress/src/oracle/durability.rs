@@ -2,7 +2,8 @@ use super::{History, Observation, Oracle, Verdict};
 use crate::sometimes;
 use crate::violation::Violation;
 
-/// A commit that was acknowledged, or that somebody has read, is there after every crash.
+/// A commit that was acknowledged, or that somebody has read, is there after every crash. With durability normal: after
+/// every end of the process; after a power loss, or a sync that drops what was written, if a checkpoint had copied it.
 #[derive(Debug, Default)]
 pub struct Durability;
 
@@ -17,6 +18,7 @@ impl Oracle for Durability {
         let was_under_way = history.candidates(head + 1).next().is_some();
         sometimes!(sequence == head && was_under_way, "a crash takes a commit that nobody was told of");
         sometimes!(sequence > head, "a crash keeps a commit that nobody was told of");
+        sometimes!(sequence < head, "a power loss takes commits that were acknowledged before their sync");
         if history.candidates(sequence).next().is_none() {
             let expected = format!("a commit from {survives} to {head}, or one that was asked for");
             let seen = format!("recovered to commit {sequence}, which nobody has asked for");

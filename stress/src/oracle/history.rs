@@ -1,6 +1,7 @@
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
+use crate::system::Crash;
 
 /// The digest of a page that is not there.
 pub const ABSENT: u64 = 0;
@@ -10,9 +11,9 @@ pub type TransactionId = u64;
 
 /// What a pager would hold that has neither concurrency nor faults: the content of every page after each commit.
 ///
-/// Commits that were asked for and not acknowledged are kept aside. In this life one of them becomes part of the
-/// chain as soon as somebody sees it; after a crash any of them may turn out to have happened, as long as nothing
-/// that was acknowledged is lost.
+/// Commits that were asked for and not acknowledged are kept aside, each with the one that it was built upon. In this
+/// life they become part of the chain as soon as somebody sees them or one upon them; after a crash any of them may turn
+/// out to have happened, with all that it was built upon, as long as nothing that was acknowledged is lost.
 #[derive(Debug, Default)]
 pub struct History {
     /// For each page its versions, oldest first.
@@ -21,8 +22,14 @@ pub struct History {
     head: u64,
     /// The newest commit that was acknowledged, or that came through a power loss.
     acknowledged: u64,
+    /// Where commits are acknowledged before they are durable: the newest that is known to be.
+    durable: Option<u64>,
+    /// Whether the power has gone since the last recovery that was read, or a sync has dropped what was written.
+    lost_writes: bool,
     /// Commits without an acknowledgement that nobody has seen.
     flights: Vec<Flight>,
+    /// The commit on its way that the writer whose turn it is has started from.
+    writer_parent: Option<TransactionId>,
     /// Seen before their acknowledgement: commit and transaction.
     early: Vec<(u64, TransactionId)>,
     /// What the last open said, until the pages were compared.
@@ -40,8 +47,11 @@ struct Version {
 pub(super) struct Flight {
     pub(super) id: TransactionId,
     pub(super) base: u64,
+    /// The commit on its way that it was built upon; `None` when that is part of the chain.
+    parent: Option<TransactionId>,
     changes: Vec<(PageNo, u64)>,
-    /// In this life it did not happen: it failed, it was dropped, or the next writer started from where it had.
+    /// In this life it did not happen: it failed, it was dropped before it was handed over, or a later writer started
+    /// from where it had, or before.
     pub(super) buried: bool,
 }
 
@@ -50,11 +60,16 @@ pub(super) struct Flight {
 pub(super) enum Candidate<'a> {
     /// The chain, up to the commit that was recovered.
     Chain,
-    /// The chain and one commit that was never acknowledged.
+    /// The chain, and upon it a commit that was never acknowledged, with those that it was built upon.
     With(&'a Flight),
 }
 
 impl History {
+    /// Of a pager that acknowledges commits before they are durable.
+    pub(super) fn of_late_syncs() -> History {
+        History { durable: Some(0), ..History::default() }
+    }
+
     /// The newest commit that somebody has seen.
     pub fn head(&self) -> u64 {
         self.head
@@ -65,23 +80,40 @@ impl History {
         self.acknowledged
     }
 
-    /// The newest commit that must be there after a crash: one that was acknowledged, or that somebody has read,
-    /// since nothing is read before it is durable.
+    /// The newest commit that must be there after the last crash: one that was acknowledged, or that somebody has read,
+    /// since nothing is read before it is durable. Where it is, only the end of a process leaves it there for certain.
     pub fn must_survive(&self) -> u64 {
-        self.acknowledged.max(self.head)
+        match self.durable {
+            Some(durable) if self.lost_writes => durable,
+            _ => self.acknowledged.max(self.head),
+        }
     }
 
-    /// What `page` holds in the snapshot `sequence`.
+    /// The newest commit that must be there after every crash, of those that were acknowledged.
+    fn floor(&self) -> u64 {
+        self.durable.unwrap_or(self.acknowledged)
+    }
+
+    /// What `page` holds in the snapshot `sequence`, which a writer may have of commits that are still on their way.
     #[inline]
     pub fn digest(&self, page: PageNo, sequence: u64) -> u64 {
+        match self.live(sequence) {
+            Some(flight) if sequence > self.head => self.digest_upon(page, flight),
+            _ => self.digest_in_chain(page, sequence),
+        }
+    }
+
+    fn digest_in_chain(&self, page: PageNo, sequence: u64) -> u64 {
         let Some(versions) = self.pages.get(page as usize) else { return ABSENT };
         let version = versions.iter().rev().find(|version| version.sequence <= sequence);
         version.map_or(ABSENT, |version| version.digest)
     }
 
-    /// Pages that exist in the newest state.
-    pub fn live_pages(&self) -> usize {
-        self.pages.iter().filter(|versions| versions.last().is_some_and(|last| last.digest != ABSENT)).count()
+    /// Pages that exist in the snapshot `sequence`.
+    pub fn live_pages(&self, sequence: u64) -> usize {
+        let new = self.flights.iter().flat_map(|flight| &flight.changes).map(|&(page, _)| page as usize + 1);
+        let count = new.max().unwrap_or(0).max(self.pages.len());
+        (0..count).filter(|&page| self.digest(page as PageNo, sequence) != ABSENT).count()
     }
 
     /// The commit that last gave `page` the content `digest`, for a person who wonders where it came from.
@@ -96,10 +128,40 @@ impl History {
         }
     }
 
-    /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or the next one if
-    /// somebody has asked for it.
+    /// What `page` holds after `flight`.
+    fn digest_upon(&self, page: PageNo, flight: &Flight) -> u64 {
+        let known = self.path(flight).find_map(|flight| flight.change(page));
+        let root = self.path(flight).last().map_or(flight.base, |root| root.base);
+        known.unwrap_or_else(|| self.digest_in_chain(page, root))
+    }
+
+    /// `flight` and the commits on their way that it was built upon, newest first.
+    fn path<'a>(&'a self, flight: &'a Flight) -> impl Iterator<Item = &'a Flight> {
+        std::iter::successors(Some(flight), |flight| self.flight(flight.parent?))
+    }
+
+    /// The commit of the chain that `flight` and what it was built upon begin from; `None` when that can't happen any
+    /// more.
+    fn root(&self, flight: &Flight) -> Option<u64> {
+        let root = self.path(flight).last()?;
+        root.parent.is_none().then_some(root.base)
+    }
+
+    /// The commit on its way that gets this number, if all goes well.
+    fn live(&self, sequence: u64) -> Option<&Flight> {
+        if sequence <= self.head {
+            return None;
+        }
+        self.flights.iter().find(|flight| flight.base + 1 == sequence && !flight.buried)
+    }
+
+    /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or one that somebody has
+    /// asked for and that has not failed, nor anything that it was built upon.
     pub(super) fn can_be_seen(&self, sequence: u64) -> bool {
-        sequence <= self.head || (sequence == self.head + 1 && self.next_to_be_seen().is_some())
+        let soars = |flight: &Flight| {
+            self.root(flight) == Some(self.head) && self.path(flight).all(|flight| !flight.buried)
+        };
+        sequence <= self.head || self.live(sequence).is_some_and(soars)
     }
 
     pub(super) fn flight(&self, id: TransactionId) -> Option<&Flight> {
@@ -119,7 +181,8 @@ impl History {
     /// The states that a recovery to commit `sequence` may bring back.
     pub(super) fn candidates(&self, sequence: u64) -> impl Iterator<Item = Candidate<'_>> {
         let chain = (sequence <= self.head).then_some(Candidate::Chain);
-        let fits = move |flight: &&Flight| flight.base + 1 == sequence && sequence > self.acknowledged;
+        let survives = |flight: &Flight| self.root(flight).is_some_and(|root| root >= self.must_survive());
+        let fits = move |flight: &&Flight| flight.base + 1 == sequence && survives(flight);
         chain.into_iter().chain(self.flights.iter().filter(fits).map(Candidate::With))
     }
 
@@ -131,16 +194,17 @@ impl History {
         pages: &[u64],
     ) -> Option<(PageNo, u64)> {
         let count = self.pages.len().max(pages.len());
+        let expected = |page: PageNo| match candidate {
+            Candidate::Chain => self.digest_in_chain(page, sequence),
+            Candidate::With(flight) => self.digest_upon(page, flight),
+        };
         let in_flight = match candidate {
             Candidate::Chain => None,
             Candidate::With(flight) => Some(flight),
         };
-        let known = |page: PageNo| in_flight.and_then(|flight| flight.change(page));
-        let expected = |page: PageNo| {
-            let below = in_flight.map_or(sequence, |flight| flight.base);
-            known(page).unwrap_or_else(|| self.digest(page, below))
-        };
-        let beyond = in_flight.into_iter().flat_map(|flight| &flight.changes).map(|&(page, _)| page);
+        let changes =
+            in_flight.into_iter().flat_map(|flight| self.path(flight)).flat_map(|flight| &flight.changes);
+        let beyond = changes.map(|&(page, _)| page);
         let numbers = (2..count as PageNo).chain(beyond.filter(|&page| page as usize >= count));
         let found = |page: PageNo| pages.get(page as usize).copied().unwrap_or(ABSENT);
         numbers.map(|page| (page, expected(page))).find(|&(page, expected)| found(page) != expected)
@@ -149,60 +213,73 @@ impl History {
     /// Takes in what the oracles had no objection to.
     pub(super) fn record(&mut self, seen: &Observation<'_>) {
         match *seen {
+            Observation::Crashed(crash) => self.lost_writes |= crash == Crash::PowerLoss,
+            Observation::WritesDropped => self.lost_writes = true,
             Observation::Opened { sequence } => self.opened = Some(sequence),
             Observation::Recovered { pages } => self.settle(pages),
             Observation::ReadBegan { sequence } => self.see(sequence),
+            Observation::Checked { report, .. } => self.see(report.sequence),
             Observation::WriteBegan { base } => {
-                self.see(base);
-                // Whoever started from the same commit has not happened, or this one would start from it.
+                // What would come after has not happened, or this one would start from it.
                 self.flights
                     .iter_mut()
-                    .filter(|flight| flight.base == base)
+                    .filter(|flight| flight.base >= base)
                     .for_each(|flight| flight.buried = true);
+                self.writer_parent = self.live(base).map(|flight| flight.id);
             }
             Observation::CommitBegan { id, base, changes } => {
-                self.flights.push(Flight { id, base, changes: changes.to_vec(), buried: false });
+                let (parent, changes) = (self.writer_parent, changes.to_vec());
+                self.flights.push(Flight { id, base, parent, changes, buried: false });
             }
             Observation::Committed { id, sequence } => self.acknowledge(id, sequence),
-            Observation::CommitFailed { id } | Observation::CommitDropped { id } => {
+            Observation::CommitFailed { id } | Observation::CommitDropped { id, submitted: false } => {
                 self.flights
                     .iter_mut()
                     .filter(|flight| flight.id == id)
                     .for_each(|flight| flight.buried = true);
+            }
+            Observation::Checkpointed { sequence } => {
+                self.see(sequence);
+                self.durable = self.durable.map(|durable| durable.max(sequence));
+                self.prune();
             }
             Observation::AtRest(_) => self.forget_old_versions(),
             _ => {}
         }
     }
 
-    fn next_to_be_seen(&self) -> Option<usize> {
-        self.flights.iter().position(|flight| flight.base == self.head && !flight.buried)
-    }
-
-    /// Somebody holds the snapshot `sequence`.
+    /// Somebody holds the snapshot `sequence`, or was told of it.
     fn see(&mut self, sequence: u64) {
-        if sequence > self.head
-            && let Some(index) = self.next_to_be_seen()
-        {
-            let flight = self.flights.swap_remove(index);
-            self.early.push((sequence, flight.id));
-            self.install(&flight);
+        let Some(flight) = self.live(sequence) else { return };
+        let path: Vec<TransactionId> = self.path(flight).map(|flight| flight.id).collect();
+        for id in path.into_iter().rev() {
+            self.install(id);
+            self.early.push((self.head, id));
         }
     }
 
     fn acknowledge(&mut self, id: TransactionId, sequence: u64) {
-        if let Some(index) = self.flights.iter().position(|flight| flight.id == id) {
-            let flight = self.flights.swap_remove(index);
-            self.install(&flight);
-        }
+        self.see(sequence);
+        self.early.retain(|&(_, early)| early != id);
         self.acknowledged = self.acknowledged.max(sequence);
-        let acknowledged = self.acknowledged;
-        self.early.retain(|&(sequence, _)| sequence > acknowledged);
-        // What would have to replace an acknowledged commit can't happen any more, even after a crash.
-        self.flights.retain(|flight| flight.base >= acknowledged);
+        self.prune();
     }
 
-    fn install(&mut self, flight: &Flight) {
+    /// What would have to replace a commit that must survive can't happen any more, even after a crash.
+    fn prune(&mut self) {
+        let roots: Vec<_> = self.flights.iter().map(|flight| self.root(flight)).collect();
+        let (mut roots, floor) = (roots.into_iter(), self.floor());
+        self.flights.retain(|_| roots.next().flatten().is_some_and(|root| root >= floor));
+    }
+
+    /// The commit on its way becomes part of the chain. What was built upon it is built upon the chain from now on.
+    fn install(&mut self, id: TransactionId) {
+        let Some(index) = self.flights.iter().position(|flight| flight.id == id) else { return };
+        let flight = self.flights.remove(index);
+        self.writer_parent = self.writer_parent.filter(|&parent| parent != id);
+        for flight in &mut self.flights {
+            flight.parent = flight.parent.filter(|&parent| parent != id);
+        }
         self.head = flight.base + 1;
         for &(page, digest) in &flight.changes {
             let index = page as usize;
@@ -216,39 +293,34 @@ impl History {
     /// The recovered pages decide which of the open commits have happened.
     fn settle(&mut self, pages: &[u64]) {
         let Some(sequence) = self.opened.take() else { return };
-        let matching = self
-            .candidates(sequence)
-            .find(|&candidate| self.mismatch(candidate, sequence, pages).is_none())
-            .map(|candidate| match candidate {
-                Candidate::Chain => None,
-                Candidate::With(flight) => Some(flight.id),
-            });
-        let base = match matching {
-            Some(Some(_)) => sequence - 1,
-            _ => sequence,
+        let matching =
+            self.candidates(sequence).find(|&candidate| self.mismatch(candidate, sequence, pages).is_none());
+        let path: Vec<TransactionId> = match matching {
+            Some(Candidate::With(flight)) => self.path(flight).map(|flight| flight.id).collect(),
+            Some(Candidate::Chain) | None => Vec::new(),
         };
+        let base = sequence - path.len() as u64;
         for versions in &mut self.pages {
             versions.retain(|version| version.sequence <= base);
         }
         self.head = base;
-        if let Some(Some(id)) = matching
-            && let Some(index) = self.flights.iter().position(|flight| flight.id == id)
-        {
-            let flight = self.flights.swap_remove(index);
-            self.install(&flight);
+        for id in path.into_iter().rev() {
+            self.install(id);
         }
         self.flights.clear();
         self.early.clear();
         // Whatever recovery shows it has made durable first, also what a killed process had not synced: readers act
         // upon it.
         self.acknowledged = sequence;
+        self.durable = self.durable.map(|_| sequence);
+        self.lost_writes = false;
     }
 
     /// Nobody holds a snapshot: of what must survive only the newest version is of interest.
     fn forget_old_versions(&mut self) {
-        let acknowledged = self.acknowledged;
+        let floor = self.floor();
         for versions in &mut self.pages {
-            let newest = versions.iter().rposition(|version| version.sequence <= acknowledged);
+            let newest = versions.iter().rposition(|version| version.sequence <= floor);
             versions.drain(..newest.unwrap_or(0));
         }
     }

@@ -19,10 +19,14 @@ impl Oracle for Integrity {
                 format!("{} problems at commit {}, first: {first}", report.problem_count, report.sequence);
             return Err(Violation::safety("integrity", "a sound file", seen));
         }
+        if !history.can_be_seen(report.sequence) {
+            let expected = format!("commit {} checked, or one that was asked for upon it", history.head());
+            return Err(Violation::safety("integrity", expected, format!("commit {}", report.sequence)));
+        }
         if !at_rest {
             return Ok(());
         }
-        let live = history.live_pages() as u64;
+        let live = history.live_pages(report.sequence) as u64;
         let accounted = 1 + live + u64::from(report.free_pages);
         if accounted != u64::from(report.pages) {
             let expected = format!("1 header page + {live} pages in use + {} free pages", report.free_pages);

@@ -37,6 +37,9 @@ pub type Verdict = Result<(), Box<Violation>>;
 pub enum Observation<'a> {
     /// A life ended.
     Crashed(Crash),
+    /// A sync has failed and dropped what it was to make durable. Nothing is lost by that of what must survive, except where
+    /// commits are acknowledged before their sync.
+    WritesDropped,
     /// The pager was opened and says that this is its newest commit.
     Opened {
         /// The commit.
@@ -91,15 +94,18 @@ pub enum Observation<'a> {
         /// The commit's number.
         sequence: u64,
     },
-    /// A commit ended with an error, a cancel included: in this life it has not happened.
+    /// A commit ended with an error: in this life it has not happened.
     CommitFailed {
         /// The transaction.
         id: TransactionId,
     },
-    /// A commit's machine was dropped: in this life it has not happened.
+    /// A commit's machine was dropped, or it will never say how it ended. What was not handed to the log yet has not
+    /// happened in this life; what was goes on.
     CommitDropped {
         /// The transaction.
         id: TransactionId,
+        /// Whether it had been handed to the log.
+        submitted: bool,
     },
     /// Values that every committed state has in equal measure: the stamps of a group, a sum and what it must be.
     Invariant {
@@ -123,6 +129,11 @@ pub enum Observation<'a> {
     },
     /// The pager's holdings while every connection is between two operations and no I/O is in flight.
     AtRest(&'a Audit),
+    /// A checkpoint has ended.
+    Checkpointed {
+        /// The commit that the database file holds, durably.
+        sequence: u64,
+    },
     /// The result of an integrity check; at rest the faults have stopped.
     Checked {
         /// The result.
@@ -162,6 +173,12 @@ impl Oracles {
     /// Oracles for a disk that says that it has done what it has not.
     pub fn of_a_lying_disk() -> Oracles {
         Oracles { invention: Some(Invention::default()), ..Oracles::default() }
+    }
+
+    /// Oracles for a pager that acknowledges commits before they are durable. A power loss may take them back, down to
+    /// what a checkpoint has copied.
+    pub fn of_late_syncs() -> Oracles {
+        Oracles { history: History::of_late_syncs(), ..Oracles::default() }
     }
 
     /// Shows every oracle what was seen, then records it.

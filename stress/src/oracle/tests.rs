@@ -19,7 +19,7 @@ enum Seen {
     Commit(TransactionId, u64, &'static [(PageNo, u64)]),
     Done(TransactionId, u64),
     Failed(TransactionId),
-    Dropped(TransactionId),
+    Dropped(TransactionId, bool),
 }
 
 use Seen::{Commit, Crash as Crashes, Done, Dropped, Open, Read, Reader, Recovered, Writer};
@@ -35,7 +35,7 @@ fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
         Commit(id, base, changes) => Observation::CommitBegan { id, base, changes },
         Done(id, sequence) => Observation::Committed { id, sequence },
         Seen::Failed(id) => Observation::CommitFailed { id },
-        Dropped(id) => Observation::CommitDropped { id },
+        Dropped(id, submitted) => Observation::CommitDropped { id, submitted },
     })
 }
 
@@ -113,13 +113,63 @@ fn a_commit_may_be_read_before_its_acknowledgement_but_not_after_its_failure() {
         Reader(3)
     ]);
     fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Seen::Failed(3), Reader(3)]);
-    fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Dropped(3), Reader(3)]);
+    fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Dropped(3, false), Reader(3)]);
+}
+
+/// Two more commits on their way: 3 upon commit 2, 4 upon 3.
+macro_rules! two_on_their_way {
+    ($($more:expr),* $(,)?) => {
+        two_commits![
+            Writer(2), Commit(3, 2, &[(2, 22)]), Writer(3), Read(3, 2, 22), Commit(4, 3, &[(3, 33)]), $($more),*
+        ]
+    };
+}
+
+#[test]
+fn commits_on_their_way_are_acknowledged_in_any_order_and_seen_together() {
+    passes(&two_on_their_way![Done(4, 4), Reader(4), Read(4, 2, 22), Read(4, 3, 33), Done(3, 3)]);
+    passes(&two_on_their_way![Reader(4), Done(3, 3), Done(4, 4)]);
+    passes(&two_on_their_way![Dropped(3, true), Done(4, 4), Reader(4)]);
+    fires("commit order", &two_on_their_way![Done(4, 3)]);
+    fires("snapshot", &two_on_their_way![Reader(2), Read(4, 3, 31)]);
+}
+
+#[test]
+fn commit_whose_base_has_failed_can_neither_be_acknowledged_nor_seen() {
+    fires("commit order", &two_on_their_way![Seen::Failed(3), Done(4, 4)]);
+    fires("snapshot", &two_on_their_way![Seen::Failed(3), Reader(4)]);
+    fires("atomicity", &two_on_their_way![Done(4, 4), Seen::Failed(3)]);
+    fires("commit order", &two_on_their_way![Seen::Failed(3), Writer(3)]);
+    passes(&two_on_their_way![Seen::Failed(3), Seen::Failed(4), Writer(2), Commit(5, 2, &[]), Done(5, 3)]);
+}
+
+#[test]
+fn recovery_brings_back_a_commit_with_all_that_it_was_built_upon_or_not_at_all() {
+    let crash = |sequence, pages: &'static [u64]| {
+        verdict(&two_on_their_way![Crashes(Crash::PowerLoss), Open(sequence), Recovered(pages)])
+            .map(|oracles| oracles.history().head())
+    };
+    assert_eq!(crash(4, &[0, 0, 22, 33]).ok(), Some(4));
+    assert_eq!(crash(3, &[0, 0, 22, 31]).ok(), Some(3));
+    assert_eq!(crash(2, &[0, 0, 20, 31]).ok(), Some(2));
+    assert_eq!(crash(4, &[0, 0, 20, 33]).unwrap_err().oracle, "atomicity");
+    assert_eq!(crash(3, &[0, 0, 20, 33]).unwrap_err().oracle, "atomicity");
+    // 5 took the place of 3 and was acknowledged: 4, which was built upon 3, can't come back.
+    let replaced = two_on_their_way![
+        Seen::Failed(3),
+        Writer(2),
+        Commit(5, 2, &[(2, 25)]),
+        Done(5, 3),
+        Crashes(Crash::PowerLoss),
+        Open(4),
+    ];
+    fires("durability", &replaced);
 }
 
 #[test]
 fn atomicity_fires_on_a_failed_commit_that_was_visible() {
     fires("atomicity", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Reader(3), Seen::Failed(3)]);
-    fires("atomicity", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Reader(3), Dropped(3)]);
+    fires("atomicity", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Reader(3), Dropped(3, false)]);
 }
 
 #[test]
@@ -195,6 +245,30 @@ fn of_two_open_commits_upon_one_either_may_come_back_whole() {
 }
 
 #[test]
+fn late_syncs_let_a_power_loss_take_the_newest_commits_and_nothing_else() {
+    let late = |more: Vec<Seen>| {
+        let mut oracles = Oracles::of_late_syncs();
+        for seen in two_commits![].iter().chain(&more) {
+            observe(&mut oracles, seen)?;
+        }
+        Ok::<_, Box<Violation>>(oracles.history().head())
+    };
+    let after = |crash, sequence, pages| late(vec![Crashes(crash), Open(sequence), Recovered(pages)]);
+    assert_eq!(after(Crash::PowerLoss, 2, &[0, 0, 20, 31]).ok(), Some(2));
+    assert_eq!(after(Crash::PowerLoss, 1, &[0, 0, 20, 30]).ok(), Some(1));
+    assert_eq!(after(Crash::PowerLoss, 0, &[]).ok(), Some(0));
+    assert_eq!(after(Crash::PowerLoss, 1, &[0, 0, 20, 31]).unwrap_err().oracle, "atomicity");
+    assert_eq!(after(Crash::ProcessKilled, 1, &[0, 0, 20, 30]).unwrap_err().oracle, "durability");
+    let mut oracles = Oracles::of_late_syncs();
+    for seen in &two_commits![] {
+        assert!(observe(&mut oracles, seen).is_ok());
+    }
+    assert!(oracles.observe(&Observation::Checkpointed { sequence: 1 }).is_ok());
+    assert!(observe(&mut oracles, &Crashes(Crash::PowerLoss)).is_ok());
+    assert_eq!(observe(&mut oracles, &Open(0)).unwrap_err().oracle, "durability");
+}
+
+#[test]
 fn atomicity_fires_on_half_a_transaction_after_recovery() {
     let half = two_commits![
         Writer(2),
@@ -241,6 +315,9 @@ fn audit() -> Audit {
         writers_waiting: 0,
         checkpoint_running: false,
         loading: 0,
+        commits_pending: 0,
+        commits_published: 9,
+        log_syncs: 9,
         log_writes: 0,
         database_writes: 0,
         cached: 10,
@@ -262,6 +339,7 @@ fn leaks_fires_on_each_thing_that_can_be_left_behind() {
         Audit { writers_waiting: 1, ..audit() },
         Audit { checkpoint_running: true, ..audit() },
         Audit { loading: 1, ..audit() },
+        Audit { commits_pending: 1, ..audit() },
         Audit { log_writes: 1, ..audit() },
         Audit { database_writes: 1, ..audit() },
     ];
@@ -316,5 +394,5 @@ fn old_versions_are_forgotten_at_rest_and_the_newest_is_not() {
     assert!(oracles.observe(&Observation::AtRest(&audit())).is_ok());
     assert_eq!((oracles.history().digest(2, 2), oracles.history().digest(3, 2)), (20, 31));
     assert_eq!(oracles.history().digest(3, 1), ABSENT, "forgotten");
-    assert_eq!(oracles.history().live_pages(), 2);
+    assert_eq!(oracles.history().live_pages(2), 2);
 }

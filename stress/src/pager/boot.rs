@@ -6,7 +6,7 @@ use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
 use super::explanations::is_damage;
 use super::{PagerSystem, bench, cause, database};
-use crate::disk::{Flippable, Struck};
+use crate::disk::{FaultKind, Flippable, Struck};
 use crate::oracle::{ABSENT, Observation};
 use crate::system::{Context, Step};
 use crate::violation::Violation;
@@ -84,7 +84,17 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
             Ok(Step::Continue)
         }
         Stage::Open(open) => match open.step()? {
-            IOResult::Done(pager) => opened(system, pager),
+            IOResult::Done(pager) => {
+                if context
+                    .disk
+                    .struck_since(&[FaultKind::SyncDropped], system.struck_at_verification)
+                    .is_some()
+                {
+                    system.oracles.observe(&Observation::WritesDropped)?;
+                }
+                system.struck_at_verification = context.struck;
+                opened(system, pager)
+            }
             IOResult::IO(io) => Ok(Step::from(io)),
         },
         Stage::Prepare(write) => {
@@ -168,7 +178,7 @@ fn failed(
     system.tally.notice(error);
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
-        match write.failed(&mut bench!(system, pager)) {
+        match write.failed(error, &mut bench!(system, pager)) {
             Err(Failure::Violation(violation)) => return Err(violation),
             Err(Failure::Pager(_)) | Ok(()) => {}
         }

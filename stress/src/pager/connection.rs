@@ -221,12 +221,13 @@ impl Connection {
         sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
         sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
         sometimes!(self.cancelled, "an operation ends after a cancel");
-        let was_cancelled = self.cancelled && matches!(error, PagerError::Io { .. });
+        let was_cancelled =
+            self.cancelled && matches!(error, PagerError::Io { .. } | PagerError::OutcomeUnknown { .. });
         let cause =
             if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
         let what = self.what();
         if let Operation::Write(write) = &self.operation {
-            write.failed(bench).or_else(oracle_fired)?;
+            write.failed(&error, bench).or_else(oracle_fired)?;
         }
         let described = self.describe();
         self.forget();

@@ -12,6 +12,11 @@ pub(crate) fn explanations(error: &PagerError) -> &'static [FaultKind] {
     match error {
         PagerError::Backend(_) => &[OpenError],
         PagerError::Io { operation, error, .. } => io(operation, *error),
+        // A write of the earlier commit.
+        PagerError::EarlierCommitFailed { .. } => {
+            &[WriteError, ShortWrite, NoSpace, SubmitRefused, Cancelled]
+        }
+        PagerError::OutcomeUnknown { .. } => &[Cancelled],
         // Stuck syncs end by cancel only.
         PagerError::Poisoned { .. } => &[SyncFailed, SyncDropped, SubmitRefused, Cancelled],
         PagerError::Corrupt { .. }

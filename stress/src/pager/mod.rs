@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 
 use self::boot::Boot;
 use self::connection::Connection;
@@ -83,6 +83,8 @@ pub(crate) struct PagerSystem {
     tally: Tally,
     /// Delivered faults when this life began.
     struck_at_birth: Struck,
+    /// Delivered faults when the oracles last compared all pages.
+    struck_at_verification: Struck,
 }
 
 impl PagerSystem {
@@ -98,9 +100,14 @@ impl PagerSystem {
             connections: (0..plan.connections).map(|_| Connection::default()).collect(),
             boot: Boot::default(),
             rest: Rest::default(),
-            oracles: if plan.disk_lies { Oracles::of_a_lying_disk() } else { Oracles::default() },
+            oracles: match (plan.disk_lies, plan.pager.durability) {
+                (true, _) => Oracles::of_a_lying_disk(),
+                (false, Durability::Full) => Oracles::default(),
+                (false, Durability::Normal | Durability::Off) => Oracles::of_late_syncs(),
+            },
             tally: Tally::default(),
             struck_at_birth: Struck::default(),
+            struck_at_verification: Struck::default(),
         }
     }
 }
@@ -185,8 +192,10 @@ fn cause(
     plan: &PagerPlan,
     context: &Context<'_>,
 ) -> Option<&'static str> {
-    // A failed sync is remembered until the next open; other errors have a cause of their own time.
-    let since = if matches!(error, PagerError::Poisoned { .. }) { at_birth } else { before };
+    // A failed sync is remembered until the next open, and of the writes of an earlier commit one may have failed before
+    // the last has ended; other errors have a cause of their own time.
+    let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
+    let since = if is_older { at_birth } else { before };
     let fault = context.disk.struck_since(explanations(error), since);
     if let Some(kind) = fault {
         context.disk.count(|counts| counts.notice(kind));

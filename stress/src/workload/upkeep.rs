@@ -20,6 +20,7 @@ impl Checkpoints {
             IOResult::IO(io) => Ok(Progress::Wait(io)),
             IOResult::Done(report) => {
                 bench.tally.checkpoints += 1;
+                bench.observe(&Observation::Checkpointed { sequence: report.sequence })?;
                 sometimes!(
                     report.outcome == CheckpointOutcome::Complete && report.frames > 0,
                     "a checkpoint moves all of the log"

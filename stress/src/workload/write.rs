@@ -1,5 +1,5 @@
 use tenterhook_runtime::IOResult;
-use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, WriteTransaction};
+use tenterhook_runtime::pager::{Audit, BeginWrite, Commit, PageNo, PagerError, WriteTransaction};
 
 use super::layout::{Layout, Shape};
 use super::{Bench, Churn, Failure, Prepare, Progress, Stamp, Transfer, await_io};
@@ -78,6 +78,9 @@ impl Write {
                     IOResult::IO(io) => return Ok(Progress::Wait(io)),
                 };
                 self.changes.base = transaction.commit_sequence();
+                let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
+                sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
+                sometimes!(ahead >= 3, "three commits are on their way at a time");
                 bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
                 self.stage = Stage::Work(transaction);
                 Ok(Progress::More)
@@ -102,6 +105,11 @@ impl Write {
                 };
                 self.stage = Stage::Over;
                 bench.tally.commits += 1;
+                let Audit { commits_published, log_syncs, .. } = bench.pager.audit();
+                sometimes!(
+                    log_syncs > 0 && commits_published > log_syncs,
+                    "one sync acknowledges several commits"
+                );
                 bench.observe(&Observation::Committed { id: self.id, sequence })?;
                 Ok(Progress::Done)
             }
@@ -125,24 +133,35 @@ impl Write {
         Ok(Progress::More)
     }
 
-    /// Tells the oracles that the commit, if it had been asked for, ended with an error.
-    pub(crate) fn failed(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    /// Tells the oracles that the commit, if it had been asked for, ended with this error.
+    pub(crate) fn failed(&self, error: &PagerError, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        let is_doomed = matches!(error, PagerError::EarlierCommitFailed { .. });
         match self.stage {
+            Stage::Commit(_) if matches!(error, PagerError::OutcomeUnknown { .. }) => {
+                sometimes!(true, "nobody is told how a commit ends");
+                bench.observe(&Observation::CommitDropped { id: self.id, submitted: true })
+            }
             Stage::Commit(_) => {
                 bench.tally.failed_commits += 1;
                 sometimes!(true, "a commit ends with an error");
+                sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
                 bench.observe(&Observation::CommitFailed { id: self.id })
             }
-            Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
+            Stage::Begin(_) | Stage::Work(_) | Stage::Over => {
+                sometimes!(is_doomed, "a writer hears that what it started from has failed");
+                Ok(())
+            }
         }
     }
 
     /// Tells the oracles that the machine is about to be dropped.
     pub(crate) fn dropped(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
-        match self.stage {
-            Stage::Commit(_) => {
-                sometimes!(true, "a commit is dropped half way");
-                bench.observe(&Observation::CommitDropped { id: self.id })
+        match &self.stage {
+            Stage::Commit(commit) => {
+                let submitted = commit.is_submitted();
+                sometimes!(submitted, "a commit is dropped half way");
+                sometimes!(!submitted, "a commit is dropped before it is handed to the log");
+                bench.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
             Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
         }

@@ -10,12 +10,12 @@ use super::super::transfer::{self, Ended, Piece, ReadBatch};
 use super::scan::Prefix;
 use crate::{IOResult, return_if_io};
 
-/// Writes the newest commit's frames once more, cuts off what comes after them, and syncs.
+/// Writes the newest commits' frames once more, cuts off what comes after them, and syncs.
 ///
-/// The file can't say which of its bytes are on disk and which are only cached by the system. All commits but the
-/// newest were synced, or the one after them would not have been begun. The newest may have been written by a process
-/// that was killed before its sync, or whose sync failed; in that case the system may have marked its bytes as clean
-/// although they are not on disk, and a sync now would do nothing. Bytes that are written anew are synced.
+/// The file can't say which of its bytes are on disk and which are only cached by the system. Commits that a later one
+/// calls durable are. The others may have been written by a process that was killed before their sync, or whose sync
+/// failed; in that case the system may have marked their bytes as clean although they are not on disk, and a sync now
+/// would do nothing. Bytes that are written anew are synced.
 ///
 /// Writing the same bytes to the same place changes nothing, whichever part of it a power loss lets through.
 pub(super) struct Harden {
@@ -39,7 +39,7 @@ impl Harden {
     pub(super) fn begin(log: &PagerFile, header: &LogHeader, prefix: &Prefix, page_size: usize) -> Self {
         let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
         let stage = Stage::WriteHeader(write(log, piece));
-        Self { page_size, done: prefix.last_commit, end: prefix.frames, stage }
+        Self { page_size, done: prefix.durable_frames, end: prefix.frames, stage }
     }
 
     pub(super) fn step(&mut self, log: &PagerFile) -> Result<IOResult<()>, PagerError> {

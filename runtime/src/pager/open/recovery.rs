@@ -345,8 +345,8 @@ impl Recovery {
     }
 
     fn assemble_recovered(&self, header: LogHeader, prefix: Prefix, committed: FileState) -> Arc<Pager> {
-        let Prefix { frames, chain, attempt, index, .. } = prefix;
-        let log = Log { end: frames, chain, attempt, ..Log::begun(header) };
+        let Prefix { frames, chain, run, index, .. } = prefix;
+        let log = Log { end: frames, chain, run, newest_run: run, ..Log::begun(header) };
         self.assemble(committed, log, index, header.base)
     }
 

@@ -1,5 +1,7 @@
 //! Finding the commits in a log.
 
+use std::collections::VecDeque;
+
 use super::super::PageNo;
 use super::super::error::LogProblem;
 use super::super::header::{FileState, HEADER_PAGE};
@@ -18,6 +20,8 @@ pub(super) struct LogScan {
     tip: Tip,
     /// Pages of the frames after the last whole commit.
     pending: Vec<PageNo>,
+    /// Number and last frame of each whole commit that no frame of the prefix calls durable.
+    undurable: VecDeque<(u64, u64)>,
     /// Set at the first frame that does not follow. Later ones are only evidence.
     broken: bool,
     problem: Option<LogProblem>,
@@ -32,19 +36,20 @@ pub(super) struct LogScan {
 struct Tip {
     frames: u64,
     chain: u64,
-    attempt: u64,
+    /// The run and the parent's run of the commit that it belongs to.
+    runs: (u32, u32),
 }
 
 /// The longest prefix of a log that ends in a commit.
 pub(super) struct Prefix {
     /// Frames in it.
     pub(super) frames: u64,
-    /// Where in it the last commit begins.
-    pub(super) last_commit: u64,
+    /// How many of them belong to commits that were durable before a later one was written, as that one says.
+    pub(super) durable_frames: u64,
     /// The chain after it.
     pub(super) chain: u64,
-    /// The attempt that wrote its last commit.
-    pub(super) attempt: u64,
+    /// The run of its last commit.
+    pub(super) run: u32,
     /// Its last commit; that before the log when it is empty.
     pub(super) sequence: u64,
     /// The file as of its last commit, `None` when it is empty.
@@ -58,20 +63,21 @@ impl LogScan {
         let chain = header.chain();
         let found = Prefix {
             frames: 0,
-            last_commit: 0,
+            durable_frames: 0,
             chain,
-            attempt: 0,
+            run: 0,
             sequence: header.base,
             state: None,
             index: LogIndex::default(),
         };
-        let tip = Tip { frames: 0, chain, attempt: 0 };
+        let tip = Tip { frames: 0, chain, runs: (0, 0) };
         Self {
             salt: header.salt(),
             generation: header.generation,
             looked_at: 0,
             tip,
             pending: Vec::new(),
+            undurable: VecDeque::new(),
             broken: false,
             problem: None,
             durable: 0,
@@ -106,26 +112,36 @@ impl LogScan {
 
     /// Takes the frame in if it follows the ones before.
     fn follow(&mut self, header: &FrameHeader, frame: &mut [u8]) -> Option<()> {
-        let in_turn = self.pending.is_empty() || header.attempt == self.tip.attempt;
+        let runs = (header.run, header.parent_run);
+        let in_turn = match self.pending.is_empty() {
+            true => header.parent_run == self.found.run,
+            false => runs == self.tip.runs,
+        };
         if !in_turn || header.sequence != self.found.sequence + 1 {
             return None;
         }
         let chain = follow_chain(frame, self.tip.chain)?;
-        self.tip = Tip { frames: self.tip.frames + 1, chain, attempt: header.attempt };
+        self.tip = Tip { frames: self.tip.frames + 1, chain, runs };
         self.pending.push(header.page);
+        while let Some((sequence, end)) = self.undurable.front().copied()
+            && sequence <= header.durable
+        {
+            self.found.durable_frames = end;
+            self.undurable.pop_front();
+        }
         let Some(mark) = header.commit else { return Some(()) };
         let state = mark.state(header.sequence);
         if let Some((name, value)) = self.implausible(&state) {
             self.problem = Some(LogProblem::Field { name, value });
             return None;
         }
-        self.found.last_commit = self.found.frames;
         for page in self.pending.drain(..) {
             self.found.frames += 1;
             self.found.index.insert(page, self.found.frames);
         }
+        self.undurable.push_back((header.sequence, self.found.frames));
         self.found.chain = chain;
-        self.found.attempt = header.attempt;
+        self.found.run = header.run;
         self.found.sequence = header.sequence;
         self.found.state = Some(state);
         Some(())
@@ -166,7 +182,8 @@ mod tests {
             generation: 5,
             sequence: 41,
             durable: 40,
-            attempt: 1,
+            run: 1,
+            parent_run: 0,
             page: 2,
             commit: None,
         }
@@ -196,7 +213,7 @@ mod tests {
 
     #[test]
     fn prefix_ends_with_the_last_commit_mark() {
-        let next = FrameHeader { sequence: 42, attempt: 4, ..mark() };
+        let next = FrameHeader { sequence: 42, parent_run: 1, ..mark() };
         assert_eq!(found(&[]), (0, 40));
         assert_eq!(found(&[frame(), frame()]), (0, 40));
         assert_eq!(found(&[frame(), mark()]), (2, 41));
@@ -205,14 +222,50 @@ mod tests {
     }
 
     #[test]
-    fn frame_of_another_attempt_does_not_go_on_with_a_commit() {
-        assert_eq!(found(&[frame(), FrameHeader { attempt: 2, ..mark() }]), (0, 40));
+    fn frame_of_another_run_does_not_go_on_with_a_commit() {
+        assert_eq!(found(&[frame(), FrameHeader { run: 2, ..mark() }]), (0, 40));
+        assert_eq!(found(&[frame(), FrameHeader { parent_run: 1, ..mark() }]), (0, 40));
+    }
+
+    /// Run 1 had commits 41 and 42, of which 41 failed. Run 2 put another 41 of equal length in its place, and the old 42
+    /// is right behind that.
+    #[test]
+    fn commit_upon_one_that_another_has_replaced_is_not_taken() {
+        let replaced = FrameHeader { run: 2, parent_run: 0, ..mark() };
+        let stale = FrameHeader { sequence: 42, run: 1, parent_run: 1, ..mark() };
+        assert_eq!(found(&[replaced, stale]), (1, 41));
+        let fresh = FrameHeader { run: 2, parent_run: 2, ..stale };
+        assert_eq!(found(&[replaced, fresh]), (2, 42));
+    }
+
+    /// The other way round: run 2 began upon 42 of run 1, and 42 was not there. A later 42 has not its place.
+    #[test]
+    fn commit_of_a_later_run_is_taken_upon_its_own_parent_only() {
+        let second = FrameHeader { sequence: 42, parent_run: 1, ..mark() };
+        let third = FrameHeader { sequence: 43, run: 2, parent_run: 1, ..mark() };
+        assert_eq!(found(&[mark(), second, third]), (3, 43));
+        let replaced = FrameHeader { run: 3, ..second };
+        assert_eq!(found(&[mark(), replaced, third]), (2, 42));
+        assert_eq!(found(&[FrameHeader { parent_run: 1, ..mark() }]), (0, 40), "the first has no parent");
+    }
+
+    #[test]
+    fn frames_that_a_later_commit_calls_durable_need_no_hardening() {
+        let durable_frames =
+            |frames: &[FrameHeader]| scan(frames).finish(None).map(|prefix| prefix.durable_frames).ok();
+        let next = |sequence, durable| FrameHeader { sequence, durable, parent_run: 1, ..mark() };
+        assert_eq!(durable_frames(&[frame(), mark()]), Some(0));
+        assert_eq!(durable_frames(&[frame(), mark(), next(42, 40)]), Some(0), "both were on their way");
+        assert_eq!(durable_frames(&[frame(), mark(), next(42, 41)]), Some(2));
+        assert_eq!(durable_frames(&[mark(), next(42, 40), next(43, 41), next(44, 43)]), Some(3));
+        let torn = FrameHeader { commit: None, ..next(43, 42) };
+        assert_eq!(durable_frames(&[mark(), next(42, 40), torn]), Some(2), "it was begun, so it says true");
     }
 
     #[test]
     fn sequences_follow_one_another_without_gaps_and_repeats() {
         for sequence in [0, 40, 41, 43, u64::MAX] {
-            let next = FrameHeader { sequence, attempt: 2, ..mark() };
+            let next = FrameHeader { sequence, parent_run: 1, ..mark() };
             assert_eq!(found(&[mark(), next]), (1, 41), "{sequence}");
             assert_eq!(found(&[frame(), FrameHeader { sequence: sequence ^ 42, ..mark() }]), (0, 40));
         }
@@ -247,7 +300,7 @@ mod tests {
 
     #[test]
     fn later_frames_are_evidence_of_what_is_missing() {
-        let lost = FrameHeader { sequence: 44, durable: 43, attempt: 5, ..mark() };
+        let lost = FrameHeader { sequence: 44, durable: 43, parent_run: 1, ..mark() };
         let problem = scan(&[mark(), lost]).finish(None).err();
         assert_eq!(problem, Some((1, LogProblem::LostCommit { durable: 43, whole: 41 })));
         let other = FrameHeader { salt: 1, generation: 6, ..mark() };

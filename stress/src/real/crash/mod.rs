@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tenterhook_runtime::io::Backend;
-use tenterhook_runtime::pager::PagerOptions;
+use tenterhook_runtime::pager::{Durability, PagerOptions};
 
 pub use self::campaign::run;
 pub use self::child::{ChildOptions, run as run_child};
@@ -25,8 +25,14 @@ pub use self::points::{Point, UnknownPoint};
 pub use self::summary::{Failure, PointCount, Summary};
 
 /// Small pages, a small cache and frequent checkpoints: everything happens often.
-const OPTIONS: PagerOptions =
-    PagerOptions { page_size: 512, cache_pages: 48, checkpoint_frames: 60, max_pages: u32::MAX, id_seed: 11 };
+const OPTIONS: PagerOptions = PagerOptions {
+    page_size: 512,
+    cache_pages: 48,
+    checkpoint_frames: 60,
+    max_pages: u32::MAX,
+    durability: Durability::Full,
+    id_seed: 11,
+};
 
 /// What is to be done.
 #[derive(Clone, Debug)]

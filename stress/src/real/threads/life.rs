@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tenterhook_runtime::executor::Executor;
 use tenterhook_runtime::io::{Backend, IO, drive};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 
 use super::ThreadsOptions;
 use super::faults::{Faults, KINDS};
@@ -33,6 +33,7 @@ const OPTIONS: PagerOptions = PagerOptions {
     cache_pages: 48,
     checkpoint_frames: 400,
     max_pages: u32::MAX,
+    durability: Durability::Full,
     id_seed: 13,
 };
 

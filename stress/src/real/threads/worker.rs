@@ -131,11 +131,12 @@ impl Worker {
         }
         let watcher = shared.layer.watcher();
         let since = |kind: FaultKind| match error {
-            // A failed sync is remembered until the next life.
-            PagerError::Poisoned { .. } => watcher.struck(kind) > 0,
+            // A failed sync is remembered until the next life, and a write of an earlier commit may have failed long ago.
+            PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. } => watcher.struck(kind) > 0,
             _ => watcher.struck(kind) > self.over[kind as usize],
         };
-        let cancelled = matches!(error, PagerError::Io { .. }) && since(FaultKind::Cancelled);
+        let cancelled = matches!(error, PagerError::Io { .. } | PagerError::OutcomeUnknown { .. })
+            && since(FaultKind::Cancelled);
         if !cancelled && !explanations(error).iter().copied().any(since) {
             let expected = "no error that no fault explains";
             shared.object(*Violation::safety("honesty", expected, error.to_string()));

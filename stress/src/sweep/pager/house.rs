@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{PageNo, Pager, PagerError, PagerOptions, ReadTransaction};
+use tenterhook_runtime::pager::{Durability, PageNo, Pager, PagerError, PagerOptions, ReadTransaction};
 use tenterhook_runtime::{IOCompletions, IOResult};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,8 +12,14 @@ use super::Machine;
 use super::job::{Act, End, transaction};
 
 /// Small pages and a small cache, so that little data is many pages and most of them are evicted.
-const OPTIONS: PagerOptions =
-    PagerOptions { page_size: 512, cache_pages: 6, checkpoint_frames: 0, max_pages: u32::MAX, id_seed: 7 };
+const OPTIONS: PagerOptions = PagerOptions {
+    page_size: 512,
+    cache_pages: 6,
+    checkpoint_frames: 0,
+    max_pages: u32::MAX,
+    durability: Durability::Full,
+    id_seed: 7,
+};
 
 /// Pages that no operation touches: reading them evicts the others.
 const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;

@@ -1,0 +1,345 @@
+//! The log's side of commits: beginning the log anew, the frames on their way, the sync, publishing.
+//!
+//! What is begun here goes on by itself, from callback to callback, whatever becomes of the machine that began it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::begin_write::refuse_if_poisoned;
+use super::cache::{Evicted, Key};
+use super::frames::{LaidOut, Place};
+use super::latch::{Latch, Wait};
+use super::log_format::LogHeader;
+use super::log_io;
+use super::pending::{Due, Failed, Number};
+use super::readers::Snapshot;
+use super::shared::Pager;
+use super::state::{CommitLatch, Flight, State, flight_frames};
+use super::transfer::{self, Ended, Piece};
+use super::write_right::Wakes;
+use super::{Durability, PagerError};
+use crate::CompletionError;
+
+/// What the holder of the write right finds when it comes to the log.
+pub(super) enum LogReadiness {
+    /// Its frames go here.
+    Ready(Place),
+    /// What is under way has to end first.
+    Busy(Wait<()>),
+    /// The header has to be written first.
+    NoHeader(LogHeader),
+}
+
+/// The end of something that has no value, for whoever may wait.
+type Outcome = Result<(), PagerError>;
+
+/// What a change of the state leaves to be done once no lock is held.
+#[derive(Default)]
+struct Aftermath {
+    published: Vec<Flight>,
+    due: Option<Due>,
+    failed: Vec<(Arc<CommitLatch>, PagerError)>,
+    wakes: Wakes,
+    ended: log_io::Ended,
+}
+
+/// What others have to be told, each of them, although a waker may panic.
+struct News {
+    /// In the order of the commits.
+    outcomes: VecDeque<(Arc<CommitLatch>, Result<u64, PagerError>)>,
+    wakes: Wakes,
+    ended: log_io::Ended,
+}
+
+impl News {
+    fn tell(&mut self) {
+        while let Some((outcome, result)) = self.outcomes.pop_front() {
+            outcome.set(result);
+        }
+        std::mem::take(&mut self.wakes).wake();
+        std::mem::take(&mut self.ended).tell();
+    }
+}
+
+impl Drop for News {
+    /// After a panic, tells the rest. A second one is swallowed by whoever completes while the thread unwinds.
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl Aftermath {
+    /// A sync of the log has failed.
+    fn fail_all(&mut self, state: &mut State, error: PagerError, cause: CompletionError) {
+        self.wakes = state.poison(cause);
+        self.failed = state.fail_all(error, cause);
+    }
+}
+
+impl Pager {
+    /// Where the holder of the write right, who started from `snapshot`, may write. If all of the log is in the database
+    /// file and nobody needs it, the log is empty from here on; on disk it becomes so with its new header.
+    pub(super) fn ready_log(&self, snapshot: &Snapshot) -> Result<LogReadiness, PagerError> {
+        let mut evicted = Evicted::default();
+        let readiness = {
+            let mut state = self.state.lock();
+            refuse_if_poisoned(&state)?;
+            state.require_base(snapshot)?;
+            let is_done = state.log_is_done();
+            let appends = !is_done && state.log.header_durable && !state.log.run_is_over;
+            match if appends { None } else { state.log_io.wait_for_quiet() } {
+                Some(wait) => LogReadiness::Busy(wait),
+                None => {
+                    if is_done {
+                        evicted = self.cache.lock().move_to_database(&state.index);
+                        state.index.clear();
+                        state.log = state.log.next_generation(state.committed.sequence);
+                    }
+                    state.place()?
+                }
+            }
+        };
+        drop(evicted);
+        Ok(readiness)
+    }
+
+    /// A wait for the commit that `snapshot` is of, if that is on its way.
+    pub(super) fn base_on_its_way(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Wait<Result<u64, PagerError>>>, PagerError> {
+        let state = self.state.lock();
+        state.require_base(snapshot)?;
+        let newest = state.pending.newest_first().next();
+        Ok(newest.map(|flight| Wait::new(Arc::clone(&flight.outcome))))
+    }
+
+    /// Writes a header and makes it durable. Called when nothing is under way on the log, by the holder of the write
+    /// right; should that be dropped, the next one waits.
+    pub(super) fn write_log_header(self: &Arc<Self>, header: &LogHeader) -> Wait<Outcome> {
+        self.state.lock().log_io.begin();
+        let latch: Arc<Latch<Outcome>> = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let pager = Arc::downgrade(self);
+        let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
+        transfer::write_all(&*self.log.file, vec![piece], move |written| {
+            let Some(pager) = pager.upgrade() else { return };
+            match written {
+                Ok(()) if pager.options.durability == Durability::Off => pager.end_log_header(&latch, Ok(())),
+                Ok(()) => pager.sync_log_header(latch),
+                Err(error) => {
+                    pager.end_log_header(&latch, Err(pager.log.error("write the header of", error)))
+                }
+            }
+        });
+        wait
+    }
+
+    fn sync_log_header(self: &Arc<Self>, latch: Arc<Latch<Outcome>>) {
+        let pager = Arc::downgrade(self);
+        self.sync(&self.log, move |synced| {
+            let Some(pager) = pager.upgrade() else { return };
+            pager.end_log_header(&latch, synced.map_err(|error| pager.log.error("sync", error)));
+        });
+    }
+
+    fn end_log_header(&self, latch: &Latch<Outcome>, outcome: Outcome) {
+        let ended = {
+            let mut state = self.state.lock();
+            state.log.header_durable |= outcome.is_ok();
+            state.log_io.end()
+        };
+        latch.set(outcome);
+        ended.tell();
+    }
+
+    /// Makes durable what is published, for a checkpoint that is about to copy it up to commit `sequence`. `None` when it
+    /// is, or need not be.
+    pub(super) fn sync_log_before_copying(self: &Arc<Self>, sequence: u64) -> Option<Wait<Outcome>> {
+        let published = {
+            let mut state = self.state.lock();
+            if self.options.durability == Durability::Off || state.durable_sequence >= sequence {
+                return None;
+            }
+            state.log_io.begin();
+            state.committed.sequence
+        };
+        let latch: Arc<Latch<Outcome>> = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let pager = Arc::downgrade(self);
+        transfer::sync(&*self.log.file, move |ended| {
+            if let Some(pager) = pager.upgrade() {
+                pager.end_sync_before_copying(published, ended);
+                latch.set(ended.map_err(|error| pager.log.error("sync", error)));
+            }
+        });
+        Some(wait)
+    }
+
+    fn end_sync_before_copying(self: &Arc<Self>, published: u64, ended: Ended) {
+        let mut aftermath = Aftermath::default();
+        {
+            let mut state = self.state.lock();
+            match ended {
+                Ok(()) => state.durable_sequence = state.durable_sequence.max(published),
+                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
+            }
+            aftermath.ended = state.end_log_io(None);
+        }
+        self.settle(aftermath);
+    }
+
+    /// Hands a commit's frames to the log. From here on it goes on by itself.
+    pub(super) fn submit_commit(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        laid_out: LaidOut,
+    ) -> Result<Wait<Result<u64, PagerError>>, PagerError> {
+        let LaidOut { pieces, tip, pages } = laid_out;
+        let outcome: Arc<CommitLatch> = Latch::new();
+        let wait = Wait::new(Arc::clone(&outcome));
+        let number = {
+            let mut state = self.state.lock();
+            // Whatever ended its run since it was laid out has taken what it was laid out upon.
+            refuse_if_poisoned(&state)?;
+            state.require_base(snapshot)?;
+            debug_assert!(state.tip().end == snapshot.mark && !state.log.run_is_over);
+            state.log_io.begin();
+            state.pending.push(Flight { tip, pages, outcome })
+        };
+        let pager = Arc::downgrade(self);
+        transfer::write_all(&*self.log.file, pieces, move |ended| {
+            if let Some(pager) = pager.upgrade() {
+                pager.end_frames(number, ended);
+            }
+        });
+        Ok(wait)
+    }
+
+    /// All frames of a commit have been written, or one could not be.
+    fn end_frames(self: &Arc<Self>, number: Number, ended: Ended) {
+        let mut aftermath = Aftermath::default();
+        {
+            let mut state = self.state.lock();
+            match ended {
+                Ok(()) if self.options.durability == Durability::Full => {
+                    aftermath.due = Some(state.pending.written(number));
+                }
+                Ok(()) => {
+                    aftermath.published = state.pending.written_for_good(number);
+                    state.publish(&aftermath.published);
+                }
+                Err(error) => {
+                    let failed = state.pending.write_failed(number);
+                    aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
+                }
+            }
+            aftermath.ended = state.end_log_io(aftermath.due);
+        }
+        self.settle(aftermath);
+    }
+
+    /// The sync of the log that covers the oldest commits on their way has ended.
+    fn end_log_sync(self: &Arc<Self>, ended: Ended) {
+        let mut aftermath = Aftermath::default();
+        {
+            let mut state = self.state.lock();
+            match ended {
+                Ok(()) => {
+                    let (flights, due) = state.pending.synced();
+                    state.publish(&flights);
+                    state.log_syncs += 1;
+                    state.durable_sequence = state.committed.sequence;
+                    (aftermath.published, aftermath.due) = (flights, Some(due));
+                }
+                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
+            }
+            aftermath.ended = state.end_log_io(aftermath.due);
+        }
+        self.settle(aftermath);
+    }
+
+    /// Does what is left. The sync goes before the news, which is for user code.
+    fn settle(self: &Arc<Self>, aftermath: Aftermath) {
+        let Aftermath { published, due, failed, wakes, ended } = aftermath;
+        let kept = published.into_iter().map(|flight| self.keep_pages(flight));
+        let outcomes = kept.chain(failed.into_iter().map(|(outcome, error)| (outcome, Err(error)))).collect();
+        let mut news = News { outcomes, wakes, ended };
+        if due == Some(Due::StartSync) {
+            let pager = Arc::downgrade(self);
+            transfer::sync(&*self.log.file, move |ended| {
+                if let Some(pager) = pager.upgrade() {
+                    pager.end_log_sync(ended);
+                }
+            });
+        }
+        news.tell();
+    }
+
+    /// Gives a published commit's pages to the cache. Somebody may have missed one since it was published, and read it:
+    /// then that is dropped. They are given away one by one, since a page that somebody else refers to counts as pinned.
+    fn keep_pages(&self, flight: Flight) -> (Arc<CommitLatch>, Result<u64, PagerError>) {
+        let Flight { tip, pages, outcome } = flight;
+        let keys: Vec<Key> =
+            flight_frames(&tip, &pages).map(|(frame, page)| Key { page: page.number, frame }).collect();
+        let evicted: Vec<Evicted> = {
+            let mut cache = self.cache.lock();
+            keys.into_iter().zip(pages).map(|(key, page)| cache.insert(key, page)).collect()
+        };
+        drop(evicted);
+        (outcome, Ok(tip.state.sequence))
+    }
+}
+
+impl State {
+    /// Where the next commit goes, when nothing has to end first.
+    fn place(&mut self) -> Result<LogReadiness, PagerError> {
+        if !self.log.header_durable {
+            return Ok(LogReadiness::NoHeader(self.log.header));
+        }
+        if self.log.run_is_over {
+            // Should four thousand million runs fail in one generation, it takes a checkpoint to go on.
+            let next = self.log.newest_run.checked_add(1);
+            let sequence = self.failed_sequence;
+            self.log.newest_run = next.ok_or(PagerError::EarlierCommitFailed { sequence })?;
+            self.log.run_is_over = false;
+        }
+        let Self { log, durable_sequence: durable, .. } = *self;
+        Ok(LogReadiness::Ready(Place { log, tip: self.tip(), run: log.newest_run, durable }))
+    }
+
+    /// A write or sync has ended. If a sync is due, that is under way from this moment on.
+    fn end_log_io(&mut self, due: Option<Due>) -> log_io::Ended {
+        if due == Some(Due::StartSync) {
+            self.log_io.begin();
+        }
+        self.log_io.end()
+    }
+
+    /// Ends the run. `failed` are the commits that go with it, the first for a reason of its own.
+    fn fail(&mut self, failed: Vec<Flight>, error: PagerError) -> Vec<(Arc<CommitLatch>, PagerError)> {
+        let Some(first) = failed.first() else { return Vec::new() };
+        let sequence = first.tip.state.sequence;
+        self.failed_sequence = sequence;
+        self.log.run_is_over = true;
+        let later = std::iter::repeat(PagerError::EarlierCommitFailed { sequence });
+        let errors = std::iter::once(error).chain(later);
+        failed.into_iter().zip(errors).map(|(flight, error)| (flight.outcome, error)).collect()
+    }
+
+    /// The sync has failed, and with it all that is on its way: what it covered with its error.
+    fn fail_all(&mut self, error: PagerError, cause: CompletionError) -> Vec<(Arc<CommitLatch>, PagerError)> {
+        self.log.run_is_over = true;
+        let Failed { covered, later } = self.pending.sync_failed();
+        let covered = covered.into_iter().map(|flight| (flight.outcome, error.clone()));
+        let later = later.into_iter().map(|flight| (flight.outcome, PagerError::Poisoned { cause }));
+        covered.chain(later).collect()
+    }
+
+    /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
+    #[must_use = "waiting writers have to be told"]
+    pub(super) fn poison(&mut self, cause: CompletionError) -> Wakes {
+        self.poison.get_or_insert(cause);
+        self.right.dismiss()
+    }
+}

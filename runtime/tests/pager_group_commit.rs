@@ -1,0 +1,241 @@
+//! Several commits on their way at a time: what covers them, who sees them, what they take with them.
+
+mod pager_support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use pager_support::*;
+use tenterhook_runtime::IOResult;
+use tenterhook_runtime::io::OperationKind::{Sync, Write};
+use tenterhook_runtime::pager::{Commit, Pager, PagerError, WriteTransaction};
+
+/// A pager with pages 2 to 5, filled with 1, all cached, on a disk that holds.
+fn prepare() -> (Disk, Arc<Pager>) {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    (2..6).for_each(|page| assert_eq!(add_page(&disk, &pager, 1), page));
+    disk.hold(true);
+    (disk, pager)
+}
+
+fn write(pager: &Arc<Pager>, page: u32, fill: u8) -> WriteTransaction {
+    let mut writer = pager.try_begin_write().expect("the right is free");
+    let Ok(IOResult::Done(bytes)) = writer.page_mut(page) else { panic!("page {page} is not at hand") };
+    bytes.fill(fill);
+    writer
+}
+
+/// A commit whose frames wait in the disk's queue.
+fn submit(pager: &Arc<Pager>, page: u32, fill: u8) -> Commit {
+    let mut commit = write(pager, page, fill).commit();
+    assert!(commit.step().is_ok_and(|step| step.is_io()) && commit.is_submitted());
+    commit
+}
+
+fn kinds(disk: &Disk) -> Vec<tenterhook_runtime::io::OperationKind> {
+    disk.waiting().iter().map(|op| op.kind).collect()
+}
+
+fn ended(commit: &mut Commit) -> Option<Result<u64, PagerError>> {
+    match commit.step() {
+        Ok(IOResult::IO(_)) => None,
+        Ok(IOResult::Done(sequence)) => Some(Ok(sequence)),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+fn finish(disk: &Disk) {
+    while !disk.waiting().is_empty() {
+        disk.release(0);
+    }
+}
+
+#[test]
+fn one_sync_acknowledges_all_commits_that_were_written_before_it() {
+    let (disk, pager) = prepare();
+    let mut commits: Vec<Commit> = (10..14).map(|fill| submit(&pager, 2, fill)).collect();
+    assert_eq!(kinds(&disk), [Write; 4]);
+    disk.release(0);
+    disk.release(0);
+    assert_eq!(kinds(&disk), [Write, Write, Sync], "the first is written: its sync does not wait");
+    disk.release(0);
+    disk.release(0);
+    assert_eq!(kinds(&disk), [Sync], "one at a time");
+    assert!(commits.iter_mut().all(|commit| ended(commit).is_none()));
+    disk.release(0);
+    assert_eq!((ended(&mut commits[0]), ended(&mut commits[1])), (Some(Ok(5)), None));
+    assert_eq!((pager.commit_sequence(), kinds(&disk)), (5, vec![Sync]));
+    disk.release(0);
+    let rest: Vec<_> = commits[1..].iter_mut().map(ended).collect();
+    assert_eq!(rest, [Some(Ok(6)), Some(Ok(7)), Some(Ok(8))]);
+    let audit = pager.audit();
+    assert_eq!((audit.commits_published, audit.log_syncs), (8, 6));
+    assert!(audit.is_idle(), "{audit:?}");
+    disk.hold(false);
+    assert_eq!(read_fill(&disk, &pager, 2), Ok(13));
+    let disk = disk.after_power_loss(|| false);
+    assert_eq!(read_fill(&disk, &open(&disk, options()).expect("recover"), 2), Ok(13));
+}
+
+#[test]
+fn later_commit_that_is_written_first_waits_for_the_earlier() {
+    let (disk, pager) = prepare();
+    let (mut first, mut second) = (submit(&pager, 2, 10), submit(&pager, 3, 11));
+    disk.release(1);
+    assert_eq!(kinds(&disk), [Write], "no sync covers the second without the first");
+    disk.release(0);
+    disk.release(0);
+    assert_eq!((ended(&mut second), ended(&mut first)), (Some(Ok(6)), Some(Ok(5))));
+}
+
+#[test]
+fn writers_see_commits_on_their_way_and_readers_do_not() {
+    let (disk, pager) = prepare();
+    let _commit = submit(&pager, 2, 10);
+    let mut writer = pager.try_begin_write().expect("free");
+    assert_eq!((writer.commit_sequence(), pager.commit_sequence()), (5, 4));
+    assert!(matches!(writer.page(2), Ok(IOResult::Done(page)) if page[0] == 10 && page.sequence() == 5));
+    let mut reader = pager.begin_read().expect("begin");
+    assert_eq!(reader.commit_sequence(), 4);
+    assert!(matches!(reader.page(2), Ok(IOResult::Done(page)) if page[0] == 1));
+    // Published while the writer is at work, it is the same to it, and to the reader.
+    finish(&disk);
+    assert_eq!(pager.commit_sequence(), 5);
+    assert!(matches!(writer.page(2), Ok(IOResult::Done(page)) if page[0] == 10));
+    assert!(matches!(reader.page(2), Ok(IOResult::Done(page)) if page[0] == 1));
+}
+
+#[test]
+fn failed_write_fails_what_was_built_upon_it_and_nothing_else() {
+    let (disk, pager) = prepare();
+    let [mut first, mut second, mut third] = [10, 11, 12].map(|fill| submit(&pager, 2, fill));
+    let mut doomed = write(&pager, 3, 13);
+    disk.fail(1, FAULT);
+    let because = PagerError::EarlierCommitFailed { sequence: 6 };
+    assert!(matches!(ended(&mut second), Some(Err(PagerError::Io { error: FAULT, .. }))));
+    assert_eq!(ended(&mut third), Some(Err(because.clone())));
+    assert_eq!(doomed.page(4).unwrap_err(), because);
+    let mut doomed = doomed.commit();
+    assert_eq!(ended(&mut doomed), Some(Err(because)));
+    assert_eq!(ended(&mut first), None);
+    // The next writer starts from what is left. It begins another run, which waits for all that is under way.
+    let mut next = write(&pager, 3, 14).commit();
+    assert!(ended(&mut next).is_none() && !next.is_submitted());
+    assert_eq!(kinds(&disk), [Write, Write], "the first and the third");
+    finish(&disk);
+    assert_eq!(ended(&mut first), Some(Ok(5)));
+    assert!(ended(&mut next).is_none() && next.is_submitted());
+    assert_eq!(disk.waiting()[0].offset, 8192 + 5 * (64 + 512), "right behind the first");
+    finish(&disk);
+    assert_eq!(ended(&mut next), Some(Ok(6)));
+    assert!(pager.audit().is_idle());
+    disk.hold(false);
+    assert_eq!((read_fill(&disk, &pager, 2), read_fill(&disk, &pager, 3)), (Ok(10), Ok(14)));
+    // The third is whole in the file, where it would be in its turn. Its parent is another commit 6.
+    let disk = disk.copy();
+    let pager = open(&disk, options()).expect("recover");
+    assert_eq!((pager.commit_sequence(), read_fill(&disk, &pager, 2)), (6, Ok(10)));
+    assert_sound(&disk, &pager);
+}
+
+#[test]
+fn failed_sync_fails_all_that_is_on_its_way() {
+    let (disk, pager) = prepare();
+    let [mut first, mut second] = [10, 11].map(|fill| submit(&pager, 2, fill));
+    let mut writer = write(&pager, 3, 12);
+    disk.release(0);
+    disk.fail(1, FAULT);
+    let refused = PagerError::Poisoned { cause: FAULT };
+    assert!(matches!(ended(&mut first), Some(Err(PagerError::Io { error: FAULT, .. }))));
+    assert_eq!(ended(&mut second), Some(Err(refused.clone())));
+    assert_eq!(writer.page(4).unwrap_err(), refused);
+    drop(writer);
+    finish(&disk);
+    assert!(pager.audit().is_idle());
+    assert_eq!(pager.commit_sequence(), 4);
+}
+
+/// What a transaction has read may be on its way. If it changes nothing, its end still vouches for that.
+#[test]
+fn commit_without_changes_waits_for_what_it_may_have_read() {
+    for fails in [false, true] {
+        let (disk, pager) = prepare();
+        let _commit = submit(&pager, 2, 10);
+        let mut empty = pager.try_begin_write().expect("free").commit();
+        assert_eq!(ended(&mut empty), None);
+        drop(pager.try_begin_write().expect("the right is free: it has nothing to write"));
+        if fails {
+            disk.fail(0, FAULT);
+            assert_eq!(ended(&mut empty), Some(Err(PagerError::EarlierCommitFailed { sequence: 5 })));
+        } else {
+            finish(&disk);
+            assert_eq!(ended(&mut empty), Some(Ok(5)));
+        }
+    }
+}
+
+/// Panics when it is woken.
+struct Grenade;
+
+impl Wake for Grenade {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker of somebody's");
+    }
+}
+
+#[test]
+fn waker_that_panics_keeps_no_other_commit_from_its_acknowledgement() {
+    let (disk, pager) = prepare();
+    let [mut first, mut second] = [10, 11].map(|fill| submit(&pager, 2, fill));
+    let Ok(IOResult::IO(io)) = first.step() else { panic!("it waits") };
+    let mut completion = io.completion().expect("for something").clone();
+    let waker = Waker::from(Arc::new(Grenade));
+    assert!(Pin::new(&mut completion).poll(&mut Context::from_waker(&waker)).is_pending());
+    disk.release(1);
+    disk.release(0);
+    let thrown = catch_unwind(AssertUnwindSafe(|| disk.release(0)));
+    assert!(thrown.is_err(), "it goes on in the thread that brought the news");
+    assert_eq!((ended(&mut first), ended(&mut second)), (Some(Ok(5)), Some(Ok(6))));
+    assert!(pager.audit().is_idle());
+}
+
+#[test]
+fn cancelled_wait_leaves_the_commit_on_its_way() {
+    let (disk, pager) = prepare();
+    let mut commit = submit(&pager, 2, 10);
+    let Ok(IOResult::IO(io)) = commit.step() else { panic!("it waits") };
+    io.completion().expect("for something").cancel();
+    assert_eq!(ended(&mut commit), Some(Err(PagerError::OutcomeUnknown { sequence: 5 })));
+    finish(&disk);
+    assert_eq!(pager.commit_sequence(), 5);
+    assert!(pager.audit().is_idle());
+}
+
+/// Of several commits on their way a power loss keeps some of the first, whatever it keeps of their bytes.
+#[test]
+fn power_loss_keeps_a_prefix_of_what_was_on_its_way() {
+    let mut random = Numbers(7);
+    let mut found = [0; 5];
+    for _ in 0..400 {
+        let (disk, pager) = prepare();
+        let _commits: Vec<Commit> = (10..14).map(|fill| submit(&pager, 2, fill)).collect();
+        for _ in 0..random.below(7) {
+            let waiting = kinds(&disk);
+            if !waiting.is_empty() {
+                disk.release(random.below(waiting.len()));
+            }
+        }
+        let seen = pager.commit_sequence();
+        let after = disk.after_power_loss(|| !random.one_in(5));
+        let pager = open(&after, options()).expect("recover");
+        let sequence = pager.commit_sequence();
+        assert!(sequence >= seen, "{seen} was published, {sequence} is left");
+        let expected = if sequence == 4 { 1 } else { sequence as u8 + 5 };
+        assert_eq!(read_fill(&after, &pager, 2), Ok(expected), "commit {sequence}");
+        found[sequence as usize - 4] += 1;
+    }
+    assert!(found.iter().all(|count| *count > 0), "{found:?}");
+}
