@@ -113,6 +113,8 @@ pub enum PagerError {
         /// The page.
         page: PageNo,
     },
+    /// The savepoint is of another transaction, or it has been released or rolled back beyond.
+    NoSuchSavepoint,
     /// The write right is taken, and the caller asked not to wait.
     Busy,
     /// A sync failed earlier. What was acknowledged stays and can be read; writes are refused until the file is
@@ -303,6 +305,9 @@ impl fmt::Display for PagerError {
             Self::PageFreedTwice { page } => {
                 write!(f, "page {page} is on the freelist already: free a page once")
             }
+            Self::NoSuchSavepoint => f.write_str(
+                "the transaction has no such savepoint: use one of its own that is neither released nor rolled back beyond",
+            ),
             Self::Busy => {
                 f.write_str("another transaction has the write right: wait for it with begin_write")
             }

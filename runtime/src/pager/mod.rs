@@ -18,6 +18,7 @@ mod options;
 mod page;
 mod read_transaction;
 mod readers;
+mod savepoint;
 mod shared;
 mod snapshot_reader;
 mod state;
@@ -35,6 +36,7 @@ pub use open::Open;
 pub use options::PagerOptions;
 pub use page::PageRef;
 pub use read_transaction::ReadTransaction;
+pub use savepoint::Savepoint;
 pub use shared::Pager;
 pub use write_transaction::WriteTransaction;
 

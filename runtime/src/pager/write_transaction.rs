@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::begin_write::RightClaim;
 use super::header::FileState;
 use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
+use super::savepoint::Undo;
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
 use super::{Commit, PageNo, PagerError};
 use crate::io::Buffer;
@@ -21,12 +22,13 @@ pub struct WriteTransaction {
     _claim: RightClaim,
     pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
     pub(super) state: FileState,
+    pub(super) undo: Undo,
 }
 
 impl WriteTransaction {
     pub(super) fn new(reader: SnapshotReader, claim: RightClaim) -> Self {
         let state = reader.snapshot.state;
-        Self { reader, _claim: claim, changed: BTreeMap::new(), state }
+        Self { reader, _claim: claim, changed: BTreeMap::new(), state, undo: Undo::default() }
     }
 
     /// A page as this transaction has left it so far. Later changes do not reach the reference.
@@ -49,14 +51,17 @@ impl WriteTransaction {
     /// As [`ReadTransaction::page`](super::ReadTransaction::page).
     pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
         require_in_range(page, self.state.page_count)?;
-        if !self.changed.contains_key(&page) {
+        if let Some(own) = self.changed.get(&page) {
+            if own.seal.kind != PageKind::Data {
+                return Err(PagerError::PageNotAllocated { page });
+            }
+            self.undo.note(page, Some(own));
+        } else {
             let original = return_if_io!(self.reader.load_data(page));
+            self.undo.note(page, None);
             self.changed.insert(page, Arc::new(Page::clone(&original)));
         }
         let own = self.changed.get_mut(&page).ok_or(PagerError::PageNotAllocated { page })?;
-        if own.seal.kind != PageKind::Data {
-            return Err(PagerError::PageNotAllocated { page });
-        }
         let bytes = &mut *Arc::make_mut(own).bytes;
         let usable = bytes.len() - TRAILER;
         Ok(IOResult::Done(&mut bytes[..usable]))
@@ -157,6 +162,7 @@ impl WriteTransaction {
         let mut bytes = Buffer::zeroed(self.reader.pager.sealer.page_size());
         fill(&mut bytes);
         let seal = Seal { kind, sequence: self.reader.snapshot.state.sequence };
+        self.undo.note(number, self.changed.get(&number));
         self.changed.insert(number, Arc::new(Page { number, seal, bytes }));
     }
 }
