@@ -23,6 +23,7 @@ mod shared;
 mod snapshot_reader;
 mod state;
 mod transfer;
+mod upgrade;
 mod write_right;
 mod write_transaction;
 
@@ -38,6 +39,7 @@ pub use page::PageRef;
 pub use read_transaction::ReadTransaction;
 pub use savepoint::Savepoint;
 pub use shared::Pager;
+pub use upgrade::Upgrade;
 pub use write_transaction::WriteTransaction;
 
 /// Number of a page, from 1. Page 1 is the header page, which belongs to the pager; a caller's pages begin at 2.
