@@ -118,6 +118,7 @@ enum Stage {
     WritePages(Wait<Ended>),
     WriteHeader(Wait<Ended>),
     SyncDatabase(Wait<Ended>),
+    CutTail(Wait<Ended>, CheckpointReport),
 }
 
 /// Pages in ascending order; those that the cache did not have are being read.
@@ -173,7 +174,15 @@ impl Checkpointing {
             Stage::SyncDatabase(wait) => {
                 transition_if_io!(database.ended(wait, "sync"));
                 let run = self.run.as_ref().expect("there until the machine ends");
-                return Ok(TransitionResult::Done(self.pager.advance_backfill(run)));
+                let report = self.pager.advance_backfill(run);
+                match self.pager.cut_tail(&run.state)? {
+                    Some(wait) => Stage::CutTail(wait, report),
+                    None => return Ok(TransitionResult::Done(report)),
+                }
+            }
+            Stage::CutTail(wait, report) => {
+                transition_if_io!(database.ended(wait, "truncate"));
+                return Ok(TransitionResult::Done(*report));
             }
         };
         self.stage = next;
@@ -209,7 +218,8 @@ impl Checkpointing {
         let run = self.run.as_ref().expect("there until the machine ends");
         let pager = &self.pager;
         let count = (BATCH_SIZE / pager.sealer.page_size()).max(1);
-        let frames = pager.state.lock().index.batch(run.after, run.from, run.until, count);
+        let frames =
+            pager.state.lock().index.batch(run.after, run.state.page_count, run.from, run.until, count);
         if frames.is_empty() {
             let latch = pager.begin_database_io();
             let wait = Wait::new(Arc::clone(&latch));
@@ -270,7 +280,7 @@ impl Checkpointing {
 
 impl Pager {
     /// As `begin_log_io`, for the database file.
-    fn begin_database_io(&self) -> Arc<super::state::IoLatch> {
+    pub(super) fn begin_database_io(&self) -> Arc<super::state::IoLatch> {
         let latch = Latch::new();
         self.state.lock().database_io = Some(Arc::clone(&latch));
         latch

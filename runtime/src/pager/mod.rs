@@ -24,6 +24,7 @@ mod snapshot_reader;
 mod state;
 mod transfer;
 mod upgrade;
+mod vacuum;
 mod write_right;
 mod write_transaction;
 
@@ -40,6 +41,7 @@ pub use read_transaction::ReadTransaction;
 pub use savepoint::Savepoint;
 pub use shared::Pager;
 pub use upgrade::Upgrade;
+pub use vacuum::Vacuum;
 pub use write_transaction::WriteTransaction;
 
 /// Number of a page, from 1. Page 1 is the header page, which belongs to the pager; a caller's pages begin at 2.

@@ -78,7 +78,7 @@ impl WriteTransaction {
         }
         let page = self.state.free_head;
         let free = return_if_io!(self.current(page));
-        let next = self.successor(&free)?;
+        let next = self.successor(&free, self.state.free_pages)?;
         self.state.free_head = next;
         self.state.free_pages -= 1;
         self.put(page, PageKind::Data, |_| {});
@@ -100,7 +100,7 @@ impl WriteTransaction {
         let next = self.state.free_head;
         self.state.free_head = page;
         self.state.free_pages += 1;
-        self.put(page, PageKind::Free, |bytes| bytes[..4].copy_from_slice(&next.to_le_bytes()));
+        self.put_free(page, next);
         Ok(IOResult::Done(()))
     }
 
@@ -135,27 +135,32 @@ impl WriteTransaction {
     }
 
     /// The page as it is now, of whatever kind.
-    fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
+    pub(super) fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
         match self.changed.get(&page) {
             Some(changed) => Ok(IOResult::Done(Arc::clone(changed))),
             None => self.reader.load(page),
         }
     }
 
-    /// What follows the first page of the freelist, which must itself be a free page, and have a successor exactly
-    /// when it is not the last.
-    fn successor(&self, free: &Page) -> Result<PageNo, PagerError> {
-        let FileState { page_count, free_pages, .. } = self.state;
+    /// What follows `free` on the freelist, `left` pages before its end. It must itself be a free page, and have a
+    /// successor exactly when it is not the last.
+    pub(super) fn successor(&self, free: &Page, left: u32) -> Result<PageNo, PagerError> {
+        let FileState { page_count, .. } = self.state;
         let corrupt = |page| Err(PagerError::CorruptFreelist { page, page_count });
         if free.seal.kind != PageKind::Free {
             return corrupt(free.number);
         }
         let next = next_free(&free.bytes);
-        let is_last = free_pages == 1;
+        let is_last = left == 1;
         if is_last != (next == 0) || (next != 0 && require_in_range(next, page_count).is_err()) {
             return corrupt(next);
         }
         Ok(next)
+    }
+
+    /// Makes `page` a free page before `next` on the freelist.
+    pub(super) fn put_free(&mut self, page: PageNo, next: PageNo) {
+        self.put(page, PageKind::Free, |bytes| bytes[..4].copy_from_slice(&next.to_le_bytes()));
     }
 
     fn put(&mut self, number: PageNo, kind: PageKind, fill: impl FnOnce(&mut [u8])) {
