@@ -229,11 +229,8 @@ impl Checkpointing {
             self.stage = Stage::WriteHeader(wait);
             return Ok(TransitionResult::Continue);
         }
-        let batch: Batch = {
-            let cache = pager.cache.lock();
-            let keys = frames.into_iter().map(|(page, frame)| Key { page, frame });
-            keys.map(|key| (key, cache.peek(key))).collect()
-        };
+        let keys = frames.into_iter().map(|(page, frame)| Key { page, frame });
+        let batch: Batch = keys.map(|key| (key, pager.cache.peek(key))).collect();
         let missing = batch.iter().filter(|(_, page)| page.is_none()).map(|(key, _)| {
             let (file, offset, _) = pager.locate(*key);
             (&*file.file, offset, pager.sealer.page_size())
@@ -262,11 +259,9 @@ impl Checkpointing {
         }
         // From here on the database file's old versions are gone. Nobody reads them, see the README; a read that was
         // begun for somebody who is gone must not be kept.
-        let forgotten: Vec<_> = {
-            let mut cache = pager.cache.lock();
-            images.iter().map(|(page, _)| cache.forget(Key { page: *page, frame: IN_DATABASE })).collect()
-        };
-        drop(forgotten);
+        for (page, _) in &images {
+            drop(pager.cache.forget(Key { page: *page, frame: IN_DATABASE }));
+        }
         run.after = images.last().map_or(run.after, |(page, _)| *page);
         run.pages += images.len() as u64;
         let latch = pager.begin_database_io();

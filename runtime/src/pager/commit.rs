@@ -167,7 +167,7 @@ impl Pager {
             let mut state = self.state.lock();
             refuse_if_poisoned(&state)?;
             evicted = if state.log_is_done() {
-                let evicted = self.cache.lock().move_to_database(&state.index);
+                let evicted = self.cache.move_to_database(&state.index);
                 state.index.clear();
                 state.log = state.log.next_generation(state.committed.sequence);
                 evicted
@@ -216,10 +216,8 @@ impl Pager {
             .collect();
         // The cache first: nobody asks for these frames before they are in the index, and then finds them. The pages
         // are given away one by one, since a page that somebody else refers to counts as pinned.
-        let evicted: Vec<Evicted> = {
-            let mut cache = self.cache.lock();
-            keys.iter().zip(pages).map(|(key, page)| cache.insert(*key, page)).collect()
-        };
+        let evicted: Vec<Evicted> =
+            keys.iter().zip(pages).map(|(key, page)| self.cache.insert(*key, page)).collect();
         {
             let mut state = self.state.lock();
             for key in &keys {

@@ -30,6 +30,7 @@ mod write_transaction;
 
 pub use audit::Audit;
 pub use begin_write::BeginWrite;
+pub use cache::CacheCounters;
 pub use checkpoint::{Checkpoint, CheckpointOutcome, CheckpointReport};
 pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
