@@ -121,6 +121,7 @@ enum Stage {
     WritePages(Wait<Ended>),
     WriteHeader(Wait<Ended>),
     SyncDatabase(Wait<Ended>),
+    CutTail(Wait<Ended>, CheckpointReport),
 }
 
 /// Pages in ascending order; those that the cache did not have are being read.
@@ -190,7 +191,15 @@ impl Checkpointing {
             Stage::SyncDatabase(wait) => {
                 transition_if_io!(database.ended(wait, "sync"));
                 let run = self.run.as_ref().expect("there until the machine ends");
-                return Ok(TransitionResult::Done(self.pager.advance_backfill(run)));
+                let report = self.pager.advance_backfill(run);
+                match self.pager.cut_tail(&run.state)? {
+                    Some(wait) => Stage::CutTail(wait, report),
+                    None => return Ok(TransitionResult::Done(report)),
+                }
+            }
+            Stage::CutTail(wait, report) => {
+                transition_if_io!(database.ended(wait, "truncate"));
+                return Ok(TransitionResult::Done(*report));
             }
         };
         self.stage = next;
@@ -226,7 +235,8 @@ impl Checkpointing {
         let run = self.run.as_ref().expect("there until the machine ends");
         let pager = &self.pager;
         let count = (BATCH_SIZE / pager.sealer.page_size()).max(1);
-        let frames = pager.state.lock().index.batch(run.after, run.from, run.until, count);
+        let frames =
+            pager.state.lock().index.batch(run.after, run.state.page_count, run.from, run.until, count);
         if frames.is_empty() {
             let latch = pager.begin_database_io();
             let wait = Wait::new(Arc::clone(&latch));
@@ -236,11 +246,8 @@ impl Checkpointing {
             self.stage = Stage::WriteHeader(wait);
             return Ok(TransitionResult::Continue);
         }
-        let batch: Batch = {
-            let cache = pager.cache.lock();
-            let keys = frames.into_iter().map(|(page, frame)| Key { page, frame });
-            keys.map(|key| (key, cache.peek(key))).collect()
-        };
+        let keys = frames.into_iter().map(|(page, frame)| Key { page, frame });
+        let batch: Batch = keys.map(|key| (key, pager.cache.peek(key))).collect();
         let missing = batch.iter().filter(|(_, page)| page.is_none()).map(|(key, _)| {
             let (file, offset, _) = pager.locate(*key);
             (&*file.file, offset, pager.sealer.page_size())
@@ -269,11 +276,9 @@ impl Checkpointing {
         }
         // From here on the database file's old versions are gone. Nobody reads them, see the README; a read that was
         // begun for somebody who is gone must not be kept.
-        let forgotten: Vec<_> = {
-            let mut cache = pager.cache.lock();
-            images.iter().map(|(page, _)| cache.forget(Key { page: *page, frame: IN_DATABASE })).collect()
-        };
-        drop(forgotten);
+        for (page, _) in &images {
+            drop(pager.cache.forget(Key { page: *page, frame: IN_DATABASE }));
+        }
         run.after = images.last().map_or(run.after, |(page, _)| *page);
         run.pages += images.len() as u64;
         let latch = pager.begin_database_io();
@@ -287,7 +292,7 @@ impl Checkpointing {
 
 impl Pager {
     /// As `begin_log_io`, for the database file.
-    fn begin_database_io(&self) -> Arc<super::state::IoLatch> {
+    pub(super) fn begin_database_io(&self) -> Arc<super::state::IoLatch> {
         let latch = Latch::new();
         self.state.lock().database_io = Some(Arc::clone(&latch));
         latch

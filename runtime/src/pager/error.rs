@@ -113,8 +113,17 @@ pub enum PagerError {
         /// The page.
         page: PageNo,
     },
+    /// The savepoint is of another transaction, or it has been released or rolled back beyond.
+    NoSuchSavepoint,
     /// The write right is taken, and the caller asked not to wait.
     Busy,
+    /// Somebody has committed since the read transaction began that was to become a write transaction.
+    BusySnapshot {
+        /// The commit that the read transaction sees.
+        snapshot: u64,
+        /// The newest commit.
+        newest: u64,
+    },
     /// A sync failed earlier. What was acknowledged stays and can be read; writes are refused until the file is
     /// opened again, because a second sync that succeeds says nothing about what the first one lost.
     Poisoned {
@@ -315,9 +324,16 @@ impl fmt::Display for PagerError {
             Self::PageFreedTwice { page } => {
                 write!(f, "page {page} is on the freelist already: free a page once")
             }
+            Self::NoSuchSavepoint => f.write_str(
+                "the transaction has no such savepoint: use one of its own that is neither released nor rolled back beyond",
+            ),
             Self::Busy => {
                 f.write_str("another transaction has the write right: wait for it with begin_write")
             }
+            Self::BusySnapshot { snapshot, newest } => write!(
+                f,
+                "the snapshot of commit {snapshot} is stale, commit {newest} came meanwhile: begin anew and read again"
+            ),
             Self::Poisoned { cause } => {
                 write!(f, "writes are refused since a sync failed ({cause}): open the file again to recover")
             }

@@ -1,7 +1,7 @@
 //! From a page to its newest frame at a snapshot.
 
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included};
 
 use super::PageNo;
 
@@ -35,16 +35,18 @@ impl LogIndex {
         self.frames.get(&page)?.last().copied()
     }
 
-    /// Up to `count` pages after page `after` with a frame in `from + 1 ..= until`, each with its newest such frame.
+    /// Up to `count` pages after page `after` and up to `last` with a frame in `from + 1 ..= until`, each with its newest
+    /// such frame. `last` is not less than `after`.
     pub(super) fn batch(
         &self,
         after: PageNo,
+        last: PageNo,
         from: FrameNo,
         until: FrameNo,
         count: usize,
     ) -> Vec<(PageNo, FrameNo)> {
         self.frames
-            .range((Excluded(after), Unbounded))
+            .range((Excluded(after), Included(last)))
             .filter_map(|(page, frames)| Some((*page, newest_up_to(frames, until)?)))
             .filter(|(_, frame)| *frame > from)
             .take(count)
@@ -85,9 +87,10 @@ mod tests {
         for (page, frame) in [(5, 1), (2, 2), (9, 3), (5, 4), (2, 7)] {
             index.insert(page, frame);
         }
-        assert_eq!(index.batch(0, 0, 4, 2), [(2, 2), (5, 4)]);
-        assert_eq!(index.batch(5, 0, 4, 2), [(9, 3)]);
-        assert_eq!(index.batch(0, 2, 7, 9), [(2, 7), (5, 4), (9, 3)]);
-        assert_eq!(index.batch(0, 4, 4, 9), []);
+        assert_eq!(index.batch(0, 9, 0, 4, 2), [(2, 2), (5, 4)]);
+        assert_eq!(index.batch(5, 9, 0, 4, 2), [(9, 3)]);
+        assert_eq!(index.batch(0, 9, 2, 7, 9), [(2, 7), (5, 4), (9, 3)]);
+        assert_eq!(index.batch(0, 9, 4, 4, 9), []);
+        assert_eq!(index.batch(0, 5, 2, 7, 9), [(2, 7), (5, 4)], "up to the last page");
     }
 }

@@ -91,7 +91,7 @@ impl Pager {
                 Some(wait) => LogReadiness::Busy(wait),
                 None => {
                     if is_done {
-                        evicted = self.cache.lock().move_to_database(&state.index);
+                        evicted = self.cache.move_to_database(&state.index);
                         state.index.clear();
                         state.log = state.log.next_generation(state.committed.sequence);
                     }
@@ -282,10 +282,8 @@ impl Pager {
         let Flight { tip, pages, outcome } = flight;
         let keys: Vec<Key> =
             flight_frames(&tip, &pages).map(|(frame, page)| Key { page: page.number, frame }).collect();
-        let evicted: Vec<Evicted> = {
-            let mut cache = self.cache.lock();
-            keys.into_iter().zip(pages).map(|(key, page)| cache.insert(key, page)).collect()
-        };
+        let evicted: Vec<Evicted> =
+            keys.into_iter().zip(pages).map(|(key, page)| self.cache.insert(key, page)).collect();
         drop(evicted);
         (outcome, Ok(tip.state.sequence))
     }

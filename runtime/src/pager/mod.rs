@@ -23,10 +23,13 @@ mod page;
 mod pending;
 mod read_transaction;
 mod readers;
+mod savepoint;
 mod shared;
 mod snapshot_reader;
 mod state;
 mod transfer;
+mod upgrade;
+mod vacuum;
 mod write_right;
 mod write_transaction;
 
@@ -36,6 +39,7 @@ pub mod pending;
 
 pub use audit::Audit;
 pub use begin_write::BeginWrite;
+pub use cache::CacheCounters;
 pub use checkpoint::{Checkpoint, CheckpointOutcome, CheckpointReport};
 pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
@@ -44,7 +48,10 @@ pub use open::Open;
 pub use options::{Durability, PagerOptions};
 pub use page::PageRef;
 pub use read_transaction::ReadTransaction;
+pub use savepoint::Savepoint;
 pub use shared::Pager;
+pub use upgrade::Upgrade;
+pub use vacuum::Vacuum;
 pub use write_transaction::WriteTransaction;
 
 /// Number of a page, from 1. Page 1 is the header page, which belongs to the pager; a caller's pages begin at 2.

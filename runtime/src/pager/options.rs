@@ -31,7 +31,10 @@ pub struct PagerOptions {
     /// Bytes in a page: a power of two from 512 to 65,536. Fixed when the file is made; a file of another page size
     /// is refused.
     pub page_size: u32,
-    /// Pages that the shared cache keeps. Pages that somebody has pinned stay beyond it; at least 1.
+    /// Pages that the shared cache keeps; at least 1. In bytes that is `cache_pages * page_size`, and some 150 for each
+    /// page's entry, its ghost and their places in maps. Pages that somebody has pinned stay beyond it.
+    ///
+    /// Eviction is by shard: from 256 pages on there are several, by page number, each with its part of this.
     pub cache_pages: usize,
     /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] says so; 0 for never.
     ///

@@ -36,6 +36,10 @@ impl ReadTransaction {
         Ok(self.reader.load_data(page)?.map(PageRef::new))
     }
 
+    pub(super) fn pager(&self) -> &Arc<Pager> {
+        &self.reader.pager
+    }
+
     /// Number of the newest commit that it sees; 0 while there was none.
     #[must_use]
     pub fn commit_sequence(&self) -> u64 {

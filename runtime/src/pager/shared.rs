@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use super::cache::{Cache, Found, IN_DATABASE, Key, Load};
+use super::cache::{CacheCounters, Found, IN_DATABASE, Key, Load, SharedCache};
 use super::latch::Wait;
 use super::log_format::{FRAME_HEADER, frame_offset};
 use super::log_index::FrameNo;
@@ -91,9 +91,9 @@ pub struct Pager {
     pub(super) options: PagerOptions,
     pub(super) id: u64,
     pub(super) sealer: Sealer,
-    /// Taken before `cache` where both are needed.
+    /// Taken before a shard of `cache` where both are needed.
     pub(super) state: Mutex<State>,
-    pub(super) cache: Mutex<Cache>,
+    pub(super) cache: SharedCache,
 }
 
 /// What a page's reader gets at once.
@@ -157,25 +157,29 @@ impl Pager {
     /// What is registered, pinned, held and under way.
     pub fn audit(&self) -> Audit {
         let state = self.state.lock();
-        let cache = self.cache.lock();
         Audit {
             readers: state.readers.count(),
-            pins: cache.pins(),
+            pins: self.cache.pins(),
             writer_held: state.right.is_held(),
             writers_waiting: state.right.waiting(),
             checkpoint_running: state.checkpoint_running,
-            loading: cache.loading(),
+            loading: self.cache.loading(),
             commits_pending: state.pending.count(),
             commits_published: state.commits_published,
             log_syncs: state.log_syncs,
             log_writes: state.log_io.running(),
             database_writes: State::running(&state.database_io).into_iter().count(),
-            cached: cache.len(),
+            cached: self.cache.len(),
             log_frames: state.log.end + 1 - state.log.first,
             log_checkpointed: (state.log.backfilled + 1).saturating_sub(state.log.first),
             commit_sequence: state.committed.sequence,
             poisoned: state.poison.is_some(),
         }
+    }
+
+    /// What the cache has done since the file was opened.
+    pub fn cache_counters(&self) -> CacheCounters {
+        self.cache.counters()
     }
 
     /// Bytes in a page.
@@ -209,7 +213,7 @@ impl Pager {
             Version::Frame(frame) => Key { page, frame },
             Version::Unpublished(page) => return Ok(Fetched::Page(page)),
         };
-        let found = self.cache.lock().find(key);
+        let found = self.cache.find(key);
         Ok(match found {
             Found::Page(page) => Fetched::Page(page),
             Found::Loading(load) => Fetched::Loading(load),
@@ -317,7 +321,7 @@ fn end_load(
 ) {
     let Some(pager) = pager.upgrade() else { return };
     let loaded = pager.finish_read(key, place, outcome, bytes);
-    let evicted = pager.cache.lock().end_load(key, load, loaded.as_ref().ok());
+    let evicted = pager.cache.end_load(key, load, loaded.as_ref().ok());
     drop(evicted);
     load.set(loaded);
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::begin_write::RightClaim;
 use super::header::FileState;
 use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
+use super::savepoint::Undo;
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
 use super::{Commit, PageNo, PagerError};
 use crate::io::Buffer;
@@ -25,12 +26,13 @@ pub struct WriteTransaction {
     _claim: RightClaim,
     pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
     pub(super) state: FileState,
+    pub(super) undo: Undo,
 }
 
 impl WriteTransaction {
     pub(super) fn new(reader: SnapshotReader, claim: RightClaim) -> Self {
         let state = reader.snapshot.state;
-        Self { reader, _claim: claim, changed: BTreeMap::new(), state }
+        Self { reader, _claim: claim, changed: BTreeMap::new(), state, undo: Undo::default() }
     }
 
     /// A page as this transaction has left it so far. Later changes do not reach the reference.
@@ -53,14 +55,17 @@ impl WriteTransaction {
     /// As [`ReadTransaction::page`](super::ReadTransaction::page).
     pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
         require_in_range(page, self.state.page_count)?;
-        if !self.changed.contains_key(&page) {
+        if let Some(own) = self.changed.get(&page) {
+            if own.seal.kind != PageKind::Data {
+                return Err(PagerError::PageNotAllocated { page });
+            }
+            self.undo.note(page, Some(own));
+        } else {
             let original = return_if_io!(self.reader.load_data(page));
+            self.undo.note(page, None);
             self.changed.insert(page, Arc::new(Page::clone(&original)));
         }
         let own = self.changed.get_mut(&page).ok_or(PagerError::PageNotAllocated { page })?;
-        if own.seal.kind != PageKind::Data {
-            return Err(PagerError::PageNotAllocated { page });
-        }
         let bytes = &mut *Arc::make_mut(own).bytes;
         let usable = bytes.len() - TRAILER;
         Ok(IOResult::Done(&mut bytes[..usable]))
@@ -77,7 +82,7 @@ impl WriteTransaction {
         }
         let page = self.state.free_head;
         let free = return_if_io!(self.current(page));
-        let next = self.successor(&free)?;
+        let next = self.successor(&free, self.state.free_pages)?;
         self.state.free_head = next;
         self.state.free_pages -= 1;
         self.put(page, PageKind::Data, |_| {});
@@ -99,7 +104,7 @@ impl WriteTransaction {
         let next = self.state.free_head;
         self.state.free_head = page;
         self.state.free_pages += 1;
-        self.put(page, PageKind::Free, |bytes| bytes[..4].copy_from_slice(&next.to_le_bytes()));
+        self.put_free(page, next);
         Ok(IOResult::Done(()))
     }
 
@@ -140,33 +145,39 @@ impl WriteTransaction {
     }
 
     /// The page as it is now, of whatever kind.
-    fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
+    pub(super) fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
         match self.changed.get(&page) {
             Some(changed) => Ok(IOResult::Done(Arc::clone(changed))),
             None => self.reader.load(page),
         }
     }
 
-    /// What follows the first page of the freelist, which must itself be a free page, and have a successor exactly
-    /// when it is not the last.
-    fn successor(&self, free: &Page) -> Result<PageNo, PagerError> {
-        let FileState { page_count, free_pages, .. } = self.state;
+    /// What follows `free` on the freelist, `left` pages before its end. It must itself be a free page, and have a
+    /// successor exactly when it is not the last.
+    pub(super) fn successor(&self, free: &Page, left: u32) -> Result<PageNo, PagerError> {
+        let FileState { page_count, .. } = self.state;
         let corrupt = |page| Err(PagerError::CorruptFreelist { page, page_count });
         if free.seal.kind != PageKind::Free {
             return corrupt(free.number);
         }
         let next = next_free(&free.bytes);
-        let is_last = free_pages == 1;
+        let is_last = left == 1;
         if is_last != (next == 0) || (next != 0 && require_in_range(next, page_count).is_err()) {
             return corrupt(next);
         }
         Ok(next)
     }
 
+    /// Makes `page` a free page before `next` on the freelist.
+    pub(super) fn put_free(&mut self, page: PageNo, next: PageNo) {
+        self.put(page, PageKind::Free, |bytes| bytes[..4].copy_from_slice(&next.to_le_bytes()));
+    }
+
     fn put(&mut self, number: PageNo, kind: PageKind, fill: impl FnOnce(&mut [u8])) {
         let mut bytes = Buffer::zeroed(self.reader.pager.sealer.page_size());
         fill(&mut bytes);
         let seal = Seal { kind, sequence: self.reader.snapshot.state.sequence };
+        self.undo.note(number, self.changed.get(&number));
         self.changed.insert(number, Arc::new(Page { number, seal, bytes }));
     }
 }

@@ -6,12 +6,13 @@
 //! so passes through a tenth of the cache. A hit counts up to 3 in the page's slot and moves nothing.
 //!
 //! A page is pinned as long as somebody else refers to it: the pin is the reference count itself, so it can't leak.
-//! New references come from here, under the pager's lock of the cache, or from an old one; a count of 1 seen under
-//! that lock therefore stays 1. Pinned pages are passed over, so the cache holds at most its capacity or what is
+//! New references come from here, under the shard's lock, or from an old one; a count of 1 seen under that lock therefore
+//! stays 1. Pinned pages are passed over, so the cache holds at most its capacity or what is
 //! pinned, whichever is more.
 
 mod hash;
 mod queue;
+mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 use self::hash::FixedState;
 use self::queue::{Linked, Links, Queue, Slot};
+pub use self::shared::CacheCounters;
+pub(super) use self::shared::SharedCache;
 use super::latch::Latch;
 use super::log_index::{FrameNo, LogIndex};
 use super::page::Page;
@@ -78,7 +81,7 @@ impl Linked for Slab {
     }
 }
 
-/// The shared page cache. Not synchronised: the pager has it under a lock.
+/// One shard of the cache. Not synchronised: [`SharedCache`] has it under a lock.
 pub(super) struct Cache {
     capacity: usize,
     slots: HashMap<Key, Slot, FixedState>,
@@ -88,6 +91,7 @@ pub(super) struct Cache {
     main: Queue,
     ghosts: Ghosts,
     loading: HashMap<Key, Arc<Load>, FixedState>,
+    counters: CacheCounters,
 }
 
 impl Cache {
@@ -101,6 +105,7 @@ impl Cache {
             main: Queue::new(),
             ghosts: Ghosts::default(),
             loading: HashMap::default(),
+            counters: CacheCounters::default(),
         }
     }
 
@@ -111,12 +116,15 @@ impl Cache {
             let entry = &mut self.slab.0[*slot as usize];
             if let Some(page) = &entry.page {
                 entry.uses = (entry.uses + 1).min(MAX_USES);
+                self.counters.hits += 1;
                 return Found::Page(Arc::clone(page));
             }
         }
         if let Some(load) = self.loading.get(&key) {
+            self.counters.shared_reads += 1;
             return Found::Loading(Arc::clone(load));
         }
+        self.counters.misses += 1;
         let load = Latch::new();
         self.loading.insert(key, Arc::clone(&load));
         Found::Missing(load)
@@ -193,6 +201,10 @@ impl Cache {
         self.slots.len()
     }
 
+    pub(super) fn counters(&self) -> CacheCounters {
+        self.counters
+    }
+
     pub(super) fn loading(&self) -> usize {
         self.loading.len()
     }
@@ -249,6 +261,7 @@ impl Cache {
             Home::Main => pinned || entry.uses > 0,
         };
         if !stays {
+            self.counters.evictions += 1;
             if home == Home::Small {
                 self.ghosts.remember(self.slab.0[slot as usize].key, self.capacity);
             }

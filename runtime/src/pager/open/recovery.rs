@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::super::cache::Cache;
+use super::super::cache::SharedCache;
 use super::super::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
 use super::super::latch::{Latch, Wait};
 use super::super::log_format::{FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader, frame_offset, frame_size};
@@ -358,7 +358,7 @@ impl Recovery {
             id: self.database.id,
             sealer: self.database.sealer,
             state: Mutex::new(State::new(committed, log, index, in_database)),
-            cache: Mutex::new(Cache::new(self.options.cache_pages)),
+            cache: SharedCache::new(self.options.cache_pages),
         })
     }
 }

@@ -1,0 +1,116 @@
+//! Points in a write transaction to which its changes can be taken back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::header::FileState;
+use super::page::Page;
+use super::{PageNo, PagerError, WriteTransaction};
+
+/// A point in a write transaction, made by [`WriteTransaction::savepoint`]. It is good for that transaction only.
+///
+/// Savepoints nest: one that was made later lies within those made before. Dropping it forgets the name; the point
+/// itself lasts until it is released, rolled back beyond, or the transaction ends.
+#[derive(Debug)]
+pub struct Savepoint {
+    scope: Arc<Scope>,
+    serial: u64,
+}
+
+/// Stands for one transaction: a savepoint of another has another. While a savepoint exists its scope does, so no two
+/// scopes are ever taken for each other. Not of size 0, or all would be at one place.
+#[derive(Debug)]
+struct Scope(#[expect(dead_code, reason = "it is there to have an address")] u8);
+
+/// What a write transaction can take back without ending.
+#[derive(Default)]
+pub(super) struct Undo {
+    /// Made with the first savepoint: most transactions have none.
+    scope: Option<Arc<Scope>>,
+    last_serial: u64,
+    /// The open savepoints, the innermost last.
+    levels: Vec<Level>,
+}
+
+/// What the transaction was like at a savepoint, as far as it has changed since and no later savepoint says so.
+struct Level {
+    serial: u64,
+    state: FileState,
+    /// The transaction's own image of each page that was changed; `None` where it had none.
+    before: BTreeMap<PageNo, Option<Arc<Page>>>,
+}
+
+impl Undo {
+    /// To be told before a page of the transaction changes, with its own image of it so far. Keeps that if it is the
+    /// page's first change since the innermost savepoint.
+    pub(super) fn note(&mut self, page: PageNo, current: Option<&Arc<Page>>) {
+        if let Some(level) = self.levels.last_mut() {
+            level.before.entry(page).or_insert_with(|| current.cloned());
+        }
+    }
+
+    fn begin(&mut self, state: FileState) -> Savepoint {
+        self.last_serial += 1;
+        let serial = self.last_serial;
+        self.levels.push(Level { serial, state, before: BTreeMap::new() });
+        let scope = self.scope.get_or_insert_with(|| Arc::new(Scope(0)));
+        Savepoint { scope: Arc::clone(scope), serial }
+    }
+
+    /// Where the savepoint is in `levels`.
+    fn find(&self, savepoint: &Savepoint) -> Result<usize, PagerError> {
+        let is_ours = self.scope.as_ref().is_some_and(|scope| Arc::ptr_eq(scope, &savepoint.scope));
+        let place = self.levels.binary_search_by_key(&savepoint.serial, |level| level.serial);
+        place.ok().filter(|_| is_ours).ok_or(PagerError::NoSuchSavepoint)
+    }
+
+    /// Ends the savepoint at `place` and those within it. What they would have restored, the one around them does.
+    fn merge(&mut self, place: usize) {
+        let ended = self.levels.split_off(place);
+        let Some(outer) = self.levels.last_mut() else { return };
+        // From the outermost on: the older image of a page is the one that counts.
+        for (page, before) in ended.into_iter().flat_map(|level| level.before) {
+            outer.before.entry(page).or_insert(before);
+        }
+    }
+}
+
+impl WriteTransaction {
+    /// Marks this point, to come back to it with [`WriteTransaction::rollback_to`]. From here on the first change of a
+    /// page keeps a copy of it.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.undo.begin(self.state)
+    }
+
+    /// Takes back what was changed, allocated, freed and vacuumed since the savepoint, which stays. Savepoints made
+    /// since are gone. Costs as much as what was changed since, however large the transaction is.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::NoSuchSavepoint`] for a savepoint of another transaction, or one that is gone.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), PagerError> {
+        let place = self.undo.find(savepoint)?;
+        let levels = &mut self.undo.levels[place..];
+        // From the innermost on, so that each page ends with its oldest image.
+        for (page, before) in levels.iter_mut().rev().flat_map(|level| std::mem::take(&mut level.before)) {
+            match before {
+                Some(image) => self.changed.insert(page, image),
+                None => self.changed.remove(&page),
+            };
+        }
+        self.state = levels[0].state;
+        self.undo.levels.truncate(place + 1);
+        Ok(())
+    }
+
+    /// Ends the savepoint, and those made since, and keeps the changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`WriteTransaction::rollback_to`].
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<(), PagerError> {
+        let place = self.undo.find(&savepoint)?;
+        self.undo.merge(place);
+        Ok(())
+    }
+}
