@@ -5,6 +5,7 @@
 
 mod atomicity;
 mod durability;
+mod fairness;
 mod history;
 mod honesty;
 mod integrity;
@@ -16,6 +17,7 @@ mod snapshot;
 
 pub use atomicity::Atomicity;
 pub use durability::Durability;
+pub use fairness::Fairness;
 pub use history::{ABSENT, History, TransactionId};
 pub use honesty::Honesty;
 pub use integrity::Integrity;
@@ -73,7 +75,22 @@ pub enum Observation<'a> {
         /// What it holds.
         after: u64,
     },
-    /// A write transaction got the write right.
+    /// A transaction asked for the write right, and was told to wait. Once for each.
+    TurnAwaited {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// A transaction got the write right, whether or not it had to wait.
+    TurnCame {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// A transaction waits for the write right no longer, or is about to.
+    TurnLeft {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// A write transaction began, with the write right.
     WriteBegan {
         /// The snapshot that it starts from.
         base: u64,
@@ -159,6 +176,7 @@ pub trait Oracle {
 pub struct Oracles {
     history: History,
     order: CommitOrder,
+    fairness: Fairness,
     durability: Durability,
     atomicity: Atomicity,
     snapshot: Snapshot,
@@ -194,9 +212,10 @@ impl Oracles {
             // Nine of ten observations, and only one oracle has an eye for them.
             return self.snapshot.judge(&self.history, seen);
         }
-        let oracles: [&mut dyn Oracle; 7] = [
+        let oracles: [&mut dyn Oracle; 8] = [
             &mut self.durability,
             &mut self.order,
+            &mut self.fairness,
             &mut self.atomicity,
             &mut self.snapshot,
             &mut self.integrity,

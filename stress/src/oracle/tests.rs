@@ -20,9 +20,14 @@ enum Seen {
     Done(TransactionId, u64),
     Failed(TransactionId),
     Dropped(TransactionId, bool),
+    Waits(TransactionId),
+    Gets(TransactionId),
+    Leaves(TransactionId),
 }
 
-use Seen::{Commit, Crash as Crashes, Done, Dropped, Open, Read, Reader, Recovered, Writer};
+use Seen::{
+    Commit, Crash as Crashes, Done, Dropped, Gets, Leaves, Open, Read, Reader, Recovered, Waits, Writer,
+};
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
     oracles.observe(&match *seen {
@@ -36,6 +41,9 @@ fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
         Done(id, sequence) => Observation::Committed { id, sequence },
         Seen::Failed(id) => Observation::CommitFailed { id },
         Dropped(id, submitted) => Observation::CommitDropped { id, submitted },
+        Waits(id) => Observation::TurnAwaited { id },
+        Gets(id) => Observation::TurnCame { id },
+        Leaves(id) => Observation::TurnLeft { id },
     })
 }
 
@@ -395,4 +403,14 @@ fn old_versions_are_forgotten_at_rest_and_the_newest_is_not() {
     assert_eq!((oracles.history().digest(2, 2), oracles.history().digest(3, 2)), (20, 31));
     assert_eq!(oracles.history().digest(3, 1), ABSENT, "forgotten");
     assert_eq!(oracles.history().live_pages(2), 2);
+}
+
+#[test]
+fn write_right_goes_round_in_the_order_of_asking() {
+    passes(&[Gets(1), Waits(2), Waits(3), Gets(2), Gets(3), Gets(4)]);
+    passes(&[Waits(2), Waits(3), Leaves(2), Gets(3)]);
+    passes(&[Waits(2), Crashes(Crash::PowerLoss), Open(0), Gets(3)]);
+    fires("fairness", &[Waits(2), Waits(3), Gets(3)]);
+    fires("fairness", &[Waits(2), Gets(3)]);
+    fires("fairness", &[Waits(2), Waits(3), Leaves(3), Waits(4), Gets(4)]);
 }

@@ -32,6 +32,8 @@ pub(crate) struct Write {
     id: TransactionId,
     job: Job,
     end: WriteEnd,
+    /// Whether it has been told to wait for the write right.
+    queued: bool,
     stage: Stage,
     changes: Changes,
 }
@@ -64,7 +66,14 @@ pub(crate) struct Desk<'a, 'b> {
 impl Write {
     /// A transaction that waits for the write right first.
     pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, bench: &Bench<'_>) -> Write {
-        Write { id, job, end, stage: Stage::Begin(bench.pager.begin_write()), changes: Changes::default() }
+        Write {
+            id,
+            job,
+            end,
+            queued: false,
+            stage: Stage::Begin(bench.pager.begin_write()),
+            changes: Changes::default(),
+        }
     }
 
     /// One call of the pager.
@@ -75,8 +84,12 @@ impl Write {
                 sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
                 let transaction = match begun {
                     IOResult::Done(transaction) => transaction,
-                    IOResult::IO(io) => return Ok(Progress::Wait(io)),
+                    IOResult::IO(io) => {
+                        self.awaits_its_turn(bench)?;
+                        return Ok(Progress::Wait(io));
+                    }
                 };
+                bench.observe(&Observation::TurnCame { id: self.id })?;
                 self.changes.base = transaction.commit_sequence();
                 let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
                 sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
@@ -117,6 +130,13 @@ impl Write {
         }
     }
 
+    fn awaits_its_turn(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.queued, true) {
+            return Ok(());
+        }
+        bench.observe(&Observation::TurnAwaited { id: self.id })
+    }
+
     /// The job is done: commit or roll back.
     fn end(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
         let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
@@ -147,7 +167,8 @@ impl Write {
                 sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
                 bench.observe(&Observation::CommitFailed { id: self.id })
             }
-            Stage::Begin(_) | Stage::Work(_) | Stage::Over => {
+            Stage::Begin(_) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Work(_) | Stage::Over => {
                 sometimes!(is_doomed, "a writer hears that what it started from has failed");
                 Ok(())
             }
@@ -163,7 +184,8 @@ impl Write {
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
                 bench.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
-            Stage::Begin(_) | Stage::Work(_) | Stage::Over => Ok(()),
+            Stage::Begin(_) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Work(_) | Stage::Over => Ok(()),
         }
     }
 
