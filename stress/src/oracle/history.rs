@@ -157,7 +157,7 @@ impl History {
 
     /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or one that somebody has
     /// asked for and that has not failed, nor anything that it was built upon.
-    pub(super) fn can_be_seen(&self, sequence: u64) -> bool {
+    pub(crate) fn can_be_seen(&self, sequence: u64) -> bool {
         let soars = |flight: &Flight| {
             self.root(flight) == Some(self.head) && self.path(flight).all(|flight| !flight.buried)
         };

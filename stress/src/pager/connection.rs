@@ -9,8 +9,8 @@ use crate::system::{Context, Step};
 use crate::tape::{Chance, Site};
 use crate::violation::Violation;
 use crate::workload::{
-    Bench, CheckIntegrity, Checkpoints, Churn, Failure, Job, OperationKind, Plan, Progress, Read, Stamp,
-    Transfer, Write, WriteEnd,
+    Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress, Read,
+    Stamp, Transfer, Write, WriteEnd,
 };
 
 const OPERATION: Site = Site::new(0, "operation");
@@ -22,6 +22,7 @@ const UPKEEP: Site = Site::new(5, "checkpoint that is due");
 const CHANGE: Site = Site::new(6, "change to cancel");
 const NAP: Site = Site::new(7, "nap");
 const NAP_LENGTH: Site = Site::new(17, "length of a nap");
+const LOOKS: Site = Site::new(21, "upgrade: pages read before");
 
 /// One connection: at most one operation at a time, one after the other.
 #[derive(Default)]
@@ -124,6 +125,9 @@ impl Connection {
             OperationKind::Transfer => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
             OperationKind::Stamp => Job::Stamp(Stamp::plan(id, layout, lane)),
             OperationKind::Churn => Job::Churn(Churn::plan(id, layout, shape, lane)),
+            OperationKind::Detour => Job::Detour(Box::new(Detour::plan(id, layout, shape, lane))),
+            OperationKind::Upgrade => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
+            OperationKind::Vacuum => Job::Churn(Churn::plan(id, layout, shape, lane)),
             OperationKind::Sum => return self.read(Plan::sum(), bench),
             OperationKind::ReadGroup => {
                 let group = Plan::group(bench, lane);
@@ -144,7 +148,15 @@ impl Connection {
             }
         };
         let end = if lane.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
-        self.operation = Operation::Write(Box::new(Write::new(id, job, end, bench)));
+        let write = match kind {
+            OperationKind::Upgrade => {
+                let looks = lane.choose(LOOKS, 4) as usize;
+                Write::upgrade(id, job, end, looks, bench)?
+            }
+            OperationKind::Vacuum => Write::new(id, job, end, bench).with_vacuum(),
+            _ => Write::new(id, job, end, bench),
+        };
+        self.operation = Operation::Write(Box::new(write));
         Ok(Progress::More)
     }
 

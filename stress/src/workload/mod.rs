@@ -4,6 +4,7 @@
 //! plan when it is made, so that a step, called again from the top, does what the last one would have done.
 
 mod churn;
+mod detour;
 pub(crate) mod layout;
 mod prepare;
 mod read;
@@ -18,6 +19,7 @@ use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::{Pager, PagerError};
 
 pub(crate) use self::churn::Churn;
+pub(crate) use self::detour::Detour;
 use self::layout::{Layout, Shape};
 pub(crate) use self::prepare::Prepare;
 pub(crate) use self::read::{Plan, Read};
@@ -111,11 +113,17 @@ pub enum OperationKind {
     Checkpoint,
     /// Lets the pager check itself.
     CheckIntegrity,
+    /// Takes part of a transaction back, up to a savepoint, and goes on.
+    Detour,
+    /// Reads, and then writes if nobody has committed meanwhile.
+    Upgrade,
+    /// Gives the free pages at the end of the file back.
+    Vacuum,
 }
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [OperationKind; 9] = [
+    pub const ALL: [OperationKind; 12] = [
         OperationKind::Transfer,
         OperationKind::Stamp,
         OperationKind::Churn,
@@ -125,6 +133,9 @@ impl OperationKind {
         OperationKind::LongReader,
         OperationKind::Checkpoint,
         OperationKind::CheckIntegrity,
+        OperationKind::Detour,
+        OperationKind::Upgrade,
+        OperationKind::Vacuum,
     ];
 
     /// The name on the command line and in reports.
@@ -139,6 +150,9 @@ impl OperationKind {
             OperationKind::LongReader => "long-reader",
             OperationKind::Checkpoint => "checkpoint",
             OperationKind::CheckIntegrity => "check-integrity",
+            OperationKind::Detour => "detour",
+            OperationKind::Upgrade => "upgrade",
+            OperationKind::Vacuum => "vacuum",
         }
     }
 }
@@ -169,6 +183,10 @@ tally! {
     commits: "commits",
     /// Transactions rolled back on purpose.
     rollbacks: "rollbacks",
+    /// Upgrades that were refused because somebody had committed.
+    stale_upgrades: "stale upgrades",
+    /// Pages by which vacuums have shortened the file.
+    vacuumed: "pages vacuumed",
     /// Commits that ended with an error.
     failed_commits: "failed commits",
     /// Read transactions that came to their end.

@@ -1,8 +1,10 @@
 use tenterhook_runtime::IOResult;
-use tenterhook_runtime::pager::{Audit, BeginWrite, Commit, PageNo, PagerError, WriteTransaction};
+use tenterhook_runtime::pager::{
+    Audit, BeginWrite, Commit, PageNo, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
+};
 
 use super::layout::{Layout, Shape};
-use super::{Bench, Churn, Failure, Prepare, Progress, Stamp, Transfer, await_io};
+use super::{Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
 use crate::oracle::{ABSENT, Observation, TransactionId};
 use crate::sometimes;
 
@@ -14,6 +16,8 @@ pub(crate) enum Job {
     Stamp(Stamp),
     /// Allocates and frees.
     Churn(Churn),
+    /// Takes part of itself back.
+    Detour(Box<Detour>),
     /// Makes the fixed pages.
     Prepare(Box<Prepare>),
 }
@@ -34,15 +38,23 @@ pub(crate) struct Write {
     end: WriteEnd,
     /// Whether it has been told to wait for the write right.
     queued: bool,
+    /// Whether the file is shortened after the job.
+    vacuum: bool,
     stage: Stage,
     changes: Changes,
 }
 
 enum Stage {
+    /// Reading so many pages first, in the snapshot that is to become the transaction's.
+    Look(Box<ReadTransaction>, usize),
+    /// Waiting for the write right, unless somebody commits.
+    Upgrade(Box<Upgrade>, u64),
     /// Waiting for the write right.
     Begin(BeginWrite),
     /// Doing the job.
     Work(WriteTransaction),
+    /// Shortening the file.
+    Vacuum(Box<Vacuum>),
     /// Waiting for the commit to be durable. Boxed: ten thousand connections wait for their turn, one commits.
     Commit(Box<Commit>),
     /// Over. Also the place holder while a stage is replaced.
@@ -50,7 +62,7 @@ enum Stage {
 }
 
 /// What a transaction has made of the pages that it changed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     base: u64,
     pages: Vec<(PageNo, u64)>,
@@ -66,19 +78,74 @@ pub(crate) struct Desk<'a, 'b> {
 impl Write {
     /// A transaction that waits for the write right first.
     pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, bench: &Bench<'_>) -> Write {
-        Write {
-            id,
-            job,
-            end,
-            queued: false,
-            stage: Stage::Begin(bench.pager.begin_write()),
-            changes: Changes::default(),
-        }
+        Write::at(id, job, end, Stage::Begin(bench.pager.begin_write()))
+    }
+
+    /// A transaction that reads `looks` pages of accounts before it asks for the write right.
+    pub(crate) fn upgrade(
+        id: TransactionId,
+        job: Job,
+        end: WriteEnd,
+        looks: usize,
+        bench: &mut Bench<'_>,
+    ) -> Result<Write, Failure> {
+        let reader = bench.pager.begin_read()?;
+        bench.observe(&Observation::ReadBegan { sequence: reader.commit_sequence() })?;
+        Ok(Write::at(id, job, end, Stage::Look(Box::new(reader), looks)))
+    }
+
+    /// The same transaction, with a vacuum after its job.
+    pub(crate) fn with_vacuum(self) -> Write {
+        Write { vacuum: true, ..self }
+    }
+
+    fn at(id: TransactionId, job: Job, end: WriteEnd, stage: Stage) -> Write {
+        Write { id, job, end, queued: false, vacuum: false, stage, changes: Changes::default() }
     }
 
     /// One call of the pager.
     pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
         match &mut self.stage {
+            Stage::Look(reader, left) => {
+                let accounts = &bench.layout.accounts;
+                if *left == 0 {
+                    return Ok(self.ask_for_upgrade());
+                }
+                let (sequence, number) = (reader.commit_sequence(), accounts[*left % accounts.len()]);
+                let page = await_io!(reader.page(number));
+                let digest = bench.shape.digest(&page);
+                bench.tally.looked(digest);
+                bench.observe(&Observation::PageRead { sequence, page: number, digest })?;
+                *left -= 1;
+                Ok(Progress::More)
+            }
+            Stage::Upgrade(upgrade, snapshot) => {
+                let snapshot = *snapshot;
+                let upgraded = match upgrade.step() {
+                    Err(PagerError::BusySnapshot { snapshot: refused, newest }) => {
+                        self.stage = Stage::Over;
+                        bench.observe(&Observation::TurnLeft { id: self.id })?;
+                        return stale(snapshot, refused, newest, bench);
+                    }
+                    other => other?,
+                };
+                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for its turn");
+                let transaction = match upgraded {
+                    IOResult::Done(transaction) => transaction,
+                    IOResult::IO(io) => {
+                        self.awaits_its_turn(bench)?;
+                        return Ok(Progress::Wait(io));
+                    }
+                };
+                let base = transaction.commit_sequence();
+                bench.observe(&Observation::Invariant {
+                    sequence: base,
+                    what: "an upgraded transaction upon the commit that it has read, number",
+                    expected: snapshot as i64,
+                    seen: base as i64,
+                })?;
+                self.begun(transaction, bench)
+            }
             Stage::Begin(begin) => {
                 let begun = begin.step()?;
                 sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
@@ -89,14 +156,7 @@ impl Write {
                         return Ok(Progress::Wait(io));
                     }
                 };
-                bench.observe(&Observation::TurnCame { id: self.id })?;
-                self.changes.base = transaction.commit_sequence();
-                let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
-                sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
-                sometimes!(ahead >= 3, "three commits are on their way at a time");
-                bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
-                self.stage = Stage::Work(transaction);
-                Ok(Progress::More)
+                self.begun(transaction, bench)
             }
             Stage::Work(transaction) => {
                 let mut desk = Desk { transaction, changes: &mut self.changes, bench };
@@ -104,12 +164,21 @@ impl Write {
                     Job::Transfer(job) => job.step(&mut desk)?,
                     Job::Stamp(job) => job.step(&mut desk)?,
                     Job::Churn(job) => job.step(&mut desk)?,
+                    Job::Detour(job) => job.step(&mut desk)?,
                     Job::Prepare(job) => job.step(&mut desk)?,
                 };
                 match progress {
+                    Progress::Done if self.vacuum => Ok(self.begin_vacuum()),
                     Progress::Done => self.end(bench),
                     suspended => Ok(suspended),
                 }
+            }
+            Stage::Vacuum(vacuum) => {
+                let (transaction, less) = await_io!(vacuum.step());
+                sometimes!(less > 0, "a vacuum shortens the file");
+                bench.tally.vacuumed += u64::from(less);
+                self.stage = Stage::Work(transaction);
+                self.end(bench)
             }
             Stage::Commit(commit) => {
                 let sequence = match commit.step()? {
@@ -135,6 +204,32 @@ impl Write {
             return Ok(());
         }
         bench.observe(&Observation::TurnAwaited { id: self.id })
+    }
+
+    fn ask_for_upgrade(&mut self) -> Progress {
+        if let Stage::Look(reader, _) = std::mem::replace(&mut self.stage, Stage::Over) {
+            let snapshot = reader.commit_sequence();
+            self.stage = Stage::Upgrade(Box::new(reader.upgrade()), snapshot);
+        }
+        Progress::More
+    }
+
+    fn begun(&mut self, transaction: WriteTransaction, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        bench.observe(&Observation::TurnCame { id: self.id })?;
+        self.changes.base = transaction.commit_sequence();
+        let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
+        sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
+        sometimes!(ahead >= 3, "three commits are on their way at a time");
+        bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
+        self.stage = Stage::Work(transaction);
+        Ok(Progress::More)
+    }
+
+    fn begin_vacuum(&mut self) -> Progress {
+        if let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = Stage::Vacuum(Box::new(transaction.vacuum()));
+        }
+        Progress::More
     }
 
     /// The job is done: commit or roll back.
@@ -167,8 +262,8 @@ impl Write {
                 sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
                 bench.observe(&Observation::CommitFailed { id: self.id })
             }
-            Stage::Begin(_) => bench.observe(&Observation::TurnLeft { id: self.id }),
-            Stage::Work(_) | Stage::Over => {
+            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
                 sometimes!(is_doomed, "a writer hears that what it started from has failed");
                 Ok(())
             }
@@ -184,8 +279,8 @@ impl Write {
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
                 bench.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
-            Stage::Begin(_) => bench.observe(&Observation::TurnLeft { id: self.id }),
-            Stage::Work(_) | Stage::Over => Ok(()),
+            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => Ok(()),
         }
     }
 
@@ -193,7 +288,7 @@ impl Write {
     pub(crate) fn prepared(&self) -> Option<&Layout> {
         match &self.job {
             Job::Prepare(prepare) => Some(prepare.layout()),
-            Job::Transfer(_) | Job::Stamp(_) | Job::Churn(_) => None,
+            Job::Transfer(_) | Job::Stamp(_) | Job::Churn(_) | Job::Detour(_) => None,
         }
     }
 
@@ -203,11 +298,15 @@ impl Write {
             Job::Transfer(_) => "transfer",
             Job::Stamp(_) => "stamp",
             Job::Churn(_) => "churn",
+            Job::Detour(_) => "detour",
             Job::Prepare(_) => "preparation",
         };
         let stage = match self.stage {
+            Stage::Look(..) => "for a page before its upgrade",
+            Stage::Upgrade(..) => "for the write right, with a snapshot",
             Stage::Begin(_) => "for the write right",
             Stage::Work(_) => "for a page, holding the write right",
+            Stage::Vacuum(_) => "for a free page",
             Stage::Commit(_) => "for its commit",
             Stage::Over => "for nothing",
         };
@@ -215,7 +314,36 @@ impl Write {
     }
 }
 
+/// Whether a refusal is true: somebody has committed upon the snapshot, and is not told as another.
+fn stale(snapshot: u64, refused: u64, newest: u64, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    bench.tally.stale_upgrades += 1;
+    sometimes!(true, "an upgrade is refused because somebody has committed");
+    let is_true = snapshot == refused && snapshot < newest && bench.oracles.history().can_be_seen(newest);
+    bench.observe(&Observation::Invariant {
+        sequence: newest,
+        what: "a refusal of a stale snapshot only:",
+        expected: 1,
+        seen: i64::from(is_true),
+    })?;
+    Ok(Progress::Done)
+}
+
 impl Changes {
+    /// The snapshot that it started from.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The changed pages, in the order of their first change.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = PageNo> {
+        self.pages.iter().map(|&(page, _)| page)
+    }
+
+    /// What has become of `page`, if it was changed.
+    pub(crate) fn digest(&self, page: PageNo) -> Option<u64> {
+        self.pages.iter().find(|&&(changed, _)| changed == page).map(|&(_, digest)| digest)
+    }
+
     fn contains(&self, page: PageNo) -> bool {
         self.pages.iter().any(|&(changed, _)| changed == page)
     }
@@ -232,6 +360,16 @@ impl Desk<'_, '_> {
     /// How pages are laid out.
     pub(crate) fn shape(&self) -> Shape {
         *self.bench.shape
+    }
+
+    /// Has the oracles compare what a rollback to a savepoint must have restored.
+    pub(crate) fn rolled_back(
+        &mut self,
+        what: &'static str,
+        expected: i64,
+        seen: i64,
+    ) -> Result<(), Failure> {
+        self.bench.observe(&Observation::Invariant { sequence: self.changes.base, what, expected, seen })
     }
 
     /// Reads `page` as the transaction sees it and has the oracles compare it.

@@ -200,9 +200,23 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// The pager's holdings once the I/O that it owns has ended: what machines began and did not wait for, because they were
+    /// dropped or because a sync had failed. At the latest when that has taken as long as a stall.
+    fn audit_at_rest(&self, life: &Life) -> tenterhook_runtime::pager::Audit {
+        let begun = Instant::now();
+        loop {
+            let audit = life.pager.audit();
+            let under_way = audit.log_writes + audit.database_writes + audit.loading;
+            if under_way == 0 || begun.elapsed() >= self.options.stall {
+                return audit;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Nobody does anything: the file is sound, nothing is held, and nobody's commits are missing.
     fn look_over(&self, life: &Life) -> bool {
-        let audit = life.pager.audit();
+        let audit = self.audit_at_rest(life);
         if !audit.is_idle() {
             let expected = "nothing held when nobody does anything";
             self.shared.object(*Violation::safety("leaks", expected, format!("{audit:?}")));
