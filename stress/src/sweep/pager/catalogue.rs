@@ -1,7 +1,7 @@
 use tenterhook_runtime::pager::PagerError;
 
 use super::house::opening;
-use super::job::{Act, End, transaction};
+use super::job::{Act, End, transaction, upgraded};
 use super::machines::{check_integrity, checkpoint, read};
 use super::{House, Machine, PagerSubject};
 use crate::sweep::Subject;
@@ -38,7 +38,7 @@ fn reading() -> [PagerSubject; 4] {
     ]
 }
 
-fn writing() -> [PagerSubject; 9] {
+fn writing() -> [PagerSubject; 13] {
     [
         subject("commit nothing", |_| Ok(()), |house| commit(house, &[])),
         subject("commit one page", half_checkpointed, |house| commit(house, &[Act::Edit(3, 9)])),
@@ -59,6 +59,18 @@ fn writing() -> [PagerSubject; 9] {
         subject("free pages", with_free_pages, |house| {
             commit(house, &[Act::Free(2), Act::Edit(3, 9), Act::Free(4)])
         }),
+        subject("go back to a savepoint", with_free_pages, |house| {
+            let stray = [Act::Allocate, Act::Free(3), Act::Edit(4, 7), Act::Edit(9, 7)];
+            let way = [&[Act::Edit(4, 9), Act::Mark][..], &stray, &[Act::GoBack, Act::Edit(11, 9)]].concat();
+            commit(house, &way)
+        }),
+        subject("shorten the file", with_a_free_tail, |house| commit(house, &[Act::Edit(3, 9), Act::Vacuum])),
+        subject("shorten the file and go back", with_a_free_tail, |house| {
+            commit(house, &[Act::Mark, Act::Vacuum, Act::GoBack, Act::Allocate])
+        }),
+        subject("read, then commit", half_checkpointed, |house| {
+            upgraded(house.opened(), vec![Act::Edit(3, 9)], End::Commit)
+        }),
         subject("roll back", with_free_pages, |house| {
             let acts = vec![Act::Allocate, Act::Free(3), Act::Edit(4, 9)];
             Ok(transaction(house.opened(), acts, End::Rollback))
@@ -66,10 +78,11 @@ fn writing() -> [PagerSubject; 9] {
     ]
 }
 
-fn upkeep() -> [PagerSubject; 5] {
+fn upkeep() -> [PagerSubject; 6] {
     [
         subject("checkpoint", half_checkpointed, |house| Ok(checkpoint(house.opened()))),
         subject("checkpoint beside a reader", beside_a_reader, |house| Ok(checkpoint(house.opened()))),
+        subject("checkpoint a shorter file", shortened, |house| Ok(checkpoint(house.opened()))),
         subject("checkpoint nothing", all_in_the_file, |house| Ok(checkpoint(house.opened()))),
         subject("check integrity", with_free_pages, |house| Ok(check_integrity(house.opened()))),
         subject("check integrity of the file", all_in_the_file, |house| Ok(check_integrity(house.opened()))),
@@ -132,6 +145,20 @@ fn with_free_pages(house: &mut House) -> Result<(), PagerError> {
     house.checkpoint()?;
     house.commit(vec![Act::Free(6), Act::Free(7), Act::Edit(8, 2)])?;
     house.evict()
+}
+
+/// The last two pages of the file are free.
+fn with_a_free_tail(house: &mut House) -> Result<(), PagerError> {
+    house.commit(vec![Act::Free(5), Act::Allocate, Act::Allocate, Act::Allocate])?;
+    house.checkpoint()?;
+    house.commit(vec![Act::Free(25), Act::Free(26)])?;
+    house.evict()
+}
+
+/// The log has a shorter file than the database file is.
+fn shortened(house: &mut House) -> Result<(), PagerError> {
+    with_a_free_tail(house)?;
+    house.commit(vec![Act::Vacuum])
 }
 
 /// Somebody reads a snapshot between two commits.

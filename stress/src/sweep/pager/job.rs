@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, Pager, PagerError, WriteTransaction};
+use tenterhook_runtime::pager::{
+    BeginWrite, Commit, PageNo, Pager, PagerError, Savepoint, Upgrade, Vacuum, WriteTransaction,
+};
 use tenterhook_runtime::{IOResult, return_if_io};
 
 use super::Machine;
@@ -16,6 +18,12 @@ pub(super) enum Act {
     Free(PageNo),
     /// Fills a page.
     Edit(PageNo, u8),
+    /// Makes a savepoint.
+    Mark,
+    /// Takes back what came after the newest savepoint.
+    GoBack,
+    /// Shortens the file.
+    Vacuum,
 }
 
 /// How it ends.
@@ -27,7 +35,9 @@ pub(super) enum End {
 
 enum Stage {
     Begin(BeginWrite),
+    Upgrade(Upgrade),
     Work(WriteTransaction),
+    Vacuum(Vacuum),
     Commit(Commit),
     Over,
 }
@@ -40,12 +50,24 @@ struct Transaction {
     end: End,
     /// What it has taken.
     taken: Vec<PageNo>,
+    marks: Vec<Savepoint>,
+    /// Pages that its vacuums have cut off.
+    cut: u32,
 }
 
 /// A transaction that does `acts`.
 pub(super) fn transaction(pager: &Arc<Pager>, acts: Vec<Act>, end: End) -> Machine {
-    let stage = Stage::Begin(pager.begin_write());
-    let mut transaction = Transaction { stage, acts, done: 0, end, taken: Vec::new() };
+    machine(Stage::Begin(pager.begin_write()), acts, end)
+}
+
+/// The same, by one who has begun by reading.
+pub(super) fn upgraded(pager: &Arc<Pager>, acts: Vec<Act>, end: End) -> Result<Machine, PagerError> {
+    Ok(machine(Stage::Upgrade(pager.begin_read()?.upgrade()), acts, end))
+}
+
+fn machine(stage: Stage, acts: Vec<Act>, end: End) -> Machine {
+    let mut transaction =
+        Transaction { stage, acts, done: 0, end, taken: Vec::new(), marks: Vec::new(), cut: 0 };
     Box::new(move || transaction.step())
 }
 
@@ -57,7 +79,21 @@ impl Transaction {
                     let transaction = return_if_io!(begin.step());
                     self.stage = Stage::Work(transaction);
                 }
+                Stage::Upgrade(upgrade) => {
+                    let transaction = return_if_io!(upgrade.step());
+                    self.stage = Stage::Work(transaction);
+                }
                 Stage::Work(transaction) => match self.acts.get(self.done) {
+                    Some(Act::Mark) => {
+                        self.marks.push(transaction.savepoint());
+                        self.done += 1;
+                    }
+                    Some(Act::GoBack) => {
+                        let mark = self.marks.last().expect("an act before this made one");
+                        transaction.rollback_to(mark)?;
+                        self.done += 1;
+                    }
+                    Some(Act::Vacuum) => self.begin_vacuum(),
                     Some(&act) => {
                         let taken = return_if_io!(perform(transaction, act));
                         self.taken.extend(taken);
@@ -65,12 +101,26 @@ impl Transaction {
                     }
                     None => self.finish_work(),
                 },
+                Stage::Vacuum(vacuum) => {
+                    let (transaction, less) = return_if_io!(vacuum.step());
+                    self.cut += less;
+                    self.done += 1;
+                    self.stage = Stage::Work(transaction);
+                }
                 Stage::Commit(commit) => {
                     return_if_io!(commit.step());
                     self.stage = Stage::Over;
                 }
-                Stage::Over => return Ok(IOResult::Done(format!("took {:?}", self.taken))),
+                Stage::Over => {
+                    return Ok(IOResult::Done(format!("took {:?}, cut {}", self.taken, self.cut)));
+                }
             }
+        }
+    }
+
+    fn begin_vacuum(&mut self) {
+        if let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = Stage::Vacuum(transaction.vacuum());
         }
     }
 
@@ -93,5 +143,6 @@ fn perform(transaction: &mut WriteTransaction, act: Act) -> Result<IOResult<Opti
             bytes[..4].copy_from_slice(&page.to_le_bytes());
             None
         }),
+        Act::Mark | Act::GoBack | Act::Vacuum => unreachable!("these change the machine itself"),
     })
 }
