@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
@@ -14,9 +16,11 @@ pub type TransactionId = u64;
 /// Commits that were asked for and not acknowledged are kept aside, each with the one that it was built upon. In this
 /// life they become part of the chain as soon as somebody sees them or one upon them; after a crash any of them may turn
 /// out to have happened, with all that it was built upon, as long as nothing that was acknowledged is lost.
+///
+/// Thousands may be on their way at a time, so nothing that happens with every commit goes through all of them.
 #[derive(Debug, Default)]
 pub struct History {
-    /// For each page its versions, oldest first.
+    /// For each page its versions, oldest first: those of the chain, and of what is on its way upon it.
     pages: Vec<Vec<Version>>,
     /// The newest commit that somebody has seen.
     head: u64,
@@ -26,10 +30,17 @@ pub struct History {
     durable: Option<u64>,
     /// Whether the power has gone since the last recovery that was read, or a sync has dropped what was written.
     lost_writes: bool,
-    /// Commits without an acknowledgement that nobody has seen.
-    flights: Vec<Flight>,
+    /// The newest commit of which `pages` has versions.
+    written: u64,
+    /// Up to where what is on its way can be seen in this life: no commit up to here has failed.
+    tip: u64,
+    /// Commits without an acknowledgement that nobody has seen, in the order in which they were asked for.
+    flights: VecDeque<Flight>,
+    last_order: Order,
+    /// From how many flights on it is worth looking for those that can't happen any more.
+    prune_at: usize,
     /// The commit on its way that the writer whose turn it is has started from.
-    writer_parent: Option<TransactionId>,
+    writer_parent: Option<Order>,
     /// Seen before their acknowledgement: commit and transaction.
     early: Vec<(u64, TransactionId)>,
     /// What the last open said, until the pages were compared.
@@ -42,13 +53,19 @@ struct Version {
     digest: u64,
 }
 
+/// When a commit was asked for.
+type Order = u64;
+
 /// A commit whose outcome is open.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: TransactionId,
     pub(super) base: u64,
+    order: Order,
     /// The commit on its way that it was built upon; `None` when that is part of the chain.
-    parent: Option<TransactionId>,
+    parent: Option<Order>,
+    /// What was built upon it.
+    children: Vec<Order>,
     changes: Vec<(PageNo, u64)>,
     /// In this life it did not happen: it failed, it was dropped before it was handed over, or a later writer started
     /// from where it had, or before.
@@ -97,10 +114,7 @@ impl History {
     /// What `page` holds in the snapshot `sequence`, which a writer may have of commits that are still on their way.
     #[inline]
     pub fn digest(&self, page: PageNo, sequence: u64) -> u64 {
-        match self.live(sequence) {
-            Some(flight) if sequence > self.head => self.digest_upon(page, flight),
-            _ => self.digest_in_chain(page, sequence),
-        }
+        self.digest_in_chain(page, sequence)
     }
 
     fn digest_in_chain(&self, page: PageNo, sequence: u64) -> u64 {
@@ -111,9 +125,7 @@ impl History {
 
     /// Pages that exist in the snapshot `sequence`.
     pub fn live_pages(&self, sequence: u64) -> usize {
-        let new = self.flights.iter().flat_map(|flight| &flight.changes).map(|&(page, _)| page as usize + 1);
-        let count = new.max().unwrap_or(0).max(self.pages.len());
-        (0..count).filter(|&page| self.digest(page as PageNo, sequence) != ABSENT).count()
+        (0..self.pages.len()).filter(|&page| self.digest(page as PageNo, sequence) != ABSENT).count()
     }
 
     /// The commit that last gave `page` the content `digest`, for a person who wonders where it came from.
@@ -137,7 +149,12 @@ impl History {
 
     /// `flight` and the commits on their way that it was built upon, newest first.
     fn path<'a>(&'a self, flight: &'a Flight) -> impl Iterator<Item = &'a Flight> {
-        std::iter::successors(Some(flight), |flight| self.flight(flight.parent?))
+        std::iter::successors(Some(flight), |flight| self.flights.get(self.place(flight.parent?)?))
+    }
+
+    /// Where the flight of this order is.
+    fn place(&self, order: Order) -> Option<usize> {
+        self.flights.binary_search_by_key(&order, |flight| flight.order).ok()
     }
 
     /// The commit of the chain that `flight` and what it was built upon begin from; `None` when that can't happen any
@@ -147,21 +164,23 @@ impl History {
         root.parent.is_none().then_some(root.base)
     }
 
-    /// The commit on its way that gets this number, if all goes well.
+    /// The commit on its way that gets this number, if all goes well. Those that are asked after are the next to be seen, and
+    /// the newest.
     fn live(&self, sequence: u64) -> Option<&Flight> {
         if sequence <= self.head {
             return None;
         }
-        self.flights.iter().find(|flight| flight.base + 1 == sequence && !flight.buried)
+        let is_it = |flight: &&Flight| flight.base + 1 == sequence && !flight.buried;
+        match sequence - self.head > self.flights.len() as u64 / 2 {
+            true => self.flights.iter().rev().find(is_it),
+            false => self.flights.iter().find(is_it),
+        }
     }
 
     /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or one that somebody has
     /// asked for and that has not failed, nor anything that it was built upon.
     pub(crate) fn can_be_seen(&self, sequence: u64) -> bool {
-        let soars = |flight: &Flight| {
-            self.root(flight) == Some(self.head) && self.path(flight).all(|flight| !flight.buried)
-        };
-        sequence <= self.head || self.live(sequence).is_some_and(soars)
+        sequence <= self.tip
     }
 
     pub(super) fn flight(&self, id: TransactionId) -> Option<&Flight> {
@@ -219,24 +238,15 @@ impl History {
             Observation::Recovered { pages } => self.settle(pages),
             Observation::ReadBegan { sequence } => self.see(sequence),
             Observation::Checked { report, .. } => self.see(report.sequence),
-            Observation::WriteBegan { base } => {
-                // What would come after has not happened, or this one would start from it.
-                self.flights
-                    .iter_mut()
-                    .filter(|flight| flight.base >= base)
-                    .for_each(|flight| flight.buried = true);
-                self.writer_parent = self.live(base).map(|flight| flight.id);
-            }
-            Observation::CommitBegan { id, base, changes } => {
-                let (parent, changes) = (self.writer_parent, changes.to_vec());
-                self.flights.push(Flight { id, base, parent, changes, buried: false });
-            }
+            Observation::WriteBegan { base } => self.begin_upon(base),
+            Observation::CommitBegan { id, base, changes } => self.take_off(id, base, changes),
             Observation::Committed { id, sequence } => self.acknowledge(id, sequence),
             Observation::CommitFailed { id } | Observation::CommitDropped { id, submitted: false } => {
-                self.flights
-                    .iter_mut()
-                    .filter(|flight| flight.id == id)
-                    .for_each(|flight| flight.buried = true);
+                let alive = |flight: &&mut Flight| flight.id == id && !flight.buried;
+                if let Some(flight) = self.flights.iter_mut().find(alive) {
+                    flight.buried = true;
+                    self.tip = self.tip.min(flight.base).max(self.head);
+                }
             }
             Observation::Checkpointed { sequence } => {
                 self.see(sequence);
@@ -248,13 +258,58 @@ impl History {
         }
     }
 
+    /// A writer has begun upon commit `base`. What would come after that has not happened, or this one would start from it.
+    fn begin_upon(&mut self, base: u64) {
+        if self.written > base {
+            for flight in self.flights.iter_mut().filter(|flight| flight.base >= base) {
+                flight.buried = true;
+            }
+            let last = base.max(self.head);
+            for versions in &mut self.pages {
+                while versions.pop_if(|version| version.sequence > last).is_some() {}
+            }
+            self.written = last;
+        }
+        self.tip = self.tip.min(base).max(self.head);
+        self.writer_parent = self.live(base).map(|flight| flight.order);
+    }
+
+    /// Somebody asks for a commit upon `base`.
+    fn take_off(&mut self, id: TransactionId, base: u64, changes: &[(PageNo, u64)]) {
+        self.last_order += 1;
+        let (order, parent) = (self.last_order, self.writer_parent);
+        if let Some(place) = parent.and_then(|parent| self.place(parent)) {
+            self.flights[place].children.push(order);
+        }
+        let (children, changes) = (Vec::new(), changes.to_vec());
+        // A writer whose base has failed meanwhile asks in vain.
+        if base == self.tip {
+            self.write(base + 1, &changes);
+            self.tip = base + 1;
+        }
+        self.flights.push_back(Flight { id, base, order, parent, children, changes, buried: false });
+    }
+
+    /// Commit `sequence`, the newest, makes this of its pages.
+    fn write(&mut self, sequence: u64, changes: &[(PageNo, u64)]) {
+        self.written = sequence;
+        for &(page, digest) in changes {
+            let index = page as usize;
+            if self.pages.len() <= index {
+                self.pages.resize_with(index + 1, Vec::new);
+            }
+            self.pages[index].push(Version { sequence, digest });
+        }
+    }
+
     /// Somebody holds the snapshot `sequence`, or was told of it.
     fn see(&mut self, sequence: u64) {
         let Some(flight) = self.live(sequence) else { return };
-        let path: Vec<TransactionId> = self.path(flight).map(|flight| flight.id).collect();
-        for id in path.into_iter().rev() {
-            self.install(id);
-            self.early.push((self.head, id));
+        let path: Vec<Order> = self.path(flight).map(|flight| flight.order).collect();
+        for order in path.into_iter().rev() {
+            if let Some(flight) = self.install(order) {
+                self.early.push((self.head, flight.id));
+            }
         }
     }
 
@@ -265,29 +320,35 @@ impl History {
         self.prune();
     }
 
-    /// What would have to replace a commit that must survive can't happen any more, even after a crash.
+    /// Forgets what would have to replace a commit that must survive: that can't happen any more, even after a crash. Now
+    /// and then, since whoever asks after candidates is not told of those anyway.
     fn prune(&mut self) {
-        let roots: Vec<_> = self.flights.iter().map(|flight| self.root(flight)).collect();
+        if self.flights.len() < self.prune_at {
+            return;
+        }
+        let mut roots: Vec<Option<u64>> = Vec::with_capacity(self.flights.len());
+        for flight in &self.flights {
+            // What it was built upon was asked for before it.
+            let root_of = |parent| self.place(parent).and_then(|place| roots[place]);
+            roots.push(flight.parent.map_or(Some(flight.base), root_of));
+        }
         let (mut roots, floor) = (roots.into_iter(), self.floor());
         self.flights.retain(|_| roots.next().flatten().is_some_and(|root| root >= floor));
+        self.prune_at = 2 * self.flights.len() + 16;
     }
 
     /// The commit on its way becomes part of the chain. What was built upon it is built upon the chain from now on.
-    fn install(&mut self, id: TransactionId) {
-        let Some(index) = self.flights.iter().position(|flight| flight.id == id) else { return };
-        let flight = self.flights.remove(index);
-        self.writer_parent = self.writer_parent.filter(|&parent| parent != id);
-        for flight in &mut self.flights {
-            flight.parent = flight.parent.filter(|&parent| parent != id);
+    fn install(&mut self, order: Order) -> Option<Flight> {
+        let flight = self.flights.remove(self.place(order)?)?;
+        self.writer_parent = self.writer_parent.filter(|&parent| parent != order);
+        for child in &flight.children {
+            if let Some(place) = self.place(*child) {
+                self.flights[place].parent = None;
+            }
         }
         self.head = flight.base + 1;
-        for &(page, digest) in &flight.changes {
-            let index = page as usize;
-            if self.pages.len() <= index {
-                self.pages.resize_with(index + 1, Vec::new);
-            }
-            self.pages[index].push(Version { sequence: self.head, digest });
-        }
+        self.tip = self.tip.max(self.head);
+        Some(flight)
     }
 
     /// The recovered pages decide which of the open commits have happened.
@@ -295,19 +356,22 @@ impl History {
         let Some(sequence) = self.opened.take() else { return };
         let matching =
             self.candidates(sequence).find(|&candidate| self.mismatch(candidate, sequence, pages).is_none());
-        let path: Vec<TransactionId> = match matching {
-            Some(Candidate::With(flight)) => self.path(flight).map(|flight| flight.id).collect(),
+        let path: Vec<Order> = match matching {
+            Some(Candidate::With(flight)) => self.path(flight).map(|flight| flight.order).collect(),
             Some(Candidate::Chain) | None => Vec::new(),
         };
         let base = sequence - path.len() as u64;
         for versions in &mut self.pages {
             versions.retain(|version| version.sequence <= base);
         }
-        self.head = base;
-        for id in path.into_iter().rev() {
-            self.install(id);
+        (self.head, self.tip, self.written) = (base, base, base);
+        for order in path.into_iter().rev() {
+            if let Some(flight) = self.install(order) {
+                self.write(self.head, &flight.changes);
+            }
         }
         self.flights.clear();
+        self.writer_parent = None;
         self.early.clear();
         // Whatever recovery shows it has made durable first, also what a killed process had not synced: readers act
         // upon it.
