@@ -1,5 +1,6 @@
 //! What must hold of every pair of files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::input::Input;
 pub type Kind = String;
 /// Why the property does not hold.
 pub type Violation = String;
+/// What is in the pages that can be read.
+type Pages = BTreeMap<PageNo, Vec<u8>>;
 
 const DATABASE: &str = "fuzz.db";
 const LOG: &str = "fuzz.db-wal";
@@ -25,7 +28,7 @@ const MOST_STEPS: u32 = 20_000;
 const FILL: u8 = 0xA5;
 
 /// Opens the files. If they are refused, with an error of one line, they are as they were. If not, every page can be read or
-/// is an error of one line, the integrity check ends, and what is committed is there when the files are opened again.
+/// is an error of one line, the integrity check ends, a commit changes no page that it was not told to, and what is committed is there when the files are opened again.
 ///
 /// # Errors
 ///
@@ -37,11 +40,12 @@ pub fn check(input: &Input) -> Result<Kind, Violation> {
         Ok(pager) => pager,
         Err(error) => return world.refused(input, &error),
     };
-    let kind = world.look(&pager)?;
+    let (kind, before) = world.look(&pager)?;
     let written = world.change(&pager)?;
     world.copy(&pager)?;
     world.shorten(&pager)?;
-    world.look(&pager)?;
+    let (_, after) = world.look(&pager)?;
+    expect_kept(&before, &after, written)?;
     world.expect_idle(&pager)?;
     let sequence = pager.commit_sequence();
     drop(pager);
@@ -108,7 +112,8 @@ impl World {
     }
 
     /// Reads all pages and runs the integrity check.
-    fn look(&mut self, pager: &Arc<Pager>) -> Result<Kind, Violation> {
+    fn look(&mut self, pager: &Arc<Pager>) -> Result<(Kind, Pages), Violation> {
+        let mut pages = Pages::new();
         let mut reader = pager.begin_read().map_err(|error| error.to_string())?;
         let mut kind = None;
         for page in 2..=reader.page_count() {
@@ -116,7 +121,8 @@ impl World {
                 Ok(bytes) if bytes.number() != page => {
                     return Err(format!("page {} was read for page {page}", bytes.number()));
                 }
-                Ok(_) | Err(PagerError::PageNotAllocated { .. }) => {}
+                Ok(bytes) => drop(pages.insert(page, bytes.to_vec())),
+                Err(PagerError::PageNotAllocated { .. }) => {}
                 Err(error) => {
                     kind.get_or_insert_with(|| name(&error));
                 }
@@ -134,7 +140,7 @@ impl World {
                 kind.get_or_insert_with(|| name(&error));
             }
         }
-        Ok(kind.map_or_else(|| "opened and sound".into(), |kind| format!("opened: {kind}")))
+        Ok((kind.map_or_else(|| "opened and sound".into(), |kind| format!("opened: {kind}")), pages))
     }
 
     /// Allocates a page, fills it, gives page 2 back and commits; each of which may be refused.
@@ -199,6 +205,17 @@ impl World {
             Ok(_) => Err(format!("page {page} is not what was committed")),
             Err(error) => Err(format!("page {page} was committed, and now: {error}")),
         }
+    }
+}
+
+/// Nobody else's page was changed: it was neither allocated again nor written over nor lost. Page 2 was given back.
+fn expect_kept(before: &Pages, after: &Pages, written: Option<PageNo>) -> Result<(), Violation> {
+    if let Some(page) = written.filter(|page| before.contains_key(page)) {
+        return Err(format!("page {page} was in use, and was allocated"));
+    }
+    match before.iter().find(|(page, bytes)| **page != 2 && after.get(page) != Some(bytes)) {
+        Some((page, _)) => Err(format!("page {page} is not what it was, and nobody changed it")),
+        None => Ok(()),
     }
 }
 
