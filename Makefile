@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full shuttle sanitize soak compare hammer mutants mutants-quick doc ci tokio-free
+.PHONY: help stress test bench loom loom-full shuttle sanitize soak compare hammer fuzz mutants mutants-quick doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -51,6 +51,10 @@ compare: ## throughput and latency beside tokio async
 hammer: ## two real threads on groups for a minute: some 25 million of them
 	cargo run -q --release -p tenterhook-runtime --example hammer -- 60
 
+fuzz: DURATION = 60s
+fuzz: ## open arbitrary bytes as database file and log for DURATION (60s)
+	cargo run -q --profile stress -p tenterhook-fuzz -- --duration $(DURATION)
+
 mutants: ## break the code in every known way and see who notices: the table in stress/mutants
 	cargo run -q --release -p tenterhook-scoreboard
 
@@ -61,7 +65,7 @@ doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 
 tokio-free: ## tokio is for comparison only
-	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook-loom-tests --prefix none | grep -E '^tokio ' \
+	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none | grep -E '^tokio ' \
 		|| (echo "tokio is in the dependency tree of a crate that must not have it" && false)
 
 ci: ## what CI runs

@@ -382,3 +382,32 @@ fn openings_one_after_the_other_change_nothing() {
     }
     assert_eq!(disk.bytes(log_path()), sample.log);
 }
+
+/// Fuzzing found it: an opening began generation 1 after the last one there can be, and wrote its header over that one's,
+/// in the same slot. The other slot's header, one generation older, counted from then on, and what had been committed
+/// since was refused or gone. The log is now cut off before its generations begin again.
+#[test]
+fn generations_begin_again_after_the_last_one() {
+    let Sample { mut database, .. } = Sample::new();
+    let disk = Disk::with_files(&[(db_path(), &database)]);
+    drop(open(&disk, options()).expect("without a log"));
+    database = disk.bytes(db_path());
+    let mut log = disk.bytes(log_path());
+    let header = log[4096..4096 + 56].to_vec();
+    for (slot, generation) in [(0, u32::MAX - 1), (4096, u32::MAX)] {
+        let mut header = header.clone();
+        header[40..44].copy_from_slice(&generation.to_le_bytes());
+        let salt = xxhash_rust::xxh3::xxh3_64(&[&header[16..32], &header[40..44]].concat());
+        header[32..40].copy_from_slice(&salt.to_le_bytes());
+        let checksum = xxhash_rust::xxh3::xxh3_64(&header[..48]);
+        header[48..].copy_from_slice(&checksum.to_le_bytes());
+        log[slot..slot + 56].copy_from_slice(&header);
+    }
+    let disk = Disk::with_files(&[(db_path(), &database), (log_path(), &log)]);
+    let pager = open(&disk, options()).expect("the log has a header and no commit");
+    let page = add_page(&disk, &pager, 77);
+    let disk = disk.copy();
+    let pager = open(&disk, options()).expect("open again");
+    assert_eq!(read_fill(&disk, &pager, page), Ok(77));
+    assert_sound(&disk, &pager);
+}

@@ -52,8 +52,8 @@ enum Stage {
     /// be all that the header on disk has to show.
     RewriteFoundHeader(Wait<Ended>, FileState),
     SyncFoundHeader(Wait<Ended>, FileState),
-    /// The log has no header and nothing that the database file lacks: its frames go before it is begun anew, or they
-    /// would be taken for the new generations' future.
+    /// The log has nothing that the database file lacks, and no header, or one of the last generation that there can be:
+    /// its frames go before it is begun anew, or they would be taken for the new generations' future.
     CutLog(Wait<Ended>, FileState),
     SyncCutLog(Wait<Ended>, FileState),
     HardenLog(Harden, LogHeader, Prefix, FileState),
@@ -209,8 +209,8 @@ impl Recovery {
     /// of a commit that were never whole, then never comes back either.
     fn begin_log(&self, state: FileState) -> Stage {
         let (page_size, id) = (self.options.page_size, self.database.id);
-        // Frames of this database were last written four thousand million openings ago.
-        let generation = self.generation.checked_add(1).unwrap_or(1);
+        // The last generation there can be was cut off.
+        let generation = self.generation + 1;
         let header = LogHeader { page_size, id, base: state.sequence, generation };
         let latch = Latch::new();
         let wait = Wait::new(Arc::clone(&latch));
@@ -293,7 +293,7 @@ impl Recovery {
         self.scan_on(header, scan)
     }
 
-    fn conclude_scan(&self, header: LogHeader, scan: LogScan) -> Result<Stage, PagerError> {
+    fn conclude_scan(&mut self, header: LogHeader, scan: LogScan) -> Result<Stage, PagerError> {
         let in_database = match self.database.verdict {
             Verdict::Whole(state) => Some(state.sequence),
             Verdict::New { .. } | Verdict::Damaged(_) => None,
@@ -302,6 +302,11 @@ impl Recovery {
         let page_size = self.database.sealer.page_size();
         let Some(state) = prefix.state else {
             let state = self.state_without_log()?;
+            if header.generation == u32::MAX {
+                // Generation 1 has its header in the same slot, and the other one's would count instead.
+                self.generation = 0;
+                return Ok(self.cut_log(state));
+            }
             let latch = Latch::new();
             let wait = Wait::new(Arc::clone(&latch));
             let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
