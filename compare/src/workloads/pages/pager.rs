@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tenterhook_runtime::executor::{Executor, Task};
 use tenterhook_runtime::io::{IO, ThreadsIO};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 use tenterhook_runtime::{IOResult, MachineFuture};
 use tokio::runtime::Runtime;
 
@@ -119,8 +119,11 @@ impl<S: Steps> Store<S> {
 }
 
 fn options(durable: Durable) -> PagerOptions {
-    let _ = durable;
-    PagerOptions::default()
+    let durability = match durable {
+        Durable::Full => Durability::Full,
+        Durable::Normal => Durability::Normal,
+    };
+    PagerOptions { durability, ..PagerOptions::default() }
 }
 
 pub(super) struct Reads<S> {
