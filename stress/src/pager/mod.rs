@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{Durability, PagePlace, Pager, PagerError, PagerOptions};
 
 use self::boot::Boot;
 use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
-use crate::disk::{Flippable, Struck};
+use crate::disk::{FaultKind, Flippable, Struck};
 use crate::oracle::{Observation, Oracles};
 use crate::schedule::FiberId;
 use crate::system::{Context, Crash, Step, System};
@@ -196,7 +196,11 @@ fn cause(
     // the last has ended; other errors have a cause of their own time.
     let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
     let since = if is_older { at_birth } else { before };
-    let fault = context.disk.struck_since(explanations(error), since);
+    // What is read before it is synced, a sync that fails may take back, and a reader be quicker than the news of that.
+    let is_early = plan.pager.durability != Durability::Full
+        && matches!(error, PagerError::Corrupt { place: PagePlace::LogFrame(_), .. });
+    let taken_back = || context.disk.struck_since(&[FaultKind::SyncDropped], at_birth).filter(|_| is_early);
+    let fault = context.disk.struck_since(explanations(error), since).or_else(taken_back);
     if let Some(kind) = fault {
         context.disk.count(|counts| counts.notice(kind));
         return Some(kind.name());
