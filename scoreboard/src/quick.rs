@@ -12,7 +12,7 @@ use crate::report::Figure;
 const DOZEN: [(&str, Detector, &str); 12] = [
     ("group-tests-then-links", Detector::Loom, "complete_vs_build"),
     ("group-both-failures-decide", Detector::Loom, "two_failing_children_agree_on_the_first"),
-    ("group-counts-down-relaxed", Detector::Loom, "fail_vs_build"),
+    ("group-counts-down-relaxed", Detector::Loom, "build_of_prefailed_vs_child_finishing"),
     ("completion-published-relaxed", Detector::Loom, "complete_vs_poll"),
     ("completion-waiter-announces-once", Detector::Loom, "two_threads_join_vs_complete"),
     ("completion-claimed-twice", Detector::Loom, "complete_vs_cancel"),
