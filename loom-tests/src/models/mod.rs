@@ -7,6 +7,7 @@ mod groups;
 mod litmus;
 mod nested;
 mod operations;
+mod pager;
 mod reentrant;
 mod waiters;
 
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Model> {
         operations::models(),
         executor::models(),
         group_commit::models(),
+        pager::models(),
         litmus::models(),
     ]
     .into_iter()
