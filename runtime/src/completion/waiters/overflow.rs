@@ -163,12 +163,24 @@ impl Overflow {
     }
 
     /// A slot in UPDATING that nobody else owns.
+    ///
+    /// The hint stays up while slots are found, so that joiners who come at once all look; it is taken down only after a
+    /// walk in vain, and then the walk is repeated, for the sake of whoever left behind the walker.
     fn vacant_slot(&self) -> Option<&Slot> {
-        let hinted = |newest: *mut Entry| (newest.addr() & VACANCY != 0).then(|| untagged(newest));
-        // Taken down before the walk, so that whoever leaves behind the walker puts it up again.
-        // ORDERING: Acquire, with the Release of `hint_at_vacancy`: the slot is seen to be vacant.
-        self.0.fetch_update(Acquire, Relaxed, hinted).ok()?;
-        let slot = self.slots().find(|slot| slot.acquire(VACANT).is_ok())?;
+        // ORDERING: Relaxed. A hint: a handle's own departure is visible to itself, and a stale look costs a slot or a walk.
+        if self.0.load(Relaxed).addr() & VACANCY == 0 {
+            return None;
+        }
+        let claim = || self.slots().find(|slot| slot.acquire(VACANT).is_ok());
+        if let Some(slot) = claim() {
+            return Some(slot);
+        }
+        // ORDERING: Acquire, with the Release of `hint_at_vacancy`: whoever hinted before this has left a vacant slot that
+        // the second walk sees. An error is another's clearing.
+        let _ = self.0.fetch_update(Acquire, Relaxed, |newest| {
+            (newest.addr() & VACANCY != 0).then(|| untagged(newest))
+        });
+        let slot = claim()?;
         // There may be more.
         self.hint_at_vacancy();
         Some(slot)
