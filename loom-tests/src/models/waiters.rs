@@ -9,7 +9,8 @@ use crate::support::{CountingWaker, Trace, poll};
 pub(crate) fn models() -> Vec<Model> {
     models![
         EXHAUSTIVE => two_waiters_in_one_task_vs_complete, waiter_leaves_and_another_joins_vs_complete,
-            overflow_slot_is_reused_vs_complete, waiter_moves_to_another_thread_vs_complete;
+            overflow_slot_is_reused_vs_complete, waiter_moves_to_another_thread_vs_complete,
+            two_threads_join_where_two_slots_are_vacant;
         preemptions(2) => two_threads_wait_vs_complete;
         preemptions(3) => two_threads_join_vs_complete, waiter_leaves_vs_waiter_joins_vs_complete;
     ]
@@ -59,6 +60,31 @@ fn overflow_slot_is_reused_vs_complete() {
     let pending = poll(&mut third, &waker).is_pending();
     ender.join().unwrap();
     counter.assert_woken_if(pending);
+}
+
+/// Both find one: memory grows with the greatest number of waiters, not with how often they meet.
+///
+/// For a while the hint at vacant slots was taken down during the walk. Whoever joined then allocated a slot although there
+/// were vacant ones, every time anew. Found by review.
+fn two_threads_join_where_two_slots_are_vacant() {
+    let (completion, _completer) = Completion::new(|_| {});
+    let waiting = || {
+        let mut waiter = completion.clone();
+        assert!(poll(&mut waiter, &CountingWaker::new().1).is_pending());
+        waiter
+    };
+    let _first = waiting();
+    drop([waiting(), waiting()]);
+    assert_eq!(completion.waiter_slots(), 2);
+    let mut other = completion.clone();
+    let joining = thread::spawn(move || {
+        assert!(poll(&mut other, &CountingWaker::new().1).is_pending());
+        other
+    });
+    let own = waiting();
+    let other = joining.join().unwrap();
+    assert_eq!(completion.waiter_slots(), 2);
+    drop((own, other));
 }
 
 /// Polled in one thread, then in another: only the second thread's waker counts.

@@ -4,7 +4,7 @@
 //! A completion lives for one operation, and an engine has thousands under way: an allocator's fast path for a handful of
 //! blocks is soon left, and its slow path costs more than all that a completion does. Blocks are kept by size in steps of
 //! [`STEP`] bytes, at most a mebibyte together; what is beyond goes to the allocator, as does everything when the
-//! thread ends. A thread that only ever ends what others began so gives memory back and does not hoard it.
+//! thread ends. A thread that only ever ends what others began so gives memory back, but for that.
 //!
 //! Only memory is kept: what was in a node is dropped when the node is. Under `--cfg tenterhook_unpooled` every block
 //! comes from the allocator and goes there, so that AddressSanitizer sees the end of each; so it is under the model

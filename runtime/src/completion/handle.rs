@@ -65,6 +65,13 @@ impl Completion {
         unsafe { std::ptr::read(&raw const this.node) }
     }
 
+    /// Slots that were allocated for its waiters, for models of how many there may be.
+    #[cfg(tenterhook_loom)]
+    #[doc(hidden)]
+    pub fn waiter_slots(&self) -> usize {
+        self.node.waiters.slots()
+    }
+
     #[inline]
     fn stop_waiting(&mut self) {
         if let Some(place) = self.place.take() {

@@ -28,7 +28,7 @@ pub(crate) struct GroupCore {
     /// Whether a request to cancel has been forwarded to the children.
     forwarded: AtomicBool,
     /// Children that have not ended or, in `build`, are not linked yet. Counted down once by each edge, never up, so it
-    /// can't wrap. While it is above 0 it stands for one reference to the group's node.
+    /// can't wrap. Until the last is counted it stands for one reference to the group's node.
     remaining: AtomicU32,
     /// Filled by the builder, before the node is shared; read-only from then on.
     members: UnsafeCell<Members>,

@@ -48,8 +48,8 @@ impl Members {
         self.len += 1;
     }
 
-    /// Fourfold: a group of a thousand costs five allocations beyond its children, and those of the first arrays are
-    /// blocks that its thread keeps.
+    /// Fourfold: a group of a thousand costs five allocations beyond its children. The first array is small enough for a
+    /// block that its thread keeps.
     #[cold]
     fn grow(&mut self) {
         let room = self.room.checked_mul(4).map_or(u32::MAX - 1, |room| room.max(FIRST_ARRAY));

@@ -110,6 +110,12 @@ impl Waiters {
         self.overflow.notify_all(wake);
     }
 
+    /// Slots beyond the first place, vacant ones included.
+    #[cfg(tenterhook_loom)]
+    pub(crate) fn slots(&self) -> usize {
+        self.overflow.count()
+    }
+
     /// Publisher, once, if [`State::publish`] said that there is a first waiter: its waker.
     #[inline]
     pub(crate) fn take_first(&self) -> Waker {

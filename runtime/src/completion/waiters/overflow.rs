@@ -242,6 +242,12 @@ impl Overflow {
         self.0.load(Relaxed).is_null()
     }
 
+    /// How many there are, vacant ones included.
+    #[cfg(tenterhook_loom)]
+    pub(super) fn count(&self) -> usize {
+        self.slots().count()
+    }
+
     /// Publisher, once, after the completion was published: hands each waker to `wake`.
     pub(super) fn notify_all(&self, mut wake: impl FnMut(Waker)) {
         for slot in self.slots() {
