@@ -266,6 +266,26 @@ fn cancel_reaches_what_still_runs_below_a_group_that_has_failed() {
     assert_eq!(outer.result(), Some(Err(FULL)));
 }
 
+/// Broke once: the builder's cancel stopped at a member that had failed fast, the built group's did not.
+#[test]
+fn builders_cancel_reaches_what_still_runs_below_a_group_that_has_failed() {
+    for cancel_first in [false, true] {
+        let ((failed, fail), (running, _r)) = (pair(), pair());
+        let inner = over(&[&failed, &running]);
+        fail.fail(FULL);
+        assert!(inner.failed() && !running.finished());
+        let mut outer = CompletionGroup::new(|_| {});
+        if cancel_first {
+            outer.cancel();
+            outer.add(&inner);
+        } else {
+            outer.add(&inner);
+            outer.cancel();
+        }
+        assert_eq!(running.result(), Some(CANCELLED));
+    }
+}
+
 /// Broke once: parents of children that one cancel ended were told newest first.
 #[test]
 fn cancelled_group_keeps_the_error_of_the_child_that_ended_first() {

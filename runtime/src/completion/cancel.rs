@@ -8,26 +8,41 @@ use super::state::CancelRequest;
 use crate::CompletionError;
 use crate::group::GroupCore;
 
-/// Cancels `roots` and every descendant that has not ended. Each group forwards one request only, so shared children
-/// and diamonds of groups are visited once; nesting goes through a list, not through the stack.
-pub(crate) fn cancel<'a>(roots: impl IntoIterator<Item = &'a NodeRef>) {
-    let mut aftermath = Aftermath::new();
-    let mut groups = Vec::new();
-    for root in roots {
-        let _ = request(root, &mut groups, &mut aftermath);
+/// Cancels `root` and every descendant that has not ended; nothing if `root` has ended. Each group forwards one request only,
+/// so shared children and diamonds of groups are visited once; nesting goes through a list, not through the stack.
+pub(crate) fn cancel(root: &NodeRef) {
+    let (mut aftermath, mut groups) = (Aftermath::new(), Vec::new());
+    let _ = request(root, &mut groups, &mut aftermath);
+    go_on(groups, aftermath);
+}
+
+/// Cancels what `members` of a group are, and every descendant, that has not ended.
+pub(crate) fn cancel_members<'a>(members: impl IntoIterator<Item = &'a NodeRef>) {
+    let (mut aftermath, mut groups) = (Aftermath::new(), Vec::new());
+    for member in members {
+        request_below(member, &mut groups, &mut aftermath);
     }
+    go_on(groups, aftermath);
+}
+
+/// Cancels everything below `groups`, then tells whoever has to be told.
+fn go_on(mut groups: Vec<NonNull<Header>>, mut aftermath: Aftermath) {
     while let Some(group) = groups.pop() {
         // SAFETY: only groups queue themselves. A group below a root is a member of one that is kept alive by that
         // root, since members are held until the group that has them is freed.
         for member in unsafe { GroupCore::members(group.cast()) } {
-            let request = request(&member.child, &mut groups, &mut aftermath);
-            if request == CancelRequest::Nothing && has_children(&member.child) {
-                // A group that failed fast may have children that still run.
-                forward_cancel(&member.child, &mut groups);
-            }
+            request_below(&member.child, &mut groups, &mut aftermath);
         }
     }
     aftermath.settle();
+}
+
+/// Asks a member of a group that is cancelled. One that is a group itself and has failed fast may have children that still
+/// run.
+fn request_below(node: &NodeRef, groups: &mut Vec<NonNull<Header>>, aftermath: &mut Aftermath) {
+    if request(node, groups, aftermath) == CancelRequest::Nothing && has_children(node) {
+        forward_cancel(node, groups);
+    }
 }
 
 /// Asks one node; what it comes to is left in `aftermath`, groups to go on with in `groups`.

@@ -119,7 +119,7 @@ impl Completion {
     /// another thread is just then deciding its outcome. One in flight ends when its backend lets go of it, with `Cancelled` or with its real outcome. The request reaches
     /// every descendant of a group. Asking for the end of a finished operation does nothing.
     pub fn cancel(&self) {
-        cancel([&self.node]);
+        cancel(&self.node);
     }
 
     /// Blocks this thread until the operation has ended.

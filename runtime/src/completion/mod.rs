@@ -15,7 +15,7 @@ pub use completer::Completer;
 pub use handle::Completion;
 
 pub(crate) use aftermath::Aftermath;
-pub(crate) use cancel::cancel;
+pub(crate) use cancel::cancel_members;
 pub(crate) use link::Link;
 pub(crate) use node::{Head, Header, Kind, NodeRef, Orphans};
 pub(crate) use state::{LinkResult, State};

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 
 use super::{GroupCore, Policy};
 use crate::Outcome;
-use crate::completion::{Completion, Head, NodeRef, State, cancel};
+use crate::completion::{Completion, Head, NodeRef, State, cancel_members};
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///
@@ -65,7 +65,7 @@ impl CompletionGroup {
             unsafe { GroupCore::add(self.node.as_ptr().cast(), child.node().clone()) };
         }
         if self.cancelled {
-            child.cancel();
+            cancel_members([child.node()]);
         }
     }
 
@@ -83,7 +83,7 @@ impl CompletionGroup {
     pub fn cancel(&mut self) {
         self.cancelled = true;
         // SAFETY: alive, and nothing is added during the call.
-        cancel(unsafe { GroupCore::members(self.node.as_ptr().cast()) }.map(|member| &member.child));
+        cancel_members(unsafe { GroupCore::members(self.node.as_ptr().cast()) }.map(|member| &member.child));
     }
 
     /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
