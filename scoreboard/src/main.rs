@@ -68,13 +68,20 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mutants = match mutant::catalogue(&arguments.catalogue) {
+    let mut mutants = match mutant::catalogue(&arguments.catalogue) {
         Ok(mutants) => mutants,
         Err(problems) => {
             problems.iter().for_each(|problem| eprintln!("tenterhook-mutants: {problem}"));
             return ExitCode::from(USAGE);
         }
     };
+    if !arguments.only.is_empty() {
+        mutants.retain(|mutant| arguments.only.iter().any(|text| mutant.id.contains(text)));
+    }
+    if mutants.is_empty() {
+        eprintln!("tenterhook-mutants: no mutant's id contains any of --only's texts; --list prints the ids");
+        return ExitCode::from(USAGE);
+    }
     if arguments.list {
         mutants.iter().for_each(|mutant| println!("{:<44} {}", mutant.id, mutant.breaks));
         return ExitCode::SUCCESS;
@@ -95,10 +102,7 @@ fn main() -> ExitCode {
 }
 
 /// The long run; what the gates say against it.
-fn run(arguments: &Arguments, mut mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
-    if !arguments.only.is_empty() {
-        mutants.retain(|mutant| arguments.only.iter().any(|text| mutant.id.contains(text)));
-    }
+fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
     let detectors =
         if arguments.detector.is_empty() { Detector::ALL.to_vec() } else { arguments.detector.clone() };
     let bench = Bench::new(Path::new("."), &arguments.state)?;
