@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::{Buffer, IO, MemoryIO, OpenOptions, Submission, drive};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions, WriteTransaction};
+use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions, WriteTransaction};
 
 use crate::input::Input;
 
@@ -123,7 +123,7 @@ impl House {
     }
 
     fn checkpoint(&self) -> Result<(), PagerError> {
-        let mut checkpoint = self.pager.checkpoint();
+        let mut checkpoint = self.pager.checkpoint(CheckpointMode::Passive);
         drive(&*self.io, || checkpoint.step()).map(drop)
     }
 }

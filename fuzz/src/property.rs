@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::{Buffer, IO, MemoryIO, OpenOptions, Submission};
-use tenterhook_runtime::pager::{PageNo, Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{CheckpointMode, PageNo, Pager, PagerError, PagerOptions};
 use tenterhook_runtime::{IOCompletions, IOResult};
 
 use crate::corpus::contents;
@@ -163,7 +163,7 @@ impl World {
     }
 
     fn copy(&mut self, pager: &Arc<Pager>) -> Result<(), Violation> {
-        let mut checkpoint = pager.checkpoint();
+        let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
         self.drive("a checkpoint", || checkpoint.step()).map(drop)
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenterhook_runtime::io::{Backend, IO, drive};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions, WriteTransaction};
+use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions, WriteTransaction};
 
 /// Pages of one commit.
 const COMMIT: u32 = 4000;
@@ -38,7 +38,7 @@ fn check_big_file(io: &Arc<dyn IO>, path: &Path, gib: u64) -> Result<(), Box<dyn
         commit(io, &pager, |writer| {
             (0..count).try_for_each(|_| drive(&**io, || writer.allocate()).map(drop))
         })?;
-        let mut checkpoint = pager.checkpoint();
+        let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
         drive(&**io, || checkpoint.step())?;
     }
     drop(pager);

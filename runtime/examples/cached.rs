@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::{MemoryIO, drive};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions, ReadTransaction};
+use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions, ReadTransaction};
 
 const PAGES: u32 = 1024;
 const PAGE: usize = 4096;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("bare copy of 4 KiB                     {bare:>8.1} ns");
     warm(&io, &pager)?;
     compare("read from the log's versions", &pager, rounds, bare)?;
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     drive(&*io, || checkpoint.step())?;
     warm(&io, &pager)?;
     compare("read from the database's versions", &pager, rounds, bare)?;

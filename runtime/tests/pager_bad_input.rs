@@ -3,7 +3,9 @@
 mod pager_support;
 
 use pager_support::*;
-use tenterhook_runtime::pager::{IntegrityProblem, LogProblem, PageProblem, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{
+    CheckpointMode, IntegrityProblem, LogProblem, PageProblem, PagerError, PagerOptions,
+};
 
 /// A database with pages 2 to 5 in its file and an empty log.
 fn sample() -> (Vec<u8>, Vec<u8>) {
@@ -250,7 +252,7 @@ fn damaged_frame_is_noticed_by_reader_and_checkpoint_and_does_not_reach_the_data
     disk.damage(log_path(), 8192 + 64 + 17);
     let error = read_fill(&disk, &pager, pages[0]).expect_err("damaged");
     assert!(matches!(error, PagerError::Corrupt { page: 2, .. }), "{error}");
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     assert_eq!(run(&disk, || checkpoint.step()).expect_err("damaged"), error);
     assert_eq!(disk.bytes(db_path()), before);
     assert!(pager.audit().is_idle());
@@ -378,7 +380,7 @@ fn mangled_files_open_or_are_refused_but_nothing_panics() {
                 }
                 let mut commit = writer.commit();
                 let _ = run(&disk, || commit.step());
-                let mut checkpoint = pager.checkpoint();
+                let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
                 let _ = run(&disk, || checkpoint.step());
             }
         }

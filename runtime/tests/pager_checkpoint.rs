@@ -6,7 +6,7 @@ use pager_support::*;
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::pager::{
-    CheckpointOutcome, CheckpointReport, PagerError, PagerOptions, ReadTransaction,
+    CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError, PagerOptions, ReadTransaction,
 };
 
 fn read(disk: &Disk, reader: &mut ReadTransaction, page: u32) -> u8 {
@@ -115,7 +115,7 @@ fn log_stays_in_bounds_although_there_is_always_a_reader() {
         fill_pages(&disk, &pager, &[page], round).expect("commit");
         let successor = pager.begin_read().expect("begin");
         drop(std::mem::replace(&mut reader, successor));
-        if pager.checkpoint_due() {
+        if pager.checkpoint_due().is_some() {
             checkpoint(&disk, &pager);
             let successor = pager.begin_read().expect("begin");
             drop(std::mem::replace(&mut reader, successor));
@@ -135,20 +135,22 @@ fn checkpoint_is_due_when_enough_can_be_copied() {
     for fill in 2..6 {
         fill_pages(&disk, &pager, &[page], fill).expect("commit");
     }
-    assert!(!pager.checkpoint_due(), "the reader lets it copy one frame");
+    assert_eq!(pager.checkpoint_due(), None, "the reader lets it copy one frame");
     drop(reader);
-    assert!(pager.checkpoint_due());
+    assert_eq!(pager.checkpoint_due(), Some(CheckpointMode::Passive));
     disk.hold(true);
-    let mut running = pager.checkpoint();
+    let mut running = pager.checkpoint(CheckpointMode::Passive);
     assert!(running.step().expect("checkpoint").is_io());
-    assert!(!pager.checkpoint_due(), "one is running");
-    let Ok(IOResult::Done(second)) = pager.checkpoint().step() else { panic!("it has nothing to wait for") };
+    assert_eq!(pager.checkpoint_due(), None, "one is running");
+    let Ok(IOResult::Done(second)) = pager.checkpoint(CheckpointMode::Passive).step() else {
+        panic!("it has nothing to wait for")
+    };
     assert_eq!(second.outcome, CheckpointOutcome::AlreadyRunning);
     drop(running);
     disk.hold(false);
-    assert!(pager.checkpoint_due());
+    assert_eq!(pager.checkpoint_due(), Some(CheckpointMode::Passive));
     checkpoint(&disk, &pager);
-    assert!(!pager.checkpoint_due());
+    assert_eq!(pager.checkpoint_due(), None);
 }
 
 /// Everything that a checkpoint does to the disk, in order, is: pages, header, sync; and the log is touched only after.
@@ -158,7 +160,7 @@ fn log_is_touched_only_after_the_database_file_was_synced() {
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     let mut seen = Vec::new();
     while checkpoint.step().expect("checkpoint").is_io() {
         // A commit at any moment on the way does not begin the log anew.
@@ -187,7 +189,7 @@ fn checkpoint_dropped_at_any_yield_leaves_nothing_and_another_waits_for_its_writ
         let pager = open(&disk, PagerOptions { cache_pages: 1, ..options() }).expect("open");
         let pages: Vec<u32> = (1..6).map(|fill| add_page(&disk, &pager, fill)).collect();
         disk.hold(true);
-        let mut dropped = pager.checkpoint();
+        let mut dropped = pager.checkpoint(CheckpointMode::Passive);
         if step_checkpoint(&disk, &mut dropped, releases) {
             assert_eq!(releases, 7, "four pages from the log, a write, the header, a sync");
             break;
@@ -198,7 +200,7 @@ fn checkpoint_dropped_at_any_yield_leaves_nothing_and_another_waits_for_its_writ
         let left: Vec<_> = disk.waiting();
         let writes = left.iter().filter(|op| op.kind != OperationKind::Read).count();
         assert_eq!(audit.database_writes, writes.min(1));
-        let mut second = pager.checkpoint();
+        let mut second = pager.checkpoint(CheckpointMode::Passive);
         assert!(second.step().expect("checkpoint").is_io());
         if writes > 0 {
             assert_eq!(disk.waiting(), left, "it waits, {releases} operations in");
@@ -220,7 +222,7 @@ fn failed_sync_of_the_database_file_refuses_writes_and_keeps_the_log() {
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     assert!(!step_checkpoint(&disk, &mut checkpoint, 2));
     disk.fail(0, FAULT);
     assert!(matches!(checkpoint.step(), Err(PagerError::Io { error: FAULT, .. })));
@@ -238,7 +240,7 @@ fn failed_write_of_a_checkpoint_can_be_tried_again() {
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     disk.hold(true);
-    let mut first = pager.checkpoint();
+    let mut first = pager.checkpoint(CheckpointMode::Passive);
     assert!(first.step().expect("checkpoint").is_io());
     disk.fail(0, FAULT);
     assert!(matches!(first.step(), Err(PagerError::Io { error: FAULT, .. })));

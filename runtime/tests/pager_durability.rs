@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pager_support::*;
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::OperationKind::{Sync, Write};
-use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{CheckpointMode, Durability, Pager, PagerError, PagerOptions};
 
 fn at(durability: Durability) -> PagerOptions {
     PagerOptions { durability, cache_pages: 1, ..options() }
@@ -43,7 +43,7 @@ fn power_loss_takes_no_acknowledged_commit_at_full_and_may_at_the_others() {
 fn checkpoint_at_normal_syncs_the_log_before_it_copies() {
     let (disk, pager, _) = prepare(Durability::Normal);
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     assert!(checkpoint.step().expect("checkpoint").is_io());
     let waiting = disk.waiting();
     assert_eq!(waiting.iter().map(|op| (op.on_log, op.kind)).collect::<Vec<_>>(), [(true, Sync)]);
@@ -85,7 +85,7 @@ fn failed_sync_at_normal_refuses_what_was_not_durable() {
     let (disk, pager, _) = prepare(Durability::Normal);
     let mut reader = pager.begin_read().expect("begin");
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     assert!(checkpoint.step().expect("checkpoint").is_io());
     disk.fail(0, FAULT);
     assert!(matches!(checkpoint.step(), Err(PagerError::Io { error: FAULT, .. })));
@@ -108,7 +108,7 @@ fn opening_makes_durable_what_was_never_synced() {
         }
         // As after a sync that failed in a process that is gone: the bytes are cached, and count as clean.
         disk.hold(true);
-        let mut checkpoint = pager.checkpoint();
+        let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
         assert!(checkpoint.step().expect("checkpoint").is_io());
         disk.fail(0, FAULT);
         disk.hold(false);

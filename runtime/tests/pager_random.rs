@@ -10,8 +10,8 @@ use std::sync::Arc;
 use pager_support::{Disk, FAULT, Numbers, assert_sound, options};
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::pager::{
-    BeginWrite, Checkpoint, Commit, IntegrityCheck, Open, Pager, PagerError, PagerOptions, ReadTransaction,
-    WriteTransaction,
+    BeginWrite, Checkpoint, CheckpointMode, Commit, IntegrityCheck, Open, Pager, PagerError, PagerOptions,
+    ReadTransaction, WriteTransaction,
 };
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
@@ -416,7 +416,7 @@ impl World {
                 Work::Reading(reader, pages)
             }
             7..17 => Work::AwaitingRight(pager.begin_write()),
-            17..19 => Work::Checkpointing(pager.checkpoint()),
+            17..19 => Work::Checkpointing(pager.checkpoint(CheckpointMode::Passive)),
             _ => Work::Checking(pager.check_integrity()),
         }
     }

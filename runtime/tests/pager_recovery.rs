@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use pager_support::*;
 use tenterhook_runtime::io::OperationKind;
-use tenterhook_runtime::pager::{LogProblem, PagerError};
+use tenterhook_runtime::pager::{CheckpointMode, LogProblem, PagerError};
 
 /// Bytes before the first frame and bytes of a frame, from the format's description.
 const HEADERS: usize = 8192;
@@ -271,7 +271,7 @@ fn power_loss_at_any_operation_of_commits_checkpoints_and_openings_gives_an_ackn
                 drive(&mut || !commit.step().expect("commit").is_io()).then_some(())?;
                 acknowledged = round;
                 if round % 2 == 0 {
-                    let mut checkpoint = pager.checkpoint();
+                    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
                     drive(&mut || !checkpoint.step().expect("checkpoint").is_io()).then_some(())?;
                 }
             }
@@ -308,7 +308,7 @@ fn header_page_torn_by_the_first_checkpoint_is_restored_from_the_log() {
     let pager = open(&disk, options_1k()).expect("open");
     let page = add_page(&disk, &pager, 5);
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     while !disk
         .waiting()
         .iter()

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use pager_support::*;
 use tenterhook_runtime::io::{MemoryIO, OperationKind, drive};
-use tenterhook_runtime::pager::{Audit, BeginWrite, Pager, PagerError, PagerOptions, WriteTransaction};
+use tenterhook_runtime::pager::{
+    Audit, BeginWrite, CheckpointMode, Pager, PagerError, PagerOptions, WriteTransaction,
+};
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
 /// The completion that a suspended step waits for.
@@ -436,8 +438,8 @@ fn failed_sync_refuses_writes_until_the_file_is_opened_again() {
         assert_eq!(waiting.step().unwrap_err(), refused);
         assert_eq!(pager.try_begin_write().unwrap_err(), refused);
         assert_eq!(pager.begin_write().step().unwrap_err(), refused);
-        assert_eq!(pager.checkpoint().step().unwrap_err(), refused);
-        assert!(!pager.checkpoint_due());
+        assert_eq!(pager.checkpoint(CheckpointMode::Passive).step().unwrap_err(), refused);
+        assert_eq!(pager.checkpoint_due(), None);
         // What was acknowledged is there to be read.
         assert_eq!(read_fill(&disk, &pager, page), Ok(1));
         drop((waiting, pager));
@@ -495,7 +497,7 @@ fn connections_on_threads_share_a_pager() {
                         assert_eq!(bytes[..2], first[..2]);
                     }
                     if round % 10 == 0 {
-                        let mut checkpoint = pager.checkpoint();
+                        let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
                         drive(&**io, || checkpoint.step()).expect("checkpoint");
                     }
                 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use pager_support::*;
 use tenterhook_runtime::IOResult;
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions, ReadTransaction, WriteTransaction};
+use tenterhook_runtime::pager::{
+    CheckpointMode, Pager, PagerError, PagerOptions, ReadTransaction, WriteTransaction,
+};
 
 fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
     let mut begin = pager.begin_write();
@@ -194,7 +196,7 @@ fn lose_power_in_checkpoint(
     random: &mut Numbers,
 ) -> bool {
     disk.hold(true);
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     let mut ended = false;
     for _ in 0..releases {
         ended = matches!(checkpoint.step().expect("checkpoint"), IOResult::Done(_));

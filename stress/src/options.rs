@@ -136,7 +136,13 @@ impl SimOptions {
             ("scheduler", scheduler(world)),
             ("page size", format!("{} bytes", pager.page_size)),
             ("cache", format!("{} pages", pager.cache_pages)),
-            ("checkpoint due", format!("at {} log frames", pager.checkpoint_frames)),
+            (
+                "checkpoint due",
+                format!(
+                    "at {} log frames, the log anew at {}",
+                    pager.checkpoint_frames, pager.restart_frames
+                ),
+            ),
             ("file limit", limit(pager)),
             ("durability", format!("{:?}", pager.durability).to_lowercase()),
             (

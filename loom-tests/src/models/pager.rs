@@ -9,7 +9,8 @@ use std::sync::Arc;
 use loom::thread;
 use tenterhook_runtime::io::{IO, MemoryIO};
 use tenterhook_runtime::pager::{
-    BeginWrite, Commit, PageRef, Pager, PagerError, PagerOptions, ReadTransaction, WriteTransaction,
+    BeginWrite, Checkpoint, CheckpointMode, CheckpointOutcome, CheckpointReport, Commit, PageRef, Pager,
+    PagerError, PagerOptions, ReadTransaction, WriteTransaction,
 };
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
@@ -21,7 +22,8 @@ pub(crate) fn models() -> Vec<Model> {
             right_granted_vs_waiter_looks, right_granted_vs_waiter_drops, right_granted_vs_turn_cancelled,
             right_taken_vs_given_up, right_asked_for_vs_commit_abandoned,
             snapshot_vs_commit_and_checkpoint, snapshot_ends_vs_log_begun_anew,
-            snapshot_vs_checkpoint_and_log_begun_anew;
+            snapshot_vs_checkpoint_and_log_begun_anew, reader_ends_vs_full_checkpoint,
+            reader_asks_for_the_right_vs_restart_that_awaits_it;
         preemptions(2) => snapshot_reads_vs_log_begun_anew
     ]
 }
@@ -73,7 +75,7 @@ impl House {
     }
 
     fn checkpoint(&self) {
-        let mut checkpoint = self.pager.checkpoint();
+        let mut checkpoint = self.pager.checkpoint(CheckpointMode::Passive);
         drive(&self.io, || checkpoint.step());
     }
 
@@ -347,5 +349,61 @@ fn snapshot_vs_checkpoint_and_log_begun_anew() {
     house.checkpoint();
     house.commit_fill(2);
     assert_view(&house, other.join().unwrap());
+    house.assert_idle();
+}
+
+/// Steps until it has ended, or waits for somebody else than the disk: then for what.
+fn until_it_waits(house: &House, checkpoint: &mut Checkpoint) -> Result<CheckpointReport, Completion> {
+    loop {
+        match checkpoint.step().expect("no fault") {
+            IOResult::Done(report) => return Ok(report),
+            IOResult::IO(io) if house.io.step().unwrap() == 0 => {
+                return Err(waits_for::<()>(Ok(IOResult::IO(io))));
+            }
+            IOResult::IO(_) => {}
+        }
+    }
+}
+
+/// A full checkpoint waits for the reader of an older commit while that ends.
+fn reader_ends_vs_full_checkpoint() {
+    let house = House::with(1, 1);
+    let reader = house.pager.begin_read().unwrap();
+    house.commit_fill(2);
+    let other = thread::spawn(move || drop(reader));
+    let mut checkpoint = house.pager.checkpoint(CheckpointMode::Full);
+    let reached = until_it_waits(&house, &mut checkpoint);
+    other.join().unwrap();
+    let report = reached.unwrap_or_else(|wait| {
+        assert!(wait.finished(), "the last reader has gone, and nobody was told");
+        drive(&house.io, || checkpoint.step())
+    });
+    assert_eq!(report.outcome, CheckpointOutcome::Complete);
+    drop(checkpoint);
+    house.assert_idle();
+}
+
+/// A reader asks for the write right while a checkpoint that has it waits for readers, of which it is one: it gets the right
+/// before, or is sent away, or is not let in.
+fn reader_asks_for_the_right_vs_restart_that_awaits_it() {
+    let house = House::with(1, 1);
+    let mut upgrade = house.pager.begin_read().unwrap().upgrade();
+    let other = thread::spawn(move || (upgrade.step(), upgrade));
+    let mut checkpoint = house.pager.checkpoint(CheckpointMode::Restart);
+    let reached = until_it_waits(&house, &mut checkpoint);
+    let (step, upgrade) = other.join().unwrap();
+    let awaits_readers = checkpoint.waits_for_readers();
+    match step {
+        Ok(IOResult::Done(writer)) => drop(writer),
+        Ok(IOResult::IO(IOCompletions::Single(turn))) => {
+            assert!(!awaits_readers || turn.finished(), "each waits for the other");
+        }
+        Ok(IOResult::IO(_)) => unreachable!("it waits for one thing"),
+        Err(error) => assert_eq!(error, PagerError::AwaitedByCheckpoint),
+    }
+    drop(upgrade);
+    let report = reached.unwrap_or_else(|_| drive(&house.io, || checkpoint.step()));
+    assert_eq!(report.outcome, CheckpointOutcome::Restarted);
+    drop(checkpoint);
     house.assert_idle();
 }

@@ -117,6 +117,9 @@ pub enum PagerError {
     NoSuchSavepoint,
     /// The write right is taken, and the caller asked not to wait.
     Busy,
+    /// A read transaction was to become a write transaction, and the write right is with a checkpoint that waits for readers
+    /// to end.
+    AwaitedByCheckpoint,
     /// Somebody has committed since the read transaction began that was to become a write transaction.
     BusySnapshot {
         /// The commit that the read transaction sees.
@@ -330,6 +333,9 @@ impl fmt::Display for PagerError {
             Self::Busy => {
                 f.write_str("another transaction has the write right: wait for it with begin_write")
             }
+            Self::AwaitedByCheckpoint => f.write_str(
+                "the write right is with a checkpoint that waits for this read transaction: end it, begin anew and read again",
+            ),
             Self::BusySnapshot { snapshot, newest } => write!(
                 f,
                 "the snapshot of commit {snapshot} is stale, commit {newest} came meanwhile: begin anew and read again"

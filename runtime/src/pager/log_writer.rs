@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::begin_write::refuse_if_poisoned;
+use super::ask_for_right::refuse_if_poisoned;
 use super::cache::{Evicted, Key};
 use super::frames::{LaidOut, Place};
 use super::latch::{Latch, Wait};
@@ -91,9 +91,7 @@ impl Pager {
                 Some(wait) => LogReadiness::Busy(wait),
                 None => {
                     if is_done {
-                        evicted = self.cache.move_to_database(&state.index);
-                        state.index.clear();
-                        state.log = state.log.next_generation(state.committed.sequence);
+                        evicted = self.begin_log_anew(&mut state);
                     }
                     state.place()?
                 }
@@ -103,6 +101,31 @@ impl Pager {
         Ok(readiness)
     }
 
+    /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
+    /// holder of the write right when nothing is under way on the log.
+    pub(super) fn begin_log_anew(&self, state: &mut State) -> Evicted {
+        let evicted = self.cache.move_to_database(&state.index);
+        state.index.clear();
+        state.log = state.log.next_generation(state.committed.sequence);
+        evicted
+    }
+
+    /// Cuts the log file to `len` bytes. Called by the holder of the write right when the log is empty, its header durable,
+    /// and nothing is under way on it; the next commit waits for the end, since it begins a run.
+    pub(super) fn cut_log(self: &Arc<Self>, len: u64) -> Wait<Ended> {
+        self.state.lock().log_io.begin();
+        let latch: Arc<Latch<Ended>> = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let pager = Arc::downgrade(self);
+        transfer::truncate(&*self.log.file, len, move |ended| {
+            let Some(pager) = pager.upgrade() else { return };
+            let quiet = pager.state.lock().log_io.end();
+            latch.set(ended);
+            quiet.tell();
+        });
+        wait
+    }
+
     /// A wait for the commit that `snapshot` is of, if that is on its way.
     pub(super) fn base_on_its_way(
         &self,
@@ -110,8 +133,7 @@ impl Pager {
     ) -> Result<Option<Wait<Result<u64, PagerError>>>, PagerError> {
         let state = self.state.lock();
         state.require_base(snapshot)?;
-        let newest = state.pending.newest_first().next();
-        Ok(newest.map(|flight| Wait::new(Arc::clone(&flight.outcome))))
+        Ok(state.newest_on_its_way())
     }
 
     /// Writes a header and makes it durable. Called when nothing is under way on the log, by the holder of the write

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod ask_for_right;
 mod audit;
 mod begin_write;
 mod bytes;
@@ -40,7 +41,7 @@ pub mod pending;
 pub use audit::Audit;
 pub use begin_write::BeginWrite;
 pub use cache::CacheCounters;
-pub use checkpoint::{Checkpoint, CheckpointOutcome, CheckpointReport};
+pub use checkpoint::{Checkpoint, CheckpointMode, CheckpointOutcome, CheckpointReport};
 pub use commit::Commit;
 pub use error::{LogProblem, PagePlace, PageProblem, PagerError};
 pub use integrity::{IntegrityCheck, IntegrityProblem, IntegrityReport};

@@ -36,10 +36,17 @@ pub struct PagerOptions {
     ///
     /// Eviction is by shard: from 256 pages on there are several, by page number, each with its part of this.
     pub cache_pages: usize,
-    /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] says so; 0 for never.
+    /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] asks for a checkpoint; 0 for
+    /// never.
     ///
     /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
     pub checkpoint_frames: u32,
+    /// From how many frames in the log [`Pager::checkpoint_due`] asks for one that begins the log anew, although writers have
+    /// to wait for readers then; 0 for never. Readers and writers that follow one another without a gap would otherwise make
+    /// the log grow without end.
+    ///
+    /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
+    pub restart_frames: u32,
     /// Pages that the file may grow to, its header page included; allocation beyond is [`PagerError::NoSpace`].
     pub max_pages: u32,
     /// What an acknowledged commit is worth. Not a property of the file: each opening may have another.
@@ -55,6 +62,7 @@ impl Default for PagerOptions {
             page_size: 4096,
             cache_pages: 2048,
             checkpoint_frames: 1000,
+            restart_frames: 4000,
             max_pages: u32::MAX,
             durability: Durability::Full,
             id_seed: 0,

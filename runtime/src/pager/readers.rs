@@ -1,8 +1,10 @@
 //! The registered snapshots.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::header::FileState;
+use super::latch::{Latch, Wait};
 use super::log_index::FrameNo;
 
 /// What one transaction sees: the file as of one commit.
@@ -22,6 +24,30 @@ pub(super) struct Readers {
     by_mark: BTreeMap<FrameNo, Group>,
     count: usize,
     reading_log: usize,
+    /// The one checkpoint that waits for some of them to go.
+    awaited: Option<(Obstacle, Arc<Latch<()>>)>,
+}
+
+/// Readers that are in a checkpoint's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Those of commits that end before this frame.
+    Before(FrameNo),
+    /// Those that need the log's frames to stay where they are.
+    InLog,
+}
+
+/// To be told once no lock is held.
+#[must_use = "a checkpoint may wait for it"]
+#[derive(Debug, Default)]
+pub(super) struct Departed(Option<Arc<Latch<()>>>);
+
+impl Departed {
+    pub(super) fn tell(self) {
+        if let Some(latch) = self.0 {
+            latch.set(());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -38,20 +64,48 @@ impl Readers {
         self.reading_log += usize::from(snapshot.reads_log);
     }
 
-    pub(super) fn unregister(&mut self, snapshot: &Snapshot) {
-        let Some(group) = self.by_mark.get_mut(&snapshot.mark) else { return };
+    pub(super) fn unregister(&mut self, snapshot: &Snapshot) -> Departed {
+        let Some(group) = self.by_mark.get_mut(&snapshot.mark) else { return Departed::default() };
         group.count -= 1;
         if group.count == 0 {
             self.by_mark.remove(&snapshot.mark);
         }
         self.count -= 1;
         self.reading_log -= usize::from(snapshot.reads_log);
+        self.departed()
     }
 
     /// `snapshot` will read no page any more, but it stays registered.
-    pub(super) fn leave_log(&mut self, snapshot: &mut Snapshot) {
+    pub(super) fn leave_log(&mut self, snapshot: &mut Snapshot) -> Departed {
         self.reading_log -= usize::from(snapshot.reads_log);
         snapshot.reads_log = false;
+        self.departed()
+    }
+
+    /// A wait for the moment at which `obstacle` is gone; `None` when it is now. One checkpoint at a time may wait. Look again
+    /// after it: that moment may have passed.
+    pub(super) fn wait_for(&mut self, obstacle: Obstacle) -> Option<Wait<()>> {
+        self.is_there(obstacle).then(|| {
+            // One that was dropped may have left its latch. It is not let go here, under a lock: who still waits is told with us.
+            let latch = self.awaited.take().map_or_else(Latch::new, |(_, latch)| latch);
+            self.awaited = Some((obstacle, Arc::clone(&latch)));
+            Wait::new(latch)
+        })
+    }
+
+    fn is_there(&self, obstacle: Obstacle) -> bool {
+        match obstacle {
+            Obstacle::Before(frame) => self.by_mark.first_key_value().is_some_and(|(mark, _)| *mark < frame),
+            Obstacle::InLog => self.any_in_log(),
+        }
+    }
+
+    fn departed(&mut self) -> Departed {
+        let Some((obstacle, _)) = self.awaited else { return Departed::default() };
+        if self.is_there(obstacle) {
+            return Departed::default();
+        }
+        Departed(self.awaited.take().map(|(_, latch)| latch))
     }
 
     /// How far a checkpoint may go for the sake of the registered: the oldest's mark, and the file as of it.
@@ -66,5 +120,52 @@ impl Readers {
 
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::IOResult;
+
+    fn snapshot(mark: FrameNo, reads_log: bool) -> Snapshot {
+        Snapshot { state: FileState::EMPTY, mark, reads_log }
+    }
+
+    fn is_over(wait: &mut Wait<()>) -> bool {
+        matches!(wait.poll(), Ok(IOResult::Done(())))
+    }
+
+    #[test]
+    fn wait_ends_when_the_last_reader_of_an_older_commit_has_gone() {
+        let mut readers = Readers::default();
+        let [old, older, newest] = [(4, true), (2, true), (6, true)].map(|(mark, log)| snapshot(mark, log));
+        for registered in [&old, &older, &newest, &older] {
+            readers.register(registered);
+        }
+        let mut wait = readers.wait_for(Obstacle::Before(6)).expect("three are older");
+        for gone in [&older, &old, &newest] {
+            readers.unregister(gone).tell();
+            assert!(!is_over(&mut wait), "one of the oldest is left");
+        }
+        readers.unregister(&older).tell();
+        assert!(is_over(&mut wait));
+        assert!(readers.wait_for(Obstacle::Before(6)).is_none());
+    }
+
+    #[test]
+    fn wait_for_the_log_ends_when_nobody_reads_it() {
+        let mut readers = Readers::default();
+        let (mut leaves, ends, stays) = (snapshot(5, true), snapshot(5, true), snapshot(5, false));
+        for registered in [&leaves, &ends, &stays] {
+            readers.register(registered);
+        }
+        let mut wait = readers.wait_for(Obstacle::InLog).expect("two read the log");
+        readers.leave_log(&mut leaves).tell();
+        assert!(!is_over(&mut wait));
+        readers.unregister(&ends).tell();
+        assert!(is_over(&mut wait));
+        readers.unregister(&leaves).tell();
+        assert_eq!(readers.count(), 1);
     }
 }

@@ -12,10 +12,10 @@ use super::page::{Page, Seal, Sealer, TRAILER};
 use super::readers::Snapshot;
 use super::state::{State, Version};
 use super::transfer::{self, Ended};
-use super::write_right::Wakes;
+use super::write_right::{Claimant, Wakes};
 use super::{
-    Audit, BeginWrite, Checkpoint, IntegrityCheck, Open, PageNo, PagePlace, PageProblem, PagerError,
-    PagerOptions, ReadTransaction, WriteTransaction,
+    Audit, BeginWrite, Checkpoint, CheckpointMode, IntegrityCheck, Open, PageNo, PagePlace, PageProblem,
+    PagerError, PagerOptions, ReadTransaction, WriteTransaction,
 };
 use crate::io::{Buffer, File, IO, Submission};
 use crate::sync::Mutex;
@@ -121,7 +121,7 @@ impl Pager {
     /// Waits for the write right, first come, first served, and begins a write transaction with a view of what is
     /// the newest commit then, its own or another's, also if that is still on its way to the disk.
     pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
-        BeginWrite::new(self)
+        BeginWrite::new(self, Claimant::Newcomer)
     }
 
     /// Begins a write transaction if nobody has the write right or waits for it.
@@ -133,20 +133,34 @@ impl Pager {
         BeginWrite::begin_now(self)
     }
 
-    /// Copies committed pages from the log into the database file, as far as the oldest reader's snapshot allows.
-    /// Readers and the writer go on meanwhile; only another checkpoint does not.
+    /// Copies committed pages from the log into the database file. Only one checkpoint at a time does anything.
     ///
-    /// When everything was copied and nobody reads the log any more, the next commit begins it anew.
-    pub fn checkpoint(self: &Arc<Self>) -> Checkpoint {
-        Checkpoint::new(self)
+    /// When everything was copied and nobody reads the log any more, the next commit begins it anew, in every mode.
+    pub fn checkpoint(self: &Arc<Self>, mode: CheckpointMode) -> Checkpoint {
+        Checkpoint::new(self, mode)
     }
 
-    /// Whether a checkpoint could copy at least [`PagerOptions::checkpoint_frames`] frames now.
-    pub fn checkpoint_due(&self) -> bool {
+    /// The checkpoint that should be made now, if any: ask after a commit, and step it, here or on another thread.
+    ///
+    /// [`CheckpointMode::Passive`] when that could copy at least [`PagerOptions::checkpoint_frames`] frames.
+    /// [`CheckpointMode::Restart`] when the log has at least [`PagerOptions::restart_frames`] frames and all readers have begun
+    /// in the newer half of it: so they are short, it can be hoped, and one that is not holds up the copying, but no writer.
+    /// With that the log's length is at most the greater of `restart_frames` and twice what is written during the longest
+    /// reader, and what is written until the checkpoint has the write right.
+    pub fn checkpoint_due(&self) -> Option<CheckpointMode> {
         let state = self.state.lock();
-        let ready = state.checkpoint_target().0.saturating_sub(state.log.backfilled);
-        let wanted = self.options.checkpoint_frames;
-        wanted > 0 && ready >= u64::from(wanted) && !state.checkpoint_running && state.poison.is_none()
+        let PagerOptions { checkpoint_frames, restart_frames, .. } = self.options;
+        if state.checkpoint_running || state.poison.is_some() {
+            return None;
+        }
+        let (log, target) = (&state.log, state.checkpoint_target().0);
+        let restarts = restart_frames > 0 && log.has_next_generation();
+        if restarts && log.frames() >= u64::from(restart_frames) && log.end - target <= log.frames() / 2 {
+            return Some(CheckpointMode::Restart);
+        }
+        let ready = target.saturating_sub(log.backfilled);
+        let is_due = checkpoint_frames > 0 && ready >= u64::from(checkpoint_frames);
+        is_due.then_some(CheckpointMode::Passive)
     }
 
     /// Reads every page of the newest commit and follows the freelist.
@@ -170,7 +184,7 @@ impl Pager {
             log_writes: state.log_io.running(),
             database_writes: State::running(&state.database_io).into_iter().count(),
             cached: self.cache.len(),
-            log_frames: state.log.end + 1 - state.log.first,
+            log_frames: state.log.frames(),
             log_checkpointed: (state.log.backfilled + 1).saturating_sub(state.log.first),
             commit_sequence: state.committed.sequence,
             poisoned: state.poison.is_some(),

@@ -73,13 +73,15 @@ impl SnapshotReader {
 
     /// Gives up the log's frames early; nothing may be loaded afterwards.
     pub(super) fn leave_log(&mut self) {
-        self.pager.state.lock().readers.leave_log(&mut self.snapshot);
+        let departed = self.pager.state.lock().readers.leave_log(&mut self.snapshot);
+        departed.tell();
     }
 }
 
 impl Drop for SnapshotReader {
     fn drop(&mut self) {
-        self.pager.state.lock().readers.unregister(&self.snapshot);
+        let departed = self.pager.state.lock().readers.unregister(&self.snapshot);
+        departed.tell();
     }
 }
 

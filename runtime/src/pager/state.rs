@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cache::IN_DATABASE;
 use super::header::FileState;
-use super::latch::Latch;
+use super::latch::{Latch, Wait};
 use super::log_format::LogHeader;
 use super::log_index::{FrameNo, LogIndex};
 use super::log_io::LogIo;
@@ -138,6 +138,16 @@ impl Log {
         frame - self.first
     }
 
+    /// A log that has run out of generations grows from then on; it takes four thousand million.
+    pub(super) fn has_next_generation(&self) -> bool {
+        self.header.generation < u32::MAX
+    }
+
+    /// Frames in it.
+    pub(super) fn frames(&self) -> u64 {
+        self.end + 1 - self.first
+    }
+
     /// An empty generation after this one, for a database file that holds everything up to commit `base`.
     pub(super) fn next_generation(&self, base: u64) -> Self {
         let header = LogHeader { base, generation: self.header.generation + 1, ..self.header };
@@ -188,6 +198,11 @@ impl State {
         let Log { end, chain, run, .. } = self.log;
         let published = Tip { state: self.committed, end, chain, run };
         self.pending.newest_first().next().map_or(published, |flight| flight.tip)
+    }
+
+    /// A wait for the newest commit on its way, if there is one.
+    pub(super) fn newest_on_its_way(&self) -> Option<Wait<Result<u64, PagerError>>> {
+        self.pending.newest_first().next().map(|flight| Wait::new(Arc::clone(&flight.outcome)))
     }
 
     /// Whether what a writer started from is there, on its way or published. Only the holder of the write right adds to
@@ -247,14 +262,11 @@ impl State {
 
     /// Whether the log may be begun anew: all of it is in the database file, nobody reads it, and nothing is on its way.
     pub(super) fn log_is_done(&self) -> bool {
-        let Log { backfilled, end, header, .. } = self.log;
-        // A log that has run out of generations grows from then on; it takes four thousand million.
-        let has_next = header.generation < u32::MAX;
         !self.log.is_empty()
-            && backfilled == end
+            && self.log.backfilled == self.log.end
             && self.pending.count() == 0
             && !self.readers.any_in_log()
-            && has_next
+            && self.log.has_next_generation()
     }
 
     /// The operation on a file that has to end before another may be begun.

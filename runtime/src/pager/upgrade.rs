@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::write_right::Claimant;
 use super::{BeginWrite, PagerError, ReadTransaction, WriteTransaction};
 use crate::IOResult;
 
@@ -21,7 +22,7 @@ impl ReadTransaction {
     /// Waits for the write right, first come, first served, and goes on as a write transaction with the same view.
     /// Whoever waits for long is likely to be refused in the end; it waits without stepping all the same.
     pub fn upgrade(self) -> Upgrade {
-        Upgrade { begin: Some(BeginWrite::new(self.pager())), reader: self }
+        Upgrade { begin: Some(BeginWrite::new(self.pager(), Claimant::Reader)), reader: self }
     }
 
     /// A write transaction with the same view, if nobody has the write right or waits for it. This transaction stays as
@@ -44,8 +45,9 @@ impl Upgrade {
     ///
     /// # Errors
     ///
-    /// [`PagerError::BusySnapshot`] as soon as a step finds that somebody has committed, and those of
-    /// [`BeginWrite::step`].
+    /// [`PagerError::BusySnapshot`] as soon as a step finds that somebody has committed;
+    /// [`PagerError::AwaitedByCheckpoint`] when the right is with a checkpoint that waits for readers, of which this is one;
+    /// and those of [`BeginWrite::step`].
     ///
     /// # Panics
     ///

@@ -7,6 +7,15 @@ use crate::{Completer, Completion};
 /// Names one claim to the write right.
 pub(super) type Ticket = u64;
 
+/// On whose behalf the right is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimant {
+    /// Somebody without a snapshot: a new transaction, or a checkpoint.
+    Newcomer,
+    /// A reader that keeps its snapshot while it waits. It would wait for ever for a holder that waits for readers.
+    Reader,
+}
+
 /// One holder, the others in the order of asking.
 ///
 /// Who holds the right is said here, under the pager's lock, and nowhere else. A waiter's completion only tells it to
@@ -15,7 +24,16 @@ pub(super) type Ticket = u64;
 pub(super) struct WriteRight {
     last_ticket: Ticket,
     holder: Option<Ticket>,
-    queue: VecDeque<(Ticket, Completer)>,
+    /// Set by a holder that waits for readers, until it gives up the right: no reader may wait for that meanwhile.
+    awaits_readers: bool,
+    queue: VecDeque<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: Ticket,
+    claimant: Claimant,
+    completer: Completer,
 }
 
 /// Completers to be completed once no lock is held.
@@ -46,12 +64,25 @@ impl WriteRight {
         self.holder
     }
 
-    /// A place at the end of the queue, and what ends when its turn has come.
-    pub(super) fn enqueue(&mut self) -> (Ticket, Completion) {
+    /// A place at the end of the queue, and what ends when its turn has come, or when it is sent away. `None` for a reader
+    /// while the holder waits for readers.
+    pub(super) fn enqueue(&mut self, claimant: Claimant) -> Option<(Ticket, Completion)> {
+        if self.awaits_readers && claimant == Claimant::Reader {
+            return None;
+        }
         let ticket = self.ticket();
         let (completion, completer) = Completion::new(|_| {});
-        self.queue.push_back((ticket, completer));
-        (ticket, completion)
+        self.queue.push_back(Waiter { ticket, claimant, completer });
+        Some((ticket, completion))
+    }
+
+    /// The holder is about to wait for readers: sends away those that wait for it.
+    pub(super) fn await_readers(&mut self) -> Wakes {
+        self.awaits_readers = true;
+        let (readers, newcomers): (VecDeque<_>, _) =
+            self.queue.drain(..).partition(|waiter| waiter.claimant == Claimant::Reader);
+        self.queue = newcomers;
+        Wakes(readers.into_iter().map(|waiter| waiter.completer).collect())
     }
 
     pub(super) fn is_holder(&self, ticket: Ticket) -> bool {
@@ -61,18 +92,19 @@ impl WriteRight {
     /// Gives up whatever `ticket` has: the right, which goes to the next, or its place in the queue, or nothing.
     pub(super) fn give_up(&mut self, ticket: Ticket) -> Wakes {
         if !self.is_holder(ticket) {
-            let place = self.queue.iter().position(|(queued, _)| *queued == ticket);
+            let place = self.queue.iter().position(|waiter| waiter.ticket == ticket);
             let left = place.and_then(|place| self.queue.remove(place));
-            return Wakes(left.into_iter().map(|(_, completer)| completer).collect());
+            return Wakes(left.into_iter().map(|waiter| waiter.completer).collect());
         }
         let next = self.queue.pop_front();
-        self.holder = next.as_ref().map(|(ticket, _)| *ticket);
-        Wakes(next.into_iter().map(|(_, completer)| completer).collect())
+        self.holder = next.as_ref().map(|waiter| waiter.ticket);
+        self.awaits_readers = false;
+        Wakes(next.into_iter().map(|waiter| waiter.completer).collect())
     }
 
     /// Sends all waiters away, to find out why.
     pub(super) fn dismiss(&mut self) -> Wakes {
-        Wakes(self.queue.drain(..).map(|(_, completer)| completer).collect())
+        Wakes(self.queue.drain(..).map(|waiter| waiter.completer).collect())
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -88,11 +120,15 @@ impl WriteRight {
 mod tests {
     use super::*;
 
+    fn enqueue(right: &mut WriteRight) -> (Ticket, Completion) {
+        right.enqueue(Claimant::Newcomer).expect("only readers are refused")
+    }
+
     #[test]
     fn right_goes_on_in_the_order_of_asking() {
         let mut right = WriteRight::default();
         let first = right.try_take().expect("free");
-        let waiters: Vec<_> = (0..3).map(|_| right.enqueue()).collect();
+        let waiters: Vec<_> = (0..3).map(|_| enqueue(&mut right)).collect();
         let mut holder = first;
         for (ticket, completion) in waiters {
             assert!(!completion.finished());
@@ -108,7 +144,7 @@ mod tests {
     fn nobody_overtakes_the_queue() {
         let mut right = WriteRight::default();
         let first = right.try_take().expect("free");
-        let (second, _completion) = right.enqueue();
+        let (second, _completion) = enqueue(&mut right);
         right.give_up(first).wake();
         assert!(right.is_holder(second));
         assert_eq!(right.try_take(), None);
@@ -118,8 +154,8 @@ mod tests {
     fn waiter_that_leaves_is_skipped() {
         let mut right = WriteRight::default();
         let first = right.try_take().expect("free");
-        let (second, _) = right.enqueue();
-        let (third, completion) = right.enqueue();
+        let (second, _) = enqueue(&mut right);
+        let (third, completion) = enqueue(&mut right);
         right.give_up(second).wake();
         right.give_up(first).wake();
         assert!(right.is_holder(third) && completion.succeeded());
@@ -129,10 +165,24 @@ mod tests {
     fn waiter_that_leaves_after_the_grant_passes_the_right_on() {
         let mut right = WriteRight::default();
         let first = right.try_take().expect("free");
-        let (second, _) = right.enqueue();
-        let (third, completion) = right.enqueue();
+        let (second, _) = enqueue(&mut right);
+        let (third, completion) = enqueue(&mut right);
         right.give_up(first).wake();
         right.give_up(second).wake();
         assert!(right.is_holder(third) && completion.succeeded());
+    }
+
+    #[test]
+    fn readers_do_not_wait_for_a_holder_that_waits_for_them() {
+        let mut right = WriteRight::default();
+        let first = right.try_take().expect("free");
+        let (_, early) = right.enqueue(Claimant::Reader).expect("nobody waits for readers yet");
+        let (second, turn) = enqueue(&mut right);
+        right.await_readers().wake();
+        assert!(early.succeeded() && !turn.finished(), "it is sent away, and nobody else");
+        assert!(right.enqueue(Claimant::Reader).is_none());
+        right.give_up(first).wake();
+        assert!(right.is_holder(second));
+        assert!(right.enqueue(Claimant::Reader).is_some(), "the next holder does not wait for readers");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::begin_write::RightClaim;
+use super::ask_for_right::RightClaim;
 use super::header::FileState;
 use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
 use super::savepoint::Undo;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tenterhook_runtime::io::{
     File, IO, InFlight, IoError, OpenOptions, Operation, OperationKind, Submission,
 };
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions};
 use tenterhook_runtime::{CompletionError, IOResult, Outcome};
 
 /// What a power loss tears a write into.
@@ -382,7 +382,7 @@ pub(crate) fn read_fill(disk: &Disk, pager: &Arc<Pager>, page: u32) -> Result<u8
 
 /// Runs a checkpoint.
 pub(crate) fn checkpoint(disk: &Disk, pager: &Arc<Pager>) -> tenterhook_runtime::pager::CheckpointReport {
-    let mut checkpoint = pager.checkpoint();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     run(disk, || checkpoint.step()).expect("checkpoint")
 }
 

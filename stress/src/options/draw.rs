@@ -99,6 +99,7 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
         page_size,
         cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
         checkpoint_frames,
+        restart_frames: checkpoint_frames * [4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize],
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
         // A power loss may damage a file that is never synced: nothing would be left to judge.
         durability: if lane.choose(DURABILITY, 3) == 1 { Durability::Normal } else { Durability::Full },

@@ -79,7 +79,11 @@ pub enum Observation<'a> {
     TurnAwaited {
         /// The transaction.
         id: TransactionId,
+        /// Whether it keeps a snapshot while it waits.
+        reads: bool,
     },
+    /// A checkpoint with the write right waits for readers to end: those that wait for the right are sent away.
+    ReadersAwaited,
     /// A transaction got the write right, whether or not it had to wait.
     TurnCame {
         /// The transaction.

@@ -21,12 +21,15 @@ enum Seen {
     Failed(TransactionId),
     Dropped(TransactionId, bool),
     Waits(TransactionId),
+    WaitsReading(TransactionId),
+    SendsReadersAway,
     Gets(TransactionId),
     Leaves(TransactionId),
 }
 
 use Seen::{
-    Commit, Crash as Crashes, Done, Dropped, Gets, Leaves, Open, Read, Reader, Recovered, Waits, Writer,
+    Commit, Crash as Crashes, Done, Dropped, Gets, Leaves, Open, Read, Reader, Recovered, SendsReadersAway,
+    Waits, WaitsReading, Writer,
 };
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
@@ -41,7 +44,9 @@ fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
         Done(id, sequence) => Observation::Committed { id, sequence },
         Seen::Failed(id) => Observation::CommitFailed { id },
         Dropped(id, submitted) => Observation::CommitDropped { id, submitted },
-        Waits(id) => Observation::TurnAwaited { id },
+        Waits(id) => Observation::TurnAwaited { id, reads: false },
+        WaitsReading(id) => Observation::TurnAwaited { id, reads: true },
+        SendsReadersAway => Observation::ReadersAwaited,
         Gets(id) => Observation::TurnCame { id },
         Leaves(id) => Observation::TurnLeft { id },
     })
@@ -410,6 +415,10 @@ fn write_right_goes_round_in_the_order_of_asking() {
     passes(&[Gets(1), Waits(2), Waits(3), Gets(2), Gets(3), Gets(4)]);
     passes(&[Waits(2), Waits(3), Leaves(2), Gets(3)]);
     passes(&[Waits(2), Crashes(Crash::PowerLoss), Open(0), Gets(3)]);
+    passes(&[WaitsReading(2), Waits(3), SendsReadersAway, Gets(3), Leaves(2)]);
+    fires("fairness", &[WaitsReading(2), Waits(3), Gets(3)]);
+    fires("fairness", &[Waits(2), Waits(3), SendsReadersAway, Gets(3)]);
+    fires("fairness", &[WaitsReading(2), Waits(3), SendsReadersAway, Gets(2)]);
     fires("fairness", &[Waits(2), Waits(3), Gets(3)]);
     fires("fairness", &[Waits(2), Gets(3)]);
     fires("fairness", &[Waits(2), Waits(3), Leaves(3), Waits(4), Gets(4)]);

@@ -1,5 +1,5 @@
 use tenterhook_runtime::IOCompletions;
-use tenterhook_runtime::pager::PagerError;
+use tenterhook_runtime::pager::{CheckpointMode, PagerError};
 
 use super::{Abuse, PagerPlan, cause};
 use crate::disk::Struck;
@@ -23,6 +23,13 @@ const CHANGE: Site = Site::new(6, "change to cancel");
 const NAP: Site = Site::new(7, "nap");
 const NAP_LENGTH: Site = Site::new(17, "length of a nap");
 const LOOKS: Site = Site::new(21, "upgrade: pages read before");
+const MODE: Site = Site::new(22, "mode of a checkpoint");
+
+/// Those that hold up nobody are the most.
+pub(super) const MODES: [CheckpointMode; 6] = {
+    use CheckpointMode::{Full, Passive, Restart, Truncate};
+    [Passive, Full, Restart, Truncate, Passive, Passive]
+};
 
 /// One connection: at most one operation at a time, one after the other.
 #[derive(Default)]
@@ -112,13 +119,14 @@ impl Connection {
         self.begun += 1;
         self.struck = context.struck;
         let (shape, layout, lane) = (bench.shape, bench.layout, &mut *context.lane);
-        let kind = if bench.pager.checkpoint_due() && lane.choose(UPKEEP, 4) == 1 {
-            OperationKind::Checkpoint
-        } else {
-            match lane.maybe_weighted(OPERATION, 0, &plan.weights) {
-                Some(kind) => OperationKind::ALL[kind],
-                None => return Ok(Progress::Done),
-            }
+        if let Some(mode) = bench.pager.checkpoint_due()
+            && lane.choose(UPKEEP, 4) == 1
+        {
+            return Ok(self.checkpoint(mode, bench));
+        }
+        let kind = match lane.maybe_weighted(OPERATION, 0, &plan.weights) {
+            Some(kind) => OperationKind::ALL[kind],
+            None => return Ok(Progress::Done),
         };
         let id: TransactionId = u64::from(context.fiber + 1) << 32 | u64::from(self.begun);
         let job = match kind {
@@ -139,8 +147,8 @@ impl Connection {
             }
             OperationKind::LongReader => return self.read(Plan::long(lane), bench),
             OperationKind::Checkpoint => {
-                self.operation = Operation::Checkpoint(Box::new(Checkpoints::new(bench)));
-                return Ok(Progress::More);
+                let mode = MODES[lane.choose(MODE, MODES.len() as u32) as usize];
+                return Ok(self.checkpoint(mode, bench));
             }
             OperationKind::CheckIntegrity => {
                 self.operation = Operation::Check(Box::new(CheckIntegrity::new(false, bench)));
@@ -158,6 +166,11 @@ impl Connection {
         };
         self.operation = Operation::Write(Box::new(write));
         Ok(Progress::More)
+    }
+
+    fn checkpoint(&mut self, mode: CheckpointMode, bench: &Bench<'_>) -> Progress {
+        self.operation = Operation::Checkpoint(Box::new(Checkpoints::new(mode, bench)));
+        Progress::More
     }
 
     fn read(&mut self, plan: Plan, bench: &mut Bench<'_>) -> Result<Progress, Failure> {

@@ -1,3 +1,4 @@
+use super::connection::MODES;
 use crate::oracle::Observation;
 use crate::system::{Context, Step};
 use crate::tape::Site;
@@ -70,7 +71,8 @@ impl Rest {
             || context.lane.choose(CHECKPOINT, 2) == 1 && !bench.pager.audit().poisoned;
         let (next, step) = match self.stage {
             Stage::Settle if wants_checkpoint() => {
-                (Stage::Checkpoint(Checkpoints::new(bench)), Step::Continue)
+                let mode = MODES[context.lane.choose(CHECKPOINT, MODES.len() as u32) as usize];
+                (Stage::Checkpoint(Checkpoints::new(mode, bench)), Step::Continue)
             }
             Stage::Settle | Stage::Checkpoint(_) => {
                 (Stage::Check(CheckIntegrity::new(true, bench)), Step::Continue)

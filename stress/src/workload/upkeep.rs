@@ -1,5 +1,7 @@
 use tenterhook_runtime::IOResult;
-use tenterhook_runtime::pager::{Checkpoint, CheckpointOutcome, IntegrityCheck, IntegrityProblem};
+use tenterhook_runtime::pager::{
+    Checkpoint, CheckpointMode, CheckpointOutcome, CheckpointReport, IntegrityCheck, IntegrityProblem,
+};
 
 use super::{Bench, Failure, Progress};
 use crate::oracle::Observation;
@@ -7,19 +9,28 @@ use crate::sometimes;
 
 /// One checkpoint.
 pub(crate) struct Checkpoints {
+    mode: CheckpointMode,
     machine: Checkpoint,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(bench: &Bench<'_>) -> Checkpoints {
-        Checkpoints { machine: bench.pager.checkpoint() }
+    pub(crate) fn new(mode: CheckpointMode, bench: &Bench<'_>) -> Checkpoints {
+        Checkpoints { mode, machine: bench.pager.checkpoint(mode) }
     }
 
     pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
         match self.machine.step()? {
-            IOResult::IO(io) => Ok(Progress::Wait(io)),
+            IOResult::IO(io) => {
+                let awaited = self.machine.waits_for_readers();
+                sometimes!(awaited, "a checkpoint waits for readers to end");
+                if awaited {
+                    bench.observe(&Observation::ReadersAwaited)?;
+                }
+                Ok(Progress::Wait(io))
+            }
             IOResult::Done(report) => {
                 bench.tally.checkpoints += 1;
+                self.judge(&report, bench)?;
                 bench.observe(&Observation::Checkpointed { sequence: report.sequence })?;
                 sometimes!(
                     report.outcome == CheckpointOutcome::Complete && report.frames > 0,
@@ -30,10 +41,38 @@ impl Checkpoints {
                     "a checkpoint has to leave something in the log"
                 );
                 sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints meet");
-                bench.tally.complete_checkpoints += u64::from(report.outcome == CheckpointOutcome::Complete);
+                bench.tally.complete_checkpoints += u64::from(matches!(
+                    report.outcome,
+                    CheckpointOutcome::Complete | CheckpointOutcome::Restarted
+                ));
                 Ok(Progress::Done)
             }
         }
+    }
+}
+
+impl Checkpoints {
+    /// What a mode promises is so in the moment in which the checkpoint ends.
+    fn judge(&self, report: &CheckpointReport, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        if report.outcome == CheckpointOutcome::AlreadyRunning {
+            return Ok(());
+        }
+        let audit = bench.pager.audit();
+        let (promise, kept) = match self.mode {
+            CheckpointMode::Passive => return Ok(()),
+            CheckpointMode::Full => {
+                ("a full checkpoint that copies all:", audit.log_checkpointed == audit.log_frames)
+            }
+            CheckpointMode::Restart | CheckpointMode::Truncate => {
+                ("a log that is empty after it was begun anew:", audit.log_frames == 0)
+            }
+        };
+        sometimes!(
+            report.outcome == CheckpointOutcome::Restarted && report.frames > 0,
+            "a checkpoint copies the log and begins it anew"
+        );
+        let (expected, seen) = (1, i64::from(kept));
+        bench.observe(&Observation::Invariant { sequence: report.sequence, what: promise, expected, seen })
     }
 }
 

@@ -127,6 +127,12 @@ impl Write {
                         bench.observe(&Observation::TurnLeft { id: self.id })?;
                         return stale(snapshot, refused, newest, bench);
                     }
+                    Err(PagerError::AwaitedByCheckpoint) => {
+                        sometimes!(true, "an upgrade is refused because a checkpoint waits for readers");
+                        self.stage = Stage::Over;
+                        bench.observe(&Observation::TurnLeft { id: self.id })?;
+                        return Ok(Progress::Done);
+                    }
                     other => other?,
                 };
                 sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for its turn");
@@ -203,7 +209,8 @@ impl Write {
         if std::mem::replace(&mut self.queued, true) {
             return Ok(());
         }
-        bench.observe(&Observation::TurnAwaited { id: self.id })
+        let reads = matches!(self.stage, Stage::Upgrade(..));
+        bench.observe(&Observation::TurnAwaited { id: self.id, reads })
     }
 
     fn ask_for_upgrade(&mut self) -> Progress {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tenterhook_runtime::pager::{
-    BeginWrite, Checkpoint, Commit, Pager, PagerError, ReadTransaction, WriteTransaction,
+    BeginWrite, Checkpoint, CheckpointMode, Commit, Pager, PagerError, ReadTransaction, WriteTransaction,
 };
 use tenterhook_runtime::{IOCompletions, IOResult, return_if_io};
 
@@ -121,11 +121,11 @@ impl Writer {
                     note(&self.clock, self.started);
                     self.commits += 1;
                     self.left -= 1;
-                    if !self.pager.checkpoint_due() {
+                    let Some(mode) = self.pager.checkpoint_due() else {
                         self.stage = Stage::Idle;
                         return Ok(IOResult::IO(IOCompletions::Yield));
-                    }
-                    Stage::Checkpoint(self.pager.checkpoint())
+                    };
+                    Stage::Checkpoint(self.pager.checkpoint(mode))
                 }
                 Stage::Checkpoint(checkpoint) => {
                     return_if_io!(checkpoint.step());
@@ -172,7 +172,7 @@ impl Filler {
                 }
                 Stage::Commit(commit) => {
                     return_if_io!(commit.step());
-                    Stage::Checkpoint(self.pager.checkpoint())
+                    Stage::Checkpoint(self.pager.checkpoint(CheckpointMode::Passive))
                 }
                 Stage::Checkpoint(checkpoint) => {
                     return_if_io!(checkpoint.step());

@@ -111,10 +111,9 @@ impl Worker {
                     IOResult::IO(io) => return Ok(IOResult::IO(io)),
                 };
                 note(acks.told(*connection, committed.own));
-                self.job = if self.pager.checkpoint_due() {
-                    Job::Checkpoint(self.pager.checkpoint())
-                } else {
-                    self.next_post()
+                self.job = match self.pager.checkpoint_due() {
+                    Some(mode) => Job::Checkpoint(self.pager.checkpoint(mode)),
+                    None => self.next_post(),
                 };
             }
             Job::Checkpoint(checkpoint) => {

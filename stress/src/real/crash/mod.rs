@@ -29,6 +29,7 @@ const OPTIONS: PagerOptions = PagerOptions {
     page_size: 512,
     cache_pages: 48,
     checkpoint_frames: 60,
+    restart_frames: 240,
     max_pages: u32::MAX,
     durability: Durability::Full,
     id_seed: 11,

@@ -32,6 +32,7 @@ const OPTIONS: PagerOptions = PagerOptions {
     page_size: 1024,
     cache_pages: 48,
     checkpoint_frames: 400,
+    restart_frames: 1600,
     max_pages: u32::MAX,
     durability: Durability::Full,
     id_seed: 13,

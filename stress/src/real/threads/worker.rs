@@ -86,10 +86,9 @@ impl Worker {
         self.over = FaultKind::ALL.map(|kind| shared.layer.watcher().over(kind));
         let draw = rng::at(self.key, self.operation);
         let told = shared.newest_told();
+        let due = pager.checkpoint_due().filter(|_| rng::below(draw, 3) == 0);
         let (job, doing) = match rng::below(draw, 64) {
-            _ if pager.checkpoint_due() && rng::below(draw, 3) == 0 => {
-                (Job::Checkpoint(pager.checkpoint()), 4)
-            }
+            _ if let Some(mode) = due => (Job::Checkpoint(pager.checkpoint(mode)), 4),
             0 => (Job::Whole(Box::new(Audit::whole(pager, *layout)?), told), 3),
             1..=24 => (Job::Glance(Box::new(Audit::glance(pager, *layout, draw)?), told), 2),
             _ => (Job::Post(Box::new(Post::new(pager, *layout, self.connection))), 1),

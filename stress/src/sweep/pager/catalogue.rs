@@ -1,4 +1,4 @@
-use tenterhook_runtime::pager::PagerError;
+use tenterhook_runtime::pager::{CheckpointMode, PagerError};
 
 use super::house::opening;
 use super::job::{Act, End, transaction, upgraded};
@@ -78,12 +78,35 @@ fn writing() -> [PagerSubject; 13] {
     ]
 }
 
-fn upkeep() -> [PagerSubject; 6] {
+fn upkeep() -> [PagerSubject; 11] {
     [
-        subject("checkpoint", half_checkpointed, |house| Ok(checkpoint(house.opened()))),
-        subject("checkpoint beside a reader", beside_a_reader, |house| Ok(checkpoint(house.opened()))),
-        subject("checkpoint a shorter file", shortened, |house| Ok(checkpoint(house.opened()))),
-        subject("checkpoint nothing", all_in_the_file, |house| Ok(checkpoint(house.opened()))),
+        subject("checkpoint", half_checkpointed, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+        }),
+        subject("checkpoint beside a reader", beside_a_reader, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+        }),
+        subject("checkpoint a shorter file", shortened, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+        }),
+        subject("checkpoint nothing", all_in_the_file, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+        }),
+        subject("checkpoint all", half_checkpointed, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Full))
+        }),
+        subject("begin the log anew", half_checkpointed, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Restart))
+        }),
+        subject("begin the log anew for a shorter file", shortened, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Restart))
+        }),
+        subject("cut the log off", half_checkpointed, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Truncate))
+        }),
+        subject("cut the log off, all of it copied", all_in_the_file, |house| {
+            Ok(checkpoint(house.opened(), CheckpointMode::Truncate))
+        }),
         subject("check integrity", with_free_pages, |house| Ok(check_integrity(house.opened()))),
         subject("check integrity of the file", all_in_the_file, |house| Ok(check_integrity(house.opened()))),
     ]

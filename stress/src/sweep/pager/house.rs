@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{Durability, PageNo, Pager, PagerError, PagerOptions, ReadTransaction};
+use tenterhook_runtime::pager::{
+    CheckpointMode, Durability, PageNo, Pager, PagerError, PagerOptions, ReadTransaction,
+};
 use tenterhook_runtime::{IOCompletions, IOResult};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,6 +18,7 @@ const OPTIONS: PagerOptions = PagerOptions {
     page_size: 512,
     cache_pages: 6,
     checkpoint_frames: 0,
+    restart_frames: 0,
     max_pages: u32::MAX,
     durability: Durability::Full,
     id_seed: 7,
@@ -69,7 +72,7 @@ impl House {
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), PagerError> {
-        self.finish(super::machines::checkpoint(self.opened())).map(drop)
+        self.finish(super::machines::checkpoint(self.opened(), CheckpointMode::Passive)).map(drop)
     }
 
     /// From here on somebody reads what there is now.

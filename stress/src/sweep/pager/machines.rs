@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenterhook_runtime::pager::{IntegrityProblem, PageNo, Pager, PagerError};
+use tenterhook_runtime::pager::{CheckpointMode, IntegrityProblem, PageNo, Pager, PagerError};
 use tenterhook_runtime::{IOResult, return_if_io};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,8 +25,8 @@ pub(super) fn read(pager: &Arc<Pager>, pages: Vec<PageNo>) -> Result<Machine, Pa
 }
 
 /// Copies the log into the database file.
-pub(super) fn checkpoint(pager: &Arc<Pager>) -> Machine {
-    let mut checkpoint = pager.checkpoint();
+pub(super) fn checkpoint(pager: &Arc<Pager>, mode: CheckpointMode) -> Machine {
+    let mut checkpoint = pager.checkpoint(mode);
     Box::new(move || Ok(checkpoint.step()?.map(|report| format!("{report:?}"))))
 }
 

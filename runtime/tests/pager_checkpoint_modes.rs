@@ -1,0 +1,266 @@
+//! What checkpoints wait for, whom they hold up, and that the log stays in bounds with them.
+
+mod pager_support;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pager_support::*;
+use tenterhook_runtime::IOResult;
+use tenterhook_runtime::io::{IO as _, OperationKind};
+use tenterhook_runtime::pager::{
+    BeginWrite, Checkpoint, CheckpointMode, CheckpointOutcome, Commit, Pager, PagerError, PagerOptions,
+    ReadTransaction,
+};
+
+const HEADERS: usize = 8192;
+
+/// Steps until it waits for readers, or has ended: then its outcome.
+fn advance(disk: &Disk, checkpoint: &mut Checkpoint) -> Option<CheckpointOutcome> {
+    loop {
+        match checkpoint.step().expect("checkpoint") {
+            IOResult::Done(report) => return Some(report.outcome),
+            IOResult::IO(_) if checkpoint.waits_for_readers() => return None,
+            IOResult::IO(_) => drop(disk.step().expect("step")),
+        }
+    }
+}
+
+fn see(disk: &Disk, reader: &mut ReadTransaction, page: u32) -> u8 {
+    run(disk, || reader.page(page)).expect("read")[0]
+}
+
+#[test]
+fn full_waits_for_readers_of_older_commits_and_holds_up_writers_only() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    let page = add_page(&disk, &pager, 1);
+    let mut old = pager.begin_read().expect("begin");
+    fill_pages(&disk, &pager, &[page], 2).expect("commit");
+    let mut newest = pager.begin_read().expect("begin");
+
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Full);
+    assert_eq!(advance(&disk, &mut checkpoint), None);
+    let audit = pager.audit();
+    assert_eq!((audit.log_checkpointed, audit.log_frames), (1, 2), "as far as the old one lets it");
+    assert_eq!(pager.try_begin_write().unwrap_err(), PagerError::Busy);
+    let mut late = pager.begin_read().expect("readers begin all the same");
+    assert_eq!([&mut old, &mut newest, &mut late].map(|reader| see(&disk, reader, page)), [1, 2, 2]);
+    drop(old);
+    assert_eq!(advance(&disk, &mut checkpoint), Some(CheckpointOutcome::Complete));
+    assert_eq!(pager.audit().log_checkpointed, 2);
+    assert_eq!([&mut newest, &mut late].map(|reader| see(&disk, reader, page)), [2, 2]);
+    drop(pager.try_begin_write().expect("the right is free again, although the machine still exists"));
+}
+
+#[test]
+fn restart_waits_for_those_that_read_the_log_and_not_for_those_that_come_then() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    let page = add_page(&disk, &pager, 1);
+    let mut in_log = pager.begin_read().expect("begin");
+    let mut full = pager.checkpoint(CheckpointMode::Full);
+    assert_eq!(advance(&disk, &mut full), Some(CheckpointOutcome::Complete), "it is of the newest commit");
+
+    let mut restart = pager.checkpoint(CheckpointMode::Restart);
+    assert_eq!(advance(&disk, &mut restart), None);
+    let mut in_file = pager.begin_read().expect("begin");
+    assert_eq!([&mut in_log, &mut in_file].map(|reader| see(&disk, reader, page)), [1, 1]);
+    drop(in_log);
+    assert_eq!(advance(&disk, &mut restart), Some(CheckpointOutcome::Restarted));
+    assert_eq!(pager.audit().log_frames, 0);
+    let syncs = disk.syncs();
+    fill_pages(&disk, &pager, &[page], 2).expect("commit");
+    assert_eq!(disk.syncs() - syncs, 1, "the header is there already");
+    assert_eq!(see(&disk, &mut in_file, page), 1);
+    drop(in_file);
+    assert_eq!(read_fill(&disk, &pager, page), Ok(2));
+    drop(pager);
+    let pager = open(&disk, options()).expect("open again");
+    assert_eq!(read_fill(&disk, &pager, page), Ok(2));
+}
+
+#[test]
+fn truncate_cuts_the_log_file_off_behind_its_headers() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    let page = add_page(&disk, &pager, 1);
+    fill_pages(&disk, &pager, &[page], 2).expect("commit");
+    assert!(disk.bytes(log_path()).len() > HEADERS);
+    for _ in 0..2 {
+        let mut truncate = pager.checkpoint(CheckpointMode::Truncate);
+        assert_eq!(advance(&disk, &mut truncate), Some(CheckpointOutcome::Restarted));
+        assert_eq!(disk.bytes(log_path()).len(), HEADERS);
+    }
+    fill_pages(&disk, &pager, &[page], 3).expect("commit");
+    let disk = disk.after_power_loss(|| false);
+    let pager = open(&disk, options()).expect("open again");
+    assert_eq!(read_fill(&disk, &pager, page), Ok(3));
+}
+
+/// Its owner is gone, and it would cut the frames off that are written behind its back.
+#[test]
+fn commit_waits_for_a_cut_that_nobody_waits_for_any_more() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    let page = add_page(&disk, &pager, 1);
+    let mut truncate = pager.checkpoint(CheckpointMode::Truncate);
+    disk.hold(true);
+    let is_cut = |disk: &Disk| disk.waiting().iter().any(|op| op.kind == OperationKind::Truncate);
+    while !is_cut(&disk) {
+        assert!(truncate.step().expect("checkpoint").is_io());
+        if !is_cut(&disk) {
+            disk.release(0);
+        }
+    }
+    drop(truncate);
+    let mut writer = pager.try_begin_write().expect("the right is free");
+    assert!(matches!(writer.page_mut(page), Ok(IOResult::Done(_))));
+    let mut commit = writer.commit();
+    assert!(commit.step().expect("commit").is_io());
+    assert_eq!(disk.waiting().len(), 1, "nothing is written beside the cut: {:?}", disk.waiting());
+    disk.hold(false);
+    run(&disk, || commit.step()).expect("commit");
+    let disk = disk.after_power_loss(|| false);
+    let pager = open(&disk, options()).expect("open again");
+    assert_eq!(pager.commit_sequence(), 2);
+}
+
+/// Each would wait for the other.
+#[test]
+fn reader_that_is_awaited_does_not_wait_for_the_write_right() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    add_page(&disk, &pager, 1);
+    let [queued, late] = [(); 2].map(|()| pager.begin_read().expect("begin"));
+    let writer = pager.try_begin_write().expect("free");
+    let mut restart = pager.checkpoint(CheckpointMode::Restart);
+    while pager.audit().writers_waiting == 0 {
+        assert!(restart.step().expect("checkpoint").is_io());
+        disk.step().expect("step");
+    }
+    let mut queued = queued.upgrade();
+    assert!(queued.step().expect("in the queue").is_io());
+    let mut patient = pager.begin_write();
+    assert!(patient.step().expect("in the queue").is_io());
+    drop(writer);
+    assert_eq!(advance(&disk, &mut restart), None);
+    assert_eq!(queued.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is sent away");
+    let mut late = late.upgrade();
+    assert_eq!(late.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is not let in");
+    drop((queued, late));
+    assert_eq!(advance(&disk, &mut restart), Some(CheckpointOutcome::Restarted));
+    assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "whoever is no reader keeps its place");
+    let mut upgrade = pager.begin_read().expect("begin").upgrade();
+    assert!(
+        matches!(upgrade.step(), Ok(IOResult::IO(_) | IOResult::Done(_))),
+        "nobody waits for readers now"
+    );
+}
+
+#[test]
+fn checkpoint_of_any_mode_dropped_at_any_yield_holds_up_nobody() {
+    use CheckpointMode::{Full, Restart, Truncate};
+    for mode in [Full, Restart, Truncate] {
+        for releases in 0.. {
+            let disk = Disk::new();
+            let pager = open(&disk, PagerOptions { cache_pages: 1, ..options() }).expect("open");
+            let pages: Vec<u32> = (1..4).map(|fill| add_page(&disk, &pager, fill)).collect();
+            disk.hold(true);
+            let mut checkpoint = pager.checkpoint(mode);
+            let ended = (0..=releases).any(|round| {
+                let ended = !checkpoint.step().expect("checkpoint").is_io();
+                if !ended && round < releases {
+                    disk.release(0);
+                }
+                ended
+            });
+            drop(checkpoint);
+            let audit = pager.audit();
+            assert!(!audit.checkpoint_running && !audit.writer_held && audit.readers == 0, "{audit:?}");
+            disk.hold(false);
+            fill_pages(&disk, &pager, &pages[..1], 9).expect("commit");
+            assert_sound(&disk, &pager);
+            let disk = disk.after_power_loss(|| false);
+            let pager = open(&disk, options()).expect("open again");
+            let fills: Vec<u8> =
+                pages.iter().map(|page| read_fill(&disk, &pager, *page).expect("read")).collect();
+            assert_eq!(fills, [9, 2, 3], "{mode:?}, {releases} operations in");
+            if ended {
+                break;
+            }
+        }
+    }
+}
+
+/// A connection that commits, again and again.
+enum Writer {
+    Begin(BeginWrite),
+    Commit(Commit),
+}
+
+impl Writer {
+    /// One step; `true` when a commit has been acknowledged.
+    fn step(&mut self, disk: &Disk, pager: &Arc<Pager>, page: u32) -> bool {
+        match self {
+            Self::Begin(begin) => {
+                if let IOResult::Done(mut writer) = begin.step().expect("begin") {
+                    run(disk, || Ok(writer.page_mut(page)?.map(|bytes| bytes[0] = bytes[0].wrapping_add(1))))
+                        .expect("change");
+                    *self = Self::Commit(writer.commit());
+                }
+                false
+            }
+            Self::Commit(commit) => {
+                let acknowledged = !commit.step().expect("commit").is_io();
+                if acknowledged {
+                    *self = Self::Begin(pager.begin_write());
+                }
+                acknowledged
+            }
+        }
+    }
+}
+
+/// Four short readers overlap and two connections commit, without a gap. How long the log gets, and how many commits there
+/// are.
+fn longest_log(allowed: impl Fn(CheckpointMode) -> CheckpointMode) -> (u64, u32) {
+    let disk = Disk::new();
+    let options = PagerOptions { checkpoint_frames: 10, restart_frames: 40, ..options() };
+    let pager = open(&disk, options).expect("open");
+    let pages = [1, 2].map(|fill| add_page(&disk, &pager, fill));
+    let mut readers: VecDeque<_> = (0..4).map(|_| pager.begin_read().expect("begin")).collect();
+    let mut writers = pages.map(|_| Writer::Begin(pager.begin_write()));
+    let mut checkpoint: Option<Checkpoint> = None;
+    let (mut longest, mut commits) = (0, 0);
+    for round in 0..4_000 {
+        if round % 5 == 0 {
+            readers.push_back(pager.begin_read().expect("begin"));
+            let mut oldest = readers.pop_front().expect("there are four");
+            see(&disk, &mut oldest, pages[0]);
+        }
+        for (writer, page) in writers.iter_mut().zip(pages) {
+            commits += u32::from(writer.step(&disk, &pager, page));
+        }
+        let due = || pager.checkpoint_due().map(|mode| pager.checkpoint(allowed(mode)));
+        checkpoint = checkpoint.or_else(due);
+        checkpoint.take_if(|checkpoint| !checkpoint.step().expect("checkpoint").is_io());
+        checkpoint.take_if(|checkpoint| !checkpoint.step().expect("checkpoint").is_io());
+        disk.step().expect("step");
+        let audit = pager.audit();
+        assert!(audit.readers >= 4);
+        longest = longest.max(audit.log_frames);
+    }
+    (longest, commits)
+}
+
+#[test]
+fn log_stays_in_bounds_under_readers_and_writers_without_a_gap() {
+    let (longest, commits) = longest_log(|mode| mode);
+    assert!(commits > 300 && longest < 70, "{commits} commits, up to {longest} frames");
+    let (longest, commits) = longest_log(|_| CheckpointMode::Passive);
+    assert!(
+        longest > 300,
+        "without holding up anybody it does not: {commits} commits, up to {longest} frames"
+    );
+}
