@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use tenterhook_stress::allocator::{self, Allocator};
 use tenterhook_stress::options::{Overrides, Profile, SimOptions};
 use tenterhook_stress::sim;
 use tenterhook_stress::tape::Actor;
@@ -13,10 +14,14 @@ use tenterhook_stress::trace::{Event, EventKind, Trace};
 use tenterhook_stress::watch::Watch;
 use tenterhook_stress::world::Keep;
 
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
 const ROUNDS: usize = 9;
 const SEEDS: u64 = 6;
 
 fn main() {
+    allocator::keep_freed_pages();
     println!("{:<58} {:>12} {:>16} {:>14}", "what", "median", "range", "goal");
     let steps_64 = Side { connections: 64, keep: Keep::Hash };
     let many = Side { connections: 10_000, keep: Keep::Hash };

@@ -91,6 +91,7 @@
 //! assert_eq!(violation.oracle, "sum");
 //! ```
 
+pub mod allocator;
 pub mod campaign;
 pub mod check;
 pub mod cli;
