@@ -6,20 +6,26 @@
 
 use std::time::{Duration, Instant};
 
+use tenterhook_stress::allocator::{self, Allocator};
 use tenterhook_stress::options::{Overrides, Profile, SimOptions};
 use tenterhook_stress::sim;
 use tenterhook_stress::tape::Actor;
 use tenterhook_stress::trace::{Event, EventKind, Trace};
 use tenterhook_stress::watch::Watch;
+use tenterhook_stress::world::Keep;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 const ROUNDS: usize = 9;
 const SEEDS: u64 = 6;
 
 fn main() {
+    allocator::keep_freed_pages();
     println!("{:<58} {:>12} {:>16} {:>14}", "what", "median", "range", "goal");
-    let steps_64 = Side { connections: 64, keep: false };
-    let many = Side { connections: 10_000, keep: false };
-    let kept = Side { connections: 64, keep: true };
+    let steps_64 = Side { connections: 64, keep: Keep::Hash };
+    let many = Side { connections: 10_000, keep: Keep::Hash };
+    let kept = Side { connections: 64, keep: Keep::Events };
     let rounds: Vec<[Rate; 3]> = (0..ROUNDS).map(|_| [steps_64, many, kept].map(Side::run)).collect();
     report(
         "steps/s of one core, 64 connections",
@@ -59,7 +65,7 @@ fn main() {
 #[derive(Copy, Clone)]
 struct Side {
     connections: u32,
-    keep: bool,
+    keep: Keep,
 }
 
 /// What it came to.
@@ -110,7 +116,7 @@ fn hashing(events: u64) -> Duration {
 
 /// How well seeds spread over cores: 1 is perfect.
 fn scaling(cores: usize) -> f64 {
-    let run = || Side { connections: 64, keep: false }.run().steps_per_second();
+    let run = || Side { connections: 64, keep: Keep::Hash }.run().steps_per_second();
     let alone = run();
     let together: f64 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();

@@ -22,7 +22,7 @@ use crate::system::System;
 use crate::tape::{Actor, Chance, Site, Source, TapeFile};
 use crate::timeline;
 use crate::watch::Watch;
-use crate::world::{NemesisOptions, RunOutcome, World, WorldOptions};
+use crate::world::{Keep, NemesisOptions, RunOutcome, World, WorldOptions};
 
 const SCHEDULER: Site = Site::new(0, "scheduler");
 const DELIVERY: Site = Site::new(1, "delivery weight");
@@ -171,9 +171,9 @@ where
     pub fn search(&self, first: u64, seeds: u64) -> Option<Broken<M>> {
         for seed in (0..seeds).map(|index| first.wrapping_add(index)) {
             let source = Source::Seed(seed);
-            let outcome = self.play(&source, false);
+            let outcome = self.play(&source, Keep::Hash);
             if seed % 16 == 0 || outcome.violation.is_some() {
-                let again = self.play(&source, false);
+                let again = self.play(&source, Keep::Hash);
                 assert_eq!(
                     outcome.trace_hash, again.trace_hash,
                     "two runs of seed {seed:#x} differ: something other than the tape decides"
@@ -207,7 +207,7 @@ where
         let setup: Setup =
             setup.unwrap_or_else(|_| panic!("the tape was made by another version of this test"));
         let check = Check { setup, ..self.clone() };
-        let outcome = check.play(&Source::Recorded(file.tape), true);
+        let outcome = check.play(&Source::Recorded(file.tape), Keep::Story);
         if let Some(violation) = &outcome.violation {
             panic!("{violation}\n{}", timeline::draw(&outcome));
         }
@@ -295,11 +295,11 @@ where
     M: Fn(u32) -> S + Clone,
     S: System,
 {
-    fn play(&self, source: &Source, keep: bool) -> RunOutcome {
+    fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
         let (options, drawn) = self.draw(source);
         let world = World::new((self.make)(self.setup.connections), options, source, keep);
         let mut outcome = world.run(&Watch::default());
-        if keep {
+        if keep >= Keep::Tape {
             outcome.tape.put(Actor::OPTIONS, drawn);
         }
         outcome

@@ -38,7 +38,7 @@
 //! use tenterhook_stress::tape::Source;
 //! use tenterhook_stress::violation::Violation;
 //! use tenterhook_stress::watch::Watch;
-//! use tenterhook_stress::world::{World, WorldOptions};
+//! use tenterhook_stress::world::{Keep, World, WorldOptions};
 //!
 //! #[derive(Default)]
 //! struct Counter {
@@ -86,11 +86,12 @@
 //!     }
 //! }
 //!
-//! let world = World::new(Counter::default(), WorldOptions::default(), &Source::Seed(1), false);
+//! let world = World::new(Counter::default(), WorldOptions::default(), &Source::Seed(1), Keep::Hash);
 //! let violation = world.run(&Watch::default()).violation.expect("an addition is lost");
 //! assert_eq!(violation.oracle, "sum");
 //! ```
 
+pub mod allocator;
 pub mod campaign;
 pub mod check;
 pub mod cli;

@@ -8,21 +8,21 @@ use crate::schedule::SchedulerKind;
 use crate::shrink::Replay;
 use crate::tape::{Actor, Source, TapeError, TapeFile};
 use crate::watch::Watch;
-use crate::world::{RunOutcome, World};
+use crate::world::{Keep, RunOutcome, World};
 
 /// The name of the system on tapes.
 pub const SYSTEM: &str = "pager";
 
-/// Runs the pager under `options` until the end, a violation, or until `watch` says stop. With `keep` the outcome has every event and
-/// the whole tape.
-pub fn run(options: &SimOptions, keep: bool, watch: &Watch) -> RunOutcome {
+/// Runs the pager under `options` until the end, a violation, or until `watch` says stop. The outcome has what
+/// `keep` says.
+pub fn run(options: &SimOptions, keep: Keep, watch: &Watch) -> RunOutcome {
     run_from(&Source::Seed(options.seed), options, keep, watch)
 }
 
 /// The same with choices from somewhere else than the seed.
-pub fn run_from(source: &Source, options: &SimOptions, keep: bool, watch: &Watch) -> RunOutcome {
+pub fn run_from(source: &Source, options: &SimOptions, keep: Keep, watch: &Watch) -> RunOutcome {
     let mut outcome = World::new(PagerSystem::new(options.plan), options.world, source, keep).run(watch);
-    if keep {
+    if keep >= Keep::Tape {
         outcome.tape.put(Actor::OPTIONS, options.record.clone());
     }
     outcome
@@ -55,7 +55,7 @@ impl Setup {
 }
 
 impl Replay for Setup {
-    fn play(&self, source: &Source, keep: bool) -> RunOutcome {
+    fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
         let options = SimOptions::draw_from(source, self.seed, &self.overrides);
         run_from(source, &options, keep, &Watch::default())
     }
@@ -112,7 +112,7 @@ impl Replay for Setup {
 pub fn assert_replays_clean(tape: &[u8]) {
     let played = TapeFile::decode(tape).and_then(Setup::of);
     let (setup, source) = played.unwrap_or_else(|error| panic!("the tape {error}"));
-    if let Some(violation) = setup.play(&source, false).violation {
+    if let Some(violation) = setup.play(&source, Keep::Hash).violation {
         panic!("{violation}");
     }
 }

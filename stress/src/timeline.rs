@@ -19,7 +19,7 @@ struct Moment {
     text: String,
 }
 
-/// Draws the run of `outcome`, which must have kept its events; steps that only repeat the line above are folded.
+/// Draws the run of `outcome`, which must have kept its story; steps that only repeat the line above are folded.
 pub fn draw(outcome: &RunOutcome) -> String {
     let moments = moments(outcome);
     let mut lanes: Vec<Actor> = moments.iter().map(|moment| moment.actor).collect();

@@ -6,6 +6,7 @@
 //! life is brought to rest, loses power, and has to come back once more.
 
 mod fibers;
+mod keep;
 mod nemesis;
 mod options;
 mod outcome;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use tenterhook_runtime::io::IO;
 
 use self::fibers::Fibers;
+pub use self::keep::Keep;
 use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
 pub use self::options::WorldOptions;
@@ -87,23 +89,24 @@ impl From<Box<Violation>> for Halt {
 const STOP_CHECK: u64 = 256;
 
 impl<S: System> World<S> {
-    /// A world at its first step. With `keep` it remembers every event and records its tape.
-    pub fn new(system: S, options: WorldOptions, source: &Source, keep: bool) -> World<S> {
-        let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, keep));
+    /// A world at its first step, which remembers what `keep` says.
+    pub fn new(system: S, options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
+        let record = keep >= Keep::Tape;
+        let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, record));
         let io = disk.io();
         let connections = system.connections();
         let scheduler = options.scheduler.build(options.delivery_weight, options.depth);
         World {
-            fibers: Fibers::new(connections, source, keep),
+            fibers: Fibers::new(connections, source, record),
             system,
-            scheduler: if keep { Box::new(Transcript::new(scheduler)) } else { scheduler },
-            nemesis: Nemesis::new(options.nemesis, source.lane(Actor::NEMESIS, keep)),
-            lane: source.lane(Actor::SCHEDULER, keep),
+            scheduler: if record { Box::new(Transcript::new(scheduler)) } else { scheduler },
+            nemesis: Nemesis::new(options.nemesis, source.lane(Actor::NEMESIS, record)),
+            lane: source.lane(Actor::SCHEDULER, record),
             io,
             disk,
             clock: Clock::default(),
-            trace: Trace::new(keep),
-            captions: keep.then(Vec::new),
+            trace: Trace::new(keep >= Keep::Events),
+            captions: (keep >= Keep::Story).then(Vec::new),
             phase: Phase::Booting,
             finale: false,
             calm: false,

@@ -3,11 +3,12 @@
 use tenterhook_stress::options::{Overrides, SimOptions};
 use tenterhook_stress::sim;
 use tenterhook_stress::watch::Watch;
+use tenterhook_stress::world::Keep;
 
 /// Hash of a seed's trace, and whether the run was green.
 fn trace_hash(seed: u64) -> u64 {
     let overrides = Overrides { steps: Some(4_000), ..Overrides::default() };
-    let outcome = sim::run(&SimOptions::draw(seed, &overrides), false, &Watch::default());
+    let outcome = sim::run(&SimOptions::draw(seed, &overrides), Keep::Hash, &Watch::default());
     if let Some(violation) = outcome.violation {
         panic!("seed {seed}: {violation}");
     }
@@ -35,8 +36,9 @@ fn a_recorded_run_of_the_pager_replays_from_its_tape_alone() {
     for seed in 0..10 {
         let overrides = Overrides { steps: Some(3_000), ..Overrides::default() };
         let options = SimOptions::draw(seed, &overrides);
-        let recorded = sim::run(&options, true, &Watch::default());
-        let replayed = sim::run_from(&Source::Recorded(recorded.tape), &options, false, &Watch::default());
+        let recorded = sim::run(&options, Keep::Events, &Watch::default());
+        let replayed =
+            sim::run_from(&Source::Recorded(recorded.tape), &options, Keep::Hash, &Watch::default());
         assert_eq!(recorded.trace_hash, replayed.trace_hash, "seed {seed}");
     }
 }

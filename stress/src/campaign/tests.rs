@@ -153,7 +153,12 @@ fn two_runs_that_differ_are_told_apart_at_their_first_event() {
     let run = |seed| -> RunOutcome {
         let overrides = Overrides { steps: Some(500), connections: Some(4), ..Overrides::default() };
         let drawn = crate::options::SimOptions::draw(3, &overrides);
-        crate::sim::run_from(&crate::tape::Source::Seed(seed), &drawn, true, &crate::watch::Watch::default())
+        crate::sim::run_from(
+            &crate::tape::Source::Seed(seed),
+            &drawn,
+            crate::world::Keep::Events,
+            &crate::watch::Watch::default(),
+        )
     };
     assert!(worker::difference(&run(1), &run(1)).is_none());
     let Some(Finding::Nondeterminism { event, first, second }) = worker::difference(&run(1), &run(2)) else {

@@ -9,7 +9,7 @@ use crate::options::{Overrides, SimOptions};
 use crate::rng;
 use crate::sim;
 use crate::watch::Watch;
-use crate::world::RunOutcome;
+use crate::world::{Keep, RunOutcome};
 
 /// What one seed came to.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Shared {
         let began = Instant::now();
         let options = SimOptions::draw(seed, &self.overrides);
         let chosen = self.recheck > 0 && rng::below(rng::derive(1, seed), self.recheck) == 0;
-        let keep = chosen && options.steps() <= KEPT_STEPS;
+        let keep = if chosen && options.steps() <= KEPT_STEPS { Keep::Events } else { Keep::Hash };
         let first = sim::run(&options, keep, watch);
         let busy_nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut failures = Vec::new();
@@ -135,7 +135,7 @@ fn first_difference(
     let finding = difference(first, second)?;
     let has_no_event = matches!(finding, Finding::Nondeterminism { event: None, .. });
     if has_no_event && options.steps() <= KEPT_STEPS {
-        let again = || sim::run(options, true, watch);
+        let again = || sim::run(options, Keep::Events, watch);
         return difference(&again(), &again()).or(Some(finding));
     }
     Some(finding)

@@ -16,6 +16,7 @@ use crate::shrink::{self, Budget};
 use crate::sim::{self, Setup};
 use crate::tape::Source;
 use crate::watch::Watch;
+use crate::world::Keep;
 
 /// What a sitting takes for which no number of seeds and no duration is given.
 const DURATION: Duration = Duration::from_secs(30);
@@ -169,7 +170,7 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
 /// Runs the seed once for its events alone.
 fn print_events(options: &CampaignOptions) {
     let drawn = SimOptions::draw(options.first_seed, &options.overrides);
-    let outcome = sim::run(&drawn, true, &Watch::default());
+    let outcome = sim::run(&drawn, Keep::Events, &Watch::default());
     for (index, event) in outcome.trace.events().unwrap_or_default().iter().enumerate() {
         print(&format!("{index:>8} {event}\n"));
     }

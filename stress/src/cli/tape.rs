@@ -15,7 +15,7 @@ use crate::sim::Setup;
 use crate::tape::{Source, TapeFile};
 use crate::timeline;
 use crate::violation::Class;
-use crate::world::RunOutcome;
+use crate::world::{Keep, RunOutcome};
 
 /// Plays a tape without drawing anything, or the run of a seed, and says what became of it.
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ pub(super) fn replay(arguments: ReplayArguments) -> ExitCode {
         Ok(run) => run,
         Err(problem) => return usage(&problem),
     };
-    let outcome = setup.play(&source, false);
+    let outcome = setup.play(&source, Keep::Hash);
     if arguments.json {
         print(&format!("{:#}\n", document(&outcome)));
     } else {
@@ -141,7 +141,7 @@ pub(super) fn trace(arguments: TraceArguments) -> ExitCode {
         Ok(run) => run,
         Err(problem) => return usage(&problem),
     };
-    let outcome = setup.play(&source, true);
+    let outcome = setup.play(&source, Keep::Story);
     let timeline = timeline::draw(&outcome);
     if arguments.json {
         let mut document = document(&outcome);

@@ -167,9 +167,10 @@ mod tests {
             let mut file = make();
             let mut lane = Source::Seed(seed).lane(Actor::DISK, false);
             lose_power(&mut file, torn, &mut lane, &mut counts);
-            assert_eq!(file.current, file.durable);
+            assert_eq!(file.current.bytes(), file.durable.bytes());
             assert_eq!(file.unsynced().count(), 0);
-            let sectors = file.current.bytes().chunks(512);
+            let bytes = file.current.bytes();
+            let sectors = bytes.chunks(512);
             sectors.map(|s| if s.iter().all(|b| *b == s[0]) { char::from(s[0]) } else { '?' }).collect()
         });
         shapes.collect()

@@ -180,7 +180,7 @@ mod tests {
         file.write(0, &[b"bb"], usize::MAX);
         file.drop_unsynced(file.next_change(), true, |_| false);
         file.sync(file.next_change());
-        assert_eq!((file.current.bytes(), file.durable.bytes()), (&b"bbaa"[..], &b"aaaa"[..]));
+        assert_eq!((file.current.bytes(), file.durable.bytes()), (b"bbaa".to_vec(), b"aaaa".to_vec()));
     }
 
     #[test]

@@ -13,12 +13,12 @@ mod passes;
 
 use crate::tape::{Actor, Slot, Source, Tape, TapeFile};
 use crate::violation::{Class, Violation};
-use crate::world::RunOutcome;
+use crate::world::{Keep, RunOutcome};
 
 /// A system with its setup, to be run again and again.
 pub trait Replay: Clone {
-    /// Runs it. With `keep` the outcome has the tape and every event.
-    fn play(&self, source: &Source, keep: bool) -> RunOutcome;
+    /// Runs it. The outcome has what `keep` says.
+    fn play(&self, source: &Source, keep: Keep) -> RunOutcome;
 
     /// The same with the random scheduler.
     fn with_random_scheduler(&self) -> Self;
@@ -73,7 +73,7 @@ pub struct Shrunk<R> {
     pub setup: R,
     /// Its choices.
     pub source: Source,
-    /// Its run, with all events.
+    /// Its run, with its story.
     pub outcome: RunOutcome,
     /// The violation.
     pub violation: Violation,
@@ -96,7 +96,7 @@ impl<R: Replay> Shrunk<R> {
 
 /// Shrinks the run of `setup` from `source`. `None` if it does not fail at all.
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
-    let outcome = setup.play(source, true);
+    let outcome = setup.play(source, Keep::Tape);
     let violation = outcome.violation.clone()?;
     let before = Size::of(&outcome);
     let mut search = Search {
@@ -110,7 +110,7 @@ pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<S
     search.transcribe(outcome);
     search.exhaust();
     let source = Source::Recorded(search.tape);
-    let outcome = search.setup.play(&source, true);
+    let outcome = search.setup.play(&source, Keep::Story);
     let after = Size::of(&outcome);
     let violation = outcome.violation.clone().unwrap_or(search.violation);
     let cut_short = search.left == 0;
@@ -149,7 +149,7 @@ impl<R: Replay> Search<R> {
         if self.left == 0 {
             return false;
         }
-        let outcome = setup.play(&Source::Recorded(tape), true);
+        let outcome = setup.play(&Source::Recorded(tape), Keep::Tape);
         self.runs += 1;
         // A run has a cost even if it makes no step.
         self.left = self.left.saturating_sub(outcome.steps.max(500));

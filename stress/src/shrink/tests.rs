@@ -9,7 +9,7 @@ use crate::schedule::SchedulerKind;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Site, Source};
 use crate::watch::Watch;
-use crate::world::{World, WorldOptions};
+use crate::world::{Keep, World, WorldOptions};
 
 const AMOUNT: Site = Site::new(0, "amount");
 
@@ -72,7 +72,7 @@ struct Toy {
 }
 
 impl Replay for Toy {
-    fn play(&self, source: &Source, keep: bool) -> RunOutcome {
+    fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
         let system = Lossy { read: vec![None; self.connections as usize], ..Lossy::default() };
         let options = WorldOptions { scheduler: self.scheduler, steps: 400, ..WorldOptions::default() };
         World::new(system, options, source, keep).run(&Watch::default())
@@ -93,7 +93,7 @@ impl Replay for Toy {
 fn a_lost_addition_shrinks_to_few_connections_and_choices_whoever_scheduled_it() {
     for scheduler in SchedulerKind::ALL {
         let toy = Toy { connections: 9, scheduler };
-        let seed = (0..200).find(|&seed| toy.play(&Source::Seed(seed), false).violation.is_some());
+        let seed = (0..200).find(|&seed| toy.play(&Source::Seed(seed), Keep::Hash).violation.is_some());
         let Some(seed) = seed else { panic!("{scheduler:?} loses no addition") };
         let shrunk = shrink(&toy, &Source::Seed(seed), Budget::default()).expect("it fails");
         assert_eq!(shrunk.violation.oracle, "sum");
@@ -112,8 +112,8 @@ fn a_shrunk_tape_survives_its_file_and_fails_in_the_same_way_without_the_generat
     let toy = Toy { connections: 5, scheduler: SchedulerKind::Random };
     let shrunk = shrink(&toy, &Source::Seed(1), Budget::default()).expect("it fails");
     let read = TapeFile::decode(&shrunk.file().encode()).expect("just written");
-    let again = shrunk.setup.play(&Source::Recorded(read.tape), false);
-    assert_eq!(again.trace_hash, shrunk.setup.play(&shrunk.source, false).trace_hash);
+    let again = shrunk.setup.play(&Source::Recorded(read.tape), Keep::Hash);
+    assert_eq!(again.trace_hash, shrunk.setup.play(&shrunk.source, Keep::Hash).trace_hash);
     assert_eq!(again.violation.expect("fails").oracle, "sum");
 }
 

@@ -26,7 +26,7 @@ pub struct RunOutcome {
     pub trace_hash: u64,
     /// The events themselves, if they were kept.
     pub trace: Trace,
-    /// What a fiber was doing at an event, by the event's index, if events were kept.
+    /// What a fiber was doing at an event, by the event's index, if the story was kept.
     pub captions: Vec<(usize, String)>,
     /// The choices, if they were recorded.
     pub tape: Tape,

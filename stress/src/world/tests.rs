@@ -229,7 +229,7 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
 
 fn run(seed: u64, defect: Defect) -> RunOutcome {
     let scheduler = SchedulerKind::ALL[seed as usize % SchedulerKind::ALL.len()];
-    let world = World::new(Toy::new(8, defect), options(scheduler), &Source::Seed(seed), true);
+    let world = World::new(Toy::new(8, defect), options(scheduler), &Source::Seed(seed), Keep::Story);
     world.run(&Watch::default())
 }
 
@@ -307,7 +307,7 @@ fn a_recorded_tape_replays_the_run_without_its_seed() {
         let recorded = run(seed, Defect::None);
         let scheduler = SchedulerKind::ALL[seed as usize % SchedulerKind::ALL.len()];
         let source = Source::Recorded(recorded.tape.clone());
-        let world = World::new(Toy::new(8, Defect::None), options(scheduler), &source, true);
+        let world = World::new(Toy::new(8, Defect::None), options(scheduler), &source, Keep::Story);
         let replayed = world.run(&Watch::default());
         assert_eq!(recorded.trace_hash, replayed.trace_hash, "seed {seed}");
         assert_eq!(recorded.tape, replayed.tape);
@@ -317,7 +317,7 @@ fn a_recorded_tape_replays_the_run_without_its_seed() {
 #[test]
 fn the_dull_tape_has_no_faults_and_no_crashes() {
     let source = Source::Recorded(Tape::default());
-    let world = World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &source, false);
+    let world = World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &source, Keep::Hash);
     let outcome = world.run(&Watch::default());
     assert_eq!(outcome.violation, None);
     assert_eq!(outcome.lives, 2, "the first, and the last after the power loss at the end");
@@ -328,9 +328,26 @@ fn the_dull_tape_has_no_faults_and_no_crashes() {
 #[test]
 fn a_run_that_is_stopped_says_so() {
     let world =
-        World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &Source::Seed(1), false);
+        World::new(Toy::new(8, Defect::None), options(SchedulerKind::Random), &Source::Seed(1), Keep::Hash);
     let watch = Watch::default();
     watch.stop();
     let outcome = world.run(&watch);
     assert!(outcome.interrupted && outcome.violation.is_none() && outcome.steps == 0);
+}
+
+#[test]
+fn a_run_remembers_what_it_was_asked_to_and_is_the_same_run() {
+    let play = |keep| {
+        let toy = Toy::new(8, Defect::None);
+        let outcome =
+            World::new(toy, options(SchedulerKind::Pos), &Source::Seed(4), keep).run(&Watch::default());
+        let has_tape = outcome.tape.choices().0 > 0 && !outcome.transcript.is_empty();
+        let has_events = outcome.trace.events().is_some_and(|events| !events.is_empty());
+        (outcome.trace_hash, [has_tape, has_events, !outcome.captions.is_empty()])
+    };
+    let (hash, nothing) = play(Keep::Hash);
+    assert_eq!(nothing, [false; 3]);
+    assert_eq!(play(Keep::Tape), (hash, [true, false, false]));
+    assert_eq!(play(Keep::Events), (hash, [true, true, false]));
+    assert_eq!(play(Keep::Story), (hash, [true; 3]));
 }

@@ -1,0 +1,12 @@
+/// What a run remembers; each level has what those before it have. Levels cost, so each caller asks for what it needs.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keep {
+    /// What it came to, and the hash of its events.
+    Hash,
+    /// Every choice, and the schedule as choices of the random scheduler: what a shrinker edits.
+    Tape,
+    /// Every event: what shows where two runs differ.
+    Events,
+    /// In words, what each fiber was doing at each of its steps: what a timeline shows.
+    Story,
+}
