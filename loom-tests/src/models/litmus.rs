@@ -52,6 +52,9 @@ pub(crate) fn models() -> Vec<Model> {
                 && seen.contains(&(1, 1))
                 && seen.iter().all(|(first, second)| first <= second)
         }),
+        litmus("litmus_load_is_not_moved_behind_a_load_and_an_exchange", hidden_race, |seen| {
+            seen.contains(&(0, 0)) && seen.contains(&(1, 1)) && !seen.contains(&(0, 1))
+        }),
     ]
 }
 
@@ -143,4 +146,25 @@ fn coherence(locations: LoomArc<Locations>) -> Outcome {
     let second = locations.x.load(Relaxed);
     writing.join().unwrap();
     (first, second)
+}
+
+/// One thread looks at `y` under a lock and at `x` after it; the other sets `y` under the lock, then loads and exchanges `x`.
+/// That `y` is still 0 and `x` is 1 already is allowed, and not shown: of each location loom remembers the last access alone,
+/// so the load just before the exchange hides that the exchange races with the other thread's load. What this leaves out is
+/// for shuttle: see `waiter_looks_while_it_is_granted_the_right` there.
+fn hidden_race(locations: LoomArc<Locations>) -> Outcome {
+    let lock = LoomArc::new(loom::sync::Mutex::new(()));
+    let (other, others_lock) = (LoomArc::clone(&locations), LoomArc::clone(&lock));
+    let looking = thread::spawn(move || {
+        let guard = others_lock.lock().unwrap();
+        let before = other.y.load(Relaxed);
+        drop(guard);
+        (before, other.x.load(SeqCst))
+    });
+    let guard = lock.lock().unwrap();
+    locations.y.store(1, Relaxed);
+    drop(guard);
+    let _ = locations.x.load(SeqCst);
+    locations.x.swap(1, SeqCst);
+    looking.join().unwrap()
 }
