@@ -44,6 +44,7 @@ fn options_out_of_bounds_are_refused_before_any_file_is_touched() {
         ("page_size", PagerOptions { page_size: 131_072, ..options() }),
         ("page_size", PagerOptions { page_size: 0, ..options() }),
         ("cache_pages", PagerOptions { cache_pages: 0, ..options() }),
+        ("spill_pages", PagerOptions { spill_pages: 0, ..options() }),
         ("max_pages", PagerOptions { max_pages: 1, ..options() }),
     ];
     for (option, options) in refusals {

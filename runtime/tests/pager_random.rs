@@ -85,6 +85,8 @@ struct Stats {
     deepest: usize,
     /// Commits that failed because one before them did.
     doomed: u64,
+    /// Commits that had pages in the log before they were asked for.
+    spilled: u64,
 }
 
 macro_rules! trace {
@@ -98,6 +100,7 @@ impl World {
             cache_pages: [1, 4, 16, 200][random.below(4)],
             page_size: [512, 512, 1024][random.below(3)],
             checkpoint_frames: 10,
+            spill_pages: [1, 2, 4, 2048][random.below(4)],
             ..options()
         };
         let fibers = (0..1 + random.below(8)).map(|_| Fiber { work: Work::Idle, waits_for: None }).collect();
@@ -339,6 +342,7 @@ impl World {
                         let sequence = writer.commit_sequence() + 1;
                         // One that changes nothing is no commit.
                         let dead = !writer.has_changes();
+                        self.stats.spilled += u64::from(writer.pages_spilled() > 0);
                         self.asked.push(Asked { sequence, parent, model, dead, published: false });
                         Ok(IOResult::Done(Some(Work::Committing(writer.commit(), self.asked.len() - 1))))
                     }
@@ -566,11 +570,15 @@ fn random_connections_on_a_faulty_disk_agree_with_the_model() {
         total.faults += stats.faults;
         total.deepest = total.deepest.max(stats.deepest);
         total.doomed += stats.doomed;
+        total.spilled += stats.spilled;
     }
     println!("{total:?}");
-    let Stats { commits, crashes, reopens, resurrected, checkpoints, faults, deepest, doomed } = total;
+    let Stats { commits, crashes, reopens, resurrected, checkpoints, faults, deepest, doomed, spilled } =
+        total;
     assert!(
-        [commits, crashes, reopens, resurrected, checkpoints, faults, doomed].iter().all(|count| *count > 0)
+        [commits, crashes, reopens, resurrected, checkpoints, faults, doomed, spilled]
+            .iter()
+            .all(|count| *count > 0)
     );
     assert!(deepest > 2, "{deepest} commits at a time are no pipeline");
 }

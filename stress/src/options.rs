@@ -136,6 +136,7 @@ impl SimOptions {
             ("scheduler", scheduler(world)),
             ("page size", format!("{} bytes", pager.page_size)),
             ("cache", format!("{} pages", pager.cache_pages)),
+            ("spill", format!("beyond {} pages", pager.spill_pages)),
             (
                 "checkpoint due",
                 format!(

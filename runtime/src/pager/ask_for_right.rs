@@ -28,6 +28,17 @@ pub(super) struct RightClaim {
     ticket: Ticket,
 }
 
+impl RightClaim {
+    pub(super) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Leaves it to whoever has its ticket. Tickets are counted from 1: 0 has nothing to give up.
+    pub(super) fn hand_over(&mut self) {
+        self.ticket = 0;
+    }
+}
+
 impl Drop for RightClaim {
     fn drop(&mut self) {
         self.pager.give_up_right(self.ticket);

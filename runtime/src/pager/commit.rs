@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::frames::lay_out;
 use super::header::FileState;
 use super::latch::Wait;
-use super::log_writer::LogReadiness;
 use super::shared::Pager;
 use super::{PagerError, WriteTransaction};
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
@@ -14,7 +13,8 @@ use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionRe
 /// Makes a transaction durable, then visible. Done with the number of the commit, only after the sync that covers it.
 ///
 /// Once its frames have been handed to the log it holds the write right no longer: the next writer builds upon it, and
-/// one sync may cover them both. From then on it goes on by itself. Dropping the machine before that rolls the
+/// one sync may cover them both; a transaction that has spilled is alone with its sync, and holds the right until its commit
+/// is acknowledged or has failed. From then on it goes on by itself. Dropping the machine before that rolls the
 /// transaction back; dropping it after that, or cancelling what it waits for, leaves the caller without an answer, and
 /// the commit as it is.
 ///
@@ -69,8 +69,6 @@ struct Committing {
 enum Stage {
     Begin(WriteTransaction),
     PrepareLog(WriteTransaction),
-    AwaitQuietLog(WriteTransaction, Wait<()>),
-    WriteLogHeader(WriteTransaction, Wait<Result<(), PagerError>>),
     AwaitOutcome {
         sequence: u64,
         wait: Wait<Result<u64, PagerError>>,
@@ -95,18 +93,6 @@ impl StateTransition for Committing {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Begin(transaction) => self.begin(transaction),
             Stage::PrepareLog(transaction) => self.prepare_log(transaction),
-            Stage::AwaitQuietLog(transaction, mut wait) => match wait.poll() {
-                Ok(IOResult::Done(())) => self.go_on(Stage::PrepareLog(transaction)),
-                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitQuietLog(transaction, wait), io),
-                Err(error) => Err(self.pager.log.error("wait for a write to", error)),
-            },
-            Stage::WriteLogHeader(transaction, mut wait) => match wait.poll() {
-                Ok(IOResult::Done(written)) => {
-                    written.and_then(|()| self.go_on(Stage::PrepareLog(transaction)))
-                }
-                Ok(IOResult::IO(io)) => self.suspend(Stage::WriteLogHeader(transaction, wait), io),
-                Err(error) => Err(self.pager.log.error("wait for the header of", error)),
-            },
             Stage::AwaitOutcome { sequence, mut wait } => match wait.poll() {
                 Ok(IOResult::Done(outcome)) => outcome.map(TransitionResult::Done),
                 Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitOutcome { sequence, wait }, io),
@@ -136,7 +122,10 @@ impl Committing {
     }
 
     fn begin(&mut self, mut transaction: WriteTransaction) -> Transition {
-        if transaction.changed.is_empty() {
+        if let IOResult::IO(io) = transaction.conclude()? {
+            return self.suspend(Stage::Begin(transaction), io);
+        }
+        if !transaction.has_changes() {
             let sequence = transaction.commit_sequence();
             let base = self.pager.base_on_its_way(&transaction.reader.snapshot)?;
             return match base {
@@ -149,22 +138,17 @@ impl Committing {
         self.go_on(Stage::PrepareLog(transaction))
     }
 
-    /// Does whatever has to be done to the log next.
+    /// Hands the frames to the log once that is ready for them.
     fn prepare_log(&mut self, mut transaction: WriteTransaction) -> Transition {
-        let next = match self.pager.ready_log(&transaction.reader.snapshot)? {
-            LogReadiness::Busy(wait) => Stage::AwaitQuietLog(transaction, wait),
-            LogReadiness::NoHeader(header) => {
-                Stage::WriteLogHeader(transaction, self.pager.write_log_header(&header))
-            }
-            LogReadiness::Ready(place) => {
-                let sequence = place.tip.state.sequence + 1;
-                let state = FileState { sequence, ..transaction.state };
-                let changed = std::mem::take(&mut transaction.changed);
-                let laid_out = lay_out(&self.pager.sealer, &place, state, changed);
-                let wait = self.pager.submit_commit(&transaction.reader.snapshot, laid_out)?;
-                Stage::AwaitOutcome { sequence, wait }
-            }
+        let WriteTransaction { reader, spill, claim, changed, state, .. } = &mut transaction;
+        let place = match spill.place(reader)? {
+            IOResult::Done(place) => place,
+            IOResult::IO(io) => return self.suspend(Stage::PrepareLog(transaction), io),
         };
-        self.go_on(next)
+        let sequence = place.tip.state.sequence + 1;
+        let state = FileState { sequence, ..*state };
+        let laid_out = lay_out(&self.pager.sealer, &place, Some(state), std::mem::take(changed));
+        let wait = self.pager.submit_commit(&reader.snapshot, laid_out, spill.take_spilled(), claim)?;
+        self.go_on(Stage::AwaitOutcome { sequence, wait })
     }
 }

@@ -14,11 +14,11 @@ use crate::io::Buffer;
 /// Bytes of frames that go into one write, at least one frame.
 const WRITE_SIZE: usize = 128 << 10;
 
-/// Where in the log a commit goes, and upon what.
+/// Where in the log frames of a commit go, and upon what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) log: Log,
-    /// The commit before.
+    /// The commit before; its end and its chain are those of the frame before, which may be of the same commit.
     pub(super) tip: Tip,
     /// The run that the commit belongs to.
     pub(super) run: u32,
@@ -26,25 +26,27 @@ pub(super) struct Place {
     pub(super) durable: u64,
 }
 
-/// A commit as frames.
+/// A commit as frames, or a part of one.
 pub(super) struct LaidOut {
     pub(super) pieces: Vec<Piece>,
-    /// The log after it.
+    /// The log after it. Without the commit mark that is where the next frame of the same commit goes.
     pub(super) tip: Tip,
     /// In the order of their frames, which is that of their numbers. The frames are the ones up to the tip's.
     pub(super) pages: Vec<Arc<Page>>,
 }
 
-/// Seals `changed` as pages of the commit that leads to `state`, and lays out their frames.
+/// Seals `changed` as pages of the commit that is next, and lays out their frames; the last with the commit mark if they
+/// are its last, which lead to `state`.
 pub(super) fn lay_out(
     sealer: &Sealer,
     place: &Place,
-    state: FileState,
+    state: Option<FileState>,
     changed: BTreeMap<PageNo, Arc<Page>>,
 ) -> LaidOut {
     let Place { log, tip, run, durable } = place;
     let page_size = sealer.page_size();
     let per_write = (WRITE_SIZE / frame_size(page_size)).max(1);
+    let sequence = tip.state.sequence + 1;
     let (mut end, mut chain) = (tip.end, tip.chain);
     let mut pages: Vec<Arc<Page>> = changed.into_values().collect();
     let last = pages.len() - 1;
@@ -57,23 +59,27 @@ pub(super) fn lay_out(
         {
             // Copies only if the caller still has a reference to this state of the page.
             let page = Arc::make_mut(page);
-            page.seal = Seal { sequence: state.sequence, ..page.seal };
+            page.seal = Seal { sequence, ..page.seal };
             sealer.seal(&mut page.bytes, page.number, page.seal);
             frame[FRAME_HEADER..].copy_from_slice(&page.bytes);
             let header = FrameHeader {
                 salt: log.header.salt(),
                 generation: log.header.generation,
-                sequence: state.sequence,
+                sequence,
                 durable: *durable,
                 run: *run,
                 parent_run: tip.run,
                 page: page.number,
-                commit: (batch * per_write + at == last).then(|| CommitMark::of(&state)),
+                commit: state.as_ref().filter(|_| batch * per_write + at == last).map(CommitMark::of),
             };
             chain = header.encode(frame, chain);
             end += 1;
         }
         pieces.push(Piece { offset, buffers: vec![frames] });
     }
-    LaidOut { pieces, tip: Tip { state, end, chain, run: *run }, pages }
+    let tip = match state {
+        Some(state) => Tip { state, end, chain, run: *run },
+        None => Tip { end, chain, ..*tip },
+    };
+    LaidOut { pieces, tip, pages }
 }

@@ -70,6 +70,11 @@ impl<T: Clone> Wait<T> {
         Self { latch, completion: None }
     }
 
+    /// Takes a new place after somebody cancelled this one.
+    pub(super) fn renew(&mut self) {
+        self.completion = None;
+    }
+
     /// The value once it has come. An error when somebody cancelled this wait; what was waited for goes on.
     pub(super) fn poll(&mut self) -> Result<IOResult<T>, CompletionError> {
         if let Some(completion) = &self.completion {

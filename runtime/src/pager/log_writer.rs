@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::ask_for_right::refuse_if_poisoned;
+use super::ask_for_right::{RightClaim, refuse_if_poisoned};
 use super::cache::{Evicted, Key};
 use super::frames::{LaidOut, Place};
 use super::latch::{Latch, Wait};
@@ -14,6 +14,7 @@ use super::log_io;
 use super::pending::{Due, Failed, Number};
 use super::readers::Snapshot;
 use super::shared::Pager;
+use super::spill::Spilled;
 use super::state::{CommitLatch, Flight, State, flight_frames};
 use super::transfer::{self, Ended, Piece};
 use super::write_right::Wakes;
@@ -39,7 +40,8 @@ struct Aftermath {
     published: Vec<Flight>,
     due: Option<Due>,
     failed: Vec<(Arc<CommitLatch>, PagerError)>,
-    wakes: Wakes,
+    /// Those who are sent away, and the one who has got the write right.
+    wakes: [Wakes; 2],
     ended: log_io::Ended,
 }
 
@@ -47,7 +49,7 @@ struct Aftermath {
 struct News {
     /// In the order of the commits.
     outcomes: VecDeque<(Arc<CommitLatch>, Result<u64, PagerError>)>,
-    wakes: Wakes,
+    wakes: [Wakes; 2],
     ended: log_io::Ended,
 }
 
@@ -56,7 +58,7 @@ impl News {
         while let Some((outcome, result)) = self.outcomes.pop_front() {
             outcome.set(result);
         }
-        std::mem::take(&mut self.wakes).wake();
+        self.wakes.iter_mut().for_each(|wakes| std::mem::take(wakes).wake());
         std::mem::take(&mut self.ended).tell();
     }
 }
@@ -71,8 +73,8 @@ impl Drop for News {
 impl Aftermath {
     /// A sync of the log has failed.
     fn fail_all(&mut self, state: &mut State, error: PagerError, cause: CompletionError) {
-        self.wakes = state.poison(cause);
-        self.failed = state.fail_all(error, cause);
+        self.wakes[0] = state.poison(cause);
+        (self.failed, self.wakes[1]) = state.fail_all(error, cause);
     }
 }
 
@@ -211,11 +213,14 @@ impl Pager {
         self.settle(aftermath);
     }
 
-    /// Hands a commit's frames to the log. From here on it goes on by itself.
+    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by itself, and so does
+    /// the claim to the write right if it has.
     pub(super) fn submit_commit(
         self: &Arc<Self>,
         snapshot: &Snapshot,
         laid_out: LaidOut,
+        mut spilled: Option<Box<Spilled>>,
+        claim: &mut RightClaim,
     ) -> Result<Wait<Result<u64, PagerError>>, PagerError> {
         let LaidOut { pieces, tip, pages } = laid_out;
         let outcome: Arc<CommitLatch> = Latch::new();
@@ -227,8 +232,13 @@ impl Pager {
             state.require_base(snapshot)?;
             debug_assert!(state.tip().end == snapshot.mark && !state.log.run_is_over);
             state.log_io.begin();
-            state.pending.push(Flight { tip, pages, outcome })
+            let right = spilled.as_ref().map(|_| claim.ticket());
+            let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
+            state.pending.push(Flight { tip, pages, spilled, right, outcome })
         };
+        if spilled.is_some() {
+            claim.hand_over();
+        }
         let pager = Arc::downgrade(self);
         transfer::write_all(&*self.log.file, pieces, move |ended| {
             if let Some(pager) = pager.upgrade() {
@@ -250,9 +260,11 @@ impl Pager {
                 Ok(()) => {
                     aftermath.published = state.pending.written_for_good(number);
                     state.publish(&aftermath.published);
+                    aftermath.wakes[1] = state.end_right(&aftermath.published);
                 }
                 Err(error) => {
                     let failed = state.pending.write_failed(number);
+                    aftermath.wakes[1] = state.end_right(&failed);
                     aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
                 }
             }
@@ -270,6 +282,7 @@ impl Pager {
                 Ok(()) => {
                     let (flights, due) = state.pending.synced();
                     state.publish(&flights);
+                    aftermath.wakes[1] = state.end_right(&flights);
                     state.log_syncs += 1;
                     state.durable_sequence = state.committed.sequence;
                     (aftermath.published, aftermath.due) = (flights, Some(due));
@@ -301,7 +314,7 @@ impl Pager {
     /// Gives a published commit's pages to the cache. Somebody may have missed one since it was published, and read it:
     /// then that is dropped. They are given away one by one, since a page that somebody else refers to counts as pinned.
     fn keep_pages(&self, flight: Flight) -> (Arc<CommitLatch>, Result<u64, PagerError>) {
-        let Flight { tip, pages, outcome } = flight;
+        let Flight { tip, pages, outcome, .. } = flight;
         let keys: Vec<Key> =
             flight_frames(&tip, &pages).map(|(frame, page)| Key { page: page.number, frame }).collect();
         let evicted: Vec<Evicted> =
@@ -348,12 +361,18 @@ impl State {
     }
 
     /// The sync has failed, and with it all that is on its way: what it covered with its error.
-    fn fail_all(&mut self, error: PagerError, cause: CompletionError) -> Vec<(Arc<CommitLatch>, PagerError)> {
+    fn fail_all(
+        &mut self,
+        error: PagerError,
+        cause: CompletionError,
+    ) -> (Vec<(Arc<CommitLatch>, PagerError)>, Wakes) {
         self.log.run_is_over = true;
         let Failed { covered, later } = self.pending.sync_failed();
+        // At most one has kept it, the newest of all.
+        let right = self.end_right(if later.is_empty() { &covered } else { &later });
         let covered = covered.into_iter().map(|flight| (flight.outcome, error.clone()));
         let later = later.into_iter().map(|flight| (flight.outcome, PagerError::Poisoned { cause }));
-        covered.chain(later).collect()
+        (covered.chain(later).collect(), right)
     }
 
     /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.

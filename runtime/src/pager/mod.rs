@@ -22,11 +22,13 @@ mod page;
 #[expect(unreachable_pub, reason = "reached by the models of its hand-over only")]
 #[cfg(not(tenterhook_loom))]
 mod pending;
+mod prepare_log;
 mod read_transaction;
 mod readers;
 mod savepoint;
 mod shared;
 mod snapshot_reader;
+mod spill;
 mod state;
 mod transfer;
 mod upgrade;

@@ -36,6 +36,10 @@ pub struct PagerOptions {
     ///
     /// Eviction is by shard: from 256 pages on there are several, by page number, each with its part of this.
     pub cache_pages: usize,
+    /// Pages that a write transaction changes in memory; at least 1. When it is about to change more, it writes those that
+    /// it has to the log, ahead of its commit, and reads them from there: it *spills*. Such a transaction keeps the write
+    /// right until its commit is acknowledged, which others need not. [`usize::MAX`] for never.
+    pub spill_pages: usize,
     /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] asks for a checkpoint; 0 for
     /// never.
     ///
@@ -61,6 +65,7 @@ impl Default for PagerOptions {
         Self {
             page_size: 4096,
             cache_pages: 2048,
+            spill_pages: 2048,
             checkpoint_frames: 1000,
             restart_frames: 4000,
             max_pages: u32::MAX,
@@ -83,6 +88,9 @@ impl PagerOptions {
         }
         if self.cache_pages == 0 {
             return invalid("cache_pages", 0, "at least 1");
+        }
+        if self.spill_pages == 0 {
+            return invalid("spill_pages", 0, "at least 1");
         }
         if self.max_pages < 2 {
             return invalid("max_pages", self.max_pages.into(), "at least 2: the header page and one more");

@@ -1,6 +1,7 @@
 //! Points in a write transaction to which its changes can be taken back.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::header::FileState;
@@ -36,8 +37,26 @@ pub(super) struct Undo {
 struct Level {
     serial: u64,
     state: FileState,
-    /// The transaction's own image of each page that was changed; `None` where it had none.
+    /// The transaction's own image of each page that was changed; `None` where it had none in memory. What it had of such
+    /// a page, in the log or of an earlier commit, must stay the newest there: see [`Undo::keeps_pages`].
     before: BTreeMap<PageNo, Option<Arc<Page>>>,
+    /// Whether any of those is `None`.
+    keeps: bool,
+}
+
+impl Level {
+    /// Only what is noted first of a page counts.
+    fn note(&mut self, page: PageNo, before: Option<Arc<Page>>) {
+        if let Entry::Vacant(place) = self.before.entry(page) {
+            self.keeps |= before.is_none();
+            place.insert(before);
+        }
+    }
+
+    fn take(&mut self) -> BTreeMap<PageNo, Option<Arc<Page>>> {
+        self.keeps = false;
+        std::mem::take(&mut self.before)
+    }
 }
 
 impl Undo {
@@ -45,14 +64,20 @@ impl Undo {
     /// page's first change since the innermost savepoint.
     pub(super) fn note(&mut self, page: PageNo, current: Option<&Arc<Page>>) {
         if let Some(level) = self.levels.last_mut() {
-            level.before.entry(page).or_insert_with(|| current.cloned());
+            level.note(page, current.cloned());
         }
+    }
+
+    /// Whether pages have to stay in memory: rolling back to an open savepoint would forget their images, and with frames of
+    /// them in the log these would be there still.
+    pub(super) fn keeps_pages(&self) -> bool {
+        self.levels.iter().any(|level| level.keeps)
     }
 
     fn begin(&mut self, state: FileState) -> Savepoint {
         self.last_serial += 1;
         let serial = self.last_serial;
-        self.levels.push(Level { serial, state, before: BTreeMap::new() });
+        self.levels.push(Level { serial, state, before: BTreeMap::new(), keeps: false });
         let scope = self.scope.get_or_insert_with(|| Arc::new(Scope(0)));
         Savepoint { scope: Arc::clone(scope), serial }
     }
@@ -70,14 +95,15 @@ impl Undo {
         let Some(outer) = self.levels.last_mut() else { return };
         // From the outermost on: the older image of a page is the one that counts.
         for (page, before) in ended.into_iter().flat_map(|level| level.before) {
-            outer.before.entry(page).or_insert(before);
+            outer.note(page, before);
         }
     }
 }
 
 impl WriteTransaction {
     /// Marks this point, to come back to it with [`WriteTransaction::rollback_to`]. From here on the first change of a
-    /// page keeps a copy of it.
+    /// page keeps a copy of it. Once a page has changed that was not in memory, nothing is spilled before the savepoint is
+    /// gone, or has been rolled back to.
     pub fn savepoint(&mut self) -> Savepoint {
         self.undo.begin(self.state)
     }
@@ -92,7 +118,7 @@ impl WriteTransaction {
         let place = self.undo.find(savepoint)?;
         let levels = &mut self.undo.levels[place..];
         // From the innermost on, so that each page ends with its oldest image.
-        for (page, before) in levels.iter_mut().rev().flat_map(|level| std::mem::take(&mut level.before)) {
+        for (page, before) in levels.iter_mut().rev().flat_map(Level::take) {
             match before {
                 Some(image) => self.changed.insert(page, image),
                 None => self.changed.remove(&page),

@@ -60,7 +60,8 @@ impl PagerFile {
 /// begun goes on and belongs to the pager; so does a commit that has been [submitted](super::Commit::is_submitted).
 ///
 /// Commits are pipelined: a writer lets go of the write right when its frames are submitted, the next one builds upon
-/// them, and one sync acknowledges all commits whose frames were written before it.
+/// them, and one sync acknowledges all commits whose frames were written before it. A transaction that is larger than
+/// [`PagerOptions::spill_pages`] is the exception: it keeps the right.
 ///
 /// One pager at a time may have a file open. Before the file is opened again, let the I/O end that
 /// [`Audit::log_writes`] and [`Audit::database_writes`] count, or be sure that it never will.

@@ -1,5 +1,6 @@
 //! What all connections share, under one lock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::IN_DATABASE;
@@ -12,7 +13,7 @@ use super::page::Page;
 use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
 use super::transfer::Ended;
-use super::write_right::WriteRight;
+use super::write_right::{Ticket, Wakes, WriteRight};
 use super::{PageNo, PagerError};
 use crate::CompletionError;
 
@@ -29,6 +30,10 @@ pub(super) struct Flight {
     /// Its pages in the order of their frames, which is that of their numbers. Writers that build upon it find them
     /// here.
     pub(super) pages: Vec<Arc<Page>>,
+    /// The newest frames of its other pages: they were spilled, and nobody looks for them before it is published.
+    pub(super) spilled: BTreeMap<PageNo, FrameNo>,
+    /// The write right, which it keeps until its end if it has spilled. So nobody builds upon it.
+    pub(super) right: Option<Ticket>,
     pub(super) outcome: Arc<CommitLatch>,
 }
 
@@ -242,7 +247,10 @@ impl State {
 
     /// Makes commits that are durable, in order, the newest that new snapshots see.
     pub(super) fn publish(&mut self, flights: &[Flight]) {
-        for Flight { tip, pages, .. } in flights {
+        for Flight { tip, pages, spilled, .. } in flights {
+            for (page, frame) in spilled {
+                self.index.insert(*page, *frame);
+            }
             for (frame, page) in flight_frames(tip, pages) {
                 self.index.insert(page.number, frame);
             }
@@ -252,6 +260,12 @@ impl State {
             self.committed = tip.state;
             self.commits_published += 1;
         }
+    }
+
+    /// Gives up the write right if one of `ended` has kept it.
+    pub(super) fn end_right(&mut self, ended: &[Flight]) -> Wakes {
+        let ticket = ended.iter().find_map(|flight| flight.right);
+        ticket.map(|ticket| self.right.give_up(ticket)).unwrap_or_default()
     }
 
     /// Where a checkpoint that begins now may get to: the last frame, and the file as of it.

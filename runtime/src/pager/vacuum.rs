@@ -68,7 +68,7 @@ impl Vacuum {
     ///
     /// # Errors
     ///
-    /// [`PagerError::CorruptFreelist`], and those of reading a page. It may be stepped again: it then goes on with the
+    /// [`PagerError::CorruptFreelist`], and those of [`WriteTransaction::page_mut`]. It may be stepped again: it then goes on with the
     /// page that it could not read.
     ///
     /// # Panics
@@ -98,6 +98,7 @@ impl Vacuum {
                     self.stage = Stage::FollowFreelist(Cut::begin(last, &transaction.state));
                 }
                 Stage::FollowFreelist(cut) if cut.next == 0 => {
+                    return_if_io!(transaction.make_room());
                     let Stage::FollowFreelist(cut) = std::mem::replace(&mut self.stage, Stage::Begin) else {
                         unreachable!("matched above");
                     };

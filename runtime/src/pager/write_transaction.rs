@@ -9,6 +9,7 @@ use super::header::FileState;
 use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
 use super::savepoint::Undo;
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
+use super::spill::Spill;
 use super::{Commit, PageNo, PagerError};
 use crate::io::Buffer;
 use crate::{IOResult, return_if_io};
@@ -19,11 +20,17 @@ use crate::{IOResult, return_if_io};
 /// [`PagerError::EarlierCommitFailed`], at its next read of a page or at its commit. What it has read is sure once its
 /// commit is acknowledged, not before.
 ///
-/// The pages it changed are its own, in memory, however many: they are neither in the cache nor counted there.
+/// The pages it changed are its own: they are neither in the cache nor counted there. Up to
+/// [`PagerOptions::spill_pages`](super::PagerOptions::spill_pages) of them are in memory. Beyond that it *spills*: it writes
+/// them to the log ahead of its commit, and reads them from there. From then on it keeps the write right until its commit is
+/// acknowledged or has failed. Should such a write fail, the transaction can't be committed any more, and its commit
+/// says so with the write's error, as do calls before it.
 pub struct WriteTransaction {
     // Fields drop in this order: the snapshot goes before the right does, so that the next writer finds it gone.
     pub(super) reader: SnapshotReader,
-    _claim: RightClaim,
+    /// What it has in the log goes before the right too.
+    pub(super) spill: Spill,
+    pub(super) claim: RightClaim,
     pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
     pub(super) state: FileState,
     pub(super) undo: Undo,
@@ -32,7 +39,14 @@ pub struct WriteTransaction {
 impl WriteTransaction {
     pub(super) fn new(reader: SnapshotReader, claim: RightClaim) -> Self {
         let state = reader.snapshot.state;
-        Self { reader, _claim: claim, changed: BTreeMap::new(), state, undo: Undo::default() }
+        Self {
+            reader,
+            spill: Spill::default(),
+            claim,
+            changed: BTreeMap::new(),
+            state,
+            undo: Undo::default(),
+        }
     }
 
     /// A page as this transaction has left it so far. Later changes do not reach the reference.
@@ -42,26 +56,25 @@ impl WriteTransaction {
     /// As [`ReadTransaction::page`](super::ReadTransaction::page).
     pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
         require_in_range(page, self.state.page_count)?;
-        if let Some(changed) = self.changed.get(&page) {
-            return require_data(Arc::clone(changed)).map(|page| IOResult::Done(PageRef::new(page)));
-        }
-        Ok(self.reader.load_data(page)?.map(PageRef::new))
+        let current = return_if_io!(self.current(page));
+        require_data(current).map(|page| IOResult::Done(PageRef::new(page)))
     }
 
     /// The bytes of a page, to be changed: the whole page without the pager's 16 bytes at its end.
     ///
     /// # Errors
     ///
-    /// As [`ReadTransaction::page`](super::ReadTransaction::page).
+    /// As [`ReadTransaction::page`](super::ReadTransaction::page), and those of a commit: when it spills.
     pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
         require_in_range(page, self.state.page_count)?;
+        return_if_io!(self.make_room_for(page));
         if let Some(own) = self.changed.get(&page) {
             if own.seal.kind != PageKind::Data {
                 return Err(PagerError::PageNotAllocated { page });
             }
             self.undo.note(page, Some(own));
         } else {
-            let original = return_if_io!(self.reader.load_data(page));
+            let original = require_data(return_if_io!(self.current(page)))?;
             self.undo.note(page, None);
             self.changed.insert(page, Arc::new(Page::clone(&original)));
         }
@@ -75,12 +88,13 @@ impl WriteTransaction {
     ///
     /// # Errors
     ///
-    /// [`PagerError::NoSpace`], [`PagerError::CorruptFreelist`], and those of reading a page.
+    /// [`PagerError::NoSpace`], [`PagerError::CorruptFreelist`], and those of [`WriteTransaction::page_mut`].
     pub fn allocate(&mut self) -> Result<IOResult<PageNo>, PagerError> {
         if self.state.free_head == 0 {
-            return self.extend().map(IOResult::Done);
+            return self.extend();
         }
         let page = self.state.free_head;
+        return_if_io!(self.make_room_for(page));
         let free = return_if_io!(self.current(page));
         let next = self.successor(&free, self.state.free_pages)?;
         self.state.free_head = next;
@@ -93,9 +107,10 @@ impl WriteTransaction {
     ///
     /// # Errors
     ///
-    /// [`PagerError::PageFreedTwice`], [`PagerError::PageOutOfRange`], and those of reading a page.
+    /// [`PagerError::PageFreedTwice`], [`PagerError::PageOutOfRange`], and those of [`WriteTransaction::page_mut`].
     pub fn free(&mut self, page: PageNo) -> Result<IOResult<()>, PagerError> {
         require_in_range(page, self.state.page_count)?;
+        return_if_io!(self.make_room_for(page));
         let current = return_if_io!(self.current(page));
         if current.seal.kind == PageKind::Free {
             return Err(PagerError::PageFreedTwice { page });
@@ -131,25 +146,19 @@ impl WriteTransaction {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed.is_empty() || self.spill.first_page(self.state.page_count).is_some()
     }
 
-    fn extend(&mut self) -> Result<PageNo, PagerError> {
+    fn extend(&mut self) -> Result<IOResult<PageNo>, PagerError> {
         let max_pages = self.reader.pager.options.max_pages;
         if self.state.page_count >= max_pages {
             return Err(PagerError::NoSpace { max_pages });
         }
-        self.state.page_count += 1;
-        self.put(self.state.page_count, PageKind::Data, |_| {});
-        Ok(self.state.page_count)
-    }
-
-    /// The page as it is now, of whatever kind.
-    pub(super) fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
-        match self.changed.get(&page) {
-            Some(changed) => Ok(IOResult::Done(Arc::clone(changed))),
-            None => self.reader.load(page),
-        }
+        let page = self.state.page_count + 1;
+        return_if_io!(self.make_room_for(page));
+        self.state.page_count = page;
+        self.put(page, PageKind::Data, |_| {});
+        Ok(IOResult::Done(page))
     }
 
     /// What follows `free` on the freelist, `left` pages before its end. It must itself be a free page, and have a
@@ -187,6 +196,7 @@ impl fmt::Debug for WriteTransaction {
         f.debug_struct("WriteTransaction")
             .field("snapshot", &self.reader.snapshot)
             .field("changed", &self.changed.len())
+            .field("spilled", &self.pages_spilled())
             .finish_non_exhaustive()
     }
 }

@@ -180,6 +180,12 @@ impl Disk {
         contents.bytes[at] ^= 1;
     }
 
+    /// Puts bytes into a file behind everybody's back.
+    pub(crate) fn overwrite(&self, path: &Path, at: usize, bytes: &[u8]) {
+        let contents = Arc::clone(&self.inner.lock().files[path]);
+        Effect::Write(at, bytes.to_vec()).apply(&mut contents.lock().bytes);
+    }
+
     /// How many syncs have been run.
     pub(crate) fn syncs(&self) -> u64 {
         self.inner.lock().syncs

@@ -19,6 +19,7 @@ const REST: Site = Site::new(14, "rest");
 const ABUSE_ON: Site = Site::new(15, "abuse on");
 const DURABILITY: Site = Site::new(17, "durability");
 const ABUSE_RATE: Site = Site::new(16, "abuse rate");
+const SPILL: Site = Site::new(18, "spill");
 
 /// Steps of a run for which no number is given.
 const STEPS: u64 = 20_000;
@@ -98,6 +99,8 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
     PagerOptions {
         page_size,
         cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
+        // Whoever spills keeps the write right until the end, and that takes the pipeline away.
+        spill_pages: [2048, 1, 2048, 2, 2048, 4, 2048, 2048][lane.choose(SPILL, 8) as usize],
         checkpoint_frames,
         restart_frames: checkpoint_frames * [4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize],
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },

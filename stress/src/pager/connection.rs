@@ -266,6 +266,11 @@ impl Connection {
         Ok(Step::Ended)
     }
 
+    /// Whether it has pages of a transaction in the log that nobody has asked to commit.
+    pub(super) fn has_spilled(&self) -> bool {
+        matches!(&self.operation, Operation::Write(write) if write.has_spilled())
+    }
+
     /// Back to between two operations.
     pub(super) fn forget(&mut self) {
         self.operation = Operation::None;

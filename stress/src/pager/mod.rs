@@ -18,6 +18,7 @@ use self::rest::Rest;
 use crate::disk::{FaultKind, Flippable, Struck};
 use crate::oracle::{Observation, Oracles};
 use crate::schedule::FiberId;
+use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::Chance;
 use crate::violation::Violation;
@@ -159,6 +160,8 @@ impl System for PagerSystem {
     }
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
+        let has_spilled = self.connections.iter().any(Connection::has_spilled);
+        sometimes!(has_spilled, "a crash leaves frames of a commit that never comes");
         for connection in &mut self.connections {
             connection.forget();
         }

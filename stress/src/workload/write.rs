@@ -244,6 +244,7 @@ impl Write {
         let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(Progress::Done);
         };
+        sometimes!(transaction.pages_spilled() > 0, "a transaction spills");
         if self.end == WriteEnd::Rollback || self.changes.pages.is_empty() {
             transaction.rollback();
             bench.tally.rollbacks += 1;
@@ -287,8 +288,16 @@ impl Write {
                 bench.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
             Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
-            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => Ok(()),
+            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
+                sometimes!(self.has_spilled(), "a transaction that has spilled is dropped");
+                Ok(())
+            }
         }
+    }
+
+    /// Whether it is at work, and has pages in the log already.
+    pub(crate) fn has_spilled(&self) -> bool {
+        matches!(&self.stage, Stage::Work(transaction) if transaction.pages_spilled() > 0)
     }
 
     /// The layout that a preparation has made.

@@ -148,8 +148,13 @@ impl LogScan {
     }
 
     fn implausible(&self, state: &FileState) -> Option<(&'static str, u64)> {
-        let out_of_file = |page: &&PageNo| **page <= HEADER_PAGE || **page > state.page_count;
-        let page = self.pending.iter().find(out_of_file).map(|page| ("page number", u64::from(*page)));
+        // A commit that has spilled may have frames of pages that it has cut off later. The mark's is none of those.
+        let is_last = |at: usize| at + 1 == self.pending.len();
+        let out_of_file = |(at, page): &(usize, &PageNo)| {
+            **page <= HEADER_PAGE || (is_last(*at) && **page > state.page_count)
+        };
+        let page = self.pending.iter().enumerate().find(out_of_file);
+        let page = page.map(|(_, page)| ("page number", u64::from(*page)));
         state.implausible().or(page)
     }
 
@@ -296,6 +301,18 @@ mod tests {
                 "{problem:?}"
             );
         }
+    }
+
+    /// The commit has spilled a page, and then cut it off.
+    #[test]
+    fn frame_beyond_the_page_count_is_taken_unless_it_has_the_mark() {
+        let beyond = FrameHeader { page: 10, ..frame() };
+        let last = FrameHeader { page: 9, ..frame() };
+        let prefix = scan(&[beyond, last, mark()]).finish(None).unwrap_or_else(|_| panic!("refused"));
+        assert_eq!((prefix.frames, prefix.index.newest(9)), (3, Some(2)));
+        let header_page = FrameHeader { page: 1, ..frame() };
+        let problem = scan(&[header_page, mark()]).finish(None).err();
+        assert_eq!(problem, Some((2, LogProblem::Field { name: "page number", value: 1 })));
     }
 
     #[test]

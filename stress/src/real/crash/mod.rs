@@ -28,6 +28,7 @@ pub use self::summary::{Failure, PointCount, Summary};
 const OPTIONS: PagerOptions = PagerOptions {
     page_size: 512,
     cache_pages: 48,
+    spill_pages: 2048,
     checkpoint_frames: 60,
     restart_frames: 240,
     max_pages: u32::MAX,

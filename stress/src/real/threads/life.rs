@@ -31,6 +31,7 @@ const SURELY: u64 = 40;
 const OPTIONS: PagerOptions = PagerOptions {
     page_size: 1024,
     cache_pages: 48,
+    spill_pages: 2048,
     checkpoint_frames: 400,
     restart_frames: 1600,
     max_pages: u32::MAX,

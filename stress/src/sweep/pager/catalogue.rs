@@ -1,4 +1,4 @@
-use tenterhook_runtime::pager::{CheckpointMode, PagerError};
+use tenterhook_runtime::pager::{CheckpointMode, PageNo, PagerError};
 
 use super::house::opening;
 use super::job::{Act, End, transaction, upgraded};
@@ -9,7 +9,14 @@ use crate::sweep::Subject;
 /// Every operation of the pager, from every state of the file in which it takes another way.
 pub fn catalogue() -> Vec<Box<dyn Subject>> {
     let boxed = |subject: PagerSubject| Box::new(subject) as Box<dyn Subject>;
-    reading().into_iter().chain(writing()).chain(upkeep()).chain(opens()).map(boxed).collect()
+    reading()
+        .into_iter()
+        .chain(writing())
+        .chain(spilling())
+        .chain(upkeep())
+        .chain(opens())
+        .map(boxed)
+        .collect()
 }
 
 fn reading() -> [PagerSubject; 4] {
@@ -74,6 +81,31 @@ fn writing() -> [PagerSubject; 13] {
         subject("roll back", with_free_pages, |house| {
             let acts = vec![Act::Allocate, Act::Free(3), Act::Edit(4, 9)];
             Ok(transaction(house.opened(), acts, End::Rollback))
+        }),
+    ]
+}
+
+fn spilling() -> [PagerSubject; 6] {
+    [
+        subject("spill", half_checkpointed, |house| {
+            commit(house, &[&edits(2..=11)[..], &edits(2..=4)].concat())
+        }),
+        subject("spill on a fresh log", all_in_the_file, |house| commit(house, &edits(2..=8))),
+        subject("spill beside a reader", beside_a_reader, |house| {
+            commit(house, &[&edits(2..=9)[..], &[Act::Allocate, Act::Free(3)]].concat())
+        }),
+        subject("spill and go back to a savepoint", with_free_pages, |house| {
+            let stray = [Act::Free(3), Act::Edit(4, 7), Act::Allocate, Act::Edit(11, 7), Act::GoBack];
+            let kept = [&[Act::Allocate], &edits(2..=4)[..], &edits(8..=11), &[Act::Mark]].concat();
+            commit(house, &[&kept[..], &stray, &edits(2..=4)].concat())
+        }),
+        subject("spill and shorten the file", with_a_free_tail, |house| {
+            let grown = [[Act::Allocate; 4].as_slice(), &edits(25..=27)].concat();
+            let freed = (25..=28).map(Act::Free).collect::<Vec<_>>();
+            commit(house, &[&grown[..], &edits(2..=4), &freed, &[Act::Vacuum, Act::Edit(3, 9)]].concat())
+        }),
+        subject("spill and roll back", half_checkpointed, |house| {
+            Ok(transaction(house.opened(), edits(2..=9), End::Rollback))
         }),
     ]
 }
@@ -147,6 +179,10 @@ fn subject(
 
 fn commit(house: &House, acts: &[Act]) -> Result<Machine, PagerError> {
     Ok(transaction(house.opened(), acts.to_vec(), End::Commit))
+}
+
+fn edits(pages: std::ops::RangeInclusive<PageNo>) -> Vec<Act> {
+    pages.map(|page| Act::Edit(page, 9)).collect()
 }
 
 /// Nothing is in the log alone.

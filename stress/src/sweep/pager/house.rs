@@ -17,12 +17,16 @@ use super::job::{Act, End, transaction};
 const OPTIONS: PagerOptions = PagerOptions {
     page_size: 512,
     cache_pages: 6,
+    spill_pages: SPILL_PAGES,
     checkpoint_frames: 0,
     restart_frames: 0,
     max_pages: u32::MAX,
     durability: Durability::Full,
     id_seed: 7,
 };
+
+/// A transaction that changes more pages than this spills.
+const SPILL_PAGES: usize = 6;
 
 /// Pages that no operation touches: reading them evicts the others.
 const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;

@@ -1,0 +1,309 @@
+//! A transaction that is larger than the memory it may have: its pages in the log before its commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ask_for_right::refuse_if_poisoned;
+use super::cache::Key;
+use super::frames::{LaidOut, Place, lay_out};
+use super::latch::{Latch, Wait};
+use super::log_index::FrameNo;
+use super::page::{Page, Seal};
+use super::prepare_log::PrepareLog;
+use super::readers::Snapshot;
+use super::shared::Pager;
+use super::snapshot_reader::SnapshotReader;
+use super::state::flight_frames;
+use super::transfer::{self, Piece, ReadBatch};
+use super::{PageNo, PageProblem, PagerError, WriteTransaction};
+use crate::{IOResult, return_if_io};
+
+/// What a write transaction has in the log before its commit.
+#[derive(Default)]
+pub(super) struct Spill {
+    /// Made with the first frames: most transactions have none.
+    spilled: Option<Box<Spilled>>,
+    prepare: PrepareLog,
+}
+
+/// Frames behind the newest commit that no commit mark follows yet. Dropping it ends the run, so that none ever does, and
+/// the next commit goes where they are. Its owner has the write right for as long.
+pub(super) struct Spilled {
+    pager: Arc<Pager>,
+    /// Where the next frame goes.
+    place: Place,
+    /// The newest frame of each page. Pages that a vacuum has cut off since may be among them.
+    frames: BTreeMap<PageNo, FrameNo>,
+    write: Write,
+    /// The one read that the transaction waits for.
+    reading: Option<(PageNo, ReadBatch)>,
+    /// Images of pages as their newest frames have them: what was read lately.
+    images: BTreeMap<PageNo, Arc<Page>>,
+    handed_over: bool,
+}
+
+/// What becomes of the frames that were handed to the log last.
+enum Write {
+    Ended,
+    UnderWay(Wait<Outcome>),
+    /// Their pages are nowhere any more: the transaction can't be committed.
+    Failed(PagerError),
+}
+
+type Outcome = Result<(), PagerError>;
+
+impl Drop for Spilled {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            self.pager.state.lock().log.run_is_over = true;
+        }
+    }
+}
+
+impl Spill {
+    /// The frames of the transaction, if the newest image of `page` that is not in memory is in one of them.
+    fn of(&mut self, page: PageNo) -> Option<&mut Spilled> {
+        self.spilled.as_deref_mut().filter(|spilled| spilled.frames.contains_key(&page))
+    }
+
+    /// The first page with a frame, if the file has `page_count` pages.
+    pub(super) fn first_page(&self, page_count: u32) -> Option<PageNo> {
+        self.spilled.as_ref()?.frames.range(..=page_count).next().map(|(page, _)| *page)
+    }
+
+    /// For the commit.
+    pub(super) fn take_spilled(&mut self) -> Option<Box<Spilled>> {
+        self.spilled.take()
+    }
+
+    /// Images that were read from the log and have not changed.
+    fn images(&self) -> usize {
+        self.spilled.as_ref().map_or(0, |spilled| spilled.images.len())
+    }
+
+    fn forget_images(&mut self) {
+        if let Some(spilled) = &mut self.spilled {
+            spilled.images.clear();
+        }
+    }
+
+    /// Waits for the frames that were handed to the log last.
+    fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
+        self.spilled.as_mut().map_or(Ok(IOResult::Done(())), |spilled| spilled.settle())
+    }
+
+    /// Where the transaction's next frames go.
+    pub(super) fn place(&mut self, reader: &SnapshotReader) -> Result<IOResult<Place>, PagerError> {
+        match &self.spilled {
+            Some(spilled) => spilled.renew_place(&reader.snapshot).map(IOResult::Done),
+            None => self.prepare.step(&reader.pager, &reader.snapshot),
+        }
+    }
+
+    /// Hands pages to the log, without a commit mark, and forgets their images. Those of earlier frames are gone already.
+    fn begin_write(&mut self, reader: &SnapshotReader, place: Place, pages: BTreeMap<PageNo, Arc<Page>>) {
+        let pager = &reader.pager;
+        let LaidOut { pieces, tip, pages } = lay_out(&pager.sealer, &place, None, pages);
+        let spilled = self.spilled.get_or_insert_with(|| Box::new(Spilled::new(pager, place)));
+        spilled.frames.extend(flight_frames(&tip, &pages).map(|(frame, page)| (page.number, frame)));
+        spilled.place.tip = tip;
+        debug_assert!(spilled.images.is_empty());
+        spilled.write = match pager.submit_spill(&reader.snapshot, pieces) {
+            Ok(wait) => Write::UnderWay(wait),
+            Err(error) => Write::Failed(error),
+        };
+    }
+}
+
+impl Spilled {
+    fn new(pager: &Arc<Pager>, place: Place) -> Self {
+        Self {
+            pager: Arc::clone(pager),
+            place,
+            frames: BTreeMap::new(),
+            write: Write::Ended,
+            reading: None,
+            images: BTreeMap::new(),
+            handed_over: false,
+        }
+    }
+
+    /// A commit on its way has the frames from now on.
+    pub(super) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
+        self.handed_over = true;
+        std::mem::take(&mut self.frames)
+    }
+
+    fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
+        match &mut self.write {
+            Write::Ended => Ok(IOResult::Done(())),
+            Write::Failed(error) => Err(error.clone()),
+            Write::UnderWay(wait) => match wait.poll() {
+                Ok(IOResult::IO(io)) => Ok(IOResult::IO(io)),
+                Ok(IOResult::Done(Ok(()))) => {
+                    self.write = Write::Ended;
+                    Ok(IOResult::Done(()))
+                }
+                Ok(IOResult::Done(Err(error))) => {
+                    self.write = Write::Failed(error.clone());
+                    Err(error)
+                }
+                Err(error) => {
+                    wait.renew();
+                    Err(self.pager.log.error("wait for a write to", error))
+                }
+            },
+        }
+    }
+
+    /// Where the next frames go, if what goes before them is still there.
+    fn renew_place(&self, snapshot: &Snapshot) -> Result<Place, PagerError> {
+        let state = self.pager.state.lock();
+        refuse_if_poisoned(&state)?;
+        state.require_base(snapshot)?;
+        Ok(Place { durable: state.durable_sequence, ..self.place })
+    }
+
+    /// A page that has a frame, from there, and not through the cache: that knows frames by their numbers, and this one's is
+    /// given again if the transaction fails. `room` images may stay.
+    fn read_back(
+        &mut self,
+        snapshot: &Snapshot,
+        page: PageNo,
+        room: usize,
+    ) -> Result<IOResult<Arc<Page>>, PagerError> {
+        return_if_io!(self.settle());
+        if let Some(image) = self.images.get(&page) {
+            return Ok(IOResult::Done(Arc::clone(image)));
+        }
+        let key = Key { page, frame: self.frames[&page] };
+        let (log, offset, _) = self.pager.locate(key);
+        let pending = self.reading.take().filter(|(pending, _)| *pending == page);
+        let (_, mut read) = pending
+            .unwrap_or_else(|| (page, ReadBatch::one(&*log.file, offset, self.pager.sealer.page_size())));
+        let mut bytes = match read.poll().map_err(|error| log.error("read a page of", error))? {
+            IOResult::Done(bytes) => bytes,
+            IOResult::IO(io) => {
+                self.reading = Some((page, read));
+                return Ok(IOResult::IO(io));
+            }
+        };
+        // A sync that has failed meanwhile may have dropped what is in the frame.
+        self.renew_place(snapshot)?;
+        let image = Arc::new(self.admit(key, bytes.swap_remove(0), snapshot.state.sequence)?);
+        if self.images.len() >= room {
+            self.images.clear();
+        }
+        self.images.insert(page, Arc::clone(&image));
+        Ok(IOResult::Done(image))
+    }
+
+    /// What was read from a frame, if it is what was written there. In memory it is as if it had never been away: a page of
+    /// a transaction that started from commit `base`.
+    fn admit(&self, key: Key, bytes: transfer::Filled, base: u64) -> Result<Page, PagerError> {
+        let Key { page, .. } = key;
+        let (log, _, place) = self.pager.locate(key);
+        let Seal { kind, sequence } = self.pager.check_page(page, place, &bytes)?;
+        if sequence != self.place.tip.state.sequence + 1 {
+            let problem = PageProblem::Field { name: "commit sequence", value: sequence };
+            return Err(PagerError::Corrupt { page, place, problem });
+        }
+        let bytes = bytes.require_whole().map_err(|error| log.error("read a page of", error))?;
+        Ok(Page { number: page, seal: Seal { kind, sequence: base }, bytes })
+    }
+}
+
+impl WriteTransaction {
+    /// Pages whose images it has in memory: at most [`PagerOptions::spill_pages`] and one. There may be more while a
+    /// [savepoint](WriteTransaction::savepoint) keeps some, and after a vacuum until the next change.
+    ///
+    /// [`PagerOptions::spill_pages`]: super::PagerOptions::spill_pages
+    #[must_use]
+    pub fn pages_in_memory(&self) -> usize {
+        self.changed.len() + self.spill.images()
+    }
+
+    /// Pages that it has in the log before its commit.
+    #[must_use]
+    pub fn pages_spilled(&self) -> usize {
+        self.spill.spilled.as_ref().map_or(0, |spilled| spilled.frames.len())
+    }
+
+    /// The page as it is now, of whatever kind.
+    pub(super) fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
+        if let Some(changed) = self.changed.get(&page) {
+            return Ok(IOResult::Done(Arc::clone(changed)));
+        }
+        if let Some(spilled) = self.spill.of(page) {
+            let room = self.reader.pager.options.spill_pages.saturating_sub(self.changed.len());
+            return spilled.read_back(&self.reader.snapshot, page, room);
+        }
+        self.reader.load(page)
+    }
+
+    /// To be done with before `page` changes: it is in memory, or there is room for it.
+    pub(super) fn make_room_for(&mut self, page: PageNo) -> Result<IOResult<()>, PagerError> {
+        match self.changed.contains_key(&page) {
+            true => Ok(IOResult::Done(())),
+            false => self.make_room(),
+        }
+    }
+
+    /// The same for a page that is not in memory. Nothing is being written then.
+    pub(super) fn make_room(&mut self) -> Result<IOResult<()>, PagerError> {
+        return_if_io!(self.spill.settle());
+        let limit = self.reader.pager.options.spill_pages;
+        if self.changed.len() + self.spill.images() < limit {
+            return Ok(IOResult::Done(()));
+        }
+        self.spill.forget_images();
+        if self.changed.len() < limit || self.undo.keeps_pages() {
+            return Ok(IOResult::Done(()));
+        }
+        let place = return_if_io!(self.spill.place(&self.reader));
+        let pages = std::mem::take(&mut self.changed);
+        self.spill.begin_write(&self.reader, place, pages);
+        self.spill.settle()
+    }
+
+    /// To be done with before the commit: nothing is being written, and if anything has changed, a page is in memory for
+    /// the frame with the commit mark.
+    pub(super) fn conclude(&mut self) -> Result<IOResult<()>, PagerError> {
+        return_if_io!(self.spill.settle());
+        if self.changed.is_empty()
+            && let Some(page) = self.spill.first_page(self.state.page_count)
+        {
+            let image = return_if_io!(self.current(page));
+            self.changed.insert(page, image);
+        }
+        Ok(IOResult::Done(()))
+    }
+}
+
+impl Pager {
+    /// Writes frames of a commit that is not on its way yet. The write goes on should the transaction be dropped.
+    fn submit_spill(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        pieces: Vec<Piece>,
+    ) -> Result<Wait<Outcome>, PagerError> {
+        {
+            let mut state = self.state.lock();
+            // As for a commit: whatever has ended the run since they were laid out has taken what they were laid out upon.
+            refuse_if_poisoned(&state)?;
+            state.require_base(snapshot)?;
+            debug_assert!(state.tip().end == snapshot.mark && !state.log.run_is_over);
+            state.log_io.begin();
+        }
+        let latch: Arc<Latch<Outcome>> = Latch::new();
+        let wait = Wait::new(Arc::clone(&latch));
+        let pager = Arc::downgrade(self);
+        transfer::write_all(&*self.log.file, pieces, move |ended| {
+            let Some(pager) = pager.upgrade() else { return };
+            let quiet = pager.state.lock().log_io.end();
+            latch.set(ended.map_err(|error| pager.log.error("write frames to", error)));
+            quiet.tell();
+        });
+        Ok(wait)
+    }
+}
