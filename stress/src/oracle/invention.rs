@@ -16,6 +16,8 @@ impl Oracle for Invention {
     fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
         match *seen {
             Observation::CommitBegan { changes, .. } => self.written.extend(changes),
+            // A transaction that spills writes it, and a write that is lost then shows it.
+            Observation::PageChanged { page, digest } => drop(self.written.insert((page, digest))),
             Observation::PageRead { page, digest, .. } => return self.known(page, digest),
             Observation::Recovered { pages } => {
                 return (2..)

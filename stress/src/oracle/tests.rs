@@ -423,3 +423,15 @@ fn write_right_goes_round_in_the_order_of_asking() {
     fires("fairness", &[Waits(2), Gets(3)]);
     fires("fairness", &[Waits(2), Waits(3), Leaves(3), Waits(4), Gets(4)]);
 }
+
+#[test]
+fn invention_knows_what_a_transaction_may_have_written_before_its_commit() {
+    let mut oracles = Oracles::of_a_lying_disk();
+    let read = |digest| Observation::PageRead { sequence: 1, page: 2, digest };
+    assert_eq!(oracles.observe(&read(7)).unwrap_err().oracle, "invention");
+    assert!(oracles.observe(&Observation::PageChanged { page: 2, digest: 7 }).is_ok());
+    assert!(oracles.observe(&read(7)).is_ok());
+    assert_eq!(oracles.observe(&read(8)).unwrap_err().oracle, "invention");
+    let elsewhere = Observation::PageRead { sequence: 1, page: 3, digest: 7 };
+    assert_eq!(oracles.observe(&elsewhere).unwrap_err().oracle, "invention");
+}

@@ -63,7 +63,10 @@ impl Churn {
             }
             Stage::Allocate => {
                 let pages = desk.transaction.page_count();
-                let leaf = await_io!(desk.transaction.allocate());
+                let leaf = match desk.allocate()? {
+                    Ok(leaf) => leaf,
+                    Err(suspended) => return Ok(suspended),
+                };
                 sometimes!(leaf < pages, "a page that was freed is handed out again");
                 (Progress::Done, Stage::Fill { leaf })
             }

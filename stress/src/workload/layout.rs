@@ -35,13 +35,20 @@ pub(crate) enum Kind {
 pub(crate) struct Shape {
     spacing: usize,
     cells: usize,
+    empty: u64,
 }
 
 impl Shape {
     /// The shape of pages of `page_size` bytes of which the first `usable` are for callers.
     pub(crate) fn new(page_size: u32, usable: usize) -> Shape {
         let spacing = (page_size as usize / 32).clamp(BLOCK, 512);
-        Shape { spacing, cells: (usable - HEAD - CELL) / spacing + 1 }
+        let shape = Shape { spacing, cells: (usable - HEAD - CELL) / spacing + 1, empty: 0 };
+        Shape { empty: shape.digest(&vec![0; usable]), ..shape }
+    }
+
+    /// The digest of a page that was allocated and not written yet.
+    pub(crate) fn digest_of_empty(&self) -> u64 {
+        self.empty
     }
 
     /// Cells in a page.

@@ -30,7 +30,10 @@ impl Prepare {
     pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
         let wanted = self.extent.pages() as usize + 1;
         if self.pages.len() < wanted {
-            let page = await_io!(desk.transaction.allocate());
+            let page = match desk.allocate()? {
+                Ok(page) => page,
+                Err(suspended) => return Ok(suspended),
+            };
             self.pages.push(page);
             if self.pages.len() == wanted {
                 let [root, fixed @ ..] = self.pages.as_slice() else { return Ok(Progress::More) };

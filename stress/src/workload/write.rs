@@ -416,15 +416,33 @@ impl Desk<'_, '_> {
             self.bench.oracles.observe(&compared(self.changes.base, page, digest))?;
         }
         edit(bytes);
-        self.changes.set(page, shape.digest(bytes));
-        Ok(Progress::Done)
+        let digest = shape.digest(bytes);
+        self.changed(page, digest)
+    }
+
+    /// A new page, empty so far; or the wait for it.
+    pub(crate) fn allocate(&mut self) -> Result<Result<PageNo, Progress>, Failure> {
+        let page = match self.transaction.allocate()? {
+            IOResult::Done(page) => page,
+            IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
+        };
+        let digest = self.bench.shape.digest_of_empty();
+        self.bench.observe(&Observation::PageChanged { page, digest })?;
+        Ok(Ok(page))
     }
 
     /// Writes `page`, which the transaction has just allocated.
     pub(crate) fn fill(&mut self, page: PageNo, fill: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
         let bytes = await_io!(self.transaction.page_mut(page));
         fill(bytes);
-        self.changes.set(page, self.bench.shape.digest(bytes));
+        let digest = self.bench.shape.digest(bytes);
+        self.changed(page, digest)
+    }
+
+    /// From here on the transaction may write this to the log, before its commit and without one.
+    fn changed(&mut self, page: PageNo, digest: u64) -> Result<Progress, Failure> {
+        self.changes.set(page, digest);
+        self.bench.observe(&Observation::PageChanged { page, digest })?;
         Ok(Progress::Done)
     }
 
