@@ -3,15 +3,18 @@
 mod pager_support;
 
 use std::collections::VecDeque;
+use std::future::Future as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use pager_support::*;
-use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::{IO as _, OperationKind};
 use tenterhook_runtime::pager::{
     BeginWrite, Checkpoint, CheckpointMode, CheckpointOutcome, Commit, Pager, PagerError, PagerOptions,
     ReadTransaction,
 };
+use tenterhook_runtime::{IOCompletions, IOResult};
 
 const HEADERS: usize = 8192;
 
@@ -31,39 +34,44 @@ fn see(disk: &Disk, reader: &mut ReadTransaction, page: u32) -> u8 {
 }
 
 #[test]
-fn full_waits_for_readers_of_older_commits_and_holds_up_writers_only() {
+fn full_waits_for_old_readers_first_and_holds_up_writers_only_after_that() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     let mut old = pager.begin_read().expect("begin");
     fill_pages(&disk, &pager, &[page], 2).expect("commit");
-    let mut newest = pager.begin_read().expect("begin");
+    let mut newer = pager.begin_read().expect("begin");
 
     let mut checkpoint = pager.checkpoint(CheckpointMode::Full);
     assert_eq!(advance(&disk, &mut checkpoint), None);
+    assert!(!checkpoint.holds_up_writers());
     let audit = pager.audit();
     assert_eq!((audit.log_checkpointed, audit.log_frames), (1, 2), "as far as the old one lets it");
+    fill_pages(&disk, &pager, &[page], 3).expect("writers go on");
+    assert_eq!(see(&disk, &mut old, page), 1);
+    drop(old);
+    assert_eq!(advance(&disk, &mut checkpoint), None);
+    assert!(checkpoint.holds_up_writers());
+    assert_eq!(pager.audit().log_checkpointed, 2);
     assert_eq!(pager.try_begin_write().unwrap_err(), PagerError::Busy);
     let mut late = pager.begin_read().expect("readers begin all the same");
-    assert_eq!([&mut old, &mut newest, &mut late].map(|reader| see(&disk, reader, page)), [1, 2, 2]);
-    drop(old);
+    assert_eq!([&mut newer, &mut late].map(|reader| see(&disk, reader, page)), [2, 3]);
+    drop(newer);
     assert_eq!(advance(&disk, &mut checkpoint), Some(CheckpointOutcome::Complete));
-    assert_eq!(pager.audit().log_checkpointed, 2);
-    assert_eq!([&mut newest, &mut late].map(|reader| see(&disk, reader, page)), [2, 2]);
+    assert_eq!(pager.audit().log_checkpointed, 3);
+    assert_eq!(see(&disk, &mut late, page), 3);
     drop(pager.try_begin_write().expect("the right is free again, although the machine still exists"));
 }
 
 #[test]
-fn restart_waits_for_those_that_read_the_log_and_not_for_those_that_come_then() {
+fn restart_waits_for_those_that_read_the_log_and_not_for_those_that_come_once_all_is_copied() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     let mut in_log = pager.begin_read().expect("begin");
-    let mut full = pager.checkpoint(CheckpointMode::Full);
-    assert_eq!(advance(&disk, &mut full), Some(CheckpointOutcome::Complete), "it is of the newest commit");
-
     let mut restart = pager.checkpoint(CheckpointMode::Restart);
     assert_eq!(advance(&disk, &mut restart), None);
+    assert_eq!(pager.audit().log_checkpointed, 1, "it is of the newest commit");
     let mut in_file = pager.begin_read().expect("begin");
     assert_eq!([&mut in_log, &mut in_file].map(|reader| see(&disk, reader, page)), [1, 1]);
     drop(in_log);
@@ -78,6 +86,23 @@ fn restart_waits_for_those_that_read_the_log_and_not_for_those_that_come_then() 
     drop(pager);
     let pager = open(&disk, options()).expect("open again");
     assert_eq!(read_fill(&disk, &pager, page), Ok(2));
+}
+
+/// A passive one does nothing then. One that was asked for more may not.
+#[test]
+fn checkpoint_that_is_not_passive_waits_for_the_one_that_is_under_way() {
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    add_page(&disk, &pager, 1);
+    disk.hold(true);
+    let mut passive = pager.checkpoint(CheckpointMode::Passive);
+    assert!(passive.step().expect("checkpoint").is_io());
+    let mut truncate = pager.checkpoint(CheckpointMode::Truncate);
+    assert!(truncate.step().expect("checkpoint").is_io());
+    assert_eq!(disk.waiting().len(), 1, "of the passive one");
+    disk.hold(false);
+    run(&disk, || passive.step()).expect("checkpoint");
+    assert_eq!(advance(&disk, &mut truncate), Some(CheckpointOutcome::Restarted));
 }
 
 #[test]
@@ -96,6 +121,73 @@ fn truncate_cuts_the_log_file_off_behind_its_headers() {
     let disk = disk.after_power_loss(|| false);
     let pager = open(&disk, options()).expect("open again");
     assert_eq!(read_fill(&disk, &pager, page), Ok(3));
+}
+
+/// There is no generation after the last, so the log keeps its frames.
+#[test]
+fn log_that_can_not_be_begun_anew_is_not_cut_off() {
+    let (database, log) = {
+        let disk = Disk::new();
+        drop(open(&disk, options()).expect("new"));
+        (disk.bytes(db_path()), disk.bytes(log_path()))
+    };
+    let disk = Disk::with_files(&[(db_path(), &database), (log_path(), &in_generation(&log, u32::MAX - 1))]);
+    let pager = open(&disk, options()).expect("it begins the last generation");
+    let page = add_page(&disk, &pager, 1);
+    fill_pages(&disk, &pager, &[page], 2).expect("commit");
+    let mut truncate = pager.checkpoint(CheckpointMode::Truncate);
+    assert_eq!(advance(&disk, &mut truncate), Some(CheckpointOutcome::Complete));
+    fill_pages(&disk, &pager, &[page], 3).expect("commit");
+    let disk = disk.after_power_loss(|| false);
+    let pager = open(&disk, options()).expect("open again");
+    assert_eq!(read_fill(&disk, &pager, page), Ok(3));
+}
+
+/// A log that says that it is of `generation`, the first slot's.
+fn in_generation(log: &[u8], generation: u32) -> Vec<u8> {
+    use xxhash_rust::xxh3::xxh3_64;
+    let mut header = log[4096..4096 + 56].to_vec();
+    header[40..44].copy_from_slice(&generation.to_le_bytes());
+    let salt = xxh3_64(&[&header[16..32], &header[40..44]].concat());
+    header[32..40].copy_from_slice(&salt.to_le_bytes());
+    let checksum = xxh3_64(&header[..48]);
+    header[48..].copy_from_slice(&checksum.to_le_bytes());
+    [&header, &log[56..]].concat()
+}
+
+/// The machine is gone, but somebody still has what it waited for, and fails when he hears of it.
+#[test]
+fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
+    struct Fails;
+    impl Wake for Fails {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let disk = Disk::new();
+    let pager = open(&disk, options()).expect("open");
+    let page = add_page(&disk, &pager, 1);
+    let mut truncate = pager.checkpoint(CheckpointMode::Truncate);
+    disk.hold(true);
+    let cut = loop {
+        let IOResult::IO(IOCompletions::Single(completion)) = truncate.step().expect("checkpoint") else {
+            panic!("it waits for one thing")
+        };
+        if disk.waiting().iter().any(|op| op.kind == OperationKind::Truncate) {
+            break completion;
+        }
+        disk.release(0);
+    };
+    drop(truncate);
+    let mut polled = std::pin::pin!(cut);
+    assert!(polled.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Fails)))).is_pending());
+    let mut writer = pager.try_begin_write().expect("the right is free");
+    assert!(matches!(writer.page_mut(page), Ok(IOResult::Done(_))));
+    let mut commit = writer.commit();
+    assert!(commit.step().expect("commit").is_io());
+    assert!(catch_unwind(AssertUnwindSafe(|| disk.release(0))).is_err());
+    disk.hold(false);
+    run(&disk, || commit.step()).expect("it was told");
 }
 
 /// Its owner is gone, and it would cut the frames off that are written behind its back.
@@ -132,7 +224,7 @@ fn reader_that_is_awaited_does_not_wait_for_the_write_right() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     add_page(&disk, &pager, 1);
-    let [queued, late] = [(); 2].map(|()| pager.begin_read().expect("begin"));
+    let [queued, late, idle] = [(); 3].map(|()| pager.begin_read().expect("begin"));
     let writer = pager.try_begin_write().expect("free");
     let mut restart = pager.checkpoint(CheckpointMode::Restart);
     while pager.audit().writers_waiting == 0 {
@@ -148,7 +240,9 @@ fn reader_that_is_awaited_does_not_wait_for_the_write_right() {
     assert_eq!(queued.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is sent away");
     let mut late = late.upgrade();
     assert_eq!(late.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is not let in");
-    drop((queued, late));
+    let mut fresh = pager.begin_read().expect("begin").upgrade();
+    assert!(fresh.step().expect("nobody waits for it, so it may wait").is_io());
+    drop((queued, late, idle, fresh));
     assert_eq!(advance(&disk, &mut restart), Some(CheckpointOutcome::Restarted));
     assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "whoever is no reader keeps its place");
     let mut upgrade = pager.begin_read().expect("begin").upgrade();

@@ -331,7 +331,7 @@ impl fmt::Display for PagerError {
                 "the transaction has no such savepoint: use one of its own that is neither released nor rolled back beyond",
             ),
             Self::Busy => {
-                f.write_str("another transaction has the write right: wait for it with begin_write")
+                f.write_str("a transaction or a checkpoint has the write right: wait for it with begin_write")
             }
             Self::AwaitedByCheckpoint => f.write_str(
                 "the write right is with a checkpoint that waits for this read transaction: end it, begin anew and read again",

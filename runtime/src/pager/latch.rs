@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::wakes::Wakes;
 use crate::sync::Mutex;
 use crate::{Completer, Completion, CompletionError, IOCompletions, IOResult};
 
@@ -35,11 +36,9 @@ impl<T: Clone> Latch<T> {
                 return;
             }
             inner.value = Some(value);
-            std::mem::take(&mut inner.waiters)
+            std::mem::take(&mut inner.waiters).into_iter().collect::<Wakes>()
         };
-        for waiter in waiters {
-            waiter.complete(0);
-        }
+        waiters.wake();
     }
 
     pub(super) fn is_set(&self) -> bool {

@@ -14,14 +14,18 @@ pub(super) struct LogIo {
 /// Set when nothing is under way.
 type Quiet = Arc<Latch<()>>;
 
-/// To be told once no lock is held.
+/// To be told once no lock is held; a drop tells it, too, when a waker before it has panicked.
 #[must_use = "whoever waits for the log to be quiet has to be told"]
 #[derive(Debug, Default)]
 pub(super) struct Ended(Option<Quiet>);
 
 impl Ended {
-    pub(super) fn tell(self) {
-        if let Some(quiet) = self.0 {
+    pub(super) fn tell(self) {}
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(quiet) = self.0.take() {
             quiet.set(());
         }
     }

@@ -17,7 +17,7 @@ use super::shared::Pager;
 use super::spill::Spilled;
 use super::state::{CommitLatch, Flight, State, flight_frames};
 use super::transfer::{self, Ended, Piece};
-use super::write_right::Wakes;
+use super::wakes::Wakes;
 use super::{Durability, PagerError};
 use crate::CompletionError;
 
@@ -106,6 +106,7 @@ impl Pager {
     /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
     /// holder of the write right when nothing is under way on the log.
     pub(super) fn begin_log_anew(&self, state: &mut State) -> Evicted {
+        debug_assert!(state.log_is_done() && state.log_io.running() == 0);
         let evicted = self.cache.move_to_database(&state.index);
         state.index.clear();
         state.log = state.log.next_generation(state.committed.sequence);
@@ -115,7 +116,13 @@ impl Pager {
     /// Cuts the log file to `len` bytes. Called by the holder of the write right when the log is empty, its header durable,
     /// and nothing is under way on it; the next commit waits for the end, since it begins a run.
     pub(super) fn cut_log(self: &Arc<Self>, len: u64) -> Wait<Ended> {
-        self.state.lock().log_io.begin();
+        {
+            let mut state = self.state.lock();
+            debug_assert!(state.log.is_empty() && state.log.header_durable && state.log_io.running() == 0);
+            // So that the next commit waits, come what may.
+            state.log.run_is_over = true;
+            state.log_io.begin();
+        }
         let latch: Arc<Latch<Ended>> = Latch::new();
         let wait = Wait::new(Arc::clone(&latch));
         let pager = Arc::downgrade(self);

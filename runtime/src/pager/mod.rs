@@ -33,6 +33,7 @@ mod state;
 mod transfer;
 mod upgrade;
 mod vacuum;
+mod wakes;
 mod write_right;
 mod write_transaction;
 

@@ -40,14 +40,17 @@ pub struct PagerOptions {
     /// it has to the log, ahead of its commit, and reads them from there: it *spills*. Such a transaction keeps the write
     /// right until its commit is acknowledged, which others need not. [`usize::MAX`] for never.
     pub spill_pages: usize,
-    /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] asks for a checkpoint; 0 for
-    /// never.
+    /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] asks for a passive checkpoint;
+    /// 0 for never.
     ///
     /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
     pub checkpoint_frames: u32,
-    /// From how many frames in the log [`Pager::checkpoint_due`] asks for one that begins the log anew, although writers have
-    /// to wait for readers then; 0 for never. Readers and writers that follow one another without a gap would otherwise make
-    /// the log grow without end.
+    /// From how many frames in the log [`Pager::checkpoint_due`] asks for one that begins the log anew; 0, the default, for
+    /// never. Readers and writers that follow one another without a gap otherwise make the log grow without end. But writers
+    /// wait for readers then, see [`CheckpointMode::Full`]: for files whose readers are short, some multiple of
+    /// `checkpoint_frames` is good.
+    ///
+    /// [`CheckpointMode::Full`]: super::CheckpointMode::Full
     ///
     /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
     pub restart_frames: u32,
@@ -67,7 +70,7 @@ impl Default for PagerOptions {
             cache_pages: 2048,
             spill_pages: 2048,
             checkpoint_frames: 1000,
-            restart_frames: 4000,
+            restart_frames: 0,
             max_pages: u32::MAX,
             durability: Durability::Full,
             id_seed: 0,

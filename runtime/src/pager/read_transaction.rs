@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::page::PageRef;
+use super::readers::Snapshot;
 use super::shared::Pager;
 use super::snapshot_reader::{SnapshotReader, require_in_range};
 use super::{PageNo, PagerError};
@@ -12,7 +13,8 @@ use crate::IOResult;
 /// A view of the file as one commit left it. Dropping it ends the transaction.
 ///
 /// While it exists a checkpoint copies nothing newer than what it sees, and the log is not begun anew if it reads
-/// that: keep it short.
+/// that: keep it short. A checkpoint that is not passive waits for it, and may have the write right meanwhile; so whoever keeps
+/// it open should not wait for such a checkpoint, nor for [`begin_write`](super::Pager::begin_write). Its drop may wake somebody.
 pub struct ReadTransaction {
     reader: SnapshotReader,
 }
@@ -34,6 +36,10 @@ impl ReadTransaction {
     pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
         require_in_range(page, self.page_count())?;
         Ok(self.reader.load_data(page)?.map(PageRef::new))
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.reader.snapshot
     }
 
     pub(super) fn pager(&self) -> &Arc<Pager> {

@@ -37,14 +37,28 @@ pub(super) enum Obstacle {
     InLog,
 }
 
-/// To be told once no lock is held.
+impl Obstacle {
+    /// Whether a reader of this snapshot is one of them.
+    pub(super) fn includes(self, snapshot: &Snapshot) -> bool {
+        match self {
+            Self::Before(frame) => snapshot.mark < frame,
+            Self::InLog => snapshot.reads_log,
+        }
+    }
+}
+
+/// To be told once no lock is held; the drop of a panic tells it, too.
 #[must_use = "a checkpoint may wait for it"]
 #[derive(Debug, Default)]
 pub(super) struct Departed(Option<Arc<Latch<()>>>);
 
 impl Departed {
-    pub(super) fn tell(self) {
-        if let Some(latch) = self.0 {
+    pub(super) fn tell(self) {}
+}
+
+impl Drop for Departed {
+    fn drop(&mut self) {
+        if let Some(latch) = self.0.take() {
             latch.set(());
         }
     }

@@ -12,7 +12,8 @@ use super::page::{Page, Seal, Sealer, TRAILER};
 use super::readers::Snapshot;
 use super::state::{State, Version};
 use super::transfer::{self, Ended};
-use super::write_right::{Claimant, Wakes};
+use super::wakes::Wakes;
+use super::write_right::Claimant;
 use super::{
     Audit, BeginWrite, Checkpoint, CheckpointMode, IntegrityCheck, Open, PageNo, PagePlace, PageProblem,
     PagerError, PagerOptions, ReadTransaction, WriteTransaction,
@@ -141,17 +142,17 @@ impl Pager {
         Checkpoint::new(self, mode)
     }
 
-    /// The checkpoint that should be made now, if any: ask after a commit, and step it, here or on another thread.
+    /// The checkpoint that should be made now, if any: ask after a commit, and step it, here or on another thread. One that is
+    /// not passive waits for readers: do not step it where it would wait for a read transaction of your own.
     ///
     /// [`CheckpointMode::Passive`] when that could copy at least [`PagerOptions::checkpoint_frames`] frames.
     /// [`CheckpointMode::Restart`] when the log has at least [`PagerOptions::restart_frames`] frames and all readers have begun
-    /// in the newer half of it: so they are short, it can be hoped, and one that is not holds up the copying, but no writer.
-    /// With that the log's length is at most the greater of `restart_frames` and twice what is written during the longest
+    /// in the newer half of it, so that one that has lasted long already holds up the copying only. With that the log's length is at most the greater of `restart_frames` and twice what is written during the longest
     /// reader, and what is written until the checkpoint has the write right.
     pub fn checkpoint_due(&self) -> Option<CheckpointMode> {
         let state = self.state.lock();
         let PagerOptions { checkpoint_frames, restart_frames, .. } = self.options;
-        if state.checkpoint_running || state.poison.is_some() {
+        if state.checkpoint.is_some() || state.poison.is_some() {
             return None;
         }
         let (log, target) = (&state.log, state.checkpoint_target().0);
@@ -177,7 +178,7 @@ impl Pager {
             pins: self.cache.pins(),
             writer_held: state.right.is_held(),
             writers_waiting: state.right.waiting(),
-            checkpoint_running: state.checkpoint_running,
+            checkpoint_running: state.checkpoint.is_some(),
             loading: self.cache.loading(),
             commits_pending: state.pending.count(),
             commits_published: state.commits_published,

@@ -13,7 +13,8 @@ use super::page::Page;
 use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
 use super::transfer::Ended;
-use super::write_right::{Ticket, Wakes, WriteRight};
+use super::wakes::Wakes;
+use super::write_right::{Ticket, WriteRight};
 use super::{PageNo, PagerError};
 use crate::CompletionError;
 
@@ -86,7 +87,8 @@ pub(super) struct State {
     /// What was last begun on the database file. A checkpoint that is dropped leaves it here, and the next one waits for
     /// it: it would write to the same places.
     pub(super) database_io: Option<Arc<IoLatch>>,
-    pub(super) checkpoint_running: bool,
+    /// The end of the one checkpoint that is under way.
+    pub(super) checkpoint: Option<Arc<Latch<()>>>,
     /// The commit that the database file holds, durably: the one that ends with frame `log.backfilled`.
     pub(super) backfilled_sequence: u64,
     /// How the first failed sync ended. Set once and never taken back.
@@ -176,7 +178,7 @@ impl State {
             durable_sequence: committed.sequence,
             failed_sequence: 0,
             database_io: None,
-            checkpoint_running: false,
+            checkpoint: None,
             backfilled_sequence,
             poison: None,
         }

@@ -22,7 +22,8 @@ impl ReadTransaction {
     /// Waits for the write right, first come, first served, and goes on as a write transaction with the same view.
     /// Whoever waits for long is likely to be refused in the end; it waits without stepping all the same.
     pub fn upgrade(self) -> Upgrade {
-        Upgrade { begin: Some(BeginWrite::new(self.pager(), Claimant::Reader)), reader: self }
+        let claimant = Claimant::Reader(self.snapshot());
+        Upgrade { begin: Some(BeginWrite::new(self.pager(), claimant)), reader: self }
     }
 
     /// A write transaction with the same view, if nobody has the write right or waits for it. This transaction stays as

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::readers::{Obstacle, Snapshot};
+use super::wakes::Wakes;
 use crate::{Completer, Completion};
 
 /// Names one claim to the write right.
@@ -12,8 +14,15 @@ pub(super) type Ticket = u64;
 pub(super) enum Claimant {
     /// Somebody without a snapshot: a new transaction, or a checkpoint.
     Newcomer,
-    /// A reader that keeps its snapshot while it waits. It would wait for ever for a holder that waits for readers.
-    Reader,
+    /// A reader that keeps its snapshot while it waits. It would wait for ever for a holder that waits for it.
+    Reader(Snapshot),
+}
+
+impl Claimant {
+    /// Whether it is in the way.
+    fn is(self, obstacle: Obstacle) -> bool {
+        matches!(self, Self::Reader(snapshot) if obstacle.includes(&snapshot))
+    }
 }
 
 /// One holder, the others in the order of asking.
@@ -24,8 +33,8 @@ pub(super) enum Claimant {
 pub(super) struct WriteRight {
     last_ticket: Ticket,
     holder: Option<Ticket>,
-    /// Set by a holder that waits for readers, until it gives up the right: no reader may wait for that meanwhile.
-    awaits_readers: bool,
+    /// The readers that the holder waits for: none of them may wait for the right meanwhile.
+    awaited: Option<Obstacle>,
     queue: VecDeque<Waiter>,
 }
 
@@ -34,19 +43,6 @@ struct Waiter {
     ticket: Ticket,
     claimant: Claimant,
     completer: Completer,
-}
-
-/// Completers to be completed once no lock is held.
-#[must_use = "whoever waits for the write right has to be told"]
-#[derive(Debug, Default)]
-pub(super) struct Wakes(Vec<Completer>);
-
-impl Wakes {
-    pub(super) fn wake(self) {
-        for completer in self.0 {
-            completer.complete(0);
-        }
-    }
 }
 
 impl WriteRight {
@@ -65,9 +61,9 @@ impl WriteRight {
     }
 
     /// A place at the end of the queue, and what ends when its turn has come, or when it is sent away. `None` for a reader
-    /// while the holder waits for readers.
+    /// that the holder waits for.
     pub(super) fn enqueue(&mut self, claimant: Claimant) -> Option<(Ticket, Completion)> {
-        if self.awaits_readers && claimant == Claimant::Reader {
+        if self.awaited.is_some_and(|obstacle| claimant.is(obstacle)) {
             return None;
         }
         let ticket = self.ticket();
@@ -76,13 +72,18 @@ impl WriteRight {
         Some((ticket, completion))
     }
 
-    /// The holder is about to wait for readers: sends away those that wait for it.
-    pub(super) fn await_readers(&mut self) -> Wakes {
-        self.awaits_readers = true;
-        let (readers, newcomers): (VecDeque<_>, _) =
-            self.queue.drain(..).partition(|waiter| waiter.claimant == Claimant::Reader);
-        self.queue = newcomers;
-        Wakes(readers.into_iter().map(|waiter| waiter.completer).collect())
+    /// The holder is about to wait for these readers: sends away those of them that wait for it.
+    pub(super) fn await_readers(&mut self, obstacle: Obstacle) -> Wakes {
+        self.awaited = Some(obstacle);
+        let (awaited, others): (VecDeque<_>, _) =
+            self.queue.drain(..).partition(|waiter| waiter.claimant.is(obstacle));
+        self.queue = others;
+        awaited.into_iter().map(|waiter| waiter.completer).collect()
+    }
+
+    /// The holder waits for readers no longer.
+    pub(super) fn go_on(&mut self) {
+        self.awaited = None;
     }
 
     pub(super) fn is_holder(&self, ticket: Ticket) -> bool {
@@ -94,17 +95,17 @@ impl WriteRight {
         if !self.is_holder(ticket) {
             let place = self.queue.iter().position(|waiter| waiter.ticket == ticket);
             let left = place.and_then(|place| self.queue.remove(place));
-            return Wakes(left.into_iter().map(|waiter| waiter.completer).collect());
+            return left.into_iter().map(|waiter| waiter.completer).collect();
         }
         let next = self.queue.pop_front();
         self.holder = next.as_ref().map(|waiter| waiter.ticket);
-        self.awaits_readers = false;
-        Wakes(next.into_iter().map(|waiter| waiter.completer).collect())
+        self.awaited = None;
+        next.into_iter().map(|waiter| waiter.completer).collect()
     }
 
     /// Sends all waiters away, to find out why.
     pub(super) fn dismiss(&mut self) -> Wakes {
-        Wakes(self.queue.drain(..).map(|waiter| waiter.completer).collect())
+        self.queue.drain(..).map(|waiter| waiter.completer).collect()
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -118,6 +119,7 @@ impl WriteRight {
 
 #[cfg(test)]
 mod tests {
+    use super::super::header::FileState;
     use super::*;
 
     fn enqueue(right: &mut WriteRight) -> (Ticket, Completion) {
@@ -173,16 +175,27 @@ mod tests {
     }
 
     #[test]
-    fn readers_do_not_wait_for_a_holder_that_waits_for_them() {
+    fn reader_does_not_wait_for_a_holder_that_waits_for_it() {
+        let reader = |mark| Claimant::Reader(Snapshot { state: FileState::EMPTY, mark, reads_log: true });
         let mut right = WriteRight::default();
         let first = right.try_take().expect("free");
-        let (_, early) = right.enqueue(Claimant::Reader).expect("nobody waits for readers yet");
-        let (second, turn) = enqueue(&mut right);
-        right.await_readers().wake();
-        assert!(early.succeeded() && !turn.finished(), "it is sent away, and nobody else");
-        assert!(right.enqueue(Claimant::Reader).is_none());
+        let (_, early) = right.enqueue(reader(4)).expect("nobody waits for readers yet");
+        let (second, newer) = right.enqueue(reader(5)).expect("nobody waits for readers yet");
+        let (third, turn) = enqueue(&mut right);
+        right.await_readers(Obstacle::Before(5)).wake();
+        assert!(
+            early.succeeded() && !newer.finished() && !turn.finished(),
+            "it is sent away, and nobody else"
+        );
+        assert!(right.enqueue(reader(4)).is_none() && right.enqueue(reader(5)).is_some());
+        right.await_readers(Obstacle::InLog).wake();
+        assert!(newer.succeeded() && !turn.finished());
+        right.go_on();
+        assert!(right.enqueue(reader(4)).is_some(), "the holder has what it waited for");
+        right.await_readers(Obstacle::InLog).wake();
+        right.give_up(second).wake();
         right.give_up(first).wake();
-        assert!(right.is_holder(second));
-        assert!(right.enqueue(Claimant::Reader).is_some(), "the next holder does not wait for readers");
+        assert!(right.is_holder(third));
+        assert!(right.enqueue(reader(4)).is_some(), "the next holder does not wait for readers");
     }
 }

@@ -5,7 +5,7 @@ use crate::violation::Violation;
 
 /// The write right goes to those who wait for it in the order in which they asked.
 ///
-/// But for those that are sent away, since the holder waits for them: they may not get it any more.
+/// But for those with a snapshot that are sent away, since the holder waits for them. Nobody else is, and nobody at another time.
 ///
 /// Starvation is a matter of luck and of load: a run that ends finishes whoever starved in it. The order is a fact.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Fairness {
     waiting: BTreeMap<u64, Waiter>,
     /// When each of them asked.
     turns: BTreeMap<TransactionId, u64>,
+    /// Whether the holder waits for readers.
+    awaits_readers: bool,
 }
 
 #[derive(Debug)]
@@ -31,12 +33,17 @@ impl Oracle for Fairness {
                 self.waiting.insert(self.asked, Waiter { id, reads });
                 self.turns.insert(id, self.asked);
             }
-            Observation::ReadersAwaited => self.waiting.retain(|_, waiter| !waiter.reads),
+            // Which of them are in its way it knows better: those are passed over, the others keep their place.
+            Observation::ReadersAwaited => {
+                self.awaits_readers = true;
+                self.waiting.retain(|_, waiter| !waiter.reads);
+            }
+            Observation::ReadersAwaitedNoMore => self.awaits_readers = false,
+            Observation::TurnRefused { id } => return self.refused(id),
             Observation::TurnCame { id } => return self.comes(id),
             Observation::TurnLeft { id } => self.leave(id),
             Observation::Crashed(_) => {
-                self.waiting.clear();
-                self.turns.clear();
+                *self = Fairness { asked: self.asked, ..Fairness::default() };
             }
             _ => {}
         }
@@ -47,11 +54,10 @@ impl Oracle for Fairness {
 impl Fairness {
     fn comes(&mut self, id: TransactionId) -> Verdict {
         let first = self.waiting.first_key_value().map(|(_, first)| first.id);
-        let sent_away = self.turns.get(&id).is_some_and(|turn| !self.waiting.contains_key(turn));
+        let may_be_passed_over = self.may_be_sent_away(id);
         self.leave(id);
-        if sent_away {
-            let expected = "no write right for a reader that was sent away".to_owned();
-            return Err(Violation::safety("fairness", expected, format!("transaction {id:#x} got it")));
+        if may_be_passed_over {
+            return Ok(());
         }
         match first {
             Some(first) if first != id => {
@@ -60,6 +66,21 @@ impl Fairness {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a checkpoint has begun to wait for readers since it asked.
+    fn may_be_sent_away(&self, id: TransactionId) -> bool {
+        self.turns.get(&id).is_some_and(|turn| !self.waiting.contains_key(turn))
+    }
+
+    fn refused(&mut self, id: TransactionId) -> Verdict {
+        let explained = self.awaits_readers || self.may_be_sent_away(id);
+        self.leave(id);
+        if explained {
+            return Ok(());
+        }
+        let expected = "nobody is refused while no checkpoint waits for readers".to_owned();
+        Err(Violation::safety("fairness", expected, format!("transaction {id:#x} was")))
     }
 
     fn leave(&mut self, id: TransactionId) {

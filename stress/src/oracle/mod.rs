@@ -89,8 +89,15 @@ pub enum Observation<'a> {
         /// Whether it keeps a snapshot while it waits.
         reads: bool,
     },
-    /// A checkpoint with the write right waits for readers to end: those that wait for the right are sent away.
+    /// A checkpoint with the write right begins to wait for readers to end: those of them that wait for the right are sent away.
     ReadersAwaited,
+    /// It does so no longer, or is gone.
+    ReadersAwaitedNoMore,
+    /// A transaction with a snapshot was sent away, or not let in.
+    TurnRefused {
+        /// The transaction.
+        id: TransactionId,
+    },
     /// A transaction got the write right, whether or not it had to wait.
     TurnCame {
         /// The transaction.

@@ -23,13 +23,15 @@ enum Seen {
     Waits(TransactionId),
     WaitsReading(TransactionId),
     SendsReadersAway,
+    AwaitsNobody,
+    Refused(TransactionId),
     Gets(TransactionId),
     Leaves(TransactionId),
 }
 
 use Seen::{
-    Commit, Crash as Crashes, Done, Dropped, Gets, Leaves, Open, Read, Reader, Recovered, SendsReadersAway,
-    Waits, WaitsReading, Writer,
+    AwaitsNobody, Commit, Crash as Crashes, Done, Dropped, Gets, Leaves, Open, Read, Reader, Recovered,
+    Refused, SendsReadersAway, Waits, WaitsReading, Writer,
 };
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
@@ -47,6 +49,8 @@ fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
         Waits(id) => Observation::TurnAwaited { id, reads: false },
         WaitsReading(id) => Observation::TurnAwaited { id, reads: true },
         SendsReadersAway => Observation::ReadersAwaited,
+        AwaitsNobody => Observation::ReadersAwaitedNoMore,
+        Refused(id) => Observation::TurnRefused { id },
         Gets(id) => Observation::TurnCame { id },
         Leaves(id) => Observation::TurnLeft { id },
     })
@@ -418,7 +422,12 @@ fn write_right_goes_round_in_the_order_of_asking() {
     passes(&[WaitsReading(2), Waits(3), SendsReadersAway, Gets(3), Leaves(2)]);
     fires("fairness", &[WaitsReading(2), Waits(3), Gets(3)]);
     fires("fairness", &[Waits(2), Waits(3), SendsReadersAway, Gets(3)]);
-    fires("fairness", &[WaitsReading(2), Waits(3), SendsReadersAway, Gets(2)]);
+    passes(&[WaitsReading(2), Waits(3), SendsReadersAway, AwaitsNobody, Gets(2), Gets(3)]);
+    passes(&[WaitsReading(2), SendsReadersAway, AwaitsNobody, Refused(2)]);
+    passes(&[SendsReadersAway, Refused(2)]);
+    fires("fairness", &[Refused(2)]);
+    fires("fairness", &[SendsReadersAway, AwaitsNobody, WaitsReading(2), Refused(2)]);
+    fires("fairness", &[Waits(2), SendsReadersAway, AwaitsNobody, Refused(2)]);
     fires("fairness", &[Waits(2), Waits(3), Gets(3)]);
     fires("fairness", &[Waits(2), Gets(3)]);
     fires("fairness", &[Waits(2), Waits(3), Leaves(3), Waits(4), Gets(4)]);

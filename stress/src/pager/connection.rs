@@ -219,8 +219,10 @@ impl Connection {
 
     /// The caller loses interest: whatever the machine held must be let go of by this alone.
     fn drop_machine(&mut self, bench: &mut Bench<'_>) -> Result<Step, Box<Violation>> {
-        if let Operation::Write(write) = &self.operation {
-            write.dropped(bench).or_else(oracle_fired)?;
+        match &mut self.operation {
+            Operation::Write(write) => write.dropped(bench).or_else(oracle_fired)?,
+            Operation::Checkpoint(checkpoint) => checkpoint.leave(bench).or_else(oracle_fired)?,
+            _ => {}
         }
         bench.tally.drops += 1;
         self.forget();

@@ -2,7 +2,7 @@ use tenterhook_runtime::pager::PageNo;
 
 use super::layout::{Kind, Layout, Shape, set_stamp};
 use super::write::Desk;
-use super::{Failure, Progress, await_io};
+use super::{Failure, Progress};
 use crate::sometimes;
 use crate::tape::{Lane, Site};
 

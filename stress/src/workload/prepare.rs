@@ -3,7 +3,7 @@ use tenterhook_runtime::pager::PageNo;
 use super::layout::{Extent, Kind, Layout};
 use super::transfer::INITIAL_BALANCE;
 use super::write::Desk;
-use super::{Failure, Progress, await_io};
+use super::{Failure, Progress};
 use crate::violation::Violation;
 
 /// Makes the fixed pages of an empty file, all in one transaction: its first.

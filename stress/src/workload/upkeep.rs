@@ -11,21 +11,23 @@ use crate::sometimes;
 pub(crate) struct Checkpoints {
     mode: CheckpointMode,
     machine: Checkpoint,
+    /// Whether it has said that it waits for readers with the write right.
+    awaits_readers: bool,
 }
 
 impl Checkpoints {
     pub(crate) fn new(mode: CheckpointMode, bench: &Bench<'_>) -> Checkpoints {
-        Checkpoints { mode, machine: bench.pager.checkpoint(mode) }
+        Checkpoints { mode, machine: bench.pager.checkpoint(mode), awaits_readers: false }
     }
 
     pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
-        match self.machine.step()? {
+        let stepped = self.machine.step();
+        let awaits = self.machine.waits_for_readers() && self.machine.holds_up_writers();
+        self.says_whether_it_awaits_readers(awaits && stepped.is_ok(), bench)?;
+        match stepped? {
             IOResult::IO(io) => {
-                let awaited = self.machine.waits_for_readers();
-                sometimes!(awaited, "a checkpoint waits for readers to end");
-                if awaited {
-                    bench.observe(&Observation::ReadersAwaited)?;
-                }
+                sometimes!(self.machine.waits_for_readers(), "a checkpoint waits for readers to end");
+                sometimes!(awaits, "writers wait for a checkpoint that waits for readers");
                 Ok(Progress::Wait(io))
             }
             IOResult::Done(report) => {
@@ -52,6 +54,21 @@ impl Checkpoints {
 }
 
 impl Checkpoints {
+    /// It is about to be dropped.
+    pub(crate) fn leave(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        self.says_whether_it_awaits_readers(false, bench)
+    }
+
+    fn says_whether_it_awaits_readers(&mut self, awaits: bool, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        let said = std::mem::replace(&mut self.awaits_readers, awaits);
+        match (said, awaits) {
+            // Each time: it may be others now.
+            (_, true) => bench.observe(&Observation::ReadersAwaited),
+            (true, false) => bench.observe(&Observation::ReadersAwaitedNoMore),
+            _ => Ok(()),
+        }
+    }
+
     /// What a mode promises is so in the moment in which the checkpoint ends.
     fn judge(&self, report: &CheckpointReport, bench: &mut Bench<'_>) -> Result<(), Failure> {
         if report.outcome == CheckpointOutcome::AlreadyRunning {

@@ -130,7 +130,7 @@ impl Write {
                     Err(PagerError::AwaitedByCheckpoint) => {
                         sometimes!(true, "an upgrade is refused because a checkpoint waits for readers");
                         self.stage = Stage::Over;
-                        bench.observe(&Observation::TurnLeft { id: self.id })?;
+                        bench.observe(&Observation::TurnRefused { id: self.id })?;
                         return Ok(Progress::Done);
                     }
                     other => other?,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::super::ask_for_right::{AskForRight, RightClaim, refuse_if_poisoned};
 use super::super::cache::Evicted;
-use super::super::latch::Wait;
+use super::super::latch::{Latch, Wait};
 use super::super::log_format::{HEADER_SPAN, LogHeader};
 use super::super::readers::Obstacle;
 use super::super::shared::Pager;
+use super::super::state::State;
 use super::super::transfer::Ended;
-use super::super::write_right::{Claimant, Wakes};
+use super::super::wakes::Wakes;
+use super::super::write_right::Claimant;
 use super::super::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
 use super::pass::{Copied, Pass, Scope};
 use crate::{IOCompletions, IOResult, StateTransition, TransitionResult};
@@ -26,8 +28,11 @@ pub(super) struct Checkpointing {
 /// the stages hold goes with them, in the moment in which the checkpoint ends.
 enum Stage {
     Begin,
-    /// Holding up nobody.
+    AwaitOther(Wait<()>),
+    /// Holding up nobody, up to `AskForRight`.
     FirstPass(Running, Pass),
+    AwaitOldReaders(Running, Wait<()>),
+    NextPass(Running, Pass),
     AskForRight(Running, AskForRight),
     Look(Exclusive),
     AwaitCommits(Exclusive, Wait<Result<u64, PagerError>>),
@@ -46,7 +51,10 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.pager.state.lock().checkpoint_running = false;
+        let ended = self.pager.state.lock().checkpoint.take();
+        if let Some(latch) = ended {
+            latch.set(());
+        }
     }
 }
 
@@ -59,7 +67,10 @@ struct Exclusive {
 
 /// What is in the way of the checkpoint's end.
 enum InTheWay {
+    /// All is copied, and no more is asked for, or possible.
     Nothing,
+    /// The log is empty, its header durable, and nothing is under way on it.
+    NothingInLog,
     Commits(Wait<Result<u64, PagerError>>),
     /// Those that wait for the right, and for which it would wait, have to be told.
     Readers(Wait<()>, Wakes),
@@ -81,6 +92,11 @@ impl StateTransition for Checkpointing {
     fn step(&mut self, (): &()) -> Transition {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Begin => self.begin(),
+            Stage::AwaitOther(mut wait) => match wait.poll() {
+                Ok(IOResult::Done(())) => self.go_on(Stage::Begin),
+                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitOther(wait), io),
+                Err(error) => Err(self.pager.database.error("wait for a checkpoint of", error)),
+            },
             Stage::FirstPass(running, mut pass) => match pass.advance()? {
                 TransitionResult::Done(copied) => {
                     self.add(copied);
@@ -88,6 +104,19 @@ impl StateTransition for Checkpointing {
                 }
                 TransitionResult::Io(io) => self.suspend(Stage::FirstPass(running, pass), io),
                 TransitionResult::Continue => self.go_on(Stage::FirstPass(running, pass)),
+            },
+            Stage::AwaitOldReaders(running, mut wait) => match wait.poll() {
+                Ok(IOResult::Done(())) => self.after_old_readers(running),
+                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitOldReaders(running, wait), io),
+                Err(error) => Err(self.pager.database.error("wait for the readers of", error)),
+            },
+            Stage::NextPass(running, mut pass) => match pass.advance()? {
+                TransitionResult::Done(copied) => {
+                    self.add(copied);
+                    self.ask_for_right(running)
+                }
+                TransitionResult::Io(io) => self.suspend(Stage::NextPass(running, pass), io),
+                TransitionResult::Continue => self.go_on(Stage::NextPass(running, pass)),
             },
             Stage::AskForRight(running, mut ask) => match ask.step(|_| ())? {
                 IOResult::Done((claim, ())) => {
@@ -140,7 +169,21 @@ impl Checkpointing {
     }
 
     pub(super) fn waits_for_readers(&self) -> bool {
-        matches!(self.stage, Stage::AwaitReaders(..))
+        matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::AwaitReaders(..))
+    }
+
+    pub(super) fn has_the_right(&self) -> bool {
+        use Stage::{AwaitCommits, AwaitQuietLog, AwaitReaders, CutLog, LastPass, Look, WriteLogHeader};
+        matches!(
+            self.stage,
+            Look(_)
+                | AwaitCommits(..)
+                | AwaitReaders(..)
+                | LastPass(..)
+                | AwaitQuietLog(..)
+                | WriteLogHeader(..)
+                | CutLog(..)
+        )
     }
 
     fn go_on(&mut self, next: Stage) -> Transition {
@@ -159,25 +202,23 @@ impl Checkpointing {
     }
 
     fn begin(&mut self) -> Transition {
-        let scope = {
+        let (other, scope) = {
             let mut state = self.pager.state.lock();
             refuse_if_poisoned(&state)?;
-            if state.checkpoint_running {
-                let (outcome, sequence) = (CheckpointOutcome::AlreadyRunning, state.backfilled_sequence);
-                return Ok(TransitionResult::Done(CheckpointReport {
-                    outcome,
-                    sequence,
-                    frames: 0,
-                    pages: 0,
-                }));
-            }
-            state.checkpoint_running = true;
-            Scope::of(&state)
+            let other = state.checkpoint.clone();
+            state.checkpoint.get_or_insert_with(Latch::new);
+            (other, Scope::of(&state))
         };
-        let running = Running { pager: Arc::clone(&self.pager) };
-        match scope {
-            Some(scope) => self.go_on(Stage::FirstPass(running, Pass::new(&self.pager, scope))),
-            None => self.after_first_pass(running),
+        match (other, self.mode) {
+            (Some(_), CheckpointMode::Passive) => self.report(|_| CheckpointOutcome::AlreadyRunning),
+            (Some(other), _) => self.go_on(Stage::AwaitOther(Wait::new(other))),
+            (None, _) => {
+                let running = Running { pager: Arc::clone(&self.pager) };
+                match scope {
+                    Some(scope) => self.go_on(Stage::FirstPass(running, Pass::new(&self.pager, scope))),
+                    None => self.after_first_pass(running),
+                }
+            }
         }
     }
 
@@ -185,6 +226,31 @@ impl Checkpointing {
         if self.mode == CheckpointMode::Passive {
             return self.end();
         }
+        let wait = {
+            let mut state = self.pager.state.lock();
+            let end = state.log.end;
+            state.readers.wait_for(Obstacle::Before(end))
+        };
+        match wait {
+            Some(wait) => self.go_on(Stage::AwaitOldReaders(running, wait)),
+            None => self.after_old_readers(running),
+        }
+    }
+
+    /// What can be copied before anybody is held up need not be copied then.
+    fn after_old_readers(&mut self, running: Running) -> Transition {
+        let scope = {
+            let state = self.pager.state.lock();
+            refuse_if_poisoned(&state)?;
+            Scope::of(&state)
+        };
+        match scope {
+            Some(scope) => self.go_on(Stage::NextPass(running, Pass::new(&self.pager, scope))),
+            None => self.ask_for_right(running),
+        }
+    }
+
+    fn ask_for_right(&mut self, running: Running) -> Transition {
         let ask = AskForRight::new(&self.pager, Claimant::Newcomer);
         self.go_on(Stage::AskForRight(running, ask))
     }
@@ -203,12 +269,12 @@ impl Checkpointing {
                 drop(evicted);
                 Stage::WriteLogHeader(exclusive, self.pager.write_log_header(&header))
             }
-            InTheWay::Nothing
+            InTheWay::NothingInLog
                 if self.mode == CheckpointMode::Truncate && self.pager.log.len()? > HEADER_SPAN =>
             {
                 Stage::CutLog(exclusive, self.pager.cut_log(HEADER_SPAN))
             }
-            InTheWay::Nothing => return self.end(),
+            InTheWay::Nothing | InTheWay::NothingInLog => return self.end(),
         };
         self.go_on(next)
     }
@@ -216,13 +282,15 @@ impl Checkpointing {
     fn in_the_way(&self) -> Result<InTheWay, PagerError> {
         let mut state = self.pager.state.lock();
         refuse_if_poisoned(&state)?;
+        state.right.go_on();
         if let Some(wait) = state.newest_on_its_way() {
             return Ok(InTheWay::Commits(wait));
         }
         let end = state.log.end;
         if state.log.backfilled < end {
-            if let Some(wait) = state.readers.wait_for(Obstacle::Before(end)) {
-                return Ok(InTheWay::Readers(wait, state.right.await_readers()));
+            let obstacle = Obstacle::Before(end);
+            if let Some(wait) = state.readers.wait_for(obstacle) {
+                return Ok(InTheWay::Readers(wait, state.right.await_readers(obstacle)));
             }
             let scope = Scope::of(&state).expect("no reader is before the end, and the end is not copied");
             return Ok(InTheWay::Uncopied(scope));
@@ -232,7 +300,7 @@ impl Checkpointing {
             return Ok(InTheWay::Nothing);
         }
         if begins_anew && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
-            return Ok(InTheWay::Readers(wait, state.right.await_readers()));
+            return Ok(InTheWay::Readers(wait, state.right.await_readers(Obstacle::InLog)));
         }
         // Of an empty log, a header may still be on its way for somebody who is gone, or a cut.
         if let Some(wait) = state.log_io.wait_for_quiet() {
@@ -240,22 +308,25 @@ impl Checkpointing {
         }
         let evicted = if begins_anew { self.pager.begin_log_anew(&mut state) } else { Evicted::default() };
         match state.log.header_durable {
-            true => Ok(InTheWay::Nothing),
+            true => Ok(InTheWay::NothingInLog),
             false => Ok(InTheWay::NoHeader(state.log.header, evicted)),
         }
     }
 
     fn end(&self) -> Transition {
-        let state = self.pager.state.lock();
-        let outcome = match self.mode {
+        self.report(|state| match self.mode {
             CheckpointMode::Restart | CheckpointMode::Truncate if state.log.is_empty() => {
                 CheckpointOutcome::Restarted
             }
             _ if state.log.backfilled == state.log.end => CheckpointOutcome::Complete,
             _ => CheckpointOutcome::Partial,
-        };
+        })
+    }
+
+    fn report(&self, outcome: impl FnOnce(&State) -> CheckpointOutcome) -> Transition {
+        let state = self.pager.state.lock();
         let Copied { frames, pages } = self.copied;
-        let sequence = state.backfilled_sequence;
+        let (outcome, sequence) = (outcome(&state), state.backfilled_sequence);
         Ok(TransitionResult::Done(CheckpointReport { outcome, sequence, frames, pages }))
     }
 }

@@ -17,11 +17,15 @@ pub enum CheckpointMode {
     /// Copies what is committed, as far as the oldest reader's snapshot allows. Waits for nobody and holds up nobody.
     #[default]
     Passive,
-    /// Copies all of the log. After a passive pass it takes the write right, in its turn, waits for the commits on their
-    /// way and for the readers of older commits to end, and copies the rest. No writer begins meanwhile; readers do.
+    /// Copies all of the log. After a passive pass it waits for the readers of older commits to end, and copies on; then it
+    /// takes the write right, in its turn, waits for the commits on their way and for the readers of older commits that have
+    /// begun meanwhile, and copies the rest. While it has the right no writer begins; readers do.
+    ///
+    /// It waits for a reader for as long as that lasts, also for one of the same thread, which then waits for itself. It waits
+    /// for another checkpoint to end, too.
     Full,
     /// Then waits until no reader reads the log, and begins that anew: the next commit is written to its beginning. Readers
-    /// that begin meanwhile read the database file, so it waits only for those that were there before.
+    /// that begin once all is copied read the database file, and it waits for none of them.
     Restart,
     /// Then cuts the log file off behind its headers.
     Truncate,
@@ -43,7 +47,7 @@ pub enum CheckpointOutcome {
     Complete,
     /// The log has more: of commits that came meanwhile, or beyond the oldest reader's snapshot.
     Partial,
-    /// Another checkpoint was under way; this one did nothing.
+    /// Another checkpoint was under way; this one, a passive one, did nothing.
     AlreadyRunning,
 }
 
@@ -70,7 +74,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`PagerError::Io`], [`PagerError::Corrupt`] for a page that can't be read from the log, which then stays as it
-    /// is, and [`PagerError::Poisoned`].
+    /// is, and [`PagerError::Poisoned`]. [`PagerError::Io`], too, when somebody cancelled its wait.
     ///
     /// # Panics
     ///
@@ -80,11 +84,17 @@ impl Checkpoint {
         self.machine.step(&())
     }
 
-    /// Whether it waits for readers to end, with the write right in its hands. Who would rather have writers go on than a
-    /// log that is short can drop it then, and what was copied stays copied.
+    /// Whether it waits for readers to end.
     #[must_use]
     pub fn waits_for_readers(&self) -> bool {
         self.machine.transitions().waits_for_readers()
+    }
+
+    /// Whether it has the write right. Who would rather have writers go on than a log that is short can drop it then, for
+    /// example when it also [waits for readers](Self::waits_for_readers) for long, and what was copied stays copied.
+    #[must_use]
+    pub fn holds_up_writers(&self) -> bool {
+        self.machine.transitions().has_the_right()
     }
 }
 
