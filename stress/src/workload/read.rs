@@ -29,8 +29,9 @@ pub(crate) enum Plan {
     Group { group: usize, first: Option<u64> },
     /// A directory, and then the leaves that it names.
     Directory { directory: PageNo, leaves: Vec<(PageNo, u64)> },
-    /// Fixed pages round and round, some of them pinned for a while.
-    Long { start: usize, reads: usize, pinned: Vec<(PageRef, u64)> },
+    /// Fixed pages round and round, and in between the leaves of the directory that it read last, which have come and gone
+    /// since its snapshot. Some are pinned for a while.
+    Long { start: usize, reads: usize, leaves: Vec<PageNo>, pinned: Vec<(PageRef, u64)> },
 }
 
 impl Plan {
@@ -54,7 +55,8 @@ impl Plan {
     /// Draws how long it stays and where it begins.
     pub(crate) fn long(lane: &mut Lane) -> Plan {
         let reads = 5 + lane.mostly_small(ROUNDS, 200) as usize;
-        Plan::Long { start: lane.choose(WHICH, 1 << 16) as usize, reads, pinned: Vec::with_capacity(PINS) }
+        let start = lane.choose(WHICH, 1 << 16) as usize;
+        Plan::Long { start, reads, leaves: Vec::new(), pinned: Vec::with_capacity(PINS) }
     }
 }
 
@@ -111,6 +113,9 @@ impl Plan {
             Plan::Group { group, .. } => layout.groups[*group].get(position).copied(),
             Plan::Directory { directory, .. } if position == 0 => Some(*directory),
             Plan::Directory { leaves, .. } => leaves.get(position - 1).map(|&(leaf, _)| leaf),
+            Plan::Long { start, reads, leaves, .. } if position % 2 == 1 && !leaves.is_empty() => {
+                leaves.get((start + position) % leaves.len()).copied().filter(|_| position < *reads)
+            }
             Plan::Long { start, reads, .. } => {
                 let fixed = layout.accounts.len() + layout.directories.len();
                 let index = (start + position * 7) % fixed;
@@ -165,7 +170,12 @@ impl Plan {
                     seen,
                 })
             }
-            Plan::Long { pinned, .. } => {
+            Plan::Long { pinned, leaves, .. } => {
+                if is_kind(&page, Kind::Directory) {
+                    let listed = (0..shape.cells()).map(|cell| shape.cell(&page, cell).0 as PageNo);
+                    leaves.clear();
+                    leaves.extend(listed.filter(|&leaf| leaf != 0));
+                }
                 if pinned.len() == PINS {
                     let (oldest, before) = pinned.remove(0);
                     let after = shape.digest(&oldest);
