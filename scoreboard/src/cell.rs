@@ -149,7 +149,15 @@ fn evidence(output: &str) -> String {
     let lines = || output.lines().map(str::trim);
     let told = TELLING.iter().find_map(|word| lines().find(|line| line.contains(word)));
     let line = told.or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default();
-    line.chars().take(160).collect()
+    line.split(' ').map(of_any_machine).collect::<Vec<_>>().join(" ").chars().take(160).collect()
+}
+
+/// Of an absolute path the name of the file: the rest says where somebody keeps things.
+fn of_any_machine(word: &str) -> &str {
+    match word.starts_with('/') {
+        true => word.rsplit('/').find(|part| !part.is_empty()).unwrap_or(word),
+        false => word,
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +174,12 @@ mod tests {
             Some(28_395)
         );
         assert_eq!(count("warning\n{\"seeds\": 17}\nmore", "seeds"), Some(17));
+    }
+
+    #[test]
+    fn evidence_names_files_and_not_where_they_are() {
+        let output = "thread 'a' panicked at /home/me/crates/b-0.1/src/c.rs:2:5:\nerror: src/d.rs";
+        assert_eq!(evidence(output), "thread 'a' panicked at c.rs:2:5:");
     }
 
     #[test]
