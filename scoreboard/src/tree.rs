@@ -29,22 +29,25 @@ impl Tree {
 
     /// Makes the copy equal to the source again.
     pub(crate) fn reset(&self) -> io::Result<()> {
-        let wanted: BTreeSet<PathBuf> = self.tracked()?.into_iter().collect();
-        for path in &wanted {
-            let (from, to) = (self.source.join(path), self.root.join(path));
+        let mut strangers = BTreeSet::new();
+        files_below(&self.root, Path::new(""), &mut strangers)?;
+        for path in self.tracked()? {
+            let (from, to) = (self.source.join(&path), self.root.join(&path));
             let bytes = match fs::read(&from) {
                 Ok(bytes) => bytes,
                 // Deleted, and not committed yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            strangers.remove(&path);
             if fs::read(&to).is_ok_and(|there| there == bytes) {
                 continue;
             }
             fs::create_dir_all(to.parent().expect("below the root"))?;
             fs::write(&to, bytes)?;
         }
-        Ok(())
+        // What the source has no more, or a patch has added: cargo would take it for a part of the workspace.
+        strangers.iter().try_for_each(|path| fs::remove_file(self.root.join(path)))
     }
 
     /// Of the sources of `crates`: what results depend on, beside the patch.
@@ -101,6 +104,20 @@ impl Tree {
     }
 }
 
+/// The files below `root`, as paths from there.
+fn files_below(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            files_below(root, &path, files)?;
+        } else {
+            files.insert(path);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +148,11 @@ mod tests {
         assert_eq!(fs::read_to_string(source.join("a.rs")).unwrap(), "one\n");
         tree.reset().unwrap();
         assert_eq!(fs::read_to_string(tree.root().join("a.rs")).unwrap(), "one\n");
+        fs::write(source.join("b.rs"), "new\n").unwrap();
+        tree.reset().unwrap();
+        fs::remove_file(source.join("b.rs")).unwrap();
+        tree.reset().unwrap();
+        assert!(!tree.root().join("b.rs").exists(), "the source has it no more");
         fs::write(source.join("a.rs"), "three\n").unwrap();
         assert!(tree.apply(&patch).is_err(), "a patch that no longer applies is an error");
     }
