@@ -1,7 +1,8 @@
 //! The executor's promises, on real threads.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -46,7 +47,7 @@ fn waiting(completion: Completion) -> impl FnMut() -> Step<Result<u64, Completio
 /// Yields until `flag` is set.
 fn until(flag: &Arc<AtomicBool>) -> impl FnMut() -> Step<()> + use<> {
     let flag = Arc::clone(flag);
-    move || if flag.load(SeqCst) { Ok(IOResult::Done(())) } else { yielding() }
+    move || if flag.load(Acquire) { Ok(IOResult::Done(())) } else { yielding() }
 }
 
 struct PanicsOnDrop;
@@ -169,7 +170,7 @@ fn a_result_that_panics_when_nobody_wants_it_harms_neither_side() {
         move || Ok::<_, Infallible>(wait()?.map(|_| PanicsOnDrop))
     });
     detached.detach();
-    gate.store(true, SeqCst);
+    gate.store(true, Release);
     assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
     // The handle: a task spawned later on the only worker has ended.
     let ended = executor.spawn(|| Ok::<_, Infallible>(IOResult::Done(PanicsOnDrop)));
@@ -186,7 +187,7 @@ fn a_callback_that_panics_when_a_task_ends_leaves_the_worker_alone() {
     let mut group = CompletionGroup::new(|_| panic!("on purpose"));
     group.add(&task.completion());
     let group = group.build();
-    gate.store(true, SeqCst);
+    gate.store(true, Release);
     assert_eq!(group.wait(), Err(CompletionError::CallbackPanicked));
     assert_eq!(executor.spawn(countdown(3)).join().unwrap(), 3);
 }
@@ -243,14 +244,14 @@ fn a_machine_that_never_waits_starves_nobody() {
     let flag = Arc::clone(&stop);
     // What it waits for has always finished already.
     let busy = executor.spawn(move || {
-        if flag.load(SeqCst) {
+        if flag.load(Acquire) {
             return Ok::<_, Infallible>(IOResult::Done(()));
         }
         Ok(IOResult::IO(IOCompletions::Single(done.clone())))
     });
     let yields = executor.spawn(until(&stop));
     assert_eq!(executor.spawn(countdown(1_000)).join().unwrap(), 1_000);
-    stop.store(true, SeqCst);
+    stop.store(true, Release);
     busy.join().unwrap();
     yields.join().unwrap();
 }
@@ -283,8 +284,8 @@ fn a_machine_is_never_stepped_by_two_workers_at_once() {
             let (inside, steps) = (AtomicBool::new(false), Arc::clone(&steps));
             let mut left = 500;
             executor.spawn(move || {
-                assert!(!inside.swap(true, SeqCst), "two workers in one machine");
-                steps.fetch_add(1, SeqCst);
+                assert!(!inside.swap(true, AcqRel), "two workers in one machine");
+                steps.fetch_add(1, AcqRel);
                 left -= 1;
                 let result = match left {
                     0 => IOResult::Done(()),
@@ -296,7 +297,7 @@ fn a_machine_is_never_stepped_by_two_workers_at_once() {
                         IOResult::IO(IOCompletions::Single(completion))
                     }
                 };
-                assert!(inside.swap(false, SeqCst));
+                assert!(inside.swap(false, AcqRel));
                 Ok::<_, Infallible>(result)
             })
         })
@@ -304,7 +305,7 @@ fn a_machine_is_never_stepped_by_two_workers_at_once() {
     for task in tasks {
         task.join().unwrap();
     }
-    assert_eq!(steps.load(SeqCst), 64 * 500);
+    assert_eq!(steps.load(Acquire), 64 * 500);
 }
 
 /// Runs `f` on one long-lived thread that is not a worker.
@@ -349,7 +350,7 @@ fn drain_waits_for_machines_and_for_theirs() {
                 }
                 let ended = Arc::clone(&ended);
                 let child = spawner.spawn(move || {
-                    ended.fetch_add(1, SeqCst);
+                    ended.fetch_add(1, AcqRel);
                     Ok::<_, Infallible>(IOResult::Done(()))
                 });
                 child.detach();
@@ -358,7 +359,7 @@ fn drain_waits_for_machines_and_for_theirs() {
             .detach();
     }
     executor.drain();
-    assert_eq!(ended.load(SeqCst), 10);
+    assert_eq!(ended.load(Acquire), 10);
 }
 
 #[test]
@@ -382,12 +383,12 @@ fn shutdown_has_a_bound() {
     let (gate, held) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
     let (at_gate, holding) = (Arc::clone(&gate), Arc::clone(&held));
     let blocked = executor.spawn(move || {
-        holding.store(true, SeqCst);
+        holding.store(true, Release);
         at_gate.wait();
         Ok::<_, Infallible>(IOResult::Done(()))
     });
     let parked = executor.spawn(countdown(1));
-    while !held.load(SeqCst) {
+    while !held.load(Acquire) {
         std::thread::yield_now();
     }
     let unfinished = executor.shutdown(Shutdown::Drain, Duration::from_millis(1)).unwrap_err();

@@ -3,28 +3,9 @@
 mod pager_support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pager_support::*;
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions, Savepoint, WriteTransaction};
-
-fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
-    let mut begin = pager.begin_write();
-    run(disk, || begin.step()).expect("begin")
-}
-
-fn fill(disk: &Disk, writer: &mut WriteTransaction, page: u32, fill: u8) {
-    run(disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(fill)))).expect("change");
-}
-
-fn first_byte(disk: &Disk, writer: &mut WriteTransaction, page: u32) -> u8 {
-    run(disk, || writer.page(page)).expect("read")[0]
-}
-
-fn commit(disk: &Disk, writer: WriteTransaction) {
-    let mut commit = writer.commit();
-    run(disk, || commit.step()).expect("commit");
-}
+use tenterhook_runtime::pager::{PagerError, PagerOptions, Savepoint, WriteTransaction};
 
 #[test]
 fn rollback_to_a_savepoint_restores_pages_page_count_and_freelist() {
@@ -50,7 +31,7 @@ fn rollback_to_a_savepoint_restores_pages_page_count_and_freelist() {
         assert_eq!(found, [10, 3, 4]);
     }
     assert_eq!(run(&disk, || writer.allocate()), Ok(pages[1]), "the freelist is what it was");
-    commit(&disk, writer);
+    commit(&disk, writer).expect("commit");
     assert_sound(&disk, &pager);
     let found = [0, 1, 2, 3].map(|at| read_fill(&disk, &pager, pages[at]));
     assert_eq!(found, [Ok(10), Ok(0), Ok(3), Ok(4)]);
@@ -67,7 +48,7 @@ fn transaction_rolled_back_to_its_beginning_commits_nothing() {
     fill(&disk, &mut writer, page, 2);
     run(&disk, || writer.allocate()).expect("allocate");
     writer.rollback_to(&savepoint).expect("its own");
-    commit(&disk, writer);
+    commit(&disk, writer).expect("commit");
     assert_eq!(pager.audit(), before);
 }
 
@@ -138,7 +119,7 @@ fn random_transactions_with_nested_savepoints_do_what_copies_of_a_model_do() {
             }
             if !random.one_in(4) {
                 model = current;
-                commit(&disk, writer);
+                commit(&disk, writer).expect("commit");
             }
             assert_sound(&disk, &pager);
         }

@@ -21,15 +21,6 @@ fn waits_for<T>(step: Result<IOResult<T>, PagerError>) -> Completion {
     }
 }
 
-fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
-    let mut begin = pager.begin_write();
-    run(disk, || begin.step()).expect("begin")
-}
-
-fn fill(disk: &Disk, writer: &mut WriteTransaction, page: u32, fill: u8) {
-    run(disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(fill)))).expect("change");
-}
-
 fn assert_idle(pager: &Arc<Pager>) {
     let audit = pager.audit();
     assert!(audit.is_idle(), "{audit:?}");

@@ -11,11 +11,6 @@ use tenterhook_runtime::pager::{
     CheckpointMode, Pager, PagerError, PagerOptions, ReadTransaction, WriteTransaction,
 };
 
-fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
-    let mut begin = pager.begin_write();
-    run(disk, || begin.step()).expect("begin")
-}
-
 fn vacuum(disk: &Disk, writer: WriteTransaction) -> (WriteTransaction, u32) {
     let mut vacuum = writer.vacuum();
     run(disk, || vacuum.step()).expect("vacuum")

@@ -127,12 +127,18 @@ impl Pager {
         let wait = Wait::new(Arc::clone(&latch));
         let pager = Arc::downgrade(self);
         transfer::truncate(&*self.log.file, len, move |ended| {
-            let Some(pager) = pager.upgrade() else { return };
-            let quiet = pager.state.lock().log_io.end();
-            latch.set(ended);
-            quiet.tell();
+            if let Some(pager) = pager.upgrade() {
+                pager.end_on_log(&latch, ended);
+            }
         });
         wait
+    }
+
+    /// What the latch stands for has ended, and was all that its owner had begun on the log.
+    pub(super) fn end_on_log<T: Clone>(&self, latch: &Latch<T>, outcome: T) {
+        let quiet = self.state.lock().log_io.end();
+        latch.set(outcome);
+        quiet.tell();
     }
 
     /// A wait for the commit that `snapshot` is of, if that is on its way.
@@ -175,13 +181,8 @@ impl Pager {
     }
 
     fn end_log_header(&self, latch: &Latch<Outcome>, outcome: Outcome) {
-        let ended = {
-            let mut state = self.state.lock();
-            state.log.header_durable |= outcome.is_ok();
-            state.log_io.end()
-        };
-        latch.set(outcome);
-        ended.tell();
+        self.state.lock().log.header_durable |= outcome.is_ok();
+        self.end_on_log(latch, outcome);
     }
 
     /// Makes durable what is published, for a checkpoint that is about to copy it up to commit `sequence`. `None` when it

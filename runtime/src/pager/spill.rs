@@ -299,10 +299,9 @@ impl Pager {
         let wait = Wait::new(Arc::clone(&latch));
         let pager = Arc::downgrade(self);
         transfer::write_all(&*self.log.file, pieces, move |ended| {
-            let Some(pager) = pager.upgrade() else { return };
-            let quiet = pager.state.lock().log_io.end();
-            latch.set(ended.map_err(|error| pager.log.error("write frames to", error)));
-            quiet.tell();
+            if let Some(pager) = pager.upgrade() {
+                pager.end_on_log(&latch, ended.map_err(|error| pager.log.error("write frames to", error)));
+            }
         });
         Ok(wait)
     }

@@ -27,24 +27,6 @@ fn prepare(spill_pages: usize) -> (Disk, Arc<Pager>) {
     (disk, pager)
 }
 
-fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
-    let mut begin = pager.begin_write();
-    run(disk, || begin.step()).expect("begin")
-}
-
-fn fill(disk: &Disk, writer: &mut WriteTransaction, page: u32, fill: u8) {
-    run(disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(fill)))).expect("change");
-}
-
-fn first_byte(disk: &Disk, writer: &mut WriteTransaction, page: u32) -> u8 {
-    run(disk, || writer.page(page)).expect("read")[0]
-}
-
-fn commit(disk: &Disk, writer: WriteTransaction) -> Result<u64, PagerError> {
-    let mut commit = writer.commit();
-    run(disk, || commit.step())
-}
-
 /// A transaction that has filled pages 2 and 3 and waits for their frames to be written, on a disk that holds from now on.
 fn suspended(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
     let mut writer = begin(disk, pager);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tenterhook_runtime::io::{
     File, IO, InFlight, IoError, OpenOptions, Operation, OperationKind, Submission,
 };
-use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions, WriteTransaction};
 use tenterhook_runtime::{CompletionError, IOResult, Outcome};
 
 /// What a power loss tears a write into.
@@ -360,6 +360,28 @@ pub(crate) fn add_page(disk: &Disk, pager: &Arc<Pager>, fill: u8) -> u32 {
     let mut commit = writer.commit();
     run(disk, || commit.step()).expect("commit");
     page
+}
+
+/// Begins a write transaction, when its turn has come.
+pub(crate) fn begin(disk: &Disk, pager: &Arc<Pager>) -> WriteTransaction {
+    let mut begin = pager.begin_write();
+    run(disk, || begin.step()).expect("begin")
+}
+
+/// Fills a page with one byte, in a transaction.
+pub(crate) fn fill(disk: &Disk, writer: &mut WriteTransaction, page: u32, fill: u8) {
+    run(disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(fill)))).expect("change");
+}
+
+/// What a transaction sees at a page's beginning.
+pub(crate) fn first_byte(disk: &Disk, writer: &mut WriteTransaction, page: u32) -> u8 {
+    run(disk, || writer.page(page)).expect("read")[0]
+}
+
+/// Commits, and returns the commit's number.
+pub(crate) fn commit(disk: &Disk, writer: WriteTransaction) -> Result<u64, PagerError> {
+    let mut commit = writer.commit();
+    run(disk, || commit.step())
 }
 
 /// Fills pages in one transaction. Returns the commit's number.

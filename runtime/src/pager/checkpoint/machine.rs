@@ -34,14 +34,19 @@ enum Stage {
     AwaitOldReaders(Running, Wait<()>),
     NextPass(Running, Pass),
     AskForRight(Running, AskForRight),
-    Look(Exclusive),
-    AwaitCommits(Exclusive, Wait<Result<u64, PagerError>>),
-    AwaitReaders(Exclusive, Wait<()>),
-    LastPass(Exclusive, Pass),
-    AwaitQuietLog(Exclusive, Wait<()>),
-    WriteLogHeader(Exclusive, Wait<Result<(), PagerError>>),
-    CutLog(Exclusive, Wait<Ended>),
+    Exclusively(Exclusive, Task),
     Ended,
+}
+
+/// What it does with the write right; after each it looks again.
+enum Task {
+    Look,
+    AwaitCommits(Wait<Result<u64, PagerError>>),
+    AwaitReaders(Wait<()>),
+    Copy(Pass),
+    AwaitQuietLog(Wait<()>),
+    WriteLogHeader(Wait<Result<(), PagerError>>),
+    CutLog(Wait<Ended>),
 }
 
 /// The one checkpoint that is under way. Dropping it lets another begin.
@@ -120,44 +125,12 @@ impl StateTransition for Checkpointing {
             },
             Stage::AskForRight(running, mut ask) => match ask.step(|_| ())? {
                 IOResult::Done((claim, ())) => {
-                    self.go_on(Stage::Look(Exclusive { _running: running, _claim: claim }))
+                    let exclusive = Exclusive { _running: running, _claim: claim };
+                    self.go_on(Stage::Exclusively(exclusive, Task::Look))
                 }
                 IOResult::IO(io) => self.suspend(Stage::AskForRight(running, ask), io),
             },
-            Stage::Look(exclusive) => self.look(exclusive),
-            Stage::AwaitCommits(exclusive, mut wait) => match wait.poll() {
-                // How they ended is their owners' concern; what is published is to be copied.
-                Ok(IOResult::Done(_)) => self.go_on(Stage::Look(exclusive)),
-                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitCommits(exclusive, wait), io),
-                Err(error) => Err(self.pager.log.error("wait for a commit to", error)),
-            },
-            Stage::AwaitReaders(exclusive, mut wait) => match wait.poll() {
-                Ok(IOResult::Done(())) => self.go_on(Stage::Look(exclusive)),
-                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitReaders(exclusive, wait), io),
-                Err(error) => Err(self.pager.database.error("wait for the readers of", error)),
-            },
-            Stage::LastPass(exclusive, mut pass) => match pass.advance()? {
-                TransitionResult::Done(copied) => {
-                    self.add(copied);
-                    self.go_on(Stage::Look(exclusive))
-                }
-                TransitionResult::Io(io) => self.suspend(Stage::LastPass(exclusive, pass), io),
-                TransitionResult::Continue => self.go_on(Stage::LastPass(exclusive, pass)),
-            },
-            Stage::AwaitQuietLog(exclusive, mut wait) => match wait.poll() {
-                Ok(IOResult::Done(())) => self.go_on(Stage::Look(exclusive)),
-                Ok(IOResult::IO(io)) => self.suspend(Stage::AwaitQuietLog(exclusive, wait), io),
-                Err(error) => Err(self.pager.log.error("wait for a write to", error)),
-            },
-            Stage::WriteLogHeader(exclusive, mut wait) => match wait.poll() {
-                Ok(IOResult::Done(written)) => written.and_then(|()| self.go_on(Stage::Look(exclusive))),
-                Ok(IOResult::IO(io)) => self.suspend(Stage::WriteLogHeader(exclusive, wait), io),
-                Err(error) => Err(self.pager.log.error("wait for the header of", error)),
-            },
-            Stage::CutLog(exclusive, mut wait) => match self.pager.log.ended(&mut wait, "truncate")? {
-                IOResult::Done(()) => self.end(),
-                IOResult::IO(io) => self.suspend(Stage::CutLog(exclusive, wait), io),
-            },
+            Stage::Exclusively(exclusive, task) => self.exclusively(exclusive, task),
             Stage::Ended => unreachable!("the driver steps no machine that has ended"),
         }
     }
@@ -169,21 +142,11 @@ impl Checkpointing {
     }
 
     pub(super) fn waits_for_readers(&self) -> bool {
-        matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::AwaitReaders(..))
+        matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::Exclusively(_, Task::AwaitReaders(_)))
     }
 
     pub(super) fn has_the_right(&self) -> bool {
-        use Stage::{AwaitCommits, AwaitQuietLog, AwaitReaders, CutLog, LastPass, Look, WriteLogHeader};
-        matches!(
-            self.stage,
-            Look(_)
-                | AwaitCommits(..)
-                | AwaitReaders(..)
-                | LastPass(..)
-                | AwaitQuietLog(..)
-                | WriteLogHeader(..)
-                | CutLog(..)
-        )
+        matches!(self.stage, Stage::Exclusively(..))
     }
 
     fn go_on(&mut self, next: Stage) -> Transition {
@@ -255,28 +218,71 @@ impl Checkpointing {
         self.go_on(Stage::AskForRight(running, ask))
     }
 
-    /// Sees to what is next in the way.
-    fn look(&mut self, exclusive: Exclusive) -> Transition {
-        let next = match self.in_the_way()? {
-            InTheWay::Commits(wait) => Stage::AwaitCommits(exclusive, wait),
+    fn exclusively(&mut self, exclusive: Exclusive, mut task: Task) -> Transition {
+        let Pager { database, log, .. } = &*self.pager;
+        let progress = match &mut task {
+            Task::Look => {
+                return match self.look()? {
+                    Some(task) => self.go_on(Stage::Exclusively(exclusive, task)),
+                    None => self.end(),
+                };
+            }
+            // How they ended is their owners' concern; what is published is to be copied.
+            Task::AwaitCommits(wait) => {
+                wait.poll().map_err(|error| log.error("wait for a commit to", error))?.map(drop)
+            }
+            Task::AwaitReaders(wait) => {
+                wait.poll().map_err(|error| database.error("wait for the readers of", error))?
+            }
+            Task::Copy(pass) => match pass.advance()? {
+                TransitionResult::Done(copied) => {
+                    self.add(copied);
+                    IOResult::Done(())
+                }
+                TransitionResult::Io(io) => IOResult::IO(io),
+                TransitionResult::Continue => return self.go_on(Stage::Exclusively(exclusive, task)),
+            },
+            Task::AwaitQuietLog(wait) => {
+                wait.poll().map_err(|error| log.error("wait for a write to", error))?
+            }
+            Task::WriteLogHeader(wait) => {
+                match wait.poll().map_err(|error| log.error("wait for the header of", error))? {
+                    IOResult::Done(written) => {
+                        written?;
+                        IOResult::Done(())
+                    }
+                    IOResult::IO(io) => IOResult::IO(io),
+                }
+            }
+            Task::CutLog(wait) => log.ended(wait, "truncate")?,
+        };
+        match progress {
+            IOResult::Done(()) => self.go_on(Stage::Exclusively(exclusive, Task::Look)),
+            IOResult::IO(io) => self.suspend(Stage::Exclusively(exclusive, task), io),
+        }
+    }
+
+    /// Sees to what is next in the way; `None` when nothing is.
+    fn look(&self) -> Result<Option<Task>, PagerError> {
+        Ok(Some(match self.in_the_way()? {
+            InTheWay::Commits(wait) => Task::AwaitCommits(wait),
             InTheWay::Readers(wait, wakes) => {
                 wakes.wake();
-                Stage::AwaitReaders(exclusive, wait)
+                Task::AwaitReaders(wait)
             }
-            InTheWay::Uncopied(scope) => Stage::LastPass(exclusive, Pass::new(&self.pager, scope)),
-            InTheWay::LogIo(wait) => Stage::AwaitQuietLog(exclusive, wait),
+            InTheWay::Uncopied(scope) => Task::Copy(Pass::new(&self.pager, scope)),
+            InTheWay::LogIo(wait) => Task::AwaitQuietLog(wait),
             InTheWay::NoHeader(header, evicted) => {
                 drop(evicted);
-                Stage::WriteLogHeader(exclusive, self.pager.write_log_header(&header))
+                Task::WriteLogHeader(self.pager.write_log_header(&header))
             }
             InTheWay::NothingInLog
                 if self.mode == CheckpointMode::Truncate && self.pager.log.len()? > HEADER_SPAN =>
             {
-                Stage::CutLog(exclusive, self.pager.cut_log(HEADER_SPAN))
+                Task::CutLog(self.pager.cut_log(HEADER_SPAN))
             }
-            InTheWay::Nothing | InTheWay::NothingInLog => return self.end(),
-        };
-        self.go_on(next)
+            InTheWay::Nothing | InTheWay::NothingInLog => return Ok(None),
+        }))
     }
 
     fn in_the_way(&self) -> Result<InTheWay, PagerError> {
