@@ -10,7 +10,7 @@ use tenterhook_runtime::io::{
     File, IO, InFlight, IoError, OpenOptions, Operation, OperationKind, Submission,
 };
 use tenterhook_runtime::pager::{CheckpointMode, Pager, PagerError, PagerOptions, WriteTransaction};
-use tenterhook_runtime::{CompletionError, IOResult, Outcome};
+use tenterhook_runtime::{Completion, CompletionError, IOCompletions, IOResult, Outcome};
 
 /// What a power loss tears a write into.
 const SECTOR: usize = 512;
@@ -419,6 +419,22 @@ pub(crate) fn assert_sound(disk: &Disk, pager: &Arc<Pager>) {
     let mut check = pager.check_integrity();
     let report = run(disk, || check.step()).expect("check");
     assert!(report.is_sound(), "{report:?}");
+}
+
+/// The completion that a suspended step waits for.
+pub(crate) fn waits_for<T>(step: Result<IOResult<T>, PagerError>) -> Completion {
+    match step {
+        Ok(IOResult::IO(IOCompletions::Single(completion))) => completion,
+        Ok(IOResult::IO(IOCompletions::Yield)) => panic!("a wait has a completion"),
+        Ok(IOResult::Done(_)) => panic!("it should have had to wait"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Asserts that nobody holds or waits for anything.
+pub(crate) fn assert_idle(pager: &Arc<Pager>) {
+    let audit = pager.audit();
+    assert!(audit.is_idle(), "{audit:?}");
 }
 
 /// Numbers that look random and are the same in every run (SplitMix64, Steele, Lea, Flood 2014).

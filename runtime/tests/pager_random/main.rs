@@ -2,7 +2,9 @@
 //!
 //! `TENTERHOOK_PAGER_SEEDS=1000..5000` runs other seeds than the committed ones.
 
+#[path = "../pager_support/mod.rs"]
 mod pager_support;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,34 +16,10 @@ use tenterhook_runtime::pager::{
     ReadTransaction, WriteTransaction,
 };
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
+use work::{Change, Fiber, Work, read, stamp_of, write};
 
 /// What the caller has in each page.
 type Model = BTreeMap<u32, u64>;
-
-enum Work {
-    Idle,
-    Reading(ReadTransaction, Vec<u32>),
-    AwaitingRight(BeginWrite),
-    Writing(WriteTransaction, Model, usize, Change),
-    /// With its place among those that were asked for.
-    Committing(Commit, usize),
-    Checkpointing(Checkpoint),
-    Checking(IntegrityCheck),
-}
-
-#[derive(Clone, Copy)]
-enum Change {
-    None,
-    Set(u32, u64),
-    Allocate(u64),
-    Fill(u32, u64),
-    Free(u32),
-}
-
-struct Fiber {
-    work: Work,
-    waits_for: Option<Completion>,
-}
 
 struct World {
     random: Numbers,
@@ -470,72 +448,6 @@ impl World {
         self.see(sequence);
         assert_eq!((sequence, &found), (self.newest, &self.published[&sequence]));
     }
-}
-
-fn stamp_of(bytes: &[u8]) -> u64 {
-    let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    assert!(words.iter().all(|word| *word == words[0]), "a page is half one thing and half another");
-    words[0]
-}
-
-fn read(
-    page: Result<IOResult<tenterhook_runtime::pager::PageRef>, PagerError>,
-    expected: Option<u64>,
-) -> Result<IOResult<()>, PagerError> {
-    match (page, expected) {
-        (Ok(page), expected) => Ok(page.map(|bytes| assert_eq!(Some(stamp_of(&bytes)), expected))),
-        (Err(PagerError::PageNotAllocated { .. } | PagerError::PageOutOfRange { .. }), None) => {
-            Ok(IOResult::Done(()))
-        }
-        (Err(error), _) => Err(error),
-    }
-}
-
-fn write(
-    writer: &mut WriteTransaction,
-    model: &mut Model,
-    left: &mut usize,
-    change: &mut Change,
-    random: &mut Numbers,
-) -> Result<IOResult<()>, PagerError> {
-    let stamp = |bytes: &mut [u8], value: u64| {
-        bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|word| *word = value.to_le_bytes());
-    };
-    match *change {
-        Change::None => {
-            *left -= 1;
-            let pages: Vec<u32> = model.keys().copied().collect();
-            let page = pages.get(random.below(pages.len())).copied();
-            *change = match (random.below(10), page) {
-                (0..4, _) | (_, None) => Change::Allocate(random.next()),
-                (4..8, Some(page)) => Change::Set(page, random.next()),
-                (_, Some(page)) => Change::Free(page),
-            };
-        }
-        Change::Set(page, value) | Change::Fill(page, value) => {
-            match writer.page_mut(page)? {
-                IOResult::IO(io) => return Ok(IOResult::IO(io)),
-                IOResult::Done(bytes) => stamp(bytes, value),
-            }
-            model.insert(page, value);
-            *change = Change::None;
-        }
-        Change::Allocate(value) => match writer.allocate()? {
-            IOResult::IO(io) => return Ok(IOResult::IO(io)),
-            IOResult::Done(page) => {
-                assert!(model.insert(page, value).is_none(), "page {page} was allocated already");
-                *change = Change::Fill(page, value);
-            }
-        },
-        Change::Free(page) => match writer.free(page)? {
-            IOResult::IO(io) => return Ok(IOResult::IO(io)),
-            IOResult::Done(()) => {
-                model.remove(&page);
-                *change = Change::None;
-            }
-        },
-    }
-    Ok(IOResult::Done(()))
 }
 
 fn run_seed(seed: u64) -> Stats {
