@@ -1,6 +1,6 @@
 //! Owned bytes, aligned for pages.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -27,22 +27,37 @@ impl Buffer {
     /// When `len` is within a page of `isize::MAX`, beyond what can be allocated.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        if len == 0 {
-            return Self { bytes: NonNull::dangling(), len };
-        }
-        let layout = Self::layout(len);
-        // SAFETY: the layout has a length above 0.
-        let bytes = unsafe { alloc_zeroed(layout) };
-        let Some(bytes) = NonNull::new(bytes) else { handle_alloc_error(layout) };
-        Self { bytes, len }
+        // SAFETY: called with a layout that has a length above 0, and the bytes it gives are initialised.
+        unsafe { Self::allocate(len, |layout| alloc_zeroed(layout)) }
     }
 
     /// A copy of `bytes`.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut buffer = Self::zeroed(bytes.len());
-        buffer.copy_from_slice(bytes);
-        buffer
+        // SAFETY: called with a layout that has a length above 0, that of `bytes`; what it gives is new, so the two don't
+        // overlap, and all of it is initialised unless it is null.
+        unsafe {
+            Self::allocate(bytes.len(), |layout| {
+                let copy = alloc(layout);
+                if !copy.is_null() {
+                    copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+                copy
+            })
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `allocate` gives null or `len` initialised bytes, allocated with the layout that it is called with. It is not called for
+    /// a length of 0.
+    unsafe fn allocate(len: usize, allocate: impl FnOnce(Layout) -> *mut u8) -> Self {
+        if len == 0 {
+            return Self { bytes: NonNull::dangling(), len };
+        }
+        let layout = Self::layout(len);
+        let Some(bytes) = NonNull::new(allocate(layout)) else { handle_alloc_error(layout) };
+        Self { bytes, len }
     }
 
     fn layout(len: usize) -> Layout {

@@ -124,7 +124,16 @@ impl Shared {
             queue.idle -= 1;
         }
         let share = queue.jobs.len().div_ceil(queue.threads).min(BATCH);
-        batch.extend(queue.jobs.drain(..share));
+        while batch.len() < share
+            && let Some(job) = queue.jobs.pop_front()
+        {
+            // What came after it would wait for the device with it, while another thread may be free.
+            let is_slow = job.kind() == Some(OperationKind::Sync);
+            batch.push(job);
+            if is_slow {
+                break;
+            }
+        }
         true
     }
 
@@ -157,6 +166,14 @@ impl Shared {
 }
 
 impl Job {
+    /// Of one that was not started yet.
+    fn kind(&self) -> Option<OperationKind> {
+        match &self.stage {
+            Stage::Submitted(submission) => Some(submission.descriptor().kind),
+            Stage::Started(_) => None,
+        }
+    }
+
     fn run(self) {
         let Some(mut in_flight) = self.stage.start() else { return };
         let outcome = if in_flight.cancel_requested() {
@@ -169,11 +186,10 @@ impl Job {
 
     /// Runs a read that need not wait for the device; gives back what has to.
     fn run_cached(self) -> Option<Self> {
-        let Self { file, stage } = self;
-        if !matches!(&stage, Stage::Submitted(submission) if submission.descriptor().kind == OperationKind::Read)
-        {
-            return Some(Self { file, stage });
+        if self.kind() != Some(OperationKind::Read) {
+            return Some(self);
         }
+        let Self { file, stage } = self;
         let mut in_flight = stage.start()?;
         let cached = match in_flight.operation() {
             Operation::Read { offset, buffer } => file.read_cached(offset, buffer),

@@ -311,6 +311,28 @@ pub(crate) fn more_in_flight_than_fits(rig: &Rig) {
     assert_eq!(rig.read(&file, 0, 5_000 * 16), pattern(0, 5_000 * 16));
 }
 
+/// Operations belong to the backend, not to the thread that happened to hand them to the system.
+pub(crate) fn threads_end_with_io_in_flight(rig: &Rig) {
+    const PAGE: usize = 1_024;
+    let file = rig.open("file");
+    for round in 0..100 {
+        let start = |page: usize| {
+            let buffer = Buffer::copy_of(&pattern(round + page * PAGE, PAGE));
+            let write = file.start(Submission::write((page * PAGE) as u64, buffer, |_, _| {}));
+            let _ = rig.io().step();
+            write
+        };
+        let writes: Vec<_> = std::thread::scope(|scope| {
+            let threads = [0, 16, 32, 48]
+                .map(|first| scope.spawn(move || (first..first + 16).map(start).collect::<Vec<_>>()));
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+        });
+        for write in &writes {
+            assert_eq!(rig.wait(write), Ok(PAGE as u64), "round {round}");
+        }
+    }
+}
+
 /// Each thread writes and reads back its own pages, eight operations in flight; every byte is checked.
 pub(crate) fn eight_threads_lose_nothing(rig: &Rig) {
     const THREADS: usize = 8;

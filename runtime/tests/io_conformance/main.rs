@@ -43,6 +43,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     shared("file dropped with I/O in flight", behaviours::file_dropped_with_io_in_flight),
     shared("backend dropped with I/O in flight", behaviours::backend_dropped_with_io_in_flight),
     shared("more in flight than fits", behaviours::more_in_flight_than_fits),
+    shared("threads end with I/O in flight", behaviours::threads_end_with_io_in_flight),
     shared("eight threads, 100,000 operations", behaviours::eight_threads_lose_nothing),
     shared("missing file, directory, no permission", faults::refusals_name_the_file),
     alone("disk full", faults::disk_full),

@@ -84,13 +84,19 @@ impl Flight {
         }
     }
 
-    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error.
-    pub(super) fn advance(&mut self, answer: i32) -> Advance {
+    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` nobody
+    /// wants the rest.
+    ///
+    /// The kernel cancels on its own, too: when the thread that gave it an entry ends, and that is whoever entered the kernel
+    /// next, not who submitted.
+    pub(super) fn advance(&mut self, answer: i32, closed: bool) -> Advance {
+        let is_wanted = !closed && !self.in_flight.cancel_requested();
         let Ok(moved) = usize::try_from(answer) else {
             return match Errno::from_raw_os_error(-answer) {
-                Errno::CANCELED => Advance::Ended(Err(CompletionError::Cancelled)),
-                Errno::INTR | Errno::AGAIN if !self.in_flight.cancel_requested() => Advance::Again,
-                Errno::INTR | Errno::AGAIN => Advance::Ended(Err(CompletionError::Cancelled)),
+                Errno::CANCELED | Errno::INTR | Errno::AGAIN if is_wanted => Advance::Again,
+                Errno::CANCELED | Errno::INTR | Errno::AGAIN => {
+                    Advance::Ended(Err(CompletionError::Cancelled))
+                }
                 error => Advance::Ended(Err(CompletionError::from_io(&error.into()))),
             };
         };
@@ -105,7 +111,7 @@ impl Flight {
             () if self.done == wanted || (reads && at_the_end) => Advance::Ended(Ok(self.done as u64)),
             () if moved == 0 => Advance::Ended(Err(short_write(wanted, self.done))),
             // A short transfer goes on, unless nobody wants the rest.
-            () if self.in_flight.cancel_requested() => Advance::Ended(Err(CompletionError::Cancelled)),
+            () if !is_wanted => Advance::Ended(Err(CompletionError::Cancelled)),
             () => Advance::Again,
         }
     }
@@ -143,9 +149,9 @@ mod tests {
     fn a_short_write_goes_on_where_it_stopped() {
         let (_, mut flight, _folder) = flight();
         assert_eq!(parts_of(&mut flight), [8, 8, 8]);
-        assert!(matches!(flight.advance(11), Advance::Again));
+        assert!(matches!(flight.advance(11, false), Advance::Again));
         assert_eq!(parts_of(&mut flight), [5, 8]);
-        assert!(matches!(flight.advance(13), Advance::Ended(Ok(24))));
+        assert!(matches!(flight.advance(13, false), Advance::Ended(Ok(24))));
         flight.finish(Ok(24));
     }
 
@@ -154,7 +160,7 @@ mod tests {
     fn a_short_write_that_was_cancelled_does_not_go_on() {
         let (completion, mut flight, _folder) = flight();
         completion.cancel();
-        assert!(matches!(flight.advance(11), Advance::Ended(Err(CompletionError::Cancelled))));
+        assert!(matches!(flight.advance(11, false), Advance::Ended(Err(CompletionError::Cancelled))));
         flight.finish(Err(CompletionError::Cancelled));
     }
 
@@ -162,19 +168,23 @@ mod tests {
     #[test]
     fn an_error_in_the_second_piece_is_the_write_s() {
         let (_, mut flight, _folder) = flight();
-        assert!(matches!(flight.advance(11), Advance::Again));
+        assert!(matches!(flight.advance(11, false), Advance::Again));
         let answer = -Errno::NOSPC.raw_os_error();
-        assert!(matches!(flight.advance(answer), Advance::Ended(Err(CompletionError::NoSpace))));
+        assert!(matches!(flight.advance(answer, false), Advance::Ended(Err(CompletionError::NoSpace))));
         flight.finish(Err(CompletionError::NoSpace));
     }
 
     #[test]
-    fn what_was_only_interrupted_is_submitted_again_unless_nobody_wants_it() {
-        let (completion, mut flight, _folder) = flight();
-        assert!(matches!(flight.advance(-Errno::INTR.raw_os_error()), Advance::Again));
-        completion.cancel();
-        let answer = -Errno::AGAIN.raw_os_error();
-        assert!(matches!(flight.advance(answer), Advance::Ended(Err(CompletionError::Cancelled))));
-        flight.finish(Err(CompletionError::Cancelled));
+    fn what_the_kernel_gave_up_by_itself_is_submitted_again_while_somebody_wants_it() {
+        for error in [Errno::INTR, Errno::AGAIN, Errno::CANCELED] {
+            let (completion, mut flight, _folder) = flight();
+            let answer = -error.raw_os_error();
+            assert!(matches!(flight.advance(answer, false), Advance::Again));
+            let cancelled = Err(CompletionError::Cancelled);
+            assert!(matches!(flight.advance(answer, true), Advance::Ended(end) if end == cancelled));
+            completion.cancel();
+            assert!(matches!(flight.advance(answer, false), Advance::Ended(end) if end == cancelled));
+            flight.finish(cancelled);
+        }
     }
 }

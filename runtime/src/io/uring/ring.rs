@@ -179,8 +179,9 @@ impl Ring {
         let (flight, outcome, refused) = {
             let mut state = self.state.lock();
             // Nobody's, or an answer to a request to cancel.
+            let closed = state.closed;
             let Some(flight) = state.flights.get_mut(token) else { return false };
-            match flight.advance(answer) {
+            match flight.advance(answer, closed) {
                 Advance::Again => {
                     let entry = flight.entry().user_data(token.0);
                     // SAFETY: as in `launch`.
