@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 
 use pager_support::*;
 use tenterhook_runtime::IOResult;
-use tenterhook_runtime::io::OperationKind::{Sync, Write};
+use tenterhook_runtime::io::OperationKind::{self, Sync, Write};
 use tenterhook_runtime::pager::{Commit, Pager, PagerError, WriteTransaction};
 
 /// A pager with pages 2 to 5, filled with 1, all cached, on a disk that holds.
@@ -28,14 +28,14 @@ fn write(pager: &Arc<Pager>, page: u32, fill: u8) -> WriteTransaction {
     writer
 }
 
-/// A commit whose frames wait in the disk's queue.
+/// A commit whose frames wait in the disk's queue, or for what the log is busy with.
 fn submit(pager: &Arc<Pager>, page: u32, fill: u8) -> Commit {
     let mut commit = write(pager, page, fill).commit();
     assert!(commit.step().is_ok_and(|step| step.is_io()) && commit.is_submitted());
     commit
 }
 
-fn kinds(disk: &Disk) -> Vec<tenterhook_runtime::io::OperationKind> {
+fn kinds(disk: &Disk) -> Vec<OperationKind> {
     disk.waiting().iter().map(|op| op.kind).collect()
 }
 
@@ -53,22 +53,25 @@ fn finish(disk: &Disk) {
     }
 }
 
+/// Lets the operation that waits for the disk end.
+fn release(disk: &Disk, kind: OperationKind) {
+    assert_eq!(kinds(disk), [kind]);
+    disk.release(0);
+}
+
 #[test]
-fn one_sync_acknowledges_all_commits_that_were_written_before_it() {
+fn what_comes_while_the_log_is_busy_shares_the_next_write_and_the_next_sync() {
     let (disk, pager) = prepare();
     let mut commits: Vec<Commit> = (10..14).map(|fill| submit(&pager, 2, fill)).collect();
-    assert_eq!(kinds(&disk), [Write; 4]);
-    disk.release(0);
-    disk.release(0);
-    assert_eq!(kinds(&disk), [Write, Write, Sync], "the first is written: its sync does not wait");
-    disk.release(0);
-    disk.release(0);
-    assert_eq!(kinds(&disk), [Sync], "one at a time");
+    assert_eq!(disk.waiting()[0].len, 64 + 512, "the first goes alone");
+    release(&disk, Write);
     assert!(commits.iter_mut().all(|commit| ended(commit).is_none()));
-    disk.release(0);
+    release(&disk, Sync);
     assert_eq!((ended(&mut commits[0]), ended(&mut commits[1])), (Some(Ok(5)), None));
-    assert_eq!((pager.commit_sequence(), kinds(&disk)), (5, vec![Sync]));
-    disk.release(0);
+    assert_eq!((pager.commit_sequence(), disk.waiting()[0].len), (5, 3 * (64 + 512)));
+    release(&disk, Write);
+    assert!(commits[1..].iter_mut().all(|commit| ended(commit).is_none()));
+    release(&disk, Sync);
     let rest: Vec<_> = commits[1..].iter_mut().map(ended).collect();
     assert_eq!(rest, [Some(Ok(6)), Some(Ok(7)), Some(Ok(8))]);
     let audit = pager.audit();
@@ -81,14 +84,19 @@ fn one_sync_acknowledges_all_commits_that_were_written_before_it() {
 }
 
 #[test]
-fn later_commit_that_is_written_first_waits_for_the_earlier() {
+fn commit_of_several_writes_is_synced_when_all_have_ended() {
     let (disk, pager) = prepare();
-    let (mut first, mut second) = (submit(&pager, 2, 10), submit(&pager, 3, 11));
+    let mut writer = pager.try_begin_write().expect("the right is free");
+    for _ in 0..2000 {
+        assert!(writer.allocate().is_ok_and(|step| !step.is_io()));
+    }
+    let mut commit = writer.commit();
+    assert_eq!(ended(&mut commit), None);
+    assert_eq!(kinds(&disk), [Write, Write]);
     disk.release(1);
-    assert_eq!(kinds(&disk), [Write], "no sync covers the second without the first");
-    disk.release(0);
-    disk.release(0);
-    assert_eq!((ended(&mut second), ended(&mut first)), (Some(Ok(6)), Some(Ok(5))));
+    release(&disk, Write);
+    release(&disk, Sync);
+    assert_eq!(ended(&mut commit), Some(Ok(5)));
 }
 
 #[test]
@@ -113,20 +121,19 @@ fn failed_write_fails_what_was_built_upon_it_and_nothing_else() {
     let (disk, pager) = prepare();
     let [mut first, mut second, mut third] = [10, 11, 12].map(|fill| submit(&pager, 2, fill));
     let mut doomed = write(&pager, 3, 13);
-    disk.fail(1, FAULT);
+    release(&disk, Write);
+    release(&disk, Sync);
+    assert_eq!(ended(&mut first), Some(Ok(5)));
+    // Of the second and the third all bytes get there.
+    disk.fail_late(0, FAULT);
     let because = PagerError::EarlierCommitFailed { sequence: 6 };
     assert!(matches!(ended(&mut second), Some(Err(PagerError::Io { error: FAULT, .. }))));
     assert_eq!(ended(&mut third), Some(Err(because.clone())));
     assert_eq!(doomed.page(4).unwrap_err(), because);
     let mut doomed = doomed.commit();
     assert_eq!(ended(&mut doomed), Some(Err(because)));
-    assert_eq!(ended(&mut first), None);
-    // The next writer starts from what is left. It begins another run, which waits for all that is under way.
+    // The next writer starts from what is left, in another run.
     let mut next = write(&pager, 3, 14).commit();
-    assert!(ended(&mut next).is_none() && !next.is_submitted());
-    assert_eq!(kinds(&disk), [Write, Write], "the first and the third");
-    finish(&disk);
-    assert_eq!(ended(&mut first), Some(Ok(5)));
     assert!(ended(&mut next).is_none() && next.is_submitted());
     assert_eq!(disk.waiting()[0].offset, 8192 + 5 * (64 + 512), "right behind the first");
     finish(&disk);
@@ -146,14 +153,15 @@ fn failed_sync_fails_all_that_is_on_its_way() {
     let (disk, pager) = prepare();
     let [mut first, mut second] = [10, 11].map(|fill| submit(&pager, 2, fill));
     let mut writer = write(&pager, 3, 12);
-    disk.release(0);
-    disk.fail(1, FAULT);
+    release(&disk, Write);
+    assert_eq!(kinds(&disk), [Sync]);
+    disk.fail(0, FAULT);
     let refused = PagerError::Poisoned { cause: FAULT };
     assert!(matches!(ended(&mut first), Some(Err(PagerError::Io { error: FAULT, .. }))));
     assert_eq!(ended(&mut second), Some(Err(refused.clone())));
     assert_eq!(writer.page(4).unwrap_err(), refused);
     drop(writer);
-    finish(&disk);
+    assert_eq!(kinds(&disk), [], "the second one's frames are not written any more");
     assert!(pager.audit().is_idle());
     assert_eq!(pager.commit_sequence(), 4);
 }
@@ -189,16 +197,17 @@ impl Wake for Grenade {
 #[test]
 fn waker_that_panics_keeps_no_other_commit_from_its_acknowledgement() {
     let (disk, pager) = prepare();
-    let [mut first, mut second] = [10, 11].map(|fill| submit(&pager, 2, fill));
+    let [_, mut first, mut second] = [9, 10, 11].map(|fill| submit(&pager, 2, fill));
     let Ok(IOResult::IO(io)) = first.step() else { panic!("it waits") };
     let mut completion = io.completion().expect("for something").clone();
     let waker = Waker::from(Arc::new(Grenade));
     assert!(Pin::new(&mut completion).poll(&mut Context::from_waker(&waker)).is_pending());
-    disk.release(1);
-    disk.release(0);
-    let thrown = catch_unwind(AssertUnwindSafe(|| disk.release(0)));
+    for kind in [Write, Sync, Write] {
+        release(&disk, kind);
+    }
+    let thrown = catch_unwind(AssertUnwindSafe(|| release(&disk, Sync)));
     assert!(thrown.is_err(), "it goes on in the thread that brought the news");
-    assert_eq!((ended(&mut first), ended(&mut second)), (Some(Ok(5)), Some(Ok(6))));
+    assert_eq!((ended(&mut first), ended(&mut second)), (Some(Ok(6)), Some(Ok(7))));
     assert!(pager.audit().is_idle());
 }
 

@@ -1,70 +1,98 @@
-//! The hand-over of the pager's group commit: whoever brings the news that makes a sync possible starts it. Threads stand
-//! for the callbacks of the I/O, the lock for the pager's state.
+//! The hand-over of the pager's group commit: whoever brings the news that makes a write or a sync possible starts it. Threads
+//! stand for connections and for the callbacks of the I/O, the lock for the pager's state.
 
 use std::sync::Arc;
 
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
-use tenterhook_runtime::pager::pending::{Due, Number, Pending};
+use tenterhook_runtime::pager::pending::{self, Failed, Pending};
 
 use crate::model::{EXHAUSTIVE, Model, models};
 
 pub(crate) fn models() -> Vec<Model> {
     models![
-        EXHAUSTIVE => commit_two_written_vs_written, commit_three_written_vs_written_vs_written,
-            commit_written_vs_sync_ends, commit_write_fails_vs_sync_ends, commit_write_fails_vs_later_written,
-            commit_written_vs_sync_fails;
+        EXHAUSTIVE => commit_two_pushed_vs_pushed, commit_three_pushed_vs_pushed_vs_pushed,
+            commit_pushed_vs_write_ends, commit_pushed_vs_sync_ends, commit_pushed_vs_write_fails,
+            commit_pushed_vs_sync_fails, commit_write_ends_vs_other_sync_fails;
     ]
 }
 
-/// The log, and a disk on which a sync lasts until its thread comes to its end.
+/// The frames of a commit are its number.
+type Due = pending::Due<u8>;
+
+/// The log, and a disk on which an operation lasts until its thread comes to its end.
 struct Log {
-    pending: Mutex<Pending<u8>>,
+    pending: Mutex<Pending<u8, u8>>,
     published: Mutex<Vec<u8>>,
     failed: Mutex<Vec<u8>>,
-    /// Syncs under way: one at most.
-    syncing: AtomicUsize,
+    /// Writes and syncs under way: one at most.
+    running: AtomicUsize,
     /// Commits that are written, one bit each.
     written: AtomicUsize,
 }
 
 impl Log {
-    /// Commits 0, 1 and so on, on their way.
-    fn with(commits: u8) -> (Arc<Self>, Vec<Number>) {
-        let mut pending = Pending::default();
-        let numbers = (0..commits).map(|commit| pending.push(commit)).collect();
-        let log = Self {
-            pending: Mutex::new(pending),
-            published: Mutex::new(Vec::new()),
-            failed: Mutex::new(Vec::new()),
-            syncing: AtomicUsize::new(0),
+    /// Commits 0, 1 and so on, on their way: the first is being written.
+    fn with(commits: u8) -> Arc<Self> {
+        let log = Arc::new(Self {
+            pending: Mutex::default(),
+            published: Mutex::default(),
+            failed: Mutex::default(),
+            running: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
-        };
-        (Arc::new(log), numbers)
+        });
+        for commit in 0..commits {
+            let due = log.pending.lock().unwrap().push(commit, commit);
+            if due != Due::Nothing {
+                log.begin();
+            }
+        }
+        log
     }
 
-    /// The callback of a commit's writes, and of whatever sync that makes due, one after the other.
-    fn end_writes(&self, commit: u8, number: Number) {
-        self.written.fetch_or(1 << commit, SeqCst);
-        let due = self.pending.lock().unwrap().written(number);
-        self.run_syncs(due);
+    /// A connection hands a commit over, and does whatever that makes due, one after the other.
+    fn push(&self, commit: u8) {
+        let due = self.pending.lock().unwrap().push(commit, commit);
+        self.run(due);
     }
 
-    fn run_syncs(&self, mut due: Due) {
-        while due == Due::StartSync {
-            self.begin_sync();
-            due = self.end_sync();
+    fn run(&self, mut due: Due) {
+        loop {
+            due = match due {
+                Due::Nothing => return,
+                Due::Write(frames) => {
+                    self.begin();
+                    self.end_write(&frames)
+                }
+                Due::Sync => {
+                    self.begin();
+                    self.end_sync()
+                }
+            };
         }
     }
 
-    fn begin_sync(&self) {
-        assert_eq!(self.syncing.fetch_add(1, SeqCst), 0, "two syncs at a time");
+    fn begin(&self) {
+        assert_eq!(self.running.fetch_add(1, SeqCst), 0, "two operations at a time");
+    }
+
+    fn end(&self) {
+        self.running.fetch_sub(1, SeqCst);
+    }
+
+    /// The callback of a write.
+    fn end_write(&self, frames: &[u8]) -> Due {
+        for commit in frames {
+            self.written.fetch_or(1 << commit, SeqCst);
+        }
+        self.end();
+        self.pending.lock().unwrap().written()
     }
 
     /// The callback of a sync that has succeeded. What it publishes was written before it began.
     fn end_sync(&self) -> Due {
-        self.syncing.fetch_sub(1, SeqCst);
+        self.end();
         let mut pending = self.pending.lock().unwrap();
         let (commits, due) = pending.synced();
         for commit in &commits {
@@ -75,97 +103,124 @@ impl Log {
         due
     }
 
-    fn fail_writes(&self, number: Number) {
-        let failed = self.pending.lock().unwrap().write_failed(number);
+    fn fail_write(&self) {
+        self.end();
+        let failed = self.pending.lock().unwrap().write_failed();
         self.failed.lock().unwrap().extend(failed);
     }
 
-    /// Nothing is left behind, and what was published is this.
-    fn assert_published(&self, expected: &[u8], failed: &[u8]) {
-        assert_eq!(self.pending.lock().unwrap().count(), 0, "a commit that nobody syncs");
-        assert_eq!(self.published.lock().unwrap().as_slice(), expected);
+    /// A sync has failed: the running one, or a checkpoint's.
+    fn fail_sync(&self) {
+        let Failed { covered, later } = self.pending.lock().unwrap().sync_failed();
+        self.failed.lock().unwrap().extend(covered.into_iter().chain(later));
+    }
+
+    /// Who pushes first is not said.
+    fn sort_published(&self) {
+        self.published.lock().unwrap().sort_unstable();
+    }
+
+    /// Nothing is left behind, and this has become of the commits, in this order.
+    fn assert_ended(&self, published: &[u8], failed: &[u8]) {
+        assert_eq!(self.pending.lock().unwrap().count(), 0, "a commit that nobody writes or syncs");
+        assert_eq!(self.published.lock().unwrap().as_slice(), published);
         assert_eq!(self.failed.lock().unwrap().as_slice(), failed);
     }
 }
 
-/// Each end of writes, on a thread of its own.
-fn written_at_once(commits: u8) {
-    let (log, numbers) = Log::with(commits);
-    let others: Vec<_> = (1..commits)
-        .map(|commit| {
-            let (log, number) = (Arc::clone(&log), numbers[usize::from(commit)]);
-            thread::spawn(move || log.end_writes(commit, number))
-        })
-        .collect();
-    log.end_writes(0, numbers[0]);
-    for other in others {
-        other.join().unwrap();
-    }
-    log.assert_published(&(0..commits).collect::<Vec<_>>(), &[]);
+/// `other` on a thread of its own, while `first` runs here.
+fn race(log: &Arc<Log>, other: impl FnOnce(&Log) + Send + 'static, first: impl FnOnce(&Log)) {
+    let there = Arc::clone(log);
+    let thread = thread::spawn(move || other(&there));
+    first(log);
+    thread.join().unwrap();
 }
 
-/// Either starts the sync, of both or of the first and then of the second; none is left to nobody.
-fn commit_two_written_vs_written() {
-    written_at_once(2);
+/// Either starts the write, of both or of one and then of the other; none is left to nobody.
+fn commit_two_pushed_vs_pushed() {
+    let log = Log::with(0);
+    race(&log, |log| log.push(1), |log| log.push(0));
+    log.sort_published();
+    log.assert_ended(&[0, 1], &[]);
 }
 
-fn commit_three_written_vs_written_vs_written() {
-    written_at_once(3);
+fn commit_three_pushed_vs_pushed_vs_pushed() {
+    let log = Log::with(0);
+    let there = Arc::clone(&log);
+    let third = thread::spawn(move || there.push(2));
+    race(&log, |log| log.push(1), |log| log.push(0));
+    third.join().unwrap();
+    log.sort_published();
+    log.assert_ended(&[0, 1, 2], &[]);
 }
 
-/// The second commit's writes end while the first one's sync does: it is covered by the next sync, which one of them
-/// starts.
-fn commit_written_vs_sync_ends() {
-    let (log, numbers) = Log::with(2);
-    log.written.fetch_or(1, SeqCst);
-    let due = log.pending.lock().unwrap().written(numbers[0]);
-    assert_eq!(due, Due::StartSync);
-    log.begin_sync();
-    let (other, number) = (Arc::clone(&log), numbers[1]);
-    let writer = thread::spawn(move || other.end_writes(1, number));
-    let due = log.end_sync();
-    log.run_syncs(due);
-    writer.join().unwrap();
-    log.assert_published(&[0, 1], &[]);
+/// The second commit comes while the first one's write ends: somebody writes it after that one's sync.
+fn commit_pushed_vs_write_ends() {
+    let log = Log::with(1);
+    race(
+        &log,
+        |log| log.push(1),
+        |log| {
+            let due = log.end_write(&[0]);
+            log.run(due);
+        },
+    );
+    log.assert_ended(&[0, 1], &[]);
 }
 
-/// A failed write takes no commit that the sync covers, and leaves none behind it.
-fn commit_write_fails_vs_sync_ends() {
-    let (log, numbers) = Log::with(3);
-    log.written.fetch_or(0b101, SeqCst);
-    assert_eq!(log.pending.lock().unwrap().written(numbers[2]), Due::Nothing);
-    assert_eq!(log.pending.lock().unwrap().written(numbers[0]), Due::StartSync);
-    log.begin_sync();
-    let (other, number) = (Arc::clone(&log), numbers[1]);
-    let writer = thread::spawn(move || other.fail_writes(number));
-    let due = log.end_sync();
-    log.run_syncs(due);
-    writer.join().unwrap();
-    log.assert_published(&[0], &[1, 2]);
+/// The same while its sync ends.
+fn commit_pushed_vs_sync_ends() {
+    let log = Log::with(1);
+    assert_eq!(log.end_write(&[0]), Due::Sync);
+    log.begin();
+    race(
+        &log,
+        |log| log.push(1),
+        |log| {
+            let due = log.end_sync();
+            log.run(due);
+        },
+    );
+    log.assert_ended(&[0, 1], &[]);
 }
 
-/// The later commit fails with the earlier, whichever end comes first.
-fn commit_write_fails_vs_later_written() {
-    let (log, numbers) = Log::with(2);
-    let (other, number) = (Arc::clone(&log), numbers[1]);
-    let writer = thread::spawn(move || other.end_writes(1, number));
-    log.fail_writes(numbers[0]);
-    writer.join().unwrap();
-    log.assert_published(&[], &[0, 1]);
+/// A failed write takes the commit that was pushed before, and leaves the one that is pushed after to be written: no
+/// order strands it.
+fn commit_pushed_vs_write_fails() {
+    let log = Log::with(1);
+    race(&log, |log| log.push(1), Log::fail_write);
+    let failed = log.failed.lock().unwrap().clone();
+    let published: &[u8] = if failed == [0] { &[1] } else { &[] };
+    log.assert_ended(published, &failed);
 }
 
-/// A sync that fails takes all. Writes that end later find nothing, and start nothing.
-fn commit_written_vs_sync_fails() {
-    let (log, numbers) = Log::with(2);
-    assert_eq!(log.pending.lock().unwrap().written(numbers[0]), Due::StartSync);
-    log.begin_sync();
-    let (other, number) = (Arc::clone(&log), numbers[1]);
-    let writer = thread::spawn(move || {
-        let due = other.pending.lock().unwrap().written(number);
-        assert_eq!(due, Due::Nothing, "a sync runs, or it has failed");
+/// A failed sync takes all that were pushed before it.
+fn commit_pushed_vs_sync_fails() {
+    let log = Log::with(1);
+    assert_eq!(log.end_write(&[0]), Due::Sync);
+    log.begin();
+    race(
+        &log,
+        |log| log.push(1),
+        |log| {
+            log.end();
+            log.fail_sync();
+        },
+    );
+    let failed = log.failed.lock().unwrap().clone();
+    let published: &[u8] = if failed == [0] { &[1] } else { &[] };
+    log.assert_ended(published, &failed);
+}
+
+/// A checkpoint's sync fails while a write runs. Whichever ends first, all have failed, or what was written before has a sync
+/// of its own; nothing is left to nobody, and the write's end starts no sync for commits that are gone.
+fn commit_write_ends_vs_other_sync_fails() {
+    let log = Log::with(2);
+    race(&log, Log::fail_sync, |log| {
+        let due = log.end_write(&[0]);
+        log.run(due);
     });
-    let failed = log.pending.lock().unwrap().sync_failed();
-    log.failed.lock().unwrap().extend(failed.covered.into_iter().chain(failed.later));
-    writer.join().unwrap();
-    log.assert_published(&[], &[0, 1]);
+    let failed = log.failed.lock().unwrap().clone();
+    let published: Vec<u8> = (0..2).filter(|commit| !failed.contains(commit)).collect();
+    log.assert_ended(&published, &failed);
 }

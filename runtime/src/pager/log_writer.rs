@@ -11,7 +11,7 @@ use super::frames::{LaidOut, Place};
 use super::latch::{Latch, Wait};
 use super::log_format::LogHeader;
 use super::log_io;
-use super::pending::{Due, Failed, Number};
+use super::pending::{self, Failed};
 use super::readers::Snapshot;
 use super::shared::Pager;
 use super::spill::Spilled;
@@ -34,11 +34,14 @@ pub(super) enum LogReadiness {
 /// The end of something that has no value, for whoever may wait.
 type Outcome = Result<(), PagerError>;
 
+/// With the frames of commits, laid out.
+type Due = pending::Due<Vec<Piece>>;
+
 /// What a change of the state leaves to be done once no lock is held.
 #[derive(Default)]
 struct Aftermath {
     published: Vec<Flight>,
-    due: Option<Due>,
+    due: Due,
     failed: Vec<(Arc<CommitLatch>, PagerError)>,
     /// Those who are sent away, and the one who has got the write right.
     wakes: [Wakes; 2],
@@ -216,7 +219,7 @@ impl Pager {
                 Ok(()) => state.durable_sequence = state.durable_sequence.max(published),
                 Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
             }
-            aftermath.ended = state.end_log_io(None);
+            aftermath.ended = state.end_log_io(&Due::default());
         }
         self.settle(aftermath);
     }
@@ -233,50 +236,67 @@ impl Pager {
         let LaidOut { pieces, tip, pages } = laid_out;
         let outcome: Arc<CommitLatch> = Latch::new();
         let wait = Wait::new(Arc::clone(&outcome));
-        let number = {
+        let due = {
             let mut state = self.state.lock();
             // Whatever ended its run since it was laid out has taken what it was laid out upon.
             refuse_if_poisoned(&state)?;
             state.require_base(snapshot)?;
             debug_assert!(state.tip().end == snapshot.mark && !state.log.run_is_over);
-            state.log_io.begin();
             let right = spilled.as_ref().map(|_| claim.ticket());
             let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
-            state.pending.push(Flight { tip, pages, spilled, right, outcome })
+            let due = state.pending.push(Flight { tip, pages, spilled, right, outcome }, pieces);
+            state.begin_log_io(&due);
+            due
         };
         if spilled.is_some() {
             claim.hand_over();
         }
-        let pager = Arc::downgrade(self);
-        transfer::write_all(&*self.log.file, pieces, move |ended| {
-            if let Some(pager) = pager.upgrade() {
-                pager.end_frames(number, ended);
-            }
-        });
+        self.start(due);
         Ok(wait)
     }
 
-    /// All frames of a commit have been written, or one could not be.
-    fn end_frames(self: &Arc<Self>, number: Number, ended: Ended) {
+    /// Starts what is due. The state counts it as under way already.
+    fn start(self: &Arc<Self>, due: Due) {
+        let (file, pager) = (&*self.log.file, Arc::downgrade(self));
+        match due {
+            Due::Nothing => {}
+            Due::Write(frames) => {
+                let pieces = transfer::merge(frames.into_iter().flatten());
+                transfer::write_all(file, pieces, move |ended| {
+                    if let Some(pager) = pager.upgrade() {
+                        pager.end_frames(ended);
+                    }
+                });
+            }
+            Due::Sync => transfer::sync(file, move |ended| {
+                if let Some(pager) = pager.upgrade() {
+                    pager.end_log_sync(ended);
+                }
+            }),
+        }
+    }
+
+    /// All frames of the commits that one write carried have been written, or one could not be.
+    fn end_frames(self: &Arc<Self>, ended: Ended) {
         let mut aftermath = Aftermath::default();
         {
             let mut state = self.state.lock();
             match ended {
                 Ok(()) if self.options.durability == Durability::Full => {
-                    aftermath.due = Some(state.pending.written(number));
+                    aftermath.due = state.pending.written();
                 }
                 Ok(()) => {
-                    aftermath.published = state.pending.written_for_good(number);
+                    (aftermath.published, aftermath.due) = state.pending.written_for_good();
                     state.publish(&aftermath.published);
                     aftermath.wakes[1] = state.end_right(&aftermath.published);
                 }
                 Err(error) => {
-                    let failed = state.pending.write_failed(number);
+                    let failed = state.pending.write_failed();
                     aftermath.wakes[1] = state.end_right(&failed);
                     aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
                 }
             }
-            aftermath.ended = state.end_log_io(aftermath.due);
+            aftermath.ended = state.end_log_io(&aftermath.due);
         }
         self.settle(aftermath);
     }
@@ -293,29 +313,22 @@ impl Pager {
                     aftermath.wakes[1] = state.end_right(&flights);
                     state.log_syncs += 1;
                     state.durable_sequence = state.committed.sequence;
-                    (aftermath.published, aftermath.due) = (flights, Some(due));
+                    (aftermath.published, aftermath.due) = (flights, due);
                 }
                 Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
             }
-            aftermath.ended = state.end_log_io(aftermath.due);
+            aftermath.ended = state.end_log_io(&aftermath.due);
         }
         self.settle(aftermath);
     }
 
-    /// Does what is left. The sync goes before the news, which is for user code.
+    /// Does what is left. What is due goes before the news, which are for user code.
     fn settle(self: &Arc<Self>, aftermath: Aftermath) {
         let Aftermath { published, due, failed, wakes, ended } = aftermath;
         let kept = published.into_iter().map(|flight| self.keep_pages(flight));
         let outcomes = kept.chain(failed.into_iter().map(|(outcome, error)| (outcome, Err(error)))).collect();
         let mut news = News { outcomes, wakes, ended };
-        if due == Some(Due::StartSync) {
-            let pager = Arc::downgrade(self);
-            transfer::sync(&*self.log.file, move |ended| {
-                if let Some(pager) = pager.upgrade() {
-                    pager.end_log_sync(ended);
-                }
-            });
-        }
+        self.start(due);
         news.tell();
     }
 
@@ -349,11 +362,17 @@ impl State {
         Ok(LogReadiness::Ready(Place { log, tip: self.tip(), run: log.newest_run, durable }))
     }
 
-    /// A write or sync has ended. If a sync is due, that is under way from this moment on.
-    fn end_log_io(&mut self, due: Option<Due>) -> log_io::Ended {
-        if due == Some(Due::StartSync) {
-            self.log_io.begin();
+    /// What is due is under way from this moment on.
+    fn begin_log_io(&mut self, due: &Due) {
+        match due {
+            Due::Nothing => {}
+            Due::Write(_) | Due::Sync => self.log_io.begin(),
         }
+    }
+
+    /// A write or sync has ended, and made this due. So the log is not quiet while frames are queued.
+    fn end_log_io(&mut self, due: &Due) -> log_io::Ended {
+        self.begin_log_io(due);
         self.log_io.end()
     }
 

@@ -1,39 +1,42 @@
 //! Commits on their way: handed to the log, published after the sync that covers them.
 
-use std::collections::VecDeque;
+use std::mem;
 
-/// Commits on their way, in the order of their frames, and the one sync that may be running for them.
+/// Commits on their way, in the order of their frames: those of the one write or sync that is running for them, and those
+/// that have come since. These share the next write and the next sync, so the busier the log, the less a commit costs.
+///
+/// A write does not run beside a sync, although it could: on ext4 it makes the sync longer, and costs a wake of its own.
 ///
 /// It decides, and does nothing: each transition returns what its caller owes, to be paid once no lock is held. So
-/// there is no leader that could be lost. Whoever brings the news that made a sync possible starts it, and that is the
-/// callback of some I/O, which comes whether or not a machine still waits.
+/// there is no leader that could be lost. Whoever brings the news that made a write or a sync possible starts it: who hands
+/// frames over while nothing is running, and else the callback of some I/O, which comes whether or not a machine still waits.
 #[derive(Debug)]
-pub struct Pending<C> {
-    /// By number.
-    queue: VecDeque<Entry<C>>,
-    last: Number,
-    /// How many of the first the running sync covers. Those are all written.
-    covered: Option<usize>,
+pub struct Pending<C, F> {
+    running: Running<C>,
+    /// With their frames, for the next write.
+    queued: Vec<(C, F)>,
 }
 
-/// Names a commit on its way. Never used again.
-pub type Number = u64;
-
+/// What is running, for which commits.
 #[derive(Debug)]
-struct Entry<C> {
-    number: Number,
-    written: bool,
-    commit: C,
-}
-
-/// What the end of a write or a sync makes due.
-#[must_use = "the caller owes it"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Start a sync, and tell how it ended with [`Pending::synced`] or [`Pending::sync_failed`].
-    StartSync,
-    /// Somebody else will come.
+enum Running<C> {
     Nothing,
+    /// For none, if a sync has failed since it began.
+    Write(Vec<C>),
+    Sync(Vec<C>),
+}
+
+/// What a transition makes due.
+#[must_use = "the caller owes it"]
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Due<F> {
+    /// Somebody else will come.
+    #[default]
+    Nothing,
+    /// Write the frames of these commits, and tell how that ended with [`Pending::written`] or [`Pending::write_failed`].
+    Write(Vec<F>),
+    /// Start a sync, and tell how it ended with [`Pending::synced`] or [`Pending::sync_failed`].
+    Sync,
 }
 
 /// What a sync that failed takes with it.
@@ -46,85 +49,95 @@ pub struct Failed<C> {
     pub later: Vec<C>,
 }
 
-impl<C> Default for Pending<C> {
+impl<C, F> Default for Pending<C, F> {
     /// Nothing is on its way.
     fn default() -> Self {
-        Self { queue: VecDeque::new(), last: 0, covered: None }
+        Self { running: Running::Nothing, queued: Vec::new() }
     }
 }
 
-impl<C> Pending<C> {
+impl<C, F> Pending<C, F> {
     /// Adds a commit whose frames follow those of the newest.
-    pub fn push(&mut self, commit: C) -> Number {
-        self.last += 1;
-        self.queue.push_back(Entry { number: self.last, written: false, commit });
-        self.last
+    pub fn push(&mut self, commit: C, frames: F) -> Due<F> {
+        self.queued.push((commit, frames));
+        match self.running {
+            Running::Nothing => self.start_write(),
+            Running::Write(_) | Running::Sync(_) => Due::Nothing,
+        }
     }
 
     /// From the newest to the oldest.
     pub fn newest_first(&self) -> impl Iterator<Item = &C> {
-        self.queue.iter().rev().map(|entry| &entry.commit)
+        let running = match &self.running {
+            Running::Nothing => [].as_slice(),
+            Running::Write(commits) | Running::Sync(commits) => commits,
+        };
+        self.queued.iter().map(|(commit, _)| commit).rev().chain(running.iter().rev())
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.queue.len()
+        self.newest_first().count()
     }
 
-    /// All frames of a commit have been written. One that has failed meanwhile is no longer here, and nothing is due.
-    pub fn written(&mut self, number: Number) -> Due {
-        if let Some(place) = self.place(number) {
-            self.queue[place].written = true;
+    /// The running write has ended: all its frames are in the file.
+    pub fn written(&mut self) -> Due<F> {
+        let commits = self.end();
+        if commits.is_empty() {
+            return self.start_write();
         }
-        self.start_sync()
+        self.running = Running::Sync(commits);
+        Due::Sync
     }
 
-    /// The same where no sync has to follow: the commits to publish, in order.
-    pub fn written_for_good(&mut self, number: Number) -> Vec<C> {
-        if let Some(place) = self.place(number) {
-            self.queue[place].written = true;
-        }
-        let written = self.written_first();
-        self.queue.drain(..written).map(|entry| entry.commit).collect()
+    /// The same where no sync has to follow: the commits to publish, in order, and what is due next.
+    pub fn written_for_good(&mut self) -> (Vec<C>, Due<F>) {
+        (self.end(), self.start_write())
     }
 
-    /// A frame of a commit could not be written: takes it and all later ones, which were laid out upon it.
-    pub fn write_failed(&mut self, number: Number) -> Vec<C> {
-        // None of them is covered: a sync begins when all that it covers are written.
-        let first = self.place(number).unwrap_or(self.queue.len());
-        self.queue.drain(first..).map(|entry| entry.commit).collect()
+    /// A frame of the running write could not be written: takes all that it was for, and all later commits, which were
+    /// laid out upon those.
+    pub fn write_failed(&mut self) -> Vec<C> {
+        let mut failed = self.end();
+        failed.extend(self.take_queued());
+        failed
     }
 
     /// The running sync has succeeded: the commits to publish, in order, and what is due next.
-    pub fn synced(&mut self) -> (Vec<C>, Due) {
-        let covered = self.covered.take().unwrap_or(0);
-        let published = self.queue.drain(..covered).map(|entry| entry.commit).collect();
-        (published, self.start_sync())
+    pub fn synced(&mut self) -> (Vec<C>, Due<F>) {
+        (self.end(), self.start_write())
     }
 
-    /// The running sync has failed, and nobody knows any more what is on disk: takes all.
+    /// The running sync has failed, or another one of the same file, and nobody knows any more what is on disk: takes all.
     pub fn sync_failed(&mut self) -> Failed<C> {
-        let covered = self.covered.take().unwrap_or(0);
-        let mut commits = self.queue.drain(..).map(|entry| entry.commit);
-        Failed { covered: commits.by_ref().take(covered).collect(), later: commits.collect() }
+        let (covered, mut later) = match &mut self.running {
+            Running::Write(commits) => (Vec::new(), mem::take(commits)),
+            Running::Nothing | Running::Sync(_) => (self.end(), Vec::new()),
+        };
+        later.extend(self.take_queued());
+        Failed { covered, later }
     }
 
-    fn start_sync(&mut self) -> Due {
-        let written = self.written_first();
-        if self.covered.is_some() || written == 0 {
+    /// What was running is over.
+    fn end(&mut self) -> Vec<C> {
+        match mem::replace(&mut self.running, Running::Nothing) {
+            Running::Nothing => Vec::new(),
+            Running::Write(commits) | Running::Sync(commits) => commits,
+        }
+    }
+
+    /// Called when nothing is running.
+    fn start_write(&mut self) -> Due<F> {
+        if self.queued.is_empty() {
             return Due::Nothing;
         }
-        self.covered = Some(written);
-        Due::StartSync
+        let (commits, frames) = mem::take(&mut self.queued).into_iter().unzip();
+        self.running = Running::Write(commits);
+        Due::Write(frames)
     }
 
-    /// How many of the first are written, without a gap.
-    fn written_first(&self) -> usize {
-        self.queue.iter().take_while(|entry| entry.written).count()
-    }
-
-    fn place(&self, number: Number) -> Option<usize> {
-        self.queue.binary_search_by_key(&number, |entry| entry.number).ok()
+    fn take_queued(&mut self) -> impl Iterator<Item = C> {
+        mem::take(&mut self.queued).into_iter().map(|(commit, _)| commit)
     }
 }
 
@@ -132,58 +145,70 @@ impl<C> Pending<C> {
 mod tests {
     use super::*;
 
-    /// Commits 'a', 'b', 'c' on their way.
-    fn three() -> (Pending<char>, [Number; 3]) {
+    /// Commit 'a' is being written, 'b' and 'c' are queued.
+    fn three() -> Pending<char, u8> {
         let mut pending = Pending::default();
-        let numbers = ['a', 'b', 'c'].map(|commit| pending.push(commit));
-        (pending, numbers)
+        assert_eq!(pending.push('a', 0), Due::Write(vec![0]));
+        assert_eq!(pending.push('b', 1), Due::Nothing, "one at a time");
+        assert_eq!(pending.push('c', 2), Due::Nothing);
+        pending
     }
 
     #[test]
-    fn one_sync_covers_what_is_written_without_a_gap() {
-        let (mut pending, [a, b, c]) = three();
-        assert_eq!(pending.written(c), Due::Nothing, "what goes before it is not written");
-        assert_eq!(pending.written(a), Due::StartSync);
-        assert_eq!(pending.written(b), Due::Nothing, "too late for the running sync");
-        assert_eq!(pending.synced(), (vec!['a'], Due::StartSync));
-        assert_eq!(pending.synced(), (vec!['b', 'c'], Due::Nothing));
+    fn what_comes_meanwhile_shares_the_next_write_and_the_next_sync() {
+        let mut pending = three();
+        assert_eq!(pending.written(), Due::Sync);
+        assert_eq!(pending.synced(), (vec!['a'], Due::Write(vec![1, 2])));
+        assert_eq!(pending.written(), Due::Sync);
+        assert_eq!(pending.push('d', 3), Due::Nothing, "too late for the running sync");
+        assert_eq!(pending.synced(), (vec!['b', 'c'], Due::Write(vec![3])));
+        assert_eq!(pending.written(), Due::Sync);
+        assert_eq!(pending.synced(), (vec!['d'], Due::Nothing));
         assert_eq!(pending.count(), 0);
     }
 
     #[test]
-    fn failed_write_takes_the_later_commits_and_leaves_the_earlier() {
-        let (mut pending, [a, b, c]) = three();
-        assert_eq!(pending.written(a), Due::StartSync);
-        assert_eq!(pending.write_failed(b), ['b', 'c']);
-        assert_eq!(pending.written(c), Due::Nothing, "it has failed already");
-        assert_eq!(pending.write_failed(c), [], "once is enough");
-        assert_eq!(pending.synced(), (vec!['a'], Due::Nothing));
+    fn newest_are_the_queued() {
+        let mut pending = three();
+        assert_eq!(pending.newest_first().collect::<String>(), "cba");
+        assert_eq!(pending.written(), Due::Sync);
+        assert_eq!((pending.newest_first().collect::<String>(), pending.count()), ("cba".into(), 3));
+    }
+
+    #[test]
+    fn failed_write_takes_its_commits_and_the_later_ones() {
+        let mut pending = three();
+        assert_eq!(pending.write_failed(), ['a', 'b', 'c']);
+        assert_eq!(pending.push('d', 3), Due::Write(vec![3]), "the failed write has ended");
     }
 
     #[test]
     fn failed_sync_takes_all() {
-        let (mut pending, [a, b, c]) = three();
-        assert_eq!((pending.written(b), pending.written(a)), (Due::Nothing, Due::StartSync));
+        let mut pending = three();
+        assert_eq!(pending.written(), Due::Sync);
         let Failed { covered, later } = pending.sync_failed();
-        assert_eq!((covered, later), (vec!['a', 'b'], vec!['c']));
-        assert_eq!(pending.written(c), Due::Nothing);
+        assert_eq!((covered, later), (vec!['a'], vec!['b', 'c']));
+        assert_eq!(pending.count(), 0);
     }
 
     #[test]
-    fn without_syncs_commits_are_published_when_they_are_written_without_a_gap() {
-        let (mut pending, [a, b, c]) = three();
-        assert_eq!(pending.written_for_good(b), []);
-        assert_eq!(pending.written_for_good(a), ['a', 'b']);
-        assert_eq!(pending.written_for_good(c), ['c']);
+    fn write_that_runs_when_another_sync_fails_finds_nothing_at_its_end() {
+        for end in [Pending::written, |pending: &mut Pending<char, u8>| pending.written_for_good().1] {
+            let mut pending = three();
+            let Failed { covered, later } = pending.sync_failed();
+            assert_eq!((covered, later), (vec![], vec!['a', 'b', 'c']));
+            assert_eq!(pending.push('d', 3), Due::Nothing, "that write is still under way");
+            assert_eq!(end(&mut pending), Due::Write(vec![3]));
+        }
+        let mut pending = three();
+        assert_eq!(pending.sync_failed().later.len(), 3);
+        assert_eq!(pending.write_failed(), []);
     }
 
     #[test]
-    fn number_of_a_failed_commit_never_means_another() {
-        let (mut pending, [_, b, c]) = three();
-        assert_eq!(pending.write_failed(b), ['b', 'c']);
-        let d = pending.push('d');
-        assert_eq!(pending.write_failed(c), [], "c's other frames end late");
-        assert_eq!(pending.newest_first().collect::<Vec<_>>(), [&'d', &'a']);
-        assert_eq!(pending.write_failed(d), ['d']);
+    fn without_syncs_commits_are_published_when_they_are_written() {
+        let mut pending = three();
+        assert_eq!(pending.written_for_good(), (vec!['a'], Due::Write(vec![1, 2])));
+        assert_eq!(pending.written_for_good(), (vec!['b', 'c'], Due::Nothing));
     }
 }

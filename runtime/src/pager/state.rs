@@ -12,7 +12,7 @@ use super::log_io::LogIo;
 use super::page::Page;
 use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
-use super::transfer::Ended;
+use super::transfer::{Ended, Piece};
 use super::wakes::Wakes;
 use super::write_right::{Ticket, WriteRight};
 use super::{PageNo, PagerError};
@@ -76,7 +76,7 @@ pub(super) struct State {
     pub(super) readers: Readers,
     pub(super) right: WriteRight,
     /// Commits that writers see and readers do not.
-    pub(super) pending: Pending<Flight>,
+    pub(super) pending: Pending<Flight, Vec<Piece>>,
     pub(super) log_io: LogIo,
     pub(super) commits_published: u64,
     pub(super) log_syncs: u64,

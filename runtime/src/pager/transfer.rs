@@ -16,6 +16,36 @@ pub(super) struct Piece {
     pub(super) buffers: Vec<Buffer>,
 }
 
+impl Piece {
+    fn len(&self) -> u64 {
+        self.buffers.iter().map(|buffer| buffer.len() as u64).sum()
+    }
+}
+
+/// Bytes that [`merge`] puts into one write.
+const MERGED: u64 = 1 << 20;
+
+/// One write for each run of pieces that follow one another in the file, if that is not too long.
+pub(super) fn merge(pieces: impl IntoIterator<Item = Piece>) -> Vec<Piece> {
+    let mut merged: Vec<Piece> = Vec::new();
+    // Of the last one.
+    let mut len = 0;
+    for piece in pieces {
+        let more = piece.len();
+        match merged.last_mut() {
+            Some(last) if last.offset + len == piece.offset && len + more <= MERGED => {
+                last.buffers.extend(piece.buffers);
+                len += more;
+            }
+            _ => {
+                merged.push(piece);
+                len = more;
+            }
+        }
+    }
+    merged
+}
+
 /// Reads that one machine waits for, all of them together. They are the machine's own: dropping it loses the bytes,
 /// cancelling its completion cancels the reads.
 pub(super) struct ReadBatch {
@@ -113,7 +143,7 @@ pub(super) fn write_all(file: &dyn File, pieces: Vec<Piece>, done: impl FnOnce(E
     });
     let mut submissions = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let len: u64 = piece.buffers.iter().map(|buffer| buffer.len() as u64).sum();
+        let len = piece.len();
         let short = Arc::clone(&short);
         let (completion, submission) =
             Submission::write_vectored(piece.offset, piece.buffers, move |outcome, _| {
@@ -146,4 +176,23 @@ pub(super) fn truncate(file: &dyn File, len: u64, done: impl FnOnce(Ended) + Sen
 
 fn clamp(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_that_follow_one_another_become_one_up_to_a_length() {
+        let half = MERGED as usize / 2;
+        let piece = |offset: usize, len| Piece { offset: offset as u64, buffers: vec![Buffer::zeroed(len)] };
+        let [first, second, third] = [piece(512, half), piece(512 + half, half), piece(512 + 2 * half, 8)];
+        let [apart, before] = [piece(4 * half, 8), piece(4 * half - 8, 8)];
+        let merged = merge([first, second, third, apart, before]);
+        let shapes: Vec<_> =
+            merged.iter().map(|piece| (piece.offset as usize, piece.buffers.len())).collect();
+        let expected = [(512, 2), (512 + 2 * half, 1), (4 * half, 1), (4 * half - 8, 1)];
+        assert_eq!(shapes, expected);
+        assert!(merge([]).is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// For maps with [`Key`](super::Key)s: no random state, so that nothing differs between two runs.
+/// For maps with [`Key`](super::Key)s or page numbers: no random state, so that nothing differs between two runs.
 pub(super) type FixedState = BuildHasherDefault<Mix>;
 
 /// One multiplication and one fold for a key that is one word. Not for keys that an attacker chooses; a file can't
@@ -15,6 +15,11 @@ impl Hasher for Mix {
     fn write_u64(&mut self, word: u64) {
         let product = (u128::from(word ^ self.0)) * 0x9E37_79B9_7F4A_7C15;
         self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    #[inline]
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
     }
 
     fn write(&mut self, bytes: &[u8]) {

@@ -85,6 +85,8 @@ impl Linked for Slab {
 pub(super) struct Cache {
     capacity: usize,
     slots: HashMap<Key, Slot, FixedState>,
+    /// The newest version of each page that is here.
+    newest: HashMap<PageNo, Slot, FixedState>,
     slab: Slab,
     vacant: Vec<Slot>,
     small: Queue,
@@ -99,6 +101,7 @@ impl Cache {
         Self {
             capacity,
             slots: HashMap::default(),
+            newest: HashMap::default(),
             slab: Slab::default(),
             vacant: Vec::new(),
             small: Queue::new(),
@@ -152,9 +155,36 @@ impl Cache {
         if self.slots.contains_key(&key) {
             return Evicted::default();
         }
-        let home = if self.ghosts.take(key) { Home::Main } else { Home::Small };
-        let entry = Entry { key, page: Some(page), uses: 0, home, links: Links::NONE };
-        let slot = match self.vacant.pop() {
+        let newest = self.newest.get(&key.page).copied();
+        let older = newest.filter(|slot| self.slab.0[*slot as usize].key.frame < key.frame);
+        let (home, uses) = match older {
+            Some(older) => self.supersede(older),
+            None if self.ghosts.take(key.page) => (Home::Main, 0),
+            None => (Home::Small, 0),
+        };
+        let slot = self.occupy(Entry { key, page: Some(page), uses, home, links: Links::NONE });
+        self.slots.insert(key, slot);
+        if newest.is_none() || older.is_some() {
+            self.newest.insert(key.page, slot);
+        }
+        self.queue(home).push_to(slot);
+        self.shrink()
+    }
+
+    /// A newer version of its page has come: where that belongs. The old one can be used by older snapshots only.
+    fn supersede(&mut self, slot: Slot) -> (Home, u8) {
+        let entry = &mut self.slab.0[slot as usize];
+        let taken_over = (entry.home, std::mem::take(&mut entry.uses));
+        if entry.home == Home::Main {
+            entry.home = Home::Small;
+            self.queue(Home::Main).take_out(slot);
+            self.queue(Home::Small).push_to(slot);
+        }
+        taken_over
+    }
+
+    fn occupy(&mut self, entry: Entry) -> Slot {
+        match self.vacant.pop() {
             Some(slot) => {
                 self.slab.0[slot as usize] = entry;
                 slot
@@ -163,10 +193,7 @@ impl Cache {
                 self.slab.0.push(entry);
                 (self.slab.0.len() - 1) as Slot
             }
-        };
-        self.slots.insert(key, slot);
-        self.queue(home).push_to(slot);
-        self.shrink()
+        }
     }
 
     /// Forgets `key`, also if it is being read: that read will not be kept.
@@ -186,8 +213,10 @@ impl Cache {
                 continue;
             }
             let moved = Key { frame: IN_DATABASE, ..key };
-            if index.newest(key.page) != Some(key.frame) || self.slots.contains_key(&moved) {
+            let there = self.slots.get(&moved).copied();
+            if index.newest(key.page) != Some(key.frame) || there.is_some() {
                 gone.0.extend(self.remove(slot as Slot));
+                self.newest.extend(there.map(|there| (key.page, there)));
                 continue;
             }
             self.slots.remove(&key);
@@ -232,8 +261,15 @@ impl Cache {
         let (key, home, page) = (entry.key, entry.home, entry.page.take());
         self.queue(home).take_out(slot);
         self.slots.remove(&key);
+        if self.is_newest(slot) {
+            self.newest.remove(&key.page);
+        }
         self.vacant.push(slot);
         page
+    }
+
+    fn is_newest(&self, slot: Slot) -> bool {
+        self.newest.get(&self.slab.0[slot as usize].key.page) == Some(&slot)
     }
 
     /// Evicts down to the capacity, as far as pins allow.
@@ -262,8 +298,8 @@ impl Cache {
         };
         if !stays {
             self.counters.evictions += 1;
-            if home == Home::Small {
-                self.ghosts.remember(self.slab.0[slot as usize].key, self.capacity);
+            if home == Home::Small && self.is_newest(slot) {
+                self.ghosts.remember(self.slab.0[slot as usize].key.page, self.capacity);
             }
             return self.remove(slot);
         }
@@ -295,30 +331,30 @@ impl QueueOf<'_> {
 #[derive(Default)]
 pub(super) struct Evicted(Vec<Arc<Page>>);
 
-/// Names of pages that fell out of the small queue unused, as many as the cache has pages.
+/// Numbers of pages that fell out of the small queue unused, as many as the cache has pages.
 #[derive(Default)]
 struct Ghosts {
-    /// With the number of each name's newest place in `order`; older places count for nothing.
-    names: HashMap<Key, u64, FixedState>,
-    order: VecDeque<(Key, u64)>,
+    /// With the number of each page's newest place in `order`; older places count for nothing.
+    places: HashMap<PageNo, u64, FixedState>,
+    order: VecDeque<(PageNo, u64)>,
     last: u64,
 }
 
 impl Ghosts {
-    fn remember(&mut self, key: Key, limit: usize) {
+    fn remember(&mut self, page: PageNo, limit: usize) {
         self.last += 1;
-        self.names.insert(key, self.last);
-        self.order.push_back((key, self.last));
+        self.places.insert(page, self.last);
+        self.order.push_back((page, self.last));
         while self.order.len() > limit {
-            let Some((key, place)) = self.order.pop_front() else { break };
-            if self.names.get(&key) == Some(&place) {
-                self.names.remove(&key);
+            let Some((page, place)) = self.order.pop_front() else { break };
+            if self.places.get(&page) == Some(&place) {
+                self.places.remove(&page);
             }
         }
     }
 
-    fn take(&mut self, key: Key) -> bool {
-        self.names.remove(&key).is_some()
+    fn take(&mut self, page: PageNo) -> bool {
+        self.places.remove(&page).is_some()
     }
 }
 

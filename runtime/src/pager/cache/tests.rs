@@ -126,3 +126,50 @@ fn newest_frames_become_the_database_files_versions() {
     assert!(cache.peek(key(3)).is_some() && cache.peek(key(4)).is_some());
     assert_eq!(cache.len(), 3);
 }
+
+/// Versions of one page, each read once and then replaced: what a writer does.
+fn change(cache: &mut Cache, number: PageNo, frame: FrameNo) {
+    drop(cache.insert(Key { page: number, frame }, page(number)));
+}
+
+#[test]
+fn page_that_changes_keeps_its_place_and_the_older_version_makes_room() {
+    let mut cache = Cache::new(100);
+    let mut frames: Vec<FrameNo> = vec![IN_DATABASE; 50];
+    (0..50).for_each(|number| insert(&mut cache, number));
+    let mut newest = IN_DATABASE;
+    for round in 0..20 {
+        for number in 0..50 {
+            let frame = &mut frames[number as usize];
+            let hit = matches!(cache.find(Key { page: number, frame: *frame }), Found::Page(_));
+            assert!(hit, "page {number} in round {round}: half of the cache is enough for all of them");
+            newest += 1;
+            *frame = newest;
+            change(&mut cache, number, newest);
+        }
+    }
+    assert_eq!(cache.counters().misses, 0);
+}
+
+#[test]
+fn older_version_is_there_for_older_snapshots_until_it_is_pushed_out() {
+    let mut cache = Cache::new(20);
+    for _ in 0..3 {
+        touch(&mut cache, 7);
+    }
+    change(&mut cache, 7, 1);
+    assert!(cache.peek(key(7)).is_some());
+    // An older one that is read after the newest does not take its place.
+    change(&mut cache, 8, 3);
+    change(&mut cache, 8, 2);
+    let newest = cache.newest[&8];
+    assert_eq!(cache.slab.0[newest as usize].key.frame, 3);
+    (100..140).for_each(|number| insert(&mut cache, number));
+    assert!(cache.peek(key(7)).is_none(), "it has given its uses away");
+    assert!(cache.peek(Key { page: 7, frame: 1 }).is_some(), "which keep the newest");
+    let is_there = |(page, slot): (&PageNo, &Slot)| {
+        let entry = &cache.slab.0[*slot as usize];
+        entry.page.is_some() && entry.key.page == *page
+    };
+    assert!(cache.newest.iter().all(is_there));
+}

@@ -193,7 +193,11 @@ impl Pass {
         self.pages += images.len() as u64;
         let latch = pager.begin_database_io();
         let wait = Wait::new(Arc::clone(&latch));
-        let pieces = runs_of_neighbours(images, pager.sealer.page_size());
+        let page_size = pager.sealer.page_size() as u64;
+        let pieces = images
+            .into_iter()
+            .map(|(page, image)| Piece { offset: u64::from(page - 1) * page_size, buffers: vec![image] });
+        let pieces = transfer::merge(pieces);
         transfer::write_all(&*pager.database.file, pieces, move |ended| latch.set(ended));
         Ok(Stage::WritePages(wait))
     }
@@ -215,18 +219,4 @@ impl Pager {
         self.state.lock().database_io = Some(Arc::clone(&latch));
         latch
     }
-}
-
-/// One write for each run of pages whose numbers follow one another.
-fn runs_of_neighbours(images: Vec<(PageNo, Buffer)>, page_size: usize) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut expected = None;
-    for (page, image) in images {
-        match pieces.last_mut() {
-            Some(piece) if expected == Some(page) => piece.buffers.push(image),
-            _ => pieces.push(Piece { offset: u64::from(page - 1) * page_size as u64, buffers: vec![image] }),
-        }
-        expected = page.checked_add(1);
-    }
-    pieces
 }
