@@ -135,20 +135,22 @@ fn change(cache: &mut Cache, number: PageNo, frame: FrameNo) {
 #[test]
 fn page_that_changes_keeps_its_place_and_the_older_version_makes_room() {
     let mut cache = Cache::new(100);
-    let mut frames: Vec<FrameNo> = vec![IN_DATABASE; 50];
-    (0..50).for_each(|number| insert(&mut cache, number));
-    let mut newest = IN_DATABASE;
-    for round in 0..20 {
-        for number in 0..50 {
-            let frame = &mut frames[number as usize];
-            let hit = matches!(cache.find(Key { page: number, frame: *frame }), Found::Page(_));
-            assert!(hit, "page {number} in round {round}: half of the cache is enough for all of them");
-            newest += 1;
-            *frame = newest;
-            change(&mut cache, number, newest);
+    let mut frames: Vec<FrameNo> = vec![IN_DATABASE; 70];
+    let mut misses_after = [0; 2];
+    for newest in 1..4000 {
+        // In an order in which a page now and then waits longer than the cache has places.
+        let number = (newest * newest * 7 + newest / 3) as PageNo % 70;
+        let frame = &mut frames[number as usize];
+        let key = Key { page: number, frame: *frame };
+        if let Found::Missing(load) = cache.find(key) {
+            drop(cache.end_load(key, &load, Some(&page(number))));
         }
+        *frame = newest;
+        change(&mut cache, number, newest);
+        misses_after[usize::from(newest > 1000)] = cache.counters().misses;
     }
-    assert_eq!(cache.counters().misses, 0);
+    let [first, all] = misses_after;
+    assert!(all - first < 10, "{first} misses, and later {}: there is room for all of them", all - first);
 }
 
 #[test]
