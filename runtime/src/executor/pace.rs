@@ -11,17 +11,22 @@ use crate::sync::Stopwatch;
 /// How long a hand should last: well above the cost of a lock, well below what anybody notices.
 const HAND: Duration = Duration::from_micros(50);
 
+/// After how many tasks the clock is looked at, which costs as much as some steps do.
+const LOOK: usize = 8;
+
 /// A running estimate of how long a step takes.
 pub(super) struct Pace {
     nanos_a_task: u64,
-    /// Since the last hand was empty.
+    /// Since the last look.
     stopwatch: Stopwatch,
+    /// Tasks that ran since then.
+    ran: usize,
 }
 
 impl Pace {
     /// Nothing is known yet: one task at first.
     pub(super) fn new() -> Self {
-        Self { nanos_a_task: HAND.as_nanos() as u64, stopwatch: Stopwatch::start() }
+        Self { nanos_a_task: HAND.as_nanos() as u64, stopwatch: Stopwatch::start(), ran: 0 }
     }
 
     /// How many tasks to take.
@@ -31,15 +36,24 @@ impl Pace {
     }
 
     /// Learns from `tasks` tasks that ran since the last call. One look at the clock serves as the end of one hand and
-    /// the start of the next.
+    /// the start of the next, and for several hands if they are small.
+    #[inline]
     pub(super) fn ran(&mut self, tasks: usize) {
-        let nanos = self.stopwatch.lap() / (tasks as u64).max(1);
+        self.ran += tasks;
+        if self.ran >= LOOK {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        let nanos = self.stopwatch.lap() / std::mem::take(&mut self.ran) as u64;
         // A quarter of the new: one slow task among fast ones makes the next hands shorter, not the next hundred.
         self.nanos_a_task = (self.nanos_a_task * 3 + nanos) / 4;
     }
 
     /// Nothing ran for a while.
     pub(super) fn slept(&mut self) {
+        self.ran = 0;
         self.stopwatch.lap();
     }
 }

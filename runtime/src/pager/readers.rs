@@ -19,9 +19,13 @@ pub(super) struct Snapshot {
 }
 
 /// The registered snapshots, by mark.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Readers {
-    by_mark: BTreeMap<FrameNo, Group>,
+    /// Those of the newest mark that was ever registered, if any are left. Nearly all begin and end here, where neither
+    /// allocates.
+    newest: (FrameNo, Group),
+    /// Of older marks, none of the groups empty.
+    older: BTreeMap<FrameNo, Group>,
     count: usize,
     reading_log: usize,
     /// The one checkpoint that waits for some of them to go.
@@ -70,19 +74,44 @@ struct Group {
     state: FileState,
 }
 
+impl Default for Readers {
+    /// Nobody.
+    fn default() -> Self {
+        let nobody = Group { count: 0, state: FileState::EMPTY };
+        Self { newest: (0, nobody), older: BTreeMap::new(), count: 0, reading_log: 0, awaited: None }
+    }
+}
+
 impl Readers {
     pub(super) fn register(&mut self, snapshot: &Snapshot) {
-        let group = self.by_mark.entry(snapshot.mark).or_insert(Group { count: 0, state: snapshot.state });
-        group.count += 1;
+        if snapshot.mark > self.newest.0 {
+            let empty = Group { count: 0, state: snapshot.state };
+            let (mark, group) = std::mem::replace(&mut self.newest, (snapshot.mark, empty));
+            if group.count > 0 {
+                self.older.insert(mark, group);
+            }
+        }
+        let group = match &mut self.newest {
+            (mark, group) if *mark == snapshot.mark => group,
+            _ => self.older.entry(snapshot.mark).or_insert(Group { count: 0, state: snapshot.state }),
+        };
+        // A frame is given again after a failed commit, but not before all who have seen that one are gone: the writer that
+        // started from it has the write right until then.
+        debug_assert!(group.count == 0 || group.state == snapshot.state);
+        (group.count, group.state) = (group.count + 1, snapshot.state);
         self.count += 1;
         self.reading_log += usize::from(snapshot.reads_log);
     }
 
     pub(super) fn unregister(&mut self, snapshot: &Snapshot) -> Departed {
-        let Some(group) = self.by_mark.get_mut(&snapshot.mark) else { return Departed::default() };
-        group.count -= 1;
-        if group.count == 0 {
-            self.by_mark.remove(&snapshot.mark);
+        if snapshot.mark == self.newest.0 {
+            self.newest.1.count -= 1;
+        } else {
+            let Some(group) = self.older.get_mut(&snapshot.mark) else { return Departed::default() };
+            group.count -= 1;
+            if group.count == 0 {
+                self.older.remove(&snapshot.mark);
+            }
         }
         self.count -= 1;
         self.reading_log -= usize::from(snapshot.reads_log);
@@ -109,7 +138,7 @@ impl Readers {
 
     fn is_there(&self, obstacle: Obstacle) -> bool {
         match obstacle {
-            Obstacle::Before(frame) => self.by_mark.first_key_value().is_some_and(|(mark, _)| *mark < frame),
+            Obstacle::Before(frame) => self.oldest().is_some_and(|(mark, _)| mark < frame),
             Obstacle::InLog => self.any_in_log(),
         }
     }
@@ -124,7 +153,10 @@ impl Readers {
 
     /// How far a checkpoint may go for the sake of the registered: the oldest's mark, and the file as of it.
     pub(super) fn oldest(&self) -> Option<(FrameNo, FileState)> {
-        self.by_mark.first_key_value().map(|(mark, group)| (*mark, group.state))
+        let (mark, group) = &self.newest;
+        let newest = (group.count > 0).then_some((mark, group));
+        let (mark, group) = self.older.first_key_value().or(newest)?;
+        Some((*mark, group.state))
     }
 
     /// Whether some snapshot needs the log's frames to stay where they are.
@@ -165,6 +197,24 @@ mod tests {
         readers.unregister(&older).tell();
         assert!(is_over(&mut wait));
         assert!(readers.wait_for(Obstacle::Before(6)).is_none());
+    }
+
+    #[test]
+    fn oldest_is_found_in_whatever_order_they_come_and_go() {
+        let mut readers = Readers::default();
+        let oldest = |readers: &Readers| readers.oldest().map(|(mark, _)| mark);
+        let [first, second, third] = [(2, true), (5, true), (9, true)].map(|(mark, log)| snapshot(mark, log));
+        for (registered, expected) in [(&second, 5), (&third, 5), (&first, 2), (&third, 2)] {
+            readers.register(registered);
+            assert_eq!(oldest(&readers), Some(expected));
+        }
+        for (gone, expected) in [(&third, Some(2)), (&first, Some(5)), (&third, Some(5)), (&second, None)] {
+            readers.unregister(gone).tell();
+            assert_eq!(oldest(&readers), expected);
+        }
+        // The newest mark stays behind, and is none.
+        readers.register(&first);
+        assert_eq!(oldest(&readers), Some(2));
     }
 
     #[test]

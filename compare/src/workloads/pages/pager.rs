@@ -123,7 +123,9 @@ fn options(durable: Durable) -> PagerOptions {
         Durable::Full => Durability::Full,
         Durable::Normal => Durability::Normal,
     };
-    PagerOptions { durability, ..PagerOptions::default() }
+    let options = PagerOptions { durability, ..PagerOptions::default() };
+    // No reader lasts here, so nothing speaks against a log that is begun anew. The databases' logs are, too.
+    PagerOptions { restart_frames: 4 * options.checkpoint_frames, ..options }
 }
 
 pub(super) struct Reads<S> {

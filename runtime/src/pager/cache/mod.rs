@@ -118,7 +118,10 @@ impl Cache {
         if let Some(slot) = self.slots.get(&key) {
             let entry = &mut self.slab.0[*slot as usize];
             if let Some(page) = &entry.page {
-                entry.uses = (entry.uses + 1).min(MAX_USES);
+                // Not written when nothing changes: other processors have the entry, too.
+                if entry.uses < MAX_USES {
+                    entry.uses += 1;
+                }
                 self.counters.hits += 1;
                 return Found::Page(Arc::clone(page));
             }
