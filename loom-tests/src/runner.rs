@@ -14,8 +14,8 @@ use crate::model::{Bound, Explored, Model};
 #[derive(Parser)]
 #[command(name = "tenterhook-loom-tests")]
 struct Arguments {
-    /// Only models whose name contains this.
-    filter: Option<String>,
+    /// Only models whose name contains one of these.
+    filters: Vec<String>,
     /// Lift the preemption bounds: minutes become hours.
     #[arg(long)]
     full: bool,
@@ -33,11 +33,11 @@ pub(crate) fn main() -> ExitCode {
     models.extend(crate::models::all());
     let names: BTreeSet<_> = models.iter().map(|model| &*model.name).collect();
     assert_eq!(names.len(), models.len(), "two models have one name");
-    if let Some(filter) = &arguments.filter {
-        models.retain(|model| model.name.contains(&**filter));
+    if !arguments.filters.is_empty() {
+        models.retain(|model| arguments.filters.iter().any(|filter| model.name.contains(&**filter)));
     }
     if models.is_empty() {
-        eprintln!("tenterhook-loom-tests: no model's name contains this filter; `--list` prints the names");
+        eprintln!("tenterhook-loom-tests: no model's name contains any of these; `--list` prints the names");
         return ExitCode::from(2);
     }
     if arguments.list {

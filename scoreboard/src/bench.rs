@@ -29,6 +29,7 @@ const BUILD: Duration = Duration::from_secs(1_200);
 pub(crate) struct Bench {
     tree: Tree,
     folder: PathBuf,
+    logs: PathBuf,
 }
 
 /// Why a mutant could not be judged.
@@ -74,10 +75,12 @@ impl From<io::Error> for Fault {
 pub(crate) const CLEAN: &str = "clean";
 
 impl Bench {
-    pub(crate) fn new(source: &Path, folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder.join("logs"))?;
-        let folder = fs::canonicalize(folder)?;
-        Ok(Self { tree: Tree::new(source, &folder.join("tree"))?, folder })
+    /// Of one lane of the run that keeps its things in `state`.
+    pub(crate) fn new(source: &Path, state: &Path, lane: usize) -> io::Result<Self> {
+        fs::create_dir_all(state.join("logs"))?;
+        let state = fs::canonicalize(state)?;
+        let folder = state.join(format!("lane-{lane}"));
+        Ok(Self { tree: Tree::new(source, &folder.join("tree"))?, folder, logs: state.join("logs") })
     }
 
     /// Of everything that `detector`'s results on a mutant depend on beside the patch.
@@ -164,6 +167,6 @@ impl Bench {
     }
 
     fn log(&self, id: &str, what: &str) -> PathBuf {
-        self.folder.join("logs").join(format!("{id}-{what}.log"))
+        self.logs.join(format!("{id}-{what}.log"))
     }
 }

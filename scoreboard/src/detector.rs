@@ -99,12 +99,17 @@ impl Detector {
         !matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep | Self::Crash | Self::Threads)
     }
 
-    /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and loom's
-    /// models know no files. Schedulers are compared on the pager, which is what they interleave.
+    /// Whether it is about real threads, which need processors to meet on. The others count executions, whatever they have.
+    pub(crate) fn wants_all_processors(self) -> bool {
+        matches!(self, Self::Unit | Self::Crash | Self::Threads)
+    }
+
+    /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and the models
+    /// know no files. Schedulers are compared on the pager, which is what they interleave.
     pub(crate) fn reaches(self, area: &str) -> bool {
         match self {
             Self::Unit => true,
-            Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor"),
+            Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor" | "pager"),
             Self::Crash => matches!(area, "io" | "pager"),
             Self::Threads => area != "tester",
             Self::Sweep | Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
@@ -117,9 +122,9 @@ impl Detector {
         let budget =
             |seconds, repetitions, seeds| Budget { time: Duration::from_secs(seconds), repetitions, seeds };
         match self {
-            Self::Unit => budget(150, 1, 1),
-            Self::Loom => budget(240, 1, 1),
-            Self::Shuttle => budget(120, 1, 1),
+            Self::Unit => budget(240, 1, 1),
+            Self::Loom => budget(360, 1, 1),
+            Self::Shuttle => budget(180, 1, 1),
             Self::Sweep => budget(60, 1, 1),
             Self::Crash => budget(120, 1, 50),
             Self::Threads => budget(60, 1, 1),
@@ -168,7 +173,12 @@ impl Detector {
     pub(crate) fn arguments(self, area: Option<&str>, budget: Budget, repetition: u64) -> Vec<String> {
         match self {
             Self::Unit => self.cargo(area, "test --offline --tests --lib"),
+            // No other model has a pager in it.
+            Self::Loom if area == Some("pager") => {
+                words("--fail-fast commit_ page_ right_ snapshot_ reader_")
+            }
             Self::Loom => words("--fail-fast"),
+            Self::Shuttle if area == Some("pager") => words("waiter_looks"),
             Self::Shuttle => Vec::new(),
             Self::Sweep => words("sweep --json"),
             Self::Crash => words(&format!("crash --json --quiet --kills {}", budget.seeds)),

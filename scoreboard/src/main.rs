@@ -6,6 +6,7 @@
 mod bench;
 mod cell;
 mod detector;
+mod lane;
 mod ledger;
 mod mutant;
 mod process;
@@ -14,6 +15,7 @@ mod report;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -21,8 +23,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use bench::{Bench, CLEAN, Fault};
-use cell::Cell;
 use detector::Detector;
+use lane::Job;
 use ledger::Ledger;
 use mutant::Mutant;
 use report::{Figure, Report, Row};
@@ -61,6 +63,10 @@ struct Arguments {
     /// Scratch copy, builds, logs and what is known so far; a run that was interrupted goes on from there.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/mutants")]
     state: PathBuf,
+    /// Mutants at a time; each has a processor of its own, but for detectors that need several [default: one for each core,
+    /// at most 4]
+    #[arg(long, value_name = "N")]
+    lanes: Option<NonZero<usize>>,
     /// Say what there is, and do nothing.
     #[arg(long)]
     list: bool,
@@ -105,35 +111,22 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
     let detectors =
         if arguments.detector.is_empty() { Detector::ALL.to_vec() } else { arguments.detector.clone() };
-    let bench = Bench::new(Path::new("."), &arguments.state)?;
-    let mut ledger = Ledger::open(&arguments.state.join("ledger.json"))?;
+    let bench = Bench::new(Path::new("."), &arguments.state, 0)?;
+    let ledger = Ledger::open(&arguments.state.join("ledger.json"))?;
     let hashes = Hashes::of(&bench, &detectors)?;
     check(&bench, &mutants, &ledger, &hashes)?;
 
-    let clean = [None].into_iter();
-    let jobs: Vec<(Option<&Mutant>, Detector)> = clean
+    let jobs: Vec<Job<'_>> = [None]
+        .into_iter()
         .chain(mutants.iter().map(Some))
-        .flat_map(|mutant| detectors.iter().map(move |detector| (mutant, *detector)))
-        .filter(|(mutant, detector)| mutant.is_none_or(|mutant| detector.reaches(mutant.area())))
+        .map(|mutant| {
+            let reaches = |detector: &&Detector| mutant.is_none_or(|mutant| detector.reaches(mutant.area()));
+            (mutant, detectors.iter().filter(reaches).copied().collect())
+        })
         .collect();
-    let progress = bar(jobs.len() as u64);
-    let mut cells: BTreeMap<(String, Detector), Cell> = BTreeMap::new();
-    for (mutant, detector) in jobs {
-        let (id, patch) = mutant.map_or((CLEAN, 0), |mutant| (&*mutant.id, mutant.hash));
-        progress.set_message(format!("{id} / {detector}"));
-        let tree = hashes.get(detector, mutant.map(Mutant::area));
-        let cell = match ledger.get(id, detector, tree, patch) {
-            Some(cell) => cell.clone(),
-            None => {
-                let cell = bench.judge(mutant, detector, detector.budget(mutant.map(Mutant::area)), &[])?;
-                ledger.put(id, tree, patch, cell.clone())?;
-                progress.suspend(|| println!("{id:<44} {detector:<16} {}", Figure::new(&cell).line()));
-                cell
-            }
-        };
-        cells.insert((id.to_owned(), detector), cell);
-        progress.inc(1);
-    }
+    let progress = bar(jobs.iter().map(|(_, detectors)| detectors.len() as u64).sum());
+    let lanes = arguments.lanes.map_or_else(|| cores().min(4), NonZero::get);
+    let cells = lane::run(&jobs, lanes, &arguments.state, ledger, &hashes, &progress)?;
     progress.finish_and_clear();
 
     let cells_of = |id: &str| {
@@ -224,6 +217,10 @@ fn machine() -> String {
     let name = cpus
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned()));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     format!("{}, {cores} cores", name.unwrap_or_else(|| std::env::consts::ARCH.into()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -26,7 +26,7 @@ const DOZEN: [(&str, Detector, &str); 12] = [
 
 /// Runs the dozen; those that were not found.
 pub(crate) fn run(mutants: &[Mutant], state: &Path) -> Result<Vec<String>, Fault> {
-    let bench = Bench::new(Path::new("."), state)?;
+    let bench = Bench::new(Path::new("."), state, 0)?;
     let mut objections = Vec::new();
     for (id, detector, filter) in DOZEN {
         let Some(mutant) = mutants.iter().find(|mutant| mutant.id == id) else {
