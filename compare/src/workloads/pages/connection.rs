@@ -23,22 +23,31 @@ pub(super) fn place_of(number: u64) -> u32 {
     number as u32 + 2
 }
 
-/// Reads one page at a time, each in a snapshot of its own.
+/// Reads one page at a time, so many in a snapshot.
 pub(super) struct Reader {
     pager: Arc<Pager>,
     walk: Walk,
     left: u64,
+    in_snapshot: u64,
     sum: u64,
-    /// The page that is being read, in its snapshot.
-    reading: Option<(u64, ReadTransaction)>,
+    snapshot: Option<ReadTransaction>,
+    /// The page that is being read.
+    reading: Option<u64>,
     clock: Clock,
     started: Option<Instant>,
 }
 
 impl Reader {
-    pub(super) fn new(pager: &Arc<Pager>, connection: u64, reads: u64, clock: Clock) -> Self {
+    pub(super) fn new(
+        pager: &Arc<Pager>,
+        connection: u64,
+        reads: u64,
+        in_snapshot: u64,
+        clock: Clock,
+    ) -> Self {
         let (pager, walk) = (Arc::clone(pager), Walk::new(connection));
-        Self { pager, walk, left: reads, sum: 0, reading: None, clock, started: None }
+        let (snapshot, reading, started) = (None, None, None);
+        Self { pager, walk, left: reads, in_snapshot, sum: 0, snapshot, reading, clock, started }
     }
 
     /// One read, then a yield. Done with the sum of the marks.
@@ -46,20 +55,23 @@ impl Reader {
         if self.left == 0 {
             return Ok(IOResult::Done(self.sum));
         }
-        let (number, snapshot) = match &mut self.reading {
-            Some(reading) => reading,
-            reading => {
-                self.started = self.clock.as_ref().map(|_| Instant::now());
-                let number = self.walk.next().expect("endless");
-                reading.insert((number, self.pager.begin_read()?))
-            }
+        let number = *self.reading.get_or_insert_with(|| {
+            self.started = self.clock.as_ref().map(|_| Instant::now());
+            self.walk.next().expect("endless")
+        });
+        let snapshot = match &mut self.snapshot {
+            Some(snapshot) => snapshot,
+            none => none.insert(self.pager.begin_read()?),
         };
-        let page = return_if_io!(snapshot.page(place_of(*number)));
+        let page = return_if_io!(snapshot.page(place_of(number)));
         let copy: [u8; BYTES] = page[..BYTES].try_into().expect("so many");
         drop(page);
         self.sum = self.sum.wrapping_add(mark_in(black_box(&copy)));
         self.reading = None;
         self.left -= 1;
+        if self.left.is_multiple_of(self.in_snapshot) {
+            self.snapshot = None;
+        }
         note(&self.clock, self.started);
         Ok(IOResult::IO(IOCompletions::Yield))
     }

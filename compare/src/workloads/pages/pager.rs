@@ -131,20 +131,22 @@ fn options(durable: Durable) -> PagerOptions {
 pub(super) struct Reads<S> {
     store: Store<S>,
     connections: u64,
+    in_snapshot: u64,
 }
 
 impl<S: Steps> Reads<S> {
-    pub(super) fn new(steps: S, connections: u64) -> Self {
+    pub(super) fn new(steps: S, connections: u64, in_snapshot: u64) -> Self {
         let store = Store::make(steps, Durable::Full);
         // Into the cache.
         store.steps.run(std::iter::once(counters(&store.pager)));
-        Self { store, connections }
+        Self { store, connections, in_snapshot }
     }
 
     fn read(&self, operations: u64, clock: &Clock) -> u64 {
         let each = operations / self.connections;
         self.store.steps.run((0..self.connections).map(|connection| {
-            let mut reader = Reader::new(&self.store.pager, connection, each, clock.clone());
+            let mut reader =
+                Reader::new(&self.store.pager, connection, each, self.in_snapshot, clock.clone());
             move || reader.step()
         }))
     }

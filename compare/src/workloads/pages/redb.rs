@@ -29,22 +29,28 @@ fn make(path: &Path) -> Database {
 pub(super) struct Reads {
     store: Database,
     connections: u64,
+    in_snapshot: usize,
     _folder: TempDir,
 }
 
 impl Reads {
-    pub(super) fn new(connections: u64) -> Self {
+    pub(super) fn new(connections: u64, in_snapshot: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { store: make(&folder.path().join("pages")), connections, _folder: folder }
+        let store = make(&folder.path().join("pages"));
+        Self { store, connections, in_snapshot: in_snapshot as usize, _folder: folder }
     }
 }
 
-/// In a snapshot of its own.
-fn read(store: &Database, number: u64, copy: &mut [u8; BYTES]) -> u64 {
+/// In a snapshot of their own.
+fn read(store: &Database, numbers: &[u64], copy: &mut [u8; BYTES]) -> u64 {
     let snapshot = store.begin_read().expect("a snapshot");
     let table = snapshot.open_table(TABLE).expect("the table");
-    copy.copy_from_slice(table.get(number).expect("a look-up").expect("a value").value());
-    mark_in(black_box(&*copy))
+    let mut sum = 0_u64;
+    for number in numbers {
+        copy.copy_from_slice(table.get(number).expect("a look-up").expect("a value").value());
+        sum = sum.wrapping_add(mark_in(black_box(&*copy)));
+    }
+    sum
 }
 
 impl Contender for Reads {
@@ -52,15 +58,17 @@ impl Contender for Reads {
         let each = operations / self.connections;
         Evidence::results(on_threads(self.connections, |connections| {
             let pages = connections.flat_map(|connection| Walk::new(connection).take(each as usize));
+            let pages: Vec<u64> = pages.collect();
             let mut copy = [0; BYTES];
-            pages.map(|page| read(&self.store, page, &mut copy)).fold(0, u64::wrapping_add)
+            let snapshots = pages.chunks(self.in_snapshot);
+            snapshots.map(|pages| read(&self.store, pages, &mut copy)).fold(0, u64::wrapping_add)
         }))
     }
 
     fn latencies(&mut self, operations: u64) -> Option<Latencies> {
         let (mut walk, mut copy) = (Walk::new(0), [0; BYTES]);
         Some(timed(operations, || {
-            read(&self.store, walk.next().expect("endless"), &mut copy);
+            read(&self.store, &[walk.next().expect("endless")], &mut copy);
         }))
     }
 }
@@ -105,7 +113,7 @@ impl Contender for Writes {
     fn prepare(&mut self, _: u64) {
         let mut copy = [0; BYTES];
         let counters = (0..PAGES).map(|page| {
-            read(&self.store, page, &mut copy);
+            read(&self.store, &[page], &mut copy);
             counter_in(&copy)
         });
         self.ledger.check("redb", counters.sum());

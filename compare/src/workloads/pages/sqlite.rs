@@ -49,16 +49,17 @@ fn open(path: &Path, durable: Durable) -> Connection {
 pub(super) struct Reads {
     path: PathBuf,
     connections: u64,
+    in_snapshot: usize,
     _folder: TempDir,
 }
 
 impl Reads {
-    pub(super) fn new(connections: u64) -> Self {
+    pub(super) fn new(connections: u64, in_snapshot: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("pages");
         let store = make(&path, Durable::Full);
         store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).expect("a checkpoint");
-        Self { path, connections, _folder: folder }
+        Self { path, connections, in_snapshot: in_snapshot as usize, _folder: folder }
     }
 }
 
@@ -77,8 +78,17 @@ impl Contender for Reads {
         Evidence::results(on_threads(self.connections, |connections| {
             let store = open(&self.path, Durable::Full);
             let pages = connections.flat_map(|connection| Walk::new(connection).take(each as usize));
+            let pages: Vec<u64> = pages.collect();
             let mut copy = [0; BYTES];
-            pages.map(|page| read(&store, page, &mut copy)).fold(0, u64::wrapping_add)
+            let mut sum = 0_u64;
+            for pages in pages.chunks(self.in_snapshot) {
+                let snapshot = (pages.len() > 1).then(|| store.unchecked_transaction().expect("a snapshot"));
+                for page in pages {
+                    sum = sum.wrapping_add(read(&store, *page, &mut copy));
+                }
+                drop(snapshot);
+            }
+            sum
         }))
     }
 
