@@ -98,6 +98,32 @@ fn failed_sync_at_normal_refuses_what_was_not_durable() {
     assert!(pager.audit().is_idle());
 }
 
+/// A sync that succeeds beside one that fails says nothing about what that one was to write.
+#[test]
+fn checkpoint_waits_for_the_sync_that_a_cancelled_one_has_left() {
+    for fails in [false, true] {
+        let (disk, pager, _) = prepare(Durability::Normal);
+        disk.hold(true);
+        let mut cancelled = pager.checkpoint(CheckpointMode::Passive);
+        let Ok(IOResult::IO(io)) = cancelled.step() else { panic!("it waits for its sync") };
+        io.completion().expect("one").cancel();
+        assert!(matches!(cancelled.step(), Err(PagerError::Io { .. })));
+        let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
+        assert!(checkpoint.step().expect("checkpoint").is_io());
+        assert_eq!(disk.waiting().len(), 1, "no sync beside that one");
+        if fails {
+            disk.fail(0, FAULT);
+            assert!(matches!(checkpoint.step(), Err(PagerError::Io { error: FAULT, .. })));
+            assert_eq!(disk.waiting(), [], "nothing is copied");
+        } else {
+            disk.release(0);
+            disk.hold(false);
+            assert_eq!(run(&disk, || checkpoint.step()).expect("checkpoint").pages, 1);
+        }
+        assert!(pager.audit().is_idle());
+    }
+}
+
 /// A log that was written at normal is made durable by whoever opens it, all of it that no frame calls durable.
 #[test]
 fn opening_makes_durable_what_was_never_synced() {

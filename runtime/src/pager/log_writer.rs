@@ -73,6 +73,15 @@ impl Drop for News {
     }
 }
 
+/// Sets its latch when it is dropped, also when user code has panicked before.
+struct SetAtLast(Arc<Latch<Outcome>>, Outcome);
+
+impl Drop for SetAtLast {
+    fn drop(&mut self) {
+        self.0.set(self.1.clone());
+    }
+}
+
 impl Aftermath {
     /// A sync of the log has failed.
     fn fail_all(&mut self, state: &mut State, error: PagerError, cause: CompletionError) {
@@ -189,26 +198,38 @@ impl Pager {
     }
 
     /// Makes durable what is published, for a checkpoint that is about to copy it up to commit `sequence`. `None` when it
-    /// is, or need not be.
-    pub(super) fn sync_log_before_copying(self: &Arc<Self>, sequence: u64) -> Option<Wait<Outcome>> {
+    /// is, or need not be. Look again after the wait.
+    ///
+    /// One such sync runs at a time. Beside one that fails another may succeed, and say nothing: the system may have dropped
+    /// what the first was to write. A checkpoint that was dropped or cancelled leaves its sync to the next.
+    pub(super) fn sync_log_before_copying(
+        self: &Arc<Self>,
+        sequence: u64,
+    ) -> Result<Option<Wait<Outcome>>, PagerError> {
+        let latch: Arc<Latch<Outcome>> = Latch::new();
         let published = {
             let mut state = self.state.lock();
             if self.options.durability == Durability::Off || state.durable_sequence >= sequence {
-                return None;
+                return Ok(None);
             }
+            refuse_if_poisoned(&state)?;
+            if let Some(running) = State::running(&state.log_sync) {
+                return Ok(Some(Wait::new(running)));
+            }
+            state.log_sync = Some(Arc::clone(&latch));
             state.log_io.begin();
             state.committed.sequence
         };
-        let latch: Arc<Latch<Outcome>> = Latch::new();
         let wait = Wait::new(Arc::clone(&latch));
         let pager = Arc::downgrade(self);
         transfer::sync(&*self.log.file, move |ended| {
             if let Some(pager) = pager.upgrade() {
+                let outcome = ended.map_err(|error| pager.log.error("sync", error));
+                let _checkpoint = SetAtLast(latch, outcome);
                 pager.end_sync_before_copying(published, ended);
-                latch.set(ended.map_err(|error| pager.log.error("sync", error)));
             }
         });
-        Some(wait)
+        Ok(Some(wait))
     }
 
     fn end_sync_before_copying(self: &Arc<Self>, published: u64, ended: Ended) {

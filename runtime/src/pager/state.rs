@@ -87,6 +87,8 @@ pub(super) struct State {
     /// What was last begun on the database file. A checkpoint that is dropped leaves it here, and the next one waits for
     /// it: it would write to the same places.
     pub(super) database_io: Option<Arc<IoLatch>>,
+    /// The same for the sync of the log that a checkpoint began last.
+    pub(super) log_sync: Option<Arc<Latch<Result<(), PagerError>>>>,
     /// The end of the one checkpoint that is under way.
     pub(super) checkpoint: Option<Arc<Latch<()>>>,
     /// The commit that the database file holds, durably: the one that ends with frame `log.backfilled`.
@@ -178,6 +180,7 @@ impl State {
             durable_sequence: committed.sequence,
             failed_sequence: 0,
             database_io: None,
+            log_sync: None,
             checkpoint: None,
             backfilled_sequence,
             poison: None,
@@ -286,7 +289,7 @@ impl State {
     }
 
     /// The operation on a file that has to end before another may be begun.
-    pub(super) fn running(io: &Option<Arc<IoLatch>>) -> Option<Arc<IoLatch>> {
+    pub(super) fn running<T: Clone>(io: &Option<Arc<Latch<T>>>) -> Option<Arc<Latch<T>>> {
         io.as_ref().filter(|latch| !latch.is_set()).cloned()
     }
 }

@@ -98,13 +98,13 @@ impl Pass {
                 Stage::PrepareLog
             }
             Stage::PrepareLog => {
-                let wait = self.pager.sync_log_before_copying(self.scope.state.sequence);
+                let wait = self.pager.sync_log_before_copying(self.scope.state.sequence)?;
                 wait.map_or(Stage::ChooseBatch, Stage::SyncLog)
             }
             Stage::SyncLog(wait) => {
                 let log = &self.pager.log;
                 transition_if_io!(wait.poll().map_err(|error| log.error("wait for a sync of", error)))?;
-                Stage::ChooseBatch
+                Stage::PrepareLog
             }
             Stage::ChooseBatch => self.choose_batch(),
             Stage::ReadFromLog(batch, reads) => {
