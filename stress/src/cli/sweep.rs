@@ -11,8 +11,9 @@ use crate::violation::Class;
 /// Runs every operation of the pager through every harm, exhaustively.
 ///
 /// Each subset of its I/O pending instead of done at once; others at work at each yield; each fault on each I/O; dropped
-/// or cancelled at each yield; the power lost between any two I/Os, with each unsynced sector surviving or not. What it
-/// comes to and what it leaves must not depend on its yields, and it leaves all of its effects or none.
+/// or cancelled at each yield; the power lost between any two I/Os, with each unsynced sector surviving or not, and again
+/// during the recovery from that. What it comes to and what it leaves must not depend on its yields, it leaves all of its
+/// effects or none, and whatever it leaves can be built on.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -86,14 +87,17 @@ fn sweep_all(subjects: &[Box<dyn Subject>], arguments: &SweepArguments) -> ExitC
         }
     }
     let cases: u64 = reports.iter().map(SubjectReport::cases).sum();
+    let runs: u64 = reports.iter().map(|report| report.runs).sum();
     let code = exit_code(failures.first().map(|failure| failure.violation.class));
     if arguments.json {
         let failures: Vec<_> = failures.iter().map(document).collect();
-        let document =
-            json!({ "operations": reports, "cases": cases, "failures": failures, "exit_code": code as u8 });
+        let document = json!({
+            "operations": reports, "cases": cases, "runs": runs, "failures": failures, "exit_code": code as u8,
+        });
         print(&format!("{document:#}\n"));
     } else {
-        print(&format!("\n{} operations, {cases} cases, {} failures\n", subjects.len(), failures.len()));
+        let (operations, failed) = (subjects.len(), failures.len());
+        print(&format!("\n{operations} operations, {cases} cases, {runs} runs, {failed} failures\n"));
         failures.iter().for_each(|failure| print(&describe(failure)));
     }
     code

@@ -15,7 +15,7 @@ pub(super) enum Change {
 
 /// A file. `current` is what reads return; `durable` is what is certainly on the disk; `unsynced` lists, in the order
 /// in which they took effect, the changes that turn the second into the first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SimFile {
     pub(super) current: Image,
     pub(super) durable: Image,

@@ -28,7 +28,7 @@ use tenterhook_runtime::{CompletionError, Outcome};
 use self::faults::Weights;
 use self::file::SimFile;
 use self::queue::{Pending, Queue};
-pub(crate) use self::script::{Fate, Script, Unsynced, honest_faults};
+pub(crate) use self::script::{Fate, Script, Unsynced, effects, honest_faults};
 use crate::tape::{Actor, Chance, Lane, Site};
 use crate::trace::{Event, EventKind, Trace};
 

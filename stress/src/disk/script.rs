@@ -5,8 +5,8 @@ use tenterhook_runtime::io::OperationKind;
 use super::crash::{CUT, PATTERN, SECTOR, SURVIVES, TEAR_AT, TEARS};
 use super::file::Change;
 use super::{
-    CANCEL, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, Odds, READ_FAULTS, REFUSE,
-    SYNC_FAULTS, SimDisk, TRUNCATE_FAULTS, WRITE_FAULTS, Wreck,
+    CANCEL, DROPPED, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, LENGTH, Odds, READ_FAULTS,
+    REFUSE, SYNC_FAULTS, SimDisk, TRUNCATE_FAULTS, WRITE_FAULTS, Wreck,
 };
 use crate::tape::{Actor, Chance, LaneRecord, Site, Source, Tape};
 
@@ -43,6 +43,13 @@ pub(crate) struct Unsynced {
     pub(crate) sectors: u32,
 }
 
+/// More operations and changes than one case has.
+const MANY: u32 = 1024;
+
+/// How far part of an operation comes: into the middle of a sector behind the first, if it is that long. In bits, of a
+/// flipped one.
+const PART: u32 = 600;
+
 const OBLIGING: DiskOptions =
     DiskOptions { max_delay: 1, immediate: Chance::per_million(1_000_000), faults: FaultPlan::NONE };
 
@@ -52,21 +59,56 @@ impl Script {
         self.set(IMMEDIATE, occurrence, 1);
     }
 
-    /// `fault` befalls the `occurrence`-th operation, which is of `kind`. Returns whether it can.
-    pub(crate) fn fault(&mut self, occurrence: u32, kind: OperationKind, fault: FaultKind) -> bool {
+    /// `fault` befalls the `occurrence`-th operation, which is of `kind`, and has the `effect`-th of its effects. Returns
+    /// whether it can.
+    pub(crate) fn fault(
+        &mut self,
+        occurrence: u32,
+        kind: OperationKind,
+        fault: FaultKind,
+        effect: u32,
+    ) -> bool {
+        if effect >= effects(fault) {
+            return false;
+        }
         if fault == FaultKind::SubmitRefused {
             self.set(REFUSE, occurrence, 1);
             return true;
         }
         let Some(index) = faults(kind).iter().position(|&known| known == fault) else { return false };
         self.set(FAULT, occurrence, index as u32 + 1);
+        self.effect(fault, effect);
         true
+    }
+
+    /// Every operation from the `occurrence`-th on is refused.
+    pub(crate) fn refuse_from(&mut self, occurrence: u32) {
+        (occurrence..occurrence + MANY).for_each(|occurrence| self.set(REFUSE, occurrence, 1));
+    }
+
+    fn effect(&mut self, fault: FaultKind, effect: u32) {
+        match fault {
+            FaultKind::WriteError => {
+                self.set(EFFECT, 0, effect);
+                self.set(LENGTH, 0, PART);
+            }
+            // What is gone is still read (odd) or not; gone is all that it covers (0, 1), or every other change (2, 3).
+            FaultKind::SyncDropped => {
+                self.set(EFFECT, 0, effect % 2);
+                (0..MANY).for_each(|change| self.record.push(DROPPED, change & (effect / 2)));
+            }
+            FaultKind::ShortRead | FaultKind::ShortWrite | FaultKind::BitFlip => {
+                self.set(LENGTH, 0, [0, u32::MAX, PART][effect as usize]);
+            }
+            _ => {}
+        }
     }
 
     /// A request to cancel is honoured, and `effect` is how much the operation had done: 0 nothing, 1 part, 2 all.
     pub(crate) fn honour_cancel(&mut self, effect: u32) {
         self.set(CANCEL, 0, 1);
         self.set(EFFECT, 0, effect);
+        self.set(LENGTH, 0, PART);
     }
 
     /// What the next power loss leaves of the files that have unsynced changes, in their order.
@@ -110,6 +152,17 @@ impl Script {
 pub(crate) fn honest_faults(kind: OperationKind) -> impl Iterator<Item = FaultKind> {
     let befalls = faults(kind).iter().copied().filter(|fault| !fault.is_lie());
     befalls.chain([FaultKind::SubmitRefused])
+}
+
+/// In how many ways `fault` can turn out: how much of the write was done, how little was read, what reads return of what
+/// was dropped.
+pub(crate) fn effects(fault: FaultKind) -> u32 {
+    match fault {
+        FaultKind::SyncDropped => 4,
+        FaultKind::WriteError | FaultKind::BitFlip => 3,
+        FaultKind::ShortRead | FaultKind::ShortWrite => 2,
+        _ => 1,
+    }
 }
 
 fn faults(kind: OperationKind) -> &'static [FaultKind] {
@@ -170,6 +223,18 @@ impl SimDisk {
         drop(self.lose_power());
     }
 
+    /// Another disk with the same content and the same at stake.
+    pub(crate) fn copy(&self) -> SimDisk {
+        let copy = SimDisk::obliging();
+        let state = self.shared.lock();
+        debug_assert_eq!(state.queue.len(), 0, "what is in flight can't be copied");
+        let mut copied = copy.shared.lock();
+        copied.files.clone_from(&state.files);
+        copied.names.clone_from(&state.names);
+        drop(copied);
+        copy
+    }
+
     /// How much a power loss would decide about, file by file; those that have nothing at stake are left out.
     pub(crate) fn unsynced(&self) -> Vec<Unsynced> {
         let state = self.shared.lock();
@@ -220,8 +285,8 @@ mod tests {
         assert!(write(&file, 0, 1).succeeded(), "an obliging disk ends everything at once");
         let mut script = Script::default();
         script.at_once(0);
-        assert!(script.fault(1, OperationKind::Write, FaultKind::WriteError));
-        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError), "it can't befall a write");
+        assert!(script.fault(1, OperationKind::Write, FaultKind::WriteError, 0));
+        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError, 0), "it can't befall a write");
         disk.follow(script);
         assert!(write(&file, 0, 2).succeeded());
         let [failing, pending] = [3, 4].map(|byte| write(&file, 0, byte));
@@ -230,6 +295,42 @@ mod tests {
         assert!(matches!(failing.get_error(), Some(CompletionError::Io { .. })) && pending.succeeded());
         disk.oblige();
         assert!(write(&file, 0, 5).succeeded());
+    }
+
+    #[test]
+    fn each_effect_of_a_fault_leaves_something_else() {
+        let after = |kind, fault, effect| {
+            let disk = SimDisk::obliging();
+            let file = file(&disk);
+            write(&file, 0, 1);
+            write(&file, 1, 1);
+            let syncs = kind == OperationKind::Sync;
+            if !syncs {
+                file.start(Submission::sync(|_| {}));
+            }
+            let mut script = Script::default();
+            assert!(script.fault(0, kind, fault, effect));
+            script.at_once(0);
+            disk.follow(script);
+            let buffer = Buffer::copy_of(&[2; 1024]);
+            let completion = match syncs {
+                true => file.start(Submission::sync(|_| {})),
+                false => file.start(Submission::write(0, buffer, |_, _| {})),
+            };
+            assert!(completion.failed());
+            let read = disk.content(Path::new("x")).expect("it was linked");
+            drop(disk.cut_power());
+            disk.fall(&vec![Fate::Nothing; disk.unsynced().len()]);
+            let durable = disk.content(Path::new("x")).expect("it was linked");
+            (read.get(..1024).map(|read| [read[0], read[599], read[1023]]), durable.len())
+        };
+        let written = [0, 1, 2].map(|effect| after(OperationKind::Write, FaultKind::WriteError, effect).0);
+        assert_eq!(written, [Some([1, 1, 1]), Some([2, 2, 1]), Some([2, 2, 2])]);
+        let dropped = [0, 1, 2, 3].map(|effect| after(OperationKind::Sync, FaultKind::SyncDropped, effect));
+        let whole = Some([1, 1, 1]);
+        assert_eq!(dropped, [(None, 0), (whole, 0), (Some([0, 1, 1]), 1024), (whole, 1024)]);
+        let mut script = Script::default();
+        assert!(!script.fault(0, OperationKind::Write, FaultKind::WriteError, 3), "it has no such effect");
     }
 
     #[test]

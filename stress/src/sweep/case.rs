@@ -14,8 +14,8 @@ pub enum Case {
     Pending(Vec<u32>),
     /// This I/O is pending, and others are at work meanwhile.
     Disturbed(u32),
-    /// All I/O is pending, and this fault befalls this one.
-    Fault(u32, FaultKind),
+    /// All I/O is pending, and this fault befalls this one; which of its effects it has, counted from 0.
+    Fault(u32, FaultKind, u32),
     /// All I/O is pending, and the operation is dropped at this yield.
     Dropped(u32),
     /// All I/O is pending, and the operation is dropped when what it waited for at this yield has ended.
@@ -62,7 +62,8 @@ impl fmt::Display for Case {
             Case::Undisturbed => f.write_str(dimension),
             Case::Pending(ios) => write!(f, "{dimension}:{}", join(ios)),
             Case::Disturbed(at) | Case::Dropped(at) | Case::DroppedLate(at) => write!(f, "{dimension}:{at}"),
-            Case::Fault(at, kind) => write!(f, "{dimension}:{at}:{}", kind.name()),
+            Case::Fault(at, kind, 0) => write!(f, "{dimension}:{at}:{}", kind.name()),
+            Case::Fault(at, kind, effect) => write!(f, "{dimension}:{at}:{}:{effect}", kind.name()),
             Case::Cancelled(at, effect) => write!(f, "{dimension}:{at}:{effect}"),
             Case::Crash(after, fates) => write!(f, "{dimension}:{after}:{}", join(fates)),
         }
@@ -88,9 +89,10 @@ impl FromStr for Case {
             ("disturbed", [at]) => Case::Disturbed(number(at)?),
             ("dropped", [at]) => Case::Dropped(number(at)?),
             ("dropped-late", [at]) => Case::DroppedLate(number(at)?),
-            ("fault", [at, kind]) => {
+            ("fault", [at, kind, effect @ ..]) if effect.len() <= 1 => {
                 let known = FaultKind::ALL.into_iter().find(|known| known.name() == *kind);
-                Case::Fault(number(at)?, known.ok_or_else(bad)?)
+                let effect = effect.first().map_or(Ok(0), |effect| number(effect))?;
+                Case::Fault(number(at)?, known.ok_or_else(bad)?, effect)
             }
             ("cancelled", [at, effect]) => Case::Cancelled(number(at)?, number(effect)?),
             ("crash", [after, fates]) => {
@@ -162,7 +164,8 @@ mod tests {
             Case::Undisturbed,
             Case::Pending(vec![0, 3, 9]),
             Case::Disturbed(2),
-            Case::Fault(3, FaultKind::WriteError),
+            Case::Fault(3, FaultKind::WriteError, 0),
+            Case::Fault(3, FaultKind::WriteError, 2),
             Case::Dropped(1),
             Case::DroppedLate(1),
             Case::Cancelled(1, 2),
@@ -176,9 +179,16 @@ mod tests {
 
     #[test]
     fn what_is_no_case_is_one_line_with_an_example() {
-        for text in
-            ["", "pending", "pending:x", "fault:1:no-such", "crash:1:all-but-", "dropped:1:2", "fault:1"]
-        {
+        for text in [
+            "",
+            "pending",
+            "pending:x",
+            "fault:1:no-such",
+            "crash:1:all-but-",
+            "dropped:1:2",
+            "fault:1",
+            "fault:1:write-error:x",
+        ] {
             let error = text.parse::<Case>().unwrap_err().to_string();
             assert!(error.contains("'fault:3:write-error'") && error.lines().count() == 1, "{error}");
         }

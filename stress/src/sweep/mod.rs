@@ -6,18 +6,24 @@
 //! machine dropped or its I/O cancelled at each yield; the power lost between any two I/Os, with each sector that was not
 //! synced surviving or not.
 //!
+//! Each of these has its aftermaths: the process dies and the files are opened again; the power goes at once, and what was
+//! not synced with it; somebody goes on with the next change before the power goes. A recovery is cut off in turn before
+//! each of its own changes, and has to come to the same.
+//!
 //! What must hold is the contract of a re-entrant machine: which of its yields fired, and what others did meanwhile, shows
 //! neither in what it comes to nor in what it leaves; and however it ends, it leaves all of its effects or none, and no
 //! lock, pin or count.
 //!
 //! Nothing is sampled: where a bound cuts a dimension, the report says so.
 
+mod aftermath;
 mod case;
 mod pager;
 mod plan;
 mod rehearsal;
 mod report;
 mod subject;
+mod theatre;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +54,7 @@ pub fn sweep(subject: &dyn Subject, bounds: Bounds) -> Result<SubjectReport, Box
     let rehearsal =
         rehearsal::Rehearsal::of(subject).map_err(|violation| fail(&Case::Undisturbed, violation))?;
     let mut report = SubjectReport::new(subject.name(), rehearsal.extent());
+    rehearsal.judge(&Case::Undisturbed).map_err(|violation| fail(&Case::Undisturbed, violation))?;
     for case in plan::cases(&rehearsal, bounds, &mut report) {
         rehearsal.judge(&case).map_err(|violation| fail(&case, violation))?;
         report.count(&case);
@@ -61,6 +68,7 @@ pub fn sweep(subject: &dyn Subject, bounds: Bounds) -> Result<SubjectReport, Box
             report.count(&case);
         }
     }
+    report.runs = rehearsal.runs();
     Ok(report)
 }
 

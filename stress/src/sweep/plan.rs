@@ -3,7 +3,7 @@
 use super::case::{Case, Fallen};
 use super::rehearsal::Rehearsal;
 use super::report::SubjectReport;
-use crate::disk::{Fate, FaultKind, Unsynced, honest_faults};
+use crate::disk::{Fate, FaultKind, Unsynced, effects, honest_faults};
 use crate::violation::Violation;
 
 /// Where exhaustive would be too much.
@@ -30,7 +30,9 @@ pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut Subj
     for (io, &kind) in (0..).zip(&extent.pending) {
         let faults = honest_faults(kind);
         let faults = faults.filter(|&fault| fault != FaultKind::BitFlip || rehearsal.notices_bit_flips());
-        cases.extend(faults.map(|fault| Case::Fault(io, fault)));
+        cases.extend(
+            faults.flat_map(|fault| (0..effects(fault)).map(move |effect| Case::Fault(io, fault, effect))),
+        );
     }
     for at in 0..extent.yields {
         cases.extend([Case::Dropped(at), Case::DroppedLate(at)]);
@@ -82,7 +84,7 @@ pub(super) fn crashes(
 }
 
 /// Every combination of whole changes up to some point of each file.
-fn together(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
+pub(super) fn together(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
     at_stake.iter().fold(vec![Vec::new()], |falls, unsynced| {
         let cuts = (0..unsynced.changes).map(Fate::UpTo);
         let fates: Vec<Fate> = [Fate::Nothing, Fate::Everything].into_iter().chain(cuts.skip(1)).collect();

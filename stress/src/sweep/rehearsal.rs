@@ -1,13 +1,15 @@
 //! One operation, run again and again.
 
-use tenterhook_runtime::io::OperationKind;
-use tenterhook_runtime::{Completion, IOCompletions, IOResult};
+use std::cell::Cell;
 
+use tenterhook_runtime::io::OperationKind;
+
+use super::aftermath::Aftermath;
 use super::case::{Case, Fallen};
-use super::subject::{Ending, Stage, Subject};
-use crate::disk::{Script, SimDisk, Unsynced, Wreck};
+use super::subject::Subject;
+use super::theatre::{Deed, Run, Theatre};
+use crate::disk::{Fate, Script, SimDisk, Unsynced};
 use crate::panics;
-use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;
 
 /// How much there is to an operation.
@@ -21,40 +23,29 @@ pub(super) struct Extent {
     pub(super) yields: u32,
 }
 
-/// An operation, and what it does when nothing is in its way.
-pub(super) struct Rehearsal<'a> {
-    subject: &'a dyn Subject,
-    extent: Extent,
-    /// What it comes to.
-    ending: String,
-    /// The state without it and with it.
+/// The state of a system that has not had the operation's effects, and of one that has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Course {
     before: String,
     after: String,
 }
 
-/// How a run of the operation went.
-enum Run {
-    Ended(Ending),
-    /// It was dropped.
-    Gone,
-    /// Its I/O is let go of with this.
-    PowerLost(#[expect(dead_code, reason = "kept for its drop")] Wreck),
-}
-
-/// What is done at a yield.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Deed {
-    Disturb,
-    Drop,
-    DropLate,
-    Cancel,
+/// An operation, and what it does when nothing is in its way.
+pub(super) struct Rehearsal<'a> {
+    pub(super) subject: &'a dyn Subject,
+    extent: Extent,
+    /// What it comes to.
+    ending: String,
+    /// The state when it is over.
+    pub(super) now: Course,
+    /// The state when somebody has gone on, for each way of that.
+    later: Vec<Course>,
+    /// Runs of the operation and recoveries so far.
+    runs: Cell<u64>,
 }
 
 /// Stands where an oracle's name stands when the operation has no such case.
 pub(super) const NO_SUCH_CASE: &str = "case";
-
-/// Steps after which an operation that does not end is said never to end.
-const PATIENCE: u32 = 100_000;
 
 /// I/Os of other connections beyond the operation's own that end inside `submit`.
 const AMPLE: u32 = 1024;
@@ -62,18 +53,25 @@ const AMPLE: u32 = 1024;
 impl<'a> Rehearsal<'a> {
     /// Runs the operation without any harm, to know what it does.
     pub(super) fn of(subject: &'a dyn Subject) -> Result<Rehearsal<'a>, Box<Violation>> {
-        let mut idle = Theatre::prepare(subject)?;
-        idle.stage.drop_operation();
-        let before = idle.state()?;
+        caught(|| Rehearsal::undisturbed(subject))
+    }
+
+    fn undisturbed(subject: &'a dyn Subject) -> Result<Rehearsal<'a>, Box<Violation>> {
         let mut smooth = Theatre::prepare(subject)?;
         let ending = ended_well(smooth.run(None, u32::MAX)?)?;
         let ios = smooth.submitted().len() as u32;
-        let after = smooth.state()?;
+        let now = Course { before: without(subject)?.state()?, after: smooth.state()? };
         let mut halting = Theatre::prepare(subject)?;
         halting.disk.follow(Script::default());
         ended_well(halting.run(None, u32::MAX)?)?;
         let extent = Extent { ios, pending: halting.submitted(), yields: halting.yields };
-        Ok(Rehearsal { subject, extent, ending, before, after })
+        let later = (0..subject.ways_on()).map(|way| {
+            let mut with = Theatre::prepare(subject)?;
+            ended_well(with.run(None, u32::MAX)?)?;
+            Ok(Course { before: gone_on(without(subject)?, way)?, after: gone_on(with, way)? })
+        });
+        let later = later.collect::<Result<Vec<_>, Box<Violation>>>()?;
+        Ok(Rehearsal { subject, extent, ending, now, later, runs: Cell::new(0) })
     }
 
     pub(super) fn extent(&self) -> &Extent {
@@ -85,25 +83,73 @@ impl<'a> Rehearsal<'a> {
         self.subject.notices_bit_flips()
     }
 
-    /// Runs one case and holds it against the promise.
+    /// Runs of the operation and recoveries so far, those of this rehearsal left out.
+    pub(super) fn runs(&self) -> u64 {
+        self.runs.get()
+    }
+
+    pub(super) fn count_run(&self) {
+        self.runs.set(self.runs.get() + 1);
+    }
+
+    /// Runs one case with each of its aftermaths and holds it against the promise.
     pub(super) fn judge(&self, case: &Case) -> Result<(), Box<Violation>> {
-        panics::catch(|| self.run(case)).unwrap_or_else(|panic| Err(Violation::panic(panic)))
+        caught(|| match case {
+            Case::Crash(delivered, fates) => self.crash(*delivered, fates),
+            _ => Aftermath::all(self.later.len() as u32).try_for_each(|aftermath| {
+                self.play(case, aftermath).map_err(|violation| violation.note(aftermath.to_string()))
+            }),
+        })
     }
 
     /// What a power loss after `delivered` I/Os would decide about, file by file.
     pub(super) fn at_stake(&self, delivered: u32) -> Result<Vec<Unsynced>, Box<Violation>> {
-        let (theatre, run) = self.until_power_fails(delivered)?;
-        drop(run);
-        Ok(theatre.disk.unsynced())
+        caught(|| {
+            let (theatre, run) = self.until_power_fails(delivered)?;
+            drop(run);
+            Ok(theatre.disk.unsynced())
+        })
     }
 
-    fn run(&self, case: &Case) -> Result<(), Box<Violation>> {
+    fn play(&self, case: &Case, aftermath: Aftermath) -> Result<(), Box<Violation>> {
+        let (mut theatre, run) = self.perform(case)?;
+        let harmed = matches!(case, Case::Fault(..) | Case::Cancelled(..));
+        let is_whole = self.judge_ending(run, harmed)?;
+        if aftermath == Aftermath::PowerLost {
+            return self.judge_recovery(&theatre.lose_power(), &self.now, is_whole);
+        }
+        let state = theatre.state()?;
+        self.now.judge("state", &state, is_whole)?;
+        // What somebody may have read has happened.
+        let is_whole = is_whole || state == self.now.after;
+        let Aftermath::WentOn(way) = aftermath else {
+            let disk = theatre.close();
+            drop(disk.kill_process());
+            return self.judge_recovery(&disk, &self.now, is_whole);
+        };
+        match theatre.stage.go_on(way) {
+            Ok(()) => {
+                let later = self.later[way as usize].once(is_whole);
+                later.judge("state", &theatre.state()?, true)?;
+                self.judge_recovery(&theatre.lose_power(), &later, true)
+            }
+            Err(_) if harmed => self.judge_recovery(&theatre.lose_power(), &self.now, is_whole),
+            Err(refusal) => Err(Violation::safety(
+                "leaks",
+                "nothing in the way of who goes on",
+                format!("the error: {refusal}"),
+            )),
+        }
+    }
+
+    /// Runs the operation as the case will have it.
+    fn perform(&self, case: &Case) -> Result<(Theatre, Run), Box<Violation>> {
+        self.count_run();
         let mut theatre = Theatre::prepare(self.subject)?;
         let mut script = Script::default();
         let mut deed = None;
         match *case {
-            Case::Undisturbed => return Ok(()),
-            Case::Crash(delivered, ref fates) => return self.crash(delivered, fates),
+            Case::Undisturbed | Case::Crash(..) => (0..self.extent.ios).for_each(|io| script.at_once(io)),
             Case::Pending(ref ios) => {
                 (0..self.extent.ios).filter(|io| !ios.contains(io)).for_each(|io| script.at_once(io));
             }
@@ -112,11 +158,11 @@ impl<'a> Rehearsal<'a> {
                 // The only yield, unless others' I/O has to be waited for.
                 deed = Some((0, Deed::Disturb));
             }
-            Case::Fault(io, fault) => {
+            Case::Fault(io, fault, effect) => {
                 let Some(&kind) = self.extent.pending.get(io as usize) else {
                     return Err(no_such_case(format!("it does {} I/Os", self.extent.pending.len())));
                 };
-                if !script.fault(io, kind, fault) {
+                if !script.fault(io, kind, fault, effect) {
                     return Err(no_such_case(format!("its I/O {io} is a {kind:?}")));
                 }
             }
@@ -132,13 +178,7 @@ impl<'a> Rehearsal<'a> {
         if deed.is_some_and(|(at, _)| at >= theatre.yields) {
             return Err(no_such_case(format!("it yields {} times", theatre.yields)));
         }
-        let state = theatre.state()?;
-        let harmed = matches!(case, Case::Fault(..) | Case::Cancelled(..));
-        let is_whole = self.judge_ending(run, harmed)?;
-        self.judge_state("state", &state, is_whole)?;
-        let disk = theatre.close();
-        drop(disk.kill_process());
-        self.judge_recovery(&disk, is_whole)
+        Ok((theatre, run))
     }
 
     fn crash(&self, delivered: u32, fates: &[Fallen]) -> Result<(), Box<Violation>> {
@@ -146,14 +186,16 @@ impl<'a> Rehearsal<'a> {
         let is_whole = matches!(run, Run::Ended(Ok(_)));
         let disk = theatre.close();
         drop(run);
-        let fates: Vec<_> = fates.iter().map(|fallen| fallen.0).collect();
+        let fates: Vec<Fate> = fates.iter().map(|fallen| fallen.0).collect();
         disk.fall(&fates);
         disk.oblige();
-        self.judge_recovery(&disk, is_whole)
+        self.judge_broken_recoveries(&disk, is_whole)?;
+        self.judge_recovery(&disk, &self.now, is_whole)
     }
 
     /// Runs the operation until so many I/Os have ended, or to its end, and cuts the power.
     fn until_power_fails(&self, delivered: u32) -> Result<(Theatre, Run), Box<Violation>> {
+        self.count_run();
         let mut theatre = Theatre::prepare(self.subject)?;
         theatre.disk.follow(Script::default());
         let run = match theatre.run(None, delivered)? {
@@ -180,7 +222,24 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn judge_state(&self, oracle: &str, state: &str, is_whole: bool) -> Result<(), Box<Violation>> {
+    /// What a restart finds on `disk`, where nothing is in flight.
+    pub(super) fn judge_recovery(
+        &self,
+        disk: &SimDisk,
+        course: &Course,
+        is_whole: bool,
+    ) -> Result<(), Box<Violation>> {
+        self.count_run();
+        let recovered = self.subject.recover(&disk.io());
+        let recovered =
+            recovered.map_err(|problem| Violation::safety("recovery", "a usable file", problem))?;
+        recovered.map_or(Ok(()), |state| course.judge("durability", &state, is_whole))
+    }
+}
+
+impl Course {
+    /// All of the effects, or, unless the operation `is_whole`, none.
+    fn judge(&self, oracle: &str, state: &str, is_whole: bool) -> Result<(), Box<Violation>> {
         if state == self.after || (!is_whole && state == self.before) {
             return Ok(());
         }
@@ -191,12 +250,31 @@ impl<'a> Rehearsal<'a> {
         Err(Violation::safety(oracle, expected, state))
     }
 
-    fn judge_recovery(&self, disk: &SimDisk, is_whole: bool) -> Result<(), Box<Violation>> {
-        let recovered = self.subject.recover(&disk.io());
-        let recovered =
-            recovered.map_err(|problem| Violation::safety("recovery", "a usable file", problem))?;
-        recovered.map_or(Ok(()), |state| self.judge_state("durability", &state, is_whole))
+    /// The same, once it is known whether the effects are there.
+    fn once(&self, is_whole: bool) -> Course {
+        let state = if is_whole { &self.after } else { &self.before };
+        Course { before: state.clone(), after: state.clone() }
     }
+}
+
+/// A panic of the subject is a violation like any other.
+fn caught<T>(run: impl FnOnce() -> Result<T, Box<Violation>>) -> Result<T, Box<Violation>> {
+    panics::catch(run).unwrap_or_else(|panic| Err(Violation::panic(panic)))
+}
+
+/// The stage as it is without the operation.
+fn without(subject: &dyn Subject) -> Result<Theatre, Box<Violation>> {
+    let mut theatre = Theatre::prepare(subject)?;
+    theatre.stage.drop_operation();
+    Ok(theatre)
+}
+
+/// The state when somebody has gone on.
+fn gone_on(mut theatre: Theatre, way: u32) -> Result<String, Box<Violation>> {
+    theatre.state()?;
+    let refused = |refusal| Violation::safety("preparation", "a subject with which one can go on", refusal);
+    theatre.stage.go_on(way).map_err(refused)?;
+    theatre.state()
 }
 
 /// The case can't be had; no promise of the operation.
@@ -211,104 +289,5 @@ fn ended_well(run: Run) -> Result<String, Box<Violation>> {
             Err(Violation::safety("re-entrancy", "no error without a fault", format!("the error: {error}")))
         }
         Run::Gone | Run::PowerLost(_) => unreachable!("nobody has harmed it"),
-    }
-}
-
-/// A disk, and the operation on its stage.
-struct Theatre {
-    stage: Box<dyn Stage>,
-    disk: SimDisk,
-    trace: Trace,
-    now: u64,
-    yields: u32,
-    delivered: u32,
-}
-
-impl Theatre {
-    fn prepare(subject: &dyn Subject) -> Result<Theatre, Box<Violation>> {
-        let disk = SimDisk::obliging();
-        let stage = subject.prepare(&disk.io());
-        let stage =
-            stage.map_err(|problem| Violation::safety("preparation", "a subject that works", problem))?;
-        let mut theatre = Theatre { stage, disk, trace: Trace::new(true), now: 0, yields: 0, delivered: 0 };
-        // What the preparation did is nobody's concern.
-        theatre.disk.begin_step(0, &mut Trace::new(false));
-        theatre.trace = Trace::new(true);
-        Ok(theatre)
-    }
-
-    /// Runs the operation; at one of its yields something may be done to it, and the power may last only so long.
-    fn run(&mut self, deed: Option<(u32, Deed)>, power: u32) -> Result<Run, Box<Violation>> {
-        for _ in 0..PATIENCE {
-            let io = match self.stage.step() {
-                IOResult::Done(ending) => return Ok(Run::Ended(ending)),
-                IOResult::IO(io) => io,
-            };
-            let deed = deed.filter(|&(at, _)| at == self.yields).map(|(_, deed)| deed);
-            self.yields += 1;
-            match deed {
-                Some(Deed::Disturb) => self.stage.disturb(),
-                Some(Deed::Drop) => return Ok(self.drop_operation()),
-                Some(Deed::Cancel) => io.completion().into_iter().for_each(Completion::cancel),
-                Some(Deed::DropLate) | None => {}
-            }
-            if let IOCompletions::Single(completion) = io {
-                while !completion.finished() {
-                    if self.delivered >= power {
-                        return Ok(Run::PowerLost(self.disk.cut_power()));
-                    }
-                    self.deliver()?;
-                }
-            }
-            if deed == Some(Deed::DropLate) {
-                return Ok(self.drop_operation());
-            }
-        }
-        let seen = format!("{PATIENCE} steps and no end");
-        Err(Violation::liveness("liveness", "an operation that ends", seen))
-    }
-
-    fn drop_operation(&mut self) -> Run {
-        self.stage.drop_operation();
-        Run::Gone
-    }
-
-    /// Ends the I/O that was submitted first.
-    fn deliver(&mut self) -> Result<(), Box<Violation>> {
-        let mut status = self.disk.begin_step(self.now, &mut self.trace);
-        if let (0, Some(moment)) = (status.due, status.next_due) {
-            self.now = moment;
-            status = self.disk.begin_step(self.now, &mut self.trace);
-        }
-        if status.due == 0 {
-            let expected = "to wait for something that will end";
-            return Err(Violation::liveness("liveness", expected, "a wait with no I/O in flight"));
-        }
-        self.disk.deliver(0);
-        self.delivered += 1;
-        Ok(())
-    }
-
-    /// The state after the operation, when all I/O has ended.
-    fn state(&mut self) -> Result<String, Box<Violation>> {
-        while self.disk.load().0 > 0 {
-            self.deliver()?;
-        }
-        self.disk.oblige();
-        self.stage.state().map_err(|problem| Violation::safety("leaks", "nothing left behind", problem))
-    }
-
-    /// The I/Os that the operation has submitted.
-    fn submitted(&mut self) -> Vec<OperationKind> {
-        self.disk.begin_step(self.now, &mut self.trace);
-        let events = self.trace.events().unwrap_or_default().iter();
-        events
-            .filter(|event| event.kind == EventKind::Submitted)
-            .filter_map(|event| crate::disk::operation_kind(event.detail))
-            .collect()
-    }
-
-    fn close(self) -> SimDisk {
-        self.disk
     }
 }

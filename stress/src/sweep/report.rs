@@ -27,6 +27,8 @@ pub struct SubjectReport {
     pub yields: u32,
     /// Cases by dimension, in the order of [`Case::DIMENSIONS`].
     pub counts: Vec<Count>,
+    /// Runs of the operation, one for each case and aftermath, and of recoveries.
+    pub runs: u64,
     /// What was run instead of everything, where everything would be too much.
     pub cuts: Vec<String>,
 }
@@ -34,7 +36,7 @@ pub struct SubjectReport {
 impl SubjectReport {
     pub(super) fn new(subject: String, extent: &Extent) -> SubjectReport {
         let counts = Case::DIMENSIONS.map(|dimension| Count { dimension, cases: 0 }).to_vec();
-        SubjectReport { subject, ios: extent.ios, yields: extent.yields, counts, cuts: Vec::new() }
+        SubjectReport { subject, ios: extent.ios, yields: extent.yields, counts, runs: 0, cuts: Vec::new() }
     }
 
     pub(super) fn count(&mut self, case: &Case) {

@@ -29,6 +29,11 @@ pub trait Subject: Sync {
         Ok(None)
     }
 
+    /// In how many ways somebody may [go on](Stage::go_on) when the operation is over.
+    fn ways_on(&self) -> u32 {
+        0
+    }
+
     /// Whether the system notices a flipped bit in whatever it reads.
     fn notices_bit_flips(&self) -> bool {
         false
@@ -57,4 +62,16 @@ pub trait Stage {
     ///
     /// What is broken: a lock, a pin or a count that was left behind, a damaged page.
     fn state(&mut self) -> Result<String, String>;
+
+    /// The next change to the system, one of [`Subject::ways_on`], after the operation has ended or is gone. What a fault
+    /// has left in memory or in a file may lie there until somebody builds on it. Nothing fails here any more; what this
+    /// acknowledges has to survive a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// Why the system refuses. After a fault that is its right.
+    fn go_on(&mut self, way: u32) -> Result<(), String> {
+        let _ = way;
+        Ok(())
+    }
 }

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Machine;
 use super::job::{Act, End, transaction};
+use super::machines::{self, checkpoint};
 
 /// Small pages and a small cache, so that little data is many pages and most of them are evicted.
 const OPTIONS: PagerOptions = PagerOptions {
@@ -30,6 +31,9 @@ const SPILL_PAGES: usize = 6;
 
 /// Pages that no operation touches: reading them evicts the others.
 const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;
+
+/// Ways to [go on](House::go_on).
+pub(super) const WAYS_ON: u32 = 3;
 
 /// Pages of a house, the header page included.
 pub(super) const PAGES: PageNo = 24;
@@ -57,8 +61,9 @@ impl House {
         &self.io
     }
 
-    pub(super) fn pager(&self) -> Option<&Arc<Pager>> {
-        self.pager.as_ref()
+    /// The pager that there is, or a new one.
+    pub(super) fn pager_now(&self) -> Result<Arc<Pager>, PagerError> {
+        self.pager.as_ref().map_or_else(|| open(&self.io), |pager| Ok(Arc::clone(pager)))
     }
 
     /// The pager of a house that has not been closed.
@@ -76,13 +81,31 @@ impl House {
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), PagerError> {
-        self.finish(super::machines::checkpoint(self.opened(), CheckpointMode::Passive)).map(drop)
+        self.finish(checkpoint(self.opened(), CheckpointMode::Passive)).map(drop)
     }
 
     /// From here on somebody reads what there is now.
     pub(super) fn begin_reading(&mut self) -> Result<(), PagerError> {
         self.reader = Some(self.opened().begin_read()?);
         Ok(())
+    }
+
+    /// A change after all that: into the log as it is; into a log that is begun anew; and from the log into the file.
+    pub(super) fn go_on(&self, way: u32) -> Result<(), PagerError> {
+        let pager = self.pager_now()?;
+        let finish = |machine| finish(&self.io, machine).map(drop);
+        let change = || transaction(&pager, vec![Act::Allocate, Act::Edit(8, 77)], End::Commit);
+        match way {
+            0 => finish(change()),
+            1 => {
+                finish(checkpoint(&pager, CheckpointMode::Restart))?;
+                finish(change())
+            }
+            _ => {
+                finish(change())?;
+                finish(checkpoint(&pager, CheckpointMode::Passive))
+            }
+        }
     }
 
     /// Whoever is beside the operation goes.
@@ -99,7 +122,7 @@ impl House {
     /// Has all pages but the fillers evicted.
     pub(super) fn evict(&self) -> Result<(), PagerError> {
         let Some(pager) = &self.pager else { return Ok(()) };
-        self.finish(super::machines::read(pager, FILLERS.collect())?).map(drop)
+        self.finish(machines::read(pager, FILLERS.collect())?).map(drop)
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{Pager, PagerError};
+use tenterhook_runtime::pager::PagerError;
 
 pub use self::catalogue::catalogue;
-use self::house::House;
+use self::house::{House, WAYS_ON};
 use super::subject::{Ending, Stage, Subject};
 
 /// An operation of the pager; called again until it is done.
@@ -51,6 +51,10 @@ impl Subject for PagerSubject {
             .map(Some)
     }
 
+    fn ways_on(&self) -> u32 {
+        WAYS_ON
+    }
+
     fn notices_bit_flips(&self) -> bool {
         self.notices_bit_flips
     }
@@ -83,14 +87,14 @@ impl Stage for PagerStage {
     }
 
     fn state(&mut self) -> Result<String, String> {
-        let io = Arc::clone(self.house.io());
-        let pager: Arc<Pager> = match self.house.pager() {
-            Some(pager) => Arc::clone(pager),
-            None => house::open(&io).map_err(|error| error.to_string())?,
-        };
-        let state = house::read_all(&io, &pager).map_err(|error| error.to_string())??;
+        let pager = self.house.pager_now().map_err(|error| error.to_string())?;
+        let state = house::read_all(self.house.io(), &pager).map_err(|error| error.to_string())??;
         self.house.leave();
         let audit = pager.audit();
         if audit.is_idle() { Ok(state) } else { Err(format!("{audit:?}")) }
+    }
+
+    fn go_on(&mut self, way: u32) -> Result<(), String> {
+        self.house.go_on(way).map_err(|error| error.to_string())
     }
 }

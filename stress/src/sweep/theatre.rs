@@ -1,0 +1,145 @@
+//! Where one run of an operation is played.
+
+use tenterhook_runtime::io::OperationKind;
+use tenterhook_runtime::{Completion, IOCompletions, IOResult};
+
+use super::subject::{Ending, Stage, Subject};
+use crate::disk::{Fate, SimDisk, Wreck};
+use crate::trace::{EventKind, Trace};
+use crate::violation::Violation;
+
+/// How a run of the operation went.
+pub(super) enum Run {
+    Ended(Ending),
+    /// It was dropped.
+    Gone,
+    /// Its I/O is let go of with this.
+    PowerLost(#[expect(dead_code, reason = "kept for its drop")] Wreck),
+}
+
+/// What is done at a yield.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(super) enum Deed {
+    Disturb,
+    Drop,
+    DropLate,
+    Cancel,
+}
+
+/// Steps after which an operation that does not end is said never to end.
+const PATIENCE: u32 = 100_000;
+
+/// A disk, and the operation on its stage.
+pub(super) struct Theatre {
+    pub(super) stage: Box<dyn Stage>,
+    pub(super) disk: SimDisk,
+    trace: Trace,
+    now: u64,
+    pub(super) yields: u32,
+    delivered: u32,
+}
+
+impl Theatre {
+    pub(super) fn prepare(subject: &dyn Subject) -> Result<Theatre, Box<Violation>> {
+        let disk = SimDisk::obliging();
+        let stage = subject.prepare(&disk.io());
+        let stage =
+            stage.map_err(|problem| Violation::safety("preparation", "a subject that works", problem))?;
+        let mut theatre = Theatre { stage, disk, trace: Trace::new(true), now: 0, yields: 0, delivered: 0 };
+        // What the preparation did is nobody's concern.
+        theatre.disk.begin_step(0, &mut Trace::new(false));
+        theatre.trace = Trace::new(true);
+        Ok(theatre)
+    }
+
+    /// Runs the operation; at one of its yields something may be done to it, and the power may last only so long.
+    pub(super) fn run(&mut self, deed: Option<(u32, Deed)>, power: u32) -> Result<Run, Box<Violation>> {
+        for _ in 0..PATIENCE {
+            let io = match self.stage.step() {
+                IOResult::Done(ending) => return Ok(Run::Ended(ending)),
+                IOResult::IO(io) => io,
+            };
+            let deed = deed.filter(|&(at, _)| at == self.yields).map(|(_, deed)| deed);
+            self.yields += 1;
+            match deed {
+                Some(Deed::Disturb) => self.stage.disturb(),
+                Some(Deed::Drop) => return Ok(self.drop_operation()),
+                Some(Deed::Cancel) => io.completion().into_iter().for_each(Completion::cancel),
+                Some(Deed::DropLate) | None => {}
+            }
+            if let IOCompletions::Single(completion) = io {
+                while !completion.finished() {
+                    if self.delivered >= power {
+                        return Ok(Run::PowerLost(self.disk.cut_power()));
+                    }
+                    self.deliver()?;
+                }
+            }
+            if deed == Some(Deed::DropLate) {
+                return Ok(self.drop_operation());
+            }
+        }
+        let seen = format!("{PATIENCE} steps and no end");
+        Err(Violation::liveness("liveness", "an operation that ends", seen))
+    }
+
+    fn drop_operation(&mut self) -> Run {
+        self.stage.drop_operation();
+        Run::Gone
+    }
+
+    /// Ends the I/O that was submitted first.
+    fn deliver(&mut self) -> Result<(), Box<Violation>> {
+        let mut status = self.disk.begin_step(self.now, &mut self.trace);
+        if let (0, Some(moment)) = (status.due, status.next_due) {
+            self.now = moment;
+            status = self.disk.begin_step(self.now, &mut self.trace);
+        }
+        if status.due == 0 {
+            let expected = "to wait for something that will end";
+            return Err(Violation::liveness("liveness", expected, "a wait with no I/O in flight"));
+        }
+        self.disk.deliver(0);
+        self.delivered += 1;
+        Ok(())
+    }
+
+    /// The state after the operation, when all I/O has ended.
+    pub(super) fn state(&mut self) -> Result<String, Box<Violation>> {
+        while self.disk.load().0 > 0 {
+            self.deliver()?;
+        }
+        self.disk.oblige();
+        self.stage.state().map_err(|problem| Violation::safety("leaks", "nothing left behind", problem))
+    }
+
+    /// The I/Os that the operation has submitted.
+    pub(super) fn submitted(&mut self) -> Vec<OperationKind> {
+        submitted(&self.disk, std::mem::replace(&mut self.trace, Trace::new(true)))
+    }
+
+    /// The disk that is left when the system is gone.
+    pub(super) fn close(self) -> SimDisk {
+        self.disk
+    }
+
+    /// The disk after the power has gone, with nothing that was not synced.
+    pub(super) fn lose_power(self) -> SimDisk {
+        let wreck = self.disk.cut_power();
+        let disk = self.close();
+        drop(wreck);
+        disk.fall(&vec![Fate::Nothing; disk.unsynced().len()]);
+        disk.oblige();
+        disk
+    }
+}
+
+/// What has been submitted to `disk`, if `trace` has all of it but what it has not been told yet.
+pub(super) fn submitted(disk: &SimDisk, mut trace: Trace) -> Vec<OperationKind> {
+    disk.begin_step(0, &mut trace);
+    let events = trace.events().unwrap_or_default().iter();
+    events
+        .filter(|event| event.kind == EventKind::Submitted)
+        .filter_map(|event| crate::disk::operation_kind(event.detail))
+        .collect()
+}
