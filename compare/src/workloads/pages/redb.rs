@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 use super::{
@@ -41,34 +41,49 @@ impl Reads {
     }
 }
 
-/// In a snapshot of their own.
-fn read(store: &Database, numbers: &[u64], copy: &mut [u8; BYTES]) -> u64 {
-    let snapshot = store.begin_read().expect("a snapshot");
-    let table = snapshot.open_table(TABLE).expect("the table");
-    let mut sum = 0_u64;
-    for number in numbers {
-        copy.copy_from_slice(table.get(number).expect("a look-up").expect("a value").value());
-        sum = sum.wrapping_add(mark_in(black_box(&*copy)));
+/// Reads one page at a time, so many in a snapshot.
+struct Reader<'a> {
+    store: &'a Database,
+    in_snapshot: usize,
+    /// The snapshot's table, and how many more pages are read in it.
+    table: Option<(ReadOnlyTable<u64, &'static [u8; BYTES]>, usize)>,
+    copy: [u8; BYTES],
+}
+
+impl<'a> Reader<'a> {
+    fn new(store: &'a Database, in_snapshot: usize) -> Self {
+        Self { store, in_snapshot, table: None, copy: [0; BYTES] }
     }
-    sum
+
+    fn read(&mut self, number: u64) -> &[u8; BYTES] {
+        let begin = || {
+            let snapshot = self.store.begin_read().expect("a snapshot");
+            (snapshot.open_table(TABLE).expect("the table"), self.in_snapshot)
+        };
+        let (table, left) = self.table.get_or_insert_with(begin);
+        self.copy.copy_from_slice(table.get(number).expect("a look-up").expect("a value").value());
+        *left -= 1;
+        if *left == 0 {
+            self.table = None;
+        }
+        black_box(&self.copy)
+    }
 }
 
 impl Contender for Reads {
     fn run(&mut self, operations: u64) -> Evidence {
         let each = operations / self.connections;
         Evidence::results(on_threads(self.connections, |connections| {
+            let mut reader = Reader::new(&self.store, self.in_snapshot);
             let pages = connections.flat_map(|connection| Walk::new(connection).take(each as usize));
-            let pages: Vec<u64> = pages.collect();
-            let mut copy = [0; BYTES];
-            let snapshots = pages.chunks(self.in_snapshot);
-            snapshots.map(|pages| read(&self.store, pages, &mut copy)).fold(0, u64::wrapping_add)
+            pages.map(|page| mark_in(reader.read(page))).fold(0, u64::wrapping_add)
         }))
     }
 
     fn latencies(&mut self, operations: u64) -> Option<Latencies> {
-        let (mut walk, mut copy) = (Walk::new(0), [0; BYTES]);
+        let (mut walk, mut reader) = (Walk::new(0), Reader::new(&self.store, self.in_snapshot));
         Some(timed(operations, || {
-            read(&self.store, &[walk.next().expect("endless")], &mut copy);
+            reader.read(walk.next().expect("endless"));
         }))
     }
 }
@@ -111,11 +126,8 @@ impl Writes {
 
 impl Contender for Writes {
     fn prepare(&mut self, _: u64) {
-        let mut copy = [0; BYTES];
-        let counters = (0..PAGES).map(|page| {
-            read(&self.store, &[page], &mut copy);
-            counter_in(&copy)
-        });
+        let mut reader = Reader::new(&self.store, PAGES as usize);
+        let counters = (0..PAGES).map(|page| counter_in(reader.read(page)));
         self.ledger.check("redb", counters.sum());
     }
 

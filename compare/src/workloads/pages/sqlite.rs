@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction};
 use tempfile::TempDir;
 
 use super::{
@@ -72,30 +72,52 @@ fn read(store: &Connection, number: u64, copy: &mut [u8; BYTES]) -> u64 {
     found.expect("a row")
 }
 
+/// Reads one page at a time, so many in a snapshot. A statement outside of a transaction has one of its own.
+struct Reader<'a> {
+    store: &'a Connection,
+    in_snapshot: usize,
+    /// What holds the snapshot, and how many more pages are read in it.
+    snapshot: Option<(Transaction<'a>, usize)>,
+    copy: [u8; BYTES],
+}
+
+impl<'a> Reader<'a> {
+    fn new(store: &'a Connection, in_snapshot: usize) -> Self {
+        Self { store, in_snapshot, snapshot: None, copy: [0; BYTES] }
+    }
+
+    fn read(&mut self, number: u64) -> u64 {
+        if self.in_snapshot > 1 && self.snapshot.is_none() {
+            let snapshot = self.store.unchecked_transaction().expect("a snapshot");
+            self.snapshot = Some((snapshot, self.in_snapshot));
+        }
+        let mark = read(self.store, number, &mut self.copy);
+        if let Some((_, left)) = &mut self.snapshot {
+            *left -= 1;
+            if *left == 0 {
+                self.snapshot = None;
+            }
+        }
+        mark
+    }
+}
+
 impl Contender for Reads {
     fn run(&mut self, operations: u64) -> Evidence {
         let each = operations / self.connections;
         Evidence::results(on_threads(self.connections, |connections| {
             let store = open(&self.path, Durable::Full);
+            let mut reader = Reader::new(&store, self.in_snapshot);
             let pages = connections.flat_map(|connection| Walk::new(connection).take(each as usize));
-            let pages: Vec<u64> = pages.collect();
-            let mut copy = [0; BYTES];
-            let mut sum = 0_u64;
-            for pages in pages.chunks(self.in_snapshot) {
-                let snapshot = (pages.len() > 1).then(|| store.unchecked_transaction().expect("a snapshot"));
-                for page in pages {
-                    sum = sum.wrapping_add(read(&store, *page, &mut copy));
-                }
-                drop(snapshot);
-            }
-            sum
+            pages.map(|page| reader.read(page)).fold(0, u64::wrapping_add)
         }))
     }
 
     fn latencies(&mut self, operations: u64) -> Option<Latencies> {
-        let (store, mut walk, mut copy) = (open(&self.path, Durable::Full), Walk::new(0), [0; BYTES]);
+        let (store, mut walk) = (open(&self.path, Durable::Full), Walk::new(0));
+        let mut reader = Reader::new(&store, self.in_snapshot);
         Some(timed(operations, || {
-            read(&store, walk.next().expect("endless"), &mut copy);
+            reader.read(walk.next().expect("endless"));
         }))
     }
 }
