@@ -6,21 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::cell::{Attempt, Cell};
+use crate::attempt::Attempt;
+use crate::cell::Cell;
 use crate::detector::{Budget, Build, Detector};
 use crate::mutant::Mutant;
 use crate::process;
 use crate::tree::Tree;
-
-/// Nobody looks at a mutant in a debugger, and a patch changes a line: what would be lost in speed by this is nothing beside
-/// what it saves in building.
-const QUICK_BUILDS: [(&str, &str); 5] = [
-    ("CARGO_INCREMENTAL", "1"),
-    ("CARGO_PROFILE_DEV_DEBUG", "false"),
-    ("CARGO_PROFILE_MODELS_DEBUG", "false"),
-    ("CARGO_PROFILE_STRESS_DEBUG", "false"),
-    ("CARGO_PROFILE_STRESS_LTO", "off"),
-];
 
 /// A build that takes longer hangs.
 const BUILD: Duration = Duration::from_secs(1_200);
@@ -36,6 +27,11 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) enum Fault {
     Io(io::Error),
+    /// Another scoreboard has the state folder.
+    Held {
+        state: PathBuf,
+        holder: String,
+    },
     DoesNotApply {
         id: String,
         reason: String,
@@ -52,10 +48,27 @@ pub(crate) enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether it is for whoever wrote the command line or the patch, and not about this machine.
+    pub(crate) fn is_usage(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::DoesNotApply { .. } => true,
+            // Without a patch it can only be the code or the machine.
+            Self::DoesNotBuild { id, .. } => id != CLEAN,
+            Self::Io(_) | Self::Detector { .. } => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::Held { state, holder } => write!(
+                f,
+                "process {holder} is at work in {}: wait for it, end it, or name another folder with --state",
+                state.display()
+            ),
             Self::DoesNotApply { id, reason } => write!(f, "{id}: the patch no longer applies: {reason}"),
             Self::DoesNotBuild { id, log } => write!(f, "{id}: does not build, see {}", log.display()),
             Self::Detector { id, detector, reason } => {
@@ -75,7 +88,7 @@ impl From<io::Error> for Fault {
 pub(crate) const CLEAN: &str = "clean";
 
 impl Bench {
-    /// Of one lane of the run that keeps its things in `state`.
+    /// Of one lane of the run that keeps its things in `state`, with a copy of the frozen `source`.
     pub(crate) fn new(source: &Path, state: &Path, lane: usize) -> io::Result<Self> {
         fs::create_dir_all(state.join("logs"))?;
         let state = fs::canonicalize(state)?;
@@ -83,22 +96,21 @@ impl Bench {
         Ok(Self { tree: Tree::new(source, &folder.join("tree"))?, folder, logs: state.join("logs") })
     }
 
-    /// Of everything that `detector`'s results on a mutant depend on beside the patch.
-    pub(crate) fn hash(&self, detector: Detector, area: Option<&str>) -> io::Result<u64> {
-        // The simulator's own tests need the runtime, too.
-        self.tree.hash(&["runtime"].iter().chain(detector.crates(area)).copied().collect())
-    }
-
     /// Applies a patch, or none, and compiles quickly whatever it touches.
     pub(crate) fn check(&self, mutant: &Mutant) -> Result<(), Fault> {
         self.apply(Some(mutant))?;
         let mut cargo = self.cargo(Build::Tests);
         cargo.args(["check", "-q", "-p", "tenterhook-runtime", "-p", "tenterhook-stress"]);
-        let log = self.log(&mutant.id, "check");
-        let ended = process::run(cargo, &log, BUILD)?;
-        match ended.status {
+        self.build(cargo, &mutant.id, "check")
+    }
+
+    /// Has cargo compile a mutant. What ends it from outside, or never does, is not the patch's fault.
+    fn build(&self, cargo: Command, id: &str, what: &str) -> Result<(), Fault> {
+        let log = self.log(id, what);
+        match process::run(cargo, &log, BUILD)?.status {
             Some(status) if status.success() => Ok(()),
-            _ => Err(Fault::DoesNotBuild { id: mutant.id.clone(), log }),
+            Some(status) if status.code().is_some() => Err(Fault::DoesNotBuild { id: id.into(), log }),
+            _ => Err(io::Error::other(format!("{id}: the build was killed, see {}", log.display())).into()),
         }
     }
 
@@ -106,7 +118,7 @@ impl Bench {
         let Some(mutant) = mutant else { return Ok(self.tree.reset()?) };
         let refuse =
             |error: io::Error| Fault::DoesNotApply { id: mutant.id.clone(), reason: error.to_string() };
-        self.tree.apply(&mutant.path).map_err(refuse)
+        self.tree.apply(&mutant.text).map_err(refuse)
     }
 
     /// Has `detector` look at a mutant, or at the clean code.
@@ -123,18 +135,14 @@ impl Bench {
         let build = detector.build();
         let mut cargo = self.cargo(build);
         cargo.args(detector.build_arguments(area));
-        let log = self.log(id, build.folder());
-        let built = process::run(cargo, &log, BUILD)?;
-        if !built.status.is_some_and(|status| status.success()) {
-            return Err(Fault::DoesNotBuild { id: id.into(), log });
-        }
+        self.build(cargo, id, build.folder())?;
         let mut attempts = Vec::new();
         for repetition in 0..budget.repetitions {
             let mut command = self.command(detector);
             command.args(detector.arguments(area, budget, repetition)).args(extra);
             let log = self.log(id, &format!("{detector}-{repetition}"));
-            let ended = process::run(command, &log, budget.time)?;
-            let attempt = Attempt::of(detector, &ended);
+            let ended = process::run(command, &log, detector.patience(budget))?;
+            let attempt = Attempt::of(detector, budget, &ended);
             attempts.push(attempt.map_err(|reason| Fault::Detector { id: id.into(), detector, reason })?);
         }
         Ok(Cell { detector, attempts })
@@ -156,8 +164,7 @@ impl Bench {
         cargo
             .current_dir(self.tree.root())
             .env("CARGO_TARGET_DIR", self.target(build))
-            .env("RUSTFLAGS", build.rustflags())
-            .envs(QUICK_BUILDS)
+            .envs(build.environment())
             .env("RUST_BACKTRACE", "0");
         cargo
     }
@@ -168,5 +175,19 @@ impl Bench {
 
     fn log(&self, id: &str, what: &str) -> PathBuf {
         self.logs.join(format!("{id}-{what}.log"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_patch_is_to_blame_for_a_patch() {
+        let log = || PathBuf::from("log");
+        assert!(Fault::DoesNotBuild { id: "pager-x".into(), log: log() }.is_usage());
+        assert!(!Fault::DoesNotBuild { id: CLEAN.into(), log: log() }.is_usage());
+        let detector = Detector::Loom;
+        assert!(!Fault::Detector { id: "pager-x".into(), detector, reason: String::new() }.is_usage());
     }
 }

@@ -1,23 +1,9 @@
 //! What one detector made of one mutant.
 
-use std::os::unix::process::ExitStatusExt;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::attempt::{Attempt, Outcome};
 use crate::detector::Detector;
-use crate::process::Ended;
-
-/// One run of a detector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    pub(crate) found: bool,
-    /// Until it found something, or in all; where the detector says so.
-    pub(crate) executions: Option<u64>,
-    pub(crate) seconds: f64,
-    /// The first line that says what was found.
-    pub(crate) evidence: String,
-}
 
 /// All runs of a detector on a mutant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,173 +12,119 @@ pub(crate) struct Cell {
     pub(crate) attempts: Vec<Attempt>,
 }
 
-/// A median, and between which of the attempts the true one lies with 95 %; the whole range if there are few.
+/// So much, or, of a run that found nothing, more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Median {
+pub(crate) struct Amount {
     pub(crate) value: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+    /// The run ended before: the budget was too small.
+    pub(crate) is_open: bool,
 }
 
-impl Attempt {
-    /// Reads a run's outcome; an error when the detector itself could not do its work.
-    pub(crate) fn of(detector: Detector, ended: &Ended) -> Result<Self, String> {
-        let code = ended.status.and_then(|status| status.code());
-        let (found, executions) = match detector {
-            Detector::Unit => (code != Some(0), tests(&ended.output)),
-            Detector::Loom | Detector::Shuttle => {
-                if code == Some(2) {
-                    return Err(evidence(&ended.output));
-                }
-                (code != Some(0), summed(&ended.output, detector.unit()))
-            }
-            // A defect may show as anything; on the clean code nothing does.
-            Detector::Crash => (code != Some(0), count(&ended.output, "kills")),
-            Detector::Threads => (code != Some(0), None),
-            Detector::Sweep => match code {
-                Some(0) => (false, count(&ended.output, "cases")),
-                Some(10 | 11) => (true, count(&ended.output, "cases")),
-                None => (true, None),
-                _ => return Err(evidence(&ended.output)),
-            },
-            _ => match code {
-                // The time was up: it looked for as long as it was given.
-                None if ended.status.is_none() => (false, None),
-                Some(0) => (false, count(&ended.output, "seeds")),
-                Some(10..=12) => (true, count(&ended.output, "seeds")),
-                // A gate of the simulator's own: a fault that was asked for and never struck.
-                Some(70) if ended.output.contains("never delivered") => (true, count(&ended.output, "seeds")),
-                _ => return Err(evidence(&ended.output)),
-            },
-        };
-        let signal = ended.status.and_then(|status| status.signal());
-        let evidence = match (found, ended.status, signal) {
-            (false, ..) => String::new(),
-            (true, None, _) => "hangs".into(),
-            (true, _, Some(signal)) => format!("dies of signal {signal}"),
-            (true, _, None) => evidence(&ended.output),
-        };
-        Ok(Self { found, executions, seconds: ended.elapsed.as_secs_f64(), evidence })
-    }
+/// A median of all runs, the smallest and the largest. A run that found nothing would have taken longer than all others.
+///
+/// Below the true median is one run as likely as not, so all of six are on one side of it with 2^-5: these enclose it with
+/// 96.9 %, open above if one of them found nothing. Those of two or three runs are a range and claim nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Median {
+    pub(crate) value: Amount,
+    pub(crate) low: Amount,
+    pub(crate) high: Amount,
 }
 
 impl Cell {
+    /// How many runs noticed something.
     pub(crate) fn found(&self) -> usize {
-        self.attempts.iter().filter(|attempt| attempt.found).count()
+        self.attempts.iter().filter(|attempt| attempt.is_found()).count()
     }
 
-    /// Of the runs that found it. With fewer than half of them the median of all is beyond the budget.
+    /// How many runs ended in this way.
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.outcome == outcome).count()
+    }
+
+    /// Until it was found, over the runs that end: how far one had come that hangs, nobody knows.
     pub(crate) fn executions(&self) -> Option<Median> {
-        median(
-            self.attempts
-                .iter()
-                .filter(|attempt| attempt.found)
-                .filter_map(|attempt| attempt.executions)
-                .map(|n| n as f64),
-        )
+        let ending = self.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Hangs);
+        median(ending.filter_map(|attempt| {
+            let value = attempt.executions? as f64;
+            Some(Amount { value, is_open: !attempt.is_found() })
+        }))
     }
 
+    /// Seconds until it was found, over all runs.
     pub(crate) fn seconds(&self) -> Option<Median> {
-        median(self.attempts.iter().filter(|attempt| attempt.found).map(|attempt| attempt.seconds))
+        let amount = |attempt: &Attempt| Amount { value: attempt.seconds, is_open: !attempt.is_found() };
+        median(self.attempts.iter().map(amount))
     }
 
+    /// Of the first run that noticed something; if there is none, of the first that has something to say.
     pub(crate) fn evidence(&self) -> &str {
-        self.attempts.iter().find(|attempt| attempt.found).map_or("", |attempt| &attempt.evidence)
+        let found = self.attempts.iter().find(|attempt| attempt.is_found());
+        let telling = || self.attempts.iter().find(|attempt| !attempt.evidence.is_empty());
+        found.or_else(telling).map_or("", |attempt| &attempt.evidence)
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<Median> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (*values.first()?, *values.last()?);
-    let middle = values.len() / 2;
-    let value = if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        f64::midpoint(values[middle - 1], values[middle])
-    };
-    Some(Median { value, low, high })
-}
-
-/// The tests that ran, from the harness's lines and our own programs'.
-fn tests(output: &str) -> Option<u64> {
-    let counts = output.lines().filter_map(|line| {
-        let line = line
-            .strip_prefix("test result: ")
-            .and_then(|line| line.split_once(". "))
-            .map_or(line, |(_, rest)| rest);
-        let (passed, rest) = line.split_once(" passed")?;
-        let failed = rest.strip_prefix("; ").or(rest.strip_prefix(", "))?.split(' ').next()?;
-        Some(passed.trim().parse::<u64>().ok()? + failed.parse::<u64>().ok()?)
-    });
-    counts.reduce(|sum, count| sum + count)
-}
-
-/// The number before `unit` in the summary: "14 models, 28395 executions, 2.0 s".
-fn summed(output: &str, unit: &str) -> Option<u64> {
-    let line = output.lines().rev().find(|line| line.contains(" models, "))?;
-    let part = line.split(", ").find_map(|part| part.strip_suffix(unit))?;
-    part.trim().parse().ok()
-}
-
-/// A number of the program's document.
-fn count(output: &str, name: &str) -> Option<u64> {
-    let document = &output[output.find('{')?..];
-    let mut values = serde_json::Deserializer::from_str(document).into_iter::<Value>();
-    values.next()?.ok()?.get(name)?.as_u64()
-}
-
-/// The line that says most.
-fn evidence(output: &str) -> String {
-    const TELLING: [&str; 7] =
-        ["FAILED ", "\"seen\":", "never delivered", "panicked at", "... FAILED", "deadlock", "error:"];
-    let lines = || output.lines().map(str::trim);
-    let told = TELLING.iter().find_map(|word| lines().find(|line| line.contains(word)));
-    let line = told.or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default();
-    line.split(' ').map(of_any_machine).collect::<Vec<_>>().join(" ").chars().take(160).collect()
-}
-
-/// Of an absolute path the name of the file: the rest says where somebody keeps things.
-fn of_any_machine(word: &str) -> &str {
-    match word.starts_with('/') {
-        true => word.rsplit('/').find(|part| !part.is_empty()).unwrap_or(word),
-        false => word,
-    }
+/// Nothing if no run found it.
+fn median(amounts: impl Iterator<Item = Amount>) -> Option<Median> {
+    let mut amounts: Vec<Amount> = amounts.collect();
+    amounts.sort_by(|a, b| a.is_open.cmp(&b.is_open).then(a.value.total_cmp(&b.value)));
+    let (low, high) = (*amounts.first()?, *amounts.last()?);
+    // The same one twice, if their number is odd.
+    let (below, above) = (amounts[(amounts.len() - 1) / 2], amounts[amounts.len() / 2]);
+    let value = Amount { value: f64::midpoint(below.value, above.value), is_open: above.is_open };
+    (!low.is_open).then_some(Median { value, low, high })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn counts_are_read_from_what_programs_print() {
-        let cargo = "test result: ok. 8 passed; 0 failed; 0 ignored\n114 passed, 1 failed, 0 skipped\n";
-        assert_eq!(tests(cargo), Some(123));
-        assert_eq!(tests("nothing"), None);
-        assert_eq!(
-            summed("x\n14 models, 28395 executions, 2.0 s\n1 passed, 0 failed\n", "executions"),
-            Some(28_395)
-        );
-        assert_eq!(count("warning\n{\"seeds\": 17}\nmore", "seeds"), Some(17));
-    }
-
-    #[test]
-    fn evidence_names_files_and_not_where_they_are() {
-        let output = "thread 'a' panicked at /home/me/crates/b-0.1/src/c.rs:2:5:\nerror: src/d.rs";
-        assert_eq!(evidence(output), "thread 'a' panicked at c.rs:2:5:");
-    }
-
-    #[test]
-    fn the_median_is_of_those_that_found_it() {
-        let attempt = |found, executions| Attempt {
-            found,
+    fn cell(runs: &[(Outcome, u64)]) -> Cell {
+        let attempt = |&(outcome, executions)| Attempt {
+            outcome,
             executions: Some(executions),
             seconds: 1.0,
             evidence: String::new(),
         };
-        let attempts = vec![attempt(true, 9), attempt(false, 1_000), attempt(true, 3), attempt(true, 4)];
-        let cell = Cell { detector: Detector::Sim, attempts };
-        assert_eq!(cell.found(), 3);
-        assert_eq!(cell.executions(), Some(Median { value: 4.0, low: 3.0, high: 9.0 }));
+        Cell { detector: Detector::Sim, attempts: runs.iter().map(attempt).collect() }
+    }
+
+    fn closed(value: f64) -> Amount {
+        Amount { value, is_open: false }
+    }
+
+    fn open(value: f64) -> Amount {
+        Amount { value, is_open: true }
+    }
+
+    use Outcome::{Found, Hangs, Missed};
+
+    #[test]
+    fn the_median_of_complete_finds_lies_between_the_smallest_and_the_largest() {
+        let cell = cell(&[(Found, 9), (Found, 2), (Found, 3), (Found, 4)]);
+        let median = Median { value: closed(3.5), low: closed(2.0), high: closed(9.0) };
+        assert_eq!(cell.executions(), Some(median));
+    }
+
+    #[test]
+    fn a_run_that_found_nothing_opens_the_upper_end() {
+        let most = cell(&[(Found, 9), (Missed, 300), (Found, 3), (Found, 4), (Found, 5)]);
+        let median = Median { value: closed(5.0), low: closed(3.0), high: open(300.0) };
+        assert_eq!((most.found(), most.executions()), (4, Some(median)));
+        let few = cell(&[(Missed, 300), (Found, 3), (Missed, 300)]);
+        let median = Median { value: open(300.0), low: closed(3.0), high: open(300.0) };
+        assert_eq!(few.executions(), Some(median), "half of all runs need more than the budget");
+        assert_eq!(cell(&[(Missed, 300)]).executions(), None);
+    }
+
+    #[test]
+    fn a_run_that_hangs_has_found_it_after_nobody_knows_how_many() {
+        let cell = cell(&[(Hangs, 0), (Found, 7)]);
+        assert_eq!((cell.found(), cell.count(Hangs)), (2, 1));
+        assert_eq!(
+            cell.executions().map(|median| (median.low, median.high)),
+            Some((closed(7.0), closed(7.0)))
+        );
     }
 }

@@ -6,6 +6,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// Nobody looks at a mutant in a debugger, and a patch changes a line: what would be lost in speed by this is nothing beside
+/// what it saves in building.
+const QUICK_BUILDS: [(&str, &str); 5] = [
+    ("CARGO_INCREMENTAL", "1"),
+    ("CARGO_PROFILE_DEV_DEBUG", "false"),
+    ("CARGO_PROFILE_MODELS_DEBUG", "false"),
+    ("CARGO_PROFILE_STRESS_DEBUG", "false"),
+    ("CARGO_PROFILE_STRESS_LTO", "off"),
+];
+
+/// What a simulator gets beyond its time to end by itself and say how far it came.
+const FAREWELL: Duration = Duration::from_secs(60);
+
 /// One way of looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,7 +51,7 @@ pub(crate) enum Detector {
 /// How much a detector may spend on one mutant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-    /// A run that takes longer has hung, which is a way of noticing.
+    /// A run that takes longer has hung; a simulator begins no further seed.
     pub(crate) time: Duration,
     /// Runs with seeds of their own; 1 for those that have none.
     pub(crate) repetitions: u64,
@@ -81,7 +94,8 @@ impl Detector {
         }
     }
 
-    /// What an execution is.
+    /// What an execution is. The tests are those of all programs up to and with the one that fails, in cargo's order; the
+    /// executions and schedules those of all models up to and with the one that fails, in the list's.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::Unit => "tests",
@@ -117,22 +131,30 @@ impl Detector {
         }
     }
 
-    /// The budget of `make mutants`.
+    /// The budget of `make mutants`. Real threads do the same twice only by chance, so on the clean code one run of them
+    /// would say little.
     pub(crate) fn budget(self, area: Option<&str>) -> Budget {
         let budget =
             |seconds, repetitions, seeds| Budget { time: Duration::from_secs(seconds), repetitions, seeds };
+        let runs = if area.is_none() { 3 } else { 1 };
         match self {
-            Self::Unit => budget(240, 1, 1),
+            Self::Unit => budget(240, runs, 1),
             Self::Loom => budget(360, 1, 1),
             Self::Shuttle => budget(180, 1, 1),
             Self::Sweep => budget(60, 1, 1),
-            Self::Crash => budget(120, 1, 50),
-            Self::Threads => budget(60, 1, 1),
-            // What interleaves is the pager: there the schedulers are compared. Of six runs the smallest and the largest
-            // enclose the true median with 97 %.
-            _ if matches!(area, None | Some("pager")) => budget(60, 6, 300),
-            _ => budget(60, 2, 300),
+            Self::Crash => budget(120, runs, 50),
+            Self::Threads => budget(60, runs, 1),
+            // What interleaves is the pager: there the schedulers are compared, with six runs, whose smallest and largest
+            // enclose the true median with 97 %. The time is ten times what the seeds take here: on a slower machine, too,
+            // it is seeds that are compared.
+            _ if matches!(area, None | Some("pager")) => budget(240, 6, 300),
+            _ => budget(240, 2, 300),
         }
+    }
+
+    /// When a run has hung. Simulators know their time and end by themselves.
+    pub(crate) fn patience(self, budget: Budget) -> Duration {
+        if self.is_sim() { budget.time + FAREWELL } else { budget.time }
     }
 
     /// cargo's arguments that compile what it needs.
@@ -181,15 +203,20 @@ impl Detector {
             Self::Shuttle if area == Some("pager") => words("waiter_looks"),
             Self::Shuttle => Vec::new(),
             Self::Sweep => words("sweep --json"),
-            Self::Crash => words(&format!("crash --json --quiet --kills {}", budget.seeds)),
-            Self::Threads => {
-                words("threads --json --quiet --duration 5s --connections 64 --noise --stall 10s")
+            Self::Crash => {
+                let (seed, kills) = (repetition + 1, budget.seeds);
+                words(&format!("crash --json --quiet --seed {seed} --kills {kills}"))
             }
+            Self::Threads => words(&format!(
+                "threads --json --quiet --seed {} --duration 5s --connections 64 --noise --stall 10s",
+                repetition + 1
+            )),
             _ => {
                 let first = 1_000_000 * (repetition + 1);
                 let mut all = words(&format!(
-                    "sim --json --quiet --artifacts none --max-failures 1 --seed {first} --seeds {}",
-                    budget.seeds
+                    "sim --json --quiet --artifacts none --max-failures 1 --seed {first} --seeds {} --duration {}s",
+                    budget.seeds,
+                    budget.time.as_secs()
                 ));
                 all.extend(words(match self {
                     Self::SimRandom => "--scheduler random",
@@ -216,12 +243,14 @@ pub(crate) enum Build {
 }
 
 impl Build {
-    pub(crate) fn rustflags(self) -> &'static str {
-        match self {
+    /// What cargo is told by its environment.
+    pub(crate) fn environment(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let flags = match self {
             Self::Loom => "--cfg tenterhook_loom",
             Self::Shuttle => "--cfg tenterhook_shuttle",
             Self::Tests | Self::Sim => "",
-        }
+        };
+        QUICK_BUILDS.into_iter().chain([("RUSTFLAGS", flags)])
     }
 
     /// The name of its target folder.
@@ -263,5 +292,23 @@ impl FromStr for Detector {
 impl fmt::Display for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_threads_get_several_runs_on_the_clean_code_and_each_a_seed() {
+        for detector in [Detector::Unit, Detector::Crash, Detector::Threads] {
+            assert!(detector.budget(None).repetitions >= 3, "{detector}");
+        }
+        for detector in Detector::ALL.into_iter().filter(|detector| detector.build() == Build::Sim) {
+            let budget = detector.budget(None);
+            let runs = (0..budget.repetitions).map(|run| detector.arguments(None, budget, run));
+            let different: std::collections::BTreeSet<Vec<String>> = runs.collect();
+            assert_eq!(different.len() as u64, budget.repetitions, "{detector}");
+        }
     }
 }

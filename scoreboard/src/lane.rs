@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use indicatif::ProgressBar;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::Hashes;
 use crate::bench::{Bench, CLEAN, Fault};
 use crate::cell::Cell;
 use crate::detector::Detector;
+use crate::key::Keys;
 use crate::ledger::Ledger;
 use crate::mutant::Mutant;
 use crate::report::Figure;
+use crate::source::Source;
 
 /// A mutant, or the clean code, and who is to look at it.
 pub(crate) type Job<'a> = (Option<&'a Mutant>, Vec<Detector>);
@@ -55,7 +56,7 @@ struct Shared<'a> {
     next: AtomicUsize,
     /// A lane could not go on: the others end with the cell that they are at.
     over: AtomicBool,
-    hashes: &'a Hashes,
+    keys: &'a Keys,
     known: Mutex<(Ledger, Cells)>,
     progress: &'a ProgressBar,
 }
@@ -64,16 +65,17 @@ struct Shared<'a> {
 pub(crate) fn run(
     jobs: &[Job<'_>],
     lanes: usize,
+    source: &Source,
     state: &Path,
     ledger: Ledger,
-    hashes: &Hashes,
+    keys: &Keys,
     progress: &ProgressBar,
 ) -> Result<Cells, Fault> {
     let shared = Shared {
         jobs,
         next: AtomicUsize::new(0),
         over: AtomicBool::new(false),
-        hashes,
+        keys,
         known: Mutex::new((ledger, Cells::new())),
         progress,
     };
@@ -81,7 +83,8 @@ pub(crate) fn run(
         let shared = &shared;
         let lane = |lane| {
             scope.spawn(move || {
-                let end = shared.work(lane, lanes, state);
+                let end = Bench::new(source.root(), state, lane).map_err(Fault::Io);
+                let end = end.and_then(|bench| shared.work(&bench, &Processors::of(lane, lanes)?));
                 shared.over.fetch_or(end.is_err(), Relaxed);
                 end
             })
@@ -94,16 +97,14 @@ pub(crate) fn run(
 }
 
 impl Shared<'_> {
-    fn work(&self, lane: usize, lanes: usize, state: &Path) -> Result<(), Fault> {
-        let bench = Bench::new(Path::new("."), state, lane)?;
-        let processors = Processors::of(lane, lanes)?;
+    fn work(&self, bench: &Bench, processors: &Processors) -> Result<(), Fault> {
         while let Some((mutant, detectors)) = self.jobs.get(self.next.fetch_add(1, Relaxed)) {
             for detector in detectors {
                 if self.over.load(Relaxed) {
                     return Ok(());
                 }
                 processors.use_for(*detector)?;
-                self.judge(&bench, *mutant, *detector)?;
+                self.judge(bench, *mutant, *detector)?;
                 self.progress.inc(1);
             }
         }
@@ -114,11 +115,11 @@ impl Shared<'_> {
     fn judge(&self, bench: &Bench, mutant: Option<&Mutant>, detector: Detector) -> Result<(), Fault> {
         let (id, patch) = mutant.map_or((CLEAN, 0), |mutant| (&*mutant.id, mutant.hash));
         let area = mutant.map(Mutant::area);
-        let tree = self.hashes.get(detector, area);
+        let key = self.keys.get(detector, area);
         let place = (id.to_owned(), detector);
         {
             let (ledger, cells) = &mut *self.known.lock().expect("no panic under the lock");
-            if let Some(cell) = ledger.get(id, detector, tree, patch) {
+            if let Some(cell) = ledger.get(id, detector, key, patch) {
                 cells.insert(place, cell.clone());
                 return Ok(());
             }
@@ -127,7 +128,7 @@ impl Shared<'_> {
         let cell = bench.judge(mutant, detector, detector.budget(area), &[])?;
         self.progress.suspend(|| println!("{id:<44} {detector:<16} {}", Figure::new(&cell).line()));
         let (ledger, cells) = &mut *self.known.lock().expect("no panic under the lock");
-        ledger.put(id, tree, patch, cell.clone())?;
+        ledger.put(id, key, patch, cell.clone())?;
         cells.insert(place, cell);
         Ok(())
     }

@@ -3,31 +3,38 @@
 //! A green run says nothing unless red is possible. `make mutants` makes the table in `stress/mutants/`; `make
 //! mutants-quick` asks a dozen of them in CI.
 
+mod attempt;
 mod bench;
 mod cell;
 mod detector;
+mod group;
+mod key;
 mod lane;
 mod ledger;
+mod lock;
 mod mutant;
 mod process;
 mod quick;
 mod report;
+mod source;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use bench::{Bench, CLEAN, Fault};
 use detector::Detector;
+use key::Keys;
 use lane::Job;
 use ledger::Ledger;
+use lock::Lock;
 use mutant::Mutant;
 use report::{Figure, Report, Row};
+use source::Source;
 
 /// All gates are open.
 const OPEN: u8 = 0;
@@ -37,11 +44,18 @@ const USAGE: u8 = 2;
 const SHUT: u8 = 10;
 /// The scoreboard itself could not go on.
 const INTERNAL: u8 = 70;
+/// Ctrl-C, or another signal that asks it to end.
+const INTERRUPTED: u8 = 130;
+
+/// The last line of a run that is interrupted.
+const TO_BE_CONTINUED: &str =
+    "tenterhook-mutants: interrupted; finished results are kept, and the same command goes on from here";
 
 /// Breaks the runtime in known ways, one at a time, and says which detector notices, and how soon.
 ///
-/// Exit codes: 0 all gates open; 2 a patch or an option makes no sense; 10 a mutant is missed or the clean code raises an
-/// alarm; 70 a build or a detector failed.
+/// Exit codes: 0 all gates open; 2 an option makes no sense, a patch does not apply or build, or the state folder is taken;
+/// 10 a mutant is missed or the clean code raises an alarm; 70 a build of the clean code or a detector failed; 130
+/// interrupted.
 #[derive(Parser)]
 #[command(
     name = "tenterhook-mutants",
@@ -92,9 +106,7 @@ fn main() -> ExitCode {
         mutants.iter().for_each(|mutant| println!("{:<44} {}", mutant.id, mutant.breaks));
         return ExitCode::SUCCESS;
     }
-    let outcome =
-        if arguments.quick { quick::run(&mutants, &arguments.state) } else { run(&arguments, mutants) };
-    match outcome {
+    match locked(&arguments, mutants) {
         Ok(objections) if objections.is_empty() => ExitCode::from(OPEN),
         Ok(objections) => {
             objections.iter().for_each(|objection| println!("SHUT  {objection}"));
@@ -102,19 +114,27 @@ fn main() -> ExitCode {
         }
         Err(fault) => {
             eprintln!("tenterhook-mutants: {fault}");
-            ExitCode::from(if matches!(fault, Fault::Io(_)) { INTERNAL } else { USAGE })
+            ExitCode::from(if fault.is_usage() { USAGE } else { INTERNAL })
         }
     }
+}
+
+/// The run that is asked for, with the state folder for itself; what the gates say against it.
+fn locked(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
+    let _lock = Lock::take(&arguments.state)?;
+    group::end_all_on_signals(INTERRUPTED, TO_BE_CONTINUED)?;
+    if arguments.quick { quick::run(&mutants, &arguments.state) } else { run(arguments, mutants) }
 }
 
 /// The long run; what the gates say against it.
 fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault> {
     let detectors =
         if arguments.detector.is_empty() { Detector::ALL.to_vec() } else { arguments.detector.clone() };
-    let bench = Bench::new(Path::new("."), &arguments.state, 0)?;
     let ledger = Ledger::open(&arguments.state.join("ledger.json"))?;
-    let hashes = Hashes::of(&bench, &detectors)?;
-    check(&bench, &mutants, &ledger, &hashes)?;
+    let source = Source::freeze(Path::new("."), &arguments.state)?;
+    let keys = Keys::of(source.root(), &detectors, mutants.iter().map(Mutant::area))?;
+    let bench = Bench::new(source.root(), &arguments.state, 0)?;
+    check(&bench, &mutants, &ledger, &keys, &detectors)?;
 
     let jobs: Vec<Job<'_>> = [None]
         .into_iter()
@@ -126,20 +146,21 @@ fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault
         .collect();
     let progress = bar(jobs.iter().map(|(_, detectors)| detectors.len() as u64).sum());
     let lanes = arguments.lanes.map_or_else(|| cores().min(4), NonZero::get);
-    let cells = lane::run(&jobs, lanes, &arguments.state, ledger, &hashes, &progress)?;
+    let cells = lane::run(&jobs, lanes, &source, &arguments.state, ledger, &keys, &progress)?;
     progress.finish_and_clear();
 
     let cells_of = |id: &str| {
         detectors.iter().filter_map(|detector| cells.get(&(id.to_owned(), *detector))).collect::<Vec<_>>()
     };
+    let whole = arguments.only.is_empty() && arguments.detector.is_empty();
     let report = Report {
-        commit: commit(),
+        whole,
+        commit: source.commit.clone(),
         machine: machine(),
         rows: mutants.iter().map(|mutant| Row::new(mutant, cells_of(&mutant.id).into_iter())).collect(),
         clean: cells_of(CLEAN).into_iter().map(Figure::new).collect(),
         detectors,
     };
-    let whole = arguments.only.is_empty() && arguments.detector.is_empty();
     let folder = if whole { &arguments.catalogue } else { &arguments.state };
     report.write(folder)?;
     let found = report.rows.iter().filter(|row| row.is_found()).count();
@@ -148,18 +169,24 @@ fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault
         report.rows.len(),
         folder.display()
     );
-    // A part of the table can't say what the whole would.
-    Ok(if whole { report.objections() } else { Vec::new() })
+    Ok(report.objections())
 }
 
 /// Applies and compiles every mutant before the long run, unless something is known of it: a patch that is of no use is
 /// named at once.
-fn check(bench: &Bench, mutants: &[Mutant], ledger: &Ledger, hashes: &Hashes) -> Result<(), Fault> {
+fn check(
+    bench: &Bench,
+    mutants: &[Mutant],
+    ledger: &Ledger,
+    keys: &Keys,
+    detectors: &[Detector],
+) -> Result<(), Fault> {
     let is_unknown = |mutant: &&Mutant| {
-        let known = |detector| {
-            ledger.get(&mutant.id, detector, hashes.get(detector, Some(mutant.area())), mutant.hash).is_some()
+        let known = |detector: &Detector| {
+            let key = keys.get(*detector, Some(mutant.area()));
+            ledger.get(&mutant.id, *detector, key, mutant.hash).is_some()
         };
-        !hashes.detectors().any(known)
+        !detectors.iter().any(known)
     };
     let unknown: Vec<&Mutant> = mutants.iter().filter(is_unknown).collect();
     let progress = bar(unknown.len() as u64);
@@ -172,44 +199,9 @@ fn check(bench: &Bench, mutants: &[Mutant], ledger: &Ledger, hashes: &Hashes) ->
     Ok(())
 }
 
-/// What results depend on beside the patch, by the crates that a detector looks at.
-struct Hashes {
-    by_crates: BTreeMap<(Detector, &'static [&'static str]), u64>,
-}
-
-impl Hashes {
-    fn of(bench: &Bench, detectors: &[Detector]) -> Result<Self, Fault> {
-        let mut by_crates = BTreeMap::new();
-        for &detector in detectors {
-            for area in [None, Some("tester"), Some("runtime")] {
-                by_crates.insert((detector, detector.crates(area)), bench.hash(detector, area)?);
-            }
-        }
-        Ok(Self { by_crates })
-    }
-
-    fn get(&self, detector: Detector, area: Option<&str>) -> u64 {
-        self.by_crates[&(detector, detector.crates(area))]
-    }
-
-    fn detectors(&self) -> impl Iterator<Item = Detector> {
-        self.by_crates.keys().map(|(detector, _)| *detector)
-    }
-}
-
 fn bar(length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {elapsed} gone, {eta} left  {wide_msg}");
     ProgressBar::new(length).with_style(style.expect("a template without mistakes"))
-}
-
-fn commit() -> String {
-    let git = |line: &str| {
-        let output = Command::new("git").args(line.split(' ')).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let changed = git("status --porcelain --untracked-files=no").is_some_and(|changes| !changes.is_empty());
-    let commit = git("rev-parse --short=12 HEAD").unwrap_or_else(|| "unknown".into());
-    if changed { format!("{commit} with uncommitted changes") } else { commit }
 }
 
 fn machine() -> String {

@@ -21,8 +21,9 @@ pub(crate) struct Mutant {
     pub(crate) bug: String,
     /// Who is expected to find it. The others are tried all the same.
     pub(crate) found_by: BTreeSet<Detector>,
-    pub(crate) path: PathBuf,
-    /// Of the whole file: a result belongs to this text.
+    /// The whole file. What is applied is this, whatever becomes of the file during the run.
+    pub(crate) text: String,
+    /// Of the text: a result belongs to it.
     pub(crate) hash: u64,
 }
 
@@ -61,7 +62,7 @@ impl Mutant {
             source: field("Source")?,
             bug: field("Bug")?,
             found_by: detectors.collect::<Result<_, _>>().map_err(bad)?,
-            path: path.to_owned(),
+            text: text.to_owned(),
             hash: xxh3_64(text.as_bytes()),
         })
     }

@@ -2,13 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use crate::group::Group;
 
 /// How a program ended.
 pub(crate) struct Ended {
@@ -19,29 +18,30 @@ pub(crate) struct Ended {
     pub(crate) output: String,
 }
 
-/// Runs `command`, its output in `log`, for at most `most`; then it and what it started are killed.
+/// Runs `command`, its output in `log`, for at most `most`. When it ends, or its time is up, what it started is killed.
 pub(crate) fn run(mut command: Command, log: &Path, most: Duration) -> io::Result<Ended> {
     let file = File::create(log)?;
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    // A group of its own: cargo's children have to go, too.
-    command.process_group(0);
     let begun = Instant::now();
-    let mut child = command.spawn()?;
-    let group = Pid::from_child(&child);
+    let group = Group::spawn(&mut command)?;
     let (ended, ends) = mpsc::channel();
-    let status = std::thread::scope(|scope| {
-        scope.spawn(move || ended.send(child.wait()));
-        match ends.recv_timeout(most) {
-            Ok(status) => status.map(Some),
-            Err(_) => {
-                // It may have ended just now; the waiting thread knows.
-                let _ = kill_process_group(group, Signal::KILL);
-                ends.recv().map_err(io::Error::other)?.map(|_| None)
-            }
+    let in_time = std::thread::scope(|scope| {
+        let group = &group;
+        scope.spawn(move || ended.send(group.wait()));
+        let end = ends.recv_timeout(most);
+        if end.is_err() {
+            group.kill();
         }
-    })?;
+        end
+    });
+    let elapsed = begun.elapsed();
+    let status = group.end()?;
+    let status = match in_time {
+        Ok(waited) => waited.map(|()| Some(status))?,
+        Err(_) => None,
+    };
     let output = String::from_utf8_lossy(&fs::read(log)?).into_owned();
-    Ok(Ended { status, elapsed: begun.elapsed(), output })
+    Ok(Ended { status, elapsed, output })
 }
 
 #[cfg(test)]
@@ -55,6 +55,19 @@ mod tests {
         run(command, &folder.path().join("log"), most).unwrap()
     }
 
+    /// Whether the process that the output names is there, and not merely waited for by nobody.
+    fn survives(output: &str) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", output.trim())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
+    fn dies_soon(output: &str) -> bool {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            !survives(output)
+        })
+    }
+
     #[test]
     fn what_ends_in_time_is_reported_with_its_output() {
         let ended = shell("echo out; echo err >&2; exit 10", Duration::from_secs(60));
@@ -64,8 +77,15 @@ mod tests {
 
     #[test]
     fn what_hangs_is_killed_with_its_children() {
-        let ended = shell("echo begun; sleep 1000 & wait", Duration::from_millis(100));
+        let ended = shell("sleep 1000 & echo $!; wait", Duration::from_millis(100));
         assert!(ended.status.is_none());
-        assert_eq!(ended.output, "begun\n");
+        assert!(dies_soon(&ended.output));
+    }
+
+    #[test]
+    fn what_ends_leaves_no_children_behind() {
+        let ended = shell("sleep 1000 & echo $!; exit 3", Duration::from_secs(60));
+        assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
+        assert!(dies_soon(&ended.output));
     }
 }

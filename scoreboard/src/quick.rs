@@ -7,6 +7,7 @@ use crate::bench::{Bench, Fault};
 use crate::detector::{Budget, Detector};
 use crate::mutant::Mutant;
 use crate::report::Figure;
+use crate::source::Source;
 
 /// Mutant, detector, and what narrows the detector down.
 const DOZEN: [(&str, Detector, &str); 12] = [
@@ -26,7 +27,8 @@ const DOZEN: [(&str, Detector, &str); 12] = [
 
 /// Runs the dozen; those that were not found.
 pub(crate) fn run(mutants: &[Mutant], state: &Path) -> Result<Vec<String>, Fault> {
-    let bench = Bench::new(Path::new("."), state, 0)?;
+    let source = Source::freeze(Path::new("."), state)?;
+    let bench = Bench::new(source.root(), state, 0)?;
     let mut objections = Vec::new();
     for (id, detector, filter) in DOZEN {
         let Some(mutant) = mutants.iter().find(|mutant| mutant.id == id) else {

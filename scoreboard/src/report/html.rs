@@ -26,10 +26,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     write!(out, "<title>Tenterhook: what the detectors find</title><style>{STYLE}</style>")?;
     write!(out, "<h1>What the detectors find</h1><p>{found} of {} mutants are found. ", report.rows.len())?;
     writeln!(out, "Commit <code>{}</code>, {}.</p>", escape(&report.commit), escape(&report.machine))?;
-    write!(
-        out,
-        "<p class=small>Tests, executions, schedules or seeds until found: median, and the range over several runs. "
-    )?;
+    write!(out, "<p class=small>{} ", escape(super::LEGEND))?;
     writeln!(
         out,
         "Point at a cell for the evidence, at a mutant for the bug.</p><table><thead><tr><th>mutant"
@@ -54,7 +51,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         "</tbody></table><h2>The clean code</h2><table><thead><tr><th>detector<th>runs<th>in all<th>alarms</thead><tbody>"
     )?;
     for figure in &report.clean {
-        let class = if figure.found == 0 { "found" } else { "missed" };
+        let class = if figure.found + figure.inconclusive == 0 { "found" } else { "missed" };
         let (detector, unit) = (figure.detector, figure.detector.unit());
         writeln!(
             out,
@@ -62,7 +59,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
             figure.runs,
             figure.executions_in_all,
             escape(&figure.evidence),
-            figure.found
+            figure.alarms()
         )?;
     }
     writeln!(out, "</tbody></table></html>")

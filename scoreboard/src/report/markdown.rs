@@ -23,9 +23,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
         "Each row is a patch in this folder that breaks the code in one known way; its header says why that is a bug. Each \
-         column is a detector with its budget: how many tests, executions, schedules or seeds it took to find the mutant \
-         (median, and in brackets the range over runs with seeds of their own), seconds where it counts nothing, `missed`, \
-         or nothing where it can't reach. `make mutants` makes this table.\n"
+         column is a detector with its budget, each cell what it cost to find the mutant: a number, seconds where it counts \
+         nothing, `hangs` where it did not end, `missed`, or nothing where it can't reach. {} `make mutants` makes this \
+         table.\n",
+        super::LEGEND
     )?;
     write!(out, "| mutant | breaks | from |")?;
     report.detectors.iter().try_for_each(|detector| write!(out, " {detector} |"))?;
@@ -54,7 +55,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(
             out,
             "| {} | {} | {} {unit} | {} |",
-            figure.detector, figure.runs, figure.executions_in_all, figure.found
+            figure.detector,
+            figure.runs,
+            figure.executions_in_all,
+            figure.alarms()
         )?;
     }
     let objections = report.objections();
