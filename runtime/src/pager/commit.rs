@@ -148,7 +148,41 @@ impl Committing {
         let sequence = place.tip.state.sequence + 1;
         let state = FileState { sequence, ..*state };
         let laid_out = lay_out(&self.pager.sealer, &place, Some(state), std::mem::take(changed));
-        let wait = self.pager.submit_commit(&reader.snapshot, laid_out, spill.take_spilled(), claim)?;
+        let wait = self.pager.submit_commit(reader, laid_out, spill.take_spilled(), claim)?;
         self.go_on(Stage::AwaitOutcome { sequence, wait })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{MemoryIO, drive};
+    use crate::pager::PagerOptions;
+
+    /// The right of one that has spilled may be another's right after that: see `Readers::register`.
+    #[test]
+    fn snapshot_is_gone_as_soon_as_the_frames_are_handed_over() {
+        for spill_pages in [9, 1] {
+            let io = Arc::new(MemoryIO::new());
+            let options = PagerOptions { spill_pages, ..PagerOptions::default() };
+            let mut open = Pager::open(io.clone(), "test.db".as_ref(), options);
+            let pager = drive(&*io, || open.step()).expect("open");
+            let mut transaction = pager.try_begin_write().expect("free");
+            for _ in 0..3 {
+                drive(&*io, || transaction.allocate()).expect("allocate");
+            }
+            assert_eq!(transaction.pages_spilled() > 0, spill_pages == 1);
+            let WriteTransaction { reader, spill, claim, changed, state, .. } = &mut transaction;
+            let place = drive(&*io, || spill.place(reader)).expect("a place");
+            let state = FileState { sequence: 1, ..*state };
+            let laid_out = lay_out(&pager.sealer, &place, Some(state), std::mem::take(changed));
+            let mut wait =
+                pager.submit_commit(reader, laid_out, spill.take_spilled(), claim).expect("handed over");
+            assert_eq!((pager.audit().readers, pager.audit().commits_pending), (0, 1));
+            drop(transaction);
+            let outcome = drive(&*io, || wait.poll().map_err(|error| pager.log.error("wait for", error)));
+            assert_eq!(outcome, Ok(Ok(1)));
+            assert!(pager.audit().is_idle());
+        }
     }
 }

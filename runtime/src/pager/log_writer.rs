@@ -14,6 +14,7 @@ use super::log_io;
 use super::pending::{self, Failed};
 use super::readers::Snapshot;
 use super::shared::Pager;
+use super::snapshot_reader::SnapshotReader;
 use super::spill::Spilled;
 use super::state::{CommitLatch, Flight, State, flight_frames};
 use super::transfer::{self, Ended, Piece};
@@ -246,10 +247,11 @@ impl Pager {
     }
 
     /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by itself, and so does
-    /// the claim to the write right if it has.
+    /// the claim to the write right if it has. The snapshot goes in the same moment: once the right may be another's, nobody
+    /// may be registered who has seen a commit that is not published.
     pub(super) fn submit_commit(
         self: &Arc<Self>,
-        snapshot: &Snapshot,
+        reader: &mut SnapshotReader,
         laid_out: LaidOut,
         mut spilled: Option<Box<Spilled>>,
         claim: &mut RightClaim,
@@ -257,22 +259,23 @@ impl Pager {
         let LaidOut { pieces, tip, pages } = laid_out;
         let outcome: Arc<CommitLatch> = Latch::new();
         let wait = Wait::new(Arc::clone(&outcome));
-        let due = {
+        let (due, departed) = {
             let mut state = self.state.lock();
             // Whatever ended its run since it was laid out has taken what it was laid out upon.
             refuse_if_poisoned(&state)?;
-            state.require_base(snapshot)?;
-            debug_assert!(state.tip().end == snapshot.mark && !state.log.run_is_over);
+            state.require_base(&reader.snapshot)?;
+            debug_assert!(state.tip().end == reader.snapshot.mark && !state.log.run_is_over);
             let right = spilled.as_ref().map(|_| claim.ticket());
             let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
             let due = state.pending.push(Flight { tip, pages, spilled, right, outcome }, pieces);
             state.begin_log_io(&due);
-            due
+            (due, reader.unregister(&mut state))
         };
         if spilled.is_some() {
             claim.hand_over();
         }
         self.start(due);
+        departed.tell();
         Ok(wait)
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::header::HEADER_PAGE;
 use super::latch::Wait;
 use super::page::{Page, PageKind};
-use super::readers::Snapshot;
+use super::readers::{Departed, Snapshot};
 use super::shared::{Fetched, Pager};
+use super::state::State;
 use super::{PageNo, PagePlace, PageProblem, PagerError};
 use crate::IOResult;
 
@@ -14,6 +15,7 @@ use crate::IOResult;
 pub(super) struct SnapshotReader {
     pub(super) pager: Arc<Pager>,
     pub(super) snapshot: Snapshot,
+    is_registered: bool,
     pending: Option<Pending>,
 }
 
@@ -25,7 +27,7 @@ struct Pending {
 impl SnapshotReader {
     /// Takes over a snapshot that the caller has just registered.
     pub(super) fn new(pager: &Arc<Pager>, snapshot: Snapshot) -> Self {
-        Self { pager: Arc::clone(pager), snapshot, pending: None }
+        Self { pager: Arc::clone(pager), snapshot, is_registered: true, pending: None }
     }
 
     /// The page, of whatever kind. A failed read is told once and read anew when asked again.
@@ -76,12 +78,20 @@ impl SnapshotReader {
         let departed = self.pager.state.lock().readers.leave_log(&mut self.snapshot);
         departed.tell();
     }
+
+    /// Unregisters in the caller's critical section; nothing may be loaded afterwards.
+    pub(super) fn unregister(&mut self, state: &mut State) -> Departed {
+        self.is_registered = false;
+        state.readers.unregister(&self.snapshot)
+    }
 }
 
 impl Drop for SnapshotReader {
     fn drop(&mut self) {
-        let departed = self.pager.state.lock().readers.unregister(&self.snapshot);
-        departed.tell();
+        if self.is_registered {
+            let departed = self.pager.state.lock().readers.unregister(&self.snapshot);
+            departed.tell();
+        }
     }
 }
 
