@@ -14,7 +14,8 @@ pub(crate) fn models() -> Vec<Model> {
     models![
         EXHAUSTIVE => commit_two_pushed_vs_pushed, commit_three_pushed_vs_pushed_vs_pushed,
             commit_pushed_vs_write_ends, commit_pushed_vs_sync_ends, commit_pushed_vs_write_fails,
-            commit_pushed_vs_sync_fails, commit_write_ends_vs_other_sync_fails;
+            commit_pushed_vs_sync_fails, commit_write_ends_vs_other_sync_fails,
+            commit_sync_ends_vs_other_sync_fails;
     ]
 }
 
@@ -105,19 +106,43 @@ impl Log {
 
     fn fail_write(&self) {
         self.end();
-        let failed = self.pending.lock().unwrap().write_failed();
+        let (failed, _) = self.pending.lock().unwrap().write_failed();
         self.failed.lock().unwrap().extend(failed);
     }
 
-    /// A sync has failed: the running one, or a checkpoint's.
     fn fail_sync(&self) {
-        let Failed { covered, later } = self.pending.lock().unwrap().sync_failed();
-        self.failed.lock().unwrap().extend(covered.into_iter().chain(later));
+        self.end();
+        let failed = self.pending.lock().unwrap().sync_failed();
+        self.take(failed);
+    }
+
+    /// A checkpoint's sync has failed.
+    fn fail_other_sync(&self) {
+        let failed = self.pending.lock().unwrap().other_sync_failed();
+        self.take(failed);
+    }
+
+    fn take(&self, failed: Failed<u8, u8>) {
+        self.failed.lock().unwrap().extend(failed.covered.into_iter().chain(failed.later));
     }
 
     /// Who pushes first is not said.
     fn sort_published(&self) {
         self.published.lock().unwrap().sort_unstable();
+    }
+
+    /// The first has failed. The second with it, if it came before that; else it is published.
+    fn assert_second_came_before_or_after(&self) {
+        let came_after = self.failed.lock().unwrap().len() == 1;
+        let (published, failed): (&[u8], &[u8]) = if came_after { (&[1], &[0]) } else { (&[], &[0, 1]) };
+        self.assert_ended(published, failed);
+    }
+
+    /// Of so many some of the first are published, and the rest have failed.
+    fn assert_first_are_published(&self, commits: u8) {
+        let published = self.published.lock().unwrap().len() as u8;
+        let [published, failed] = [0..published, published..commits].map(Vec::from_iter);
+        self.assert_ended(&published, &failed);
     }
 
     /// Nothing is left behind, and this has become of the commits, in this order.
@@ -189,9 +214,7 @@ fn commit_pushed_vs_sync_ends() {
 fn commit_pushed_vs_write_fails() {
     let log = Log::with(1);
     race(&log, |log| log.push(1), Log::fail_write);
-    let failed = log.failed.lock().unwrap().clone();
-    let published: &[u8] = if failed == [0] { &[1] } else { &[] };
-    log.assert_ended(published, &failed);
+    log.assert_second_came_before_or_after();
 }
 
 /// A failed sync takes all that were pushed before it.
@@ -199,28 +222,38 @@ fn commit_pushed_vs_sync_fails() {
     let log = Log::with(1);
     assert_eq!(log.end_write(&[0]), Due::Sync);
     log.begin();
-    race(
-        &log,
-        |log| log.push(1),
-        |log| {
-            log.end();
-            log.fail_sync();
-        },
-    );
-    let failed = log.failed.lock().unwrap().clone();
-    let published: &[u8] = if failed == [0] { &[1] } else { &[] };
-    log.assert_ended(published, &failed);
+    race(&log, |log| log.push(1), Log::fail_sync);
+    log.assert_second_came_before_or_after();
 }
 
 /// A checkpoint's sync fails while a write runs. Whichever ends first, all have failed, or what was written before has a sync
 /// of its own; nothing is left to nobody, and the write's end starts no sync for commits that are gone.
 fn commit_write_ends_vs_other_sync_fails() {
     let log = Log::with(2);
-    race(&log, Log::fail_sync, |log| {
+    race(&log, Log::fail_other_sync, |log| {
         let due = log.end_write(&[0]);
         log.run(due);
     });
-    let failed = log.failed.lock().unwrap().clone();
-    let published: Vec<u8> = (0..2).filter(|commit| !failed.contains(commit)).collect();
-    log.assert_ended(&published, &failed);
+    log.assert_first_are_published(2);
+}
+
+/// The same while the commits' own sync runs, and another commit comes after that: it waits for that sync to end.
+fn commit_sync_ends_vs_other_sync_fails() {
+    let log = Log::with(1);
+    assert_eq!(log.end_write(&[0]), Due::Sync);
+    log.begin();
+    race(
+        &log,
+        |log| {
+            log.fail_other_sync();
+            log.push(1);
+        },
+        |log| {
+            let due = log.end_sync();
+            log.run(due);
+        },
+    );
+    let failed: &[u8] = if log.failed.lock().unwrap().is_empty() { &[] } else { &[0] };
+    let published: &[u8] = if failed.is_empty() { &[0, 1] } else { &[1] };
+    log.assert_ended(published, failed);
 }

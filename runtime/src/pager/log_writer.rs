@@ -11,7 +11,7 @@ use super::frames::{LaidOut, Place};
 use super::latch::{Latch, Wait};
 use super::log_format::LogHeader;
 use super::log_io;
-use super::pending::{self, Failed};
+use super::pending;
 use super::readers::Snapshot;
 use super::shared::Pager;
 use super::snapshot_reader::SnapshotReader;
@@ -38,12 +38,16 @@ type Outcome = Result<(), PagerError>;
 /// With the frames of commits, laid out.
 type Due = pending::Due<Vec<Piece>>;
 
+type Failed = pending::Failed<Flight, Vec<Piece>>;
+
 /// What a change of the state leaves to be done once no lock is held.
 #[derive(Default)]
 struct Aftermath {
     published: Vec<Flight>,
     due: Due,
-    failed: Vec<(Arc<CommitLatch>, PagerError)>,
+    failed: Vec<(Flight, PagerError)>,
+    /// The frames of those that had not come to be written.
+    unwritten: Vec<Vec<Piece>>,
     /// Those who are sent away, and the one who has got the write right.
     wakes: [Wakes; 2],
     ended: log_io::Ended,
@@ -84,10 +88,11 @@ impl Drop for SetAtLast {
 }
 
 impl Aftermath {
-    /// A sync of the log has failed.
-    fn fail_all(&mut self, state: &mut State, error: PagerError, cause: CompletionError) {
+    /// A sync of the log has failed, and with it all that was on its way: what it covered with its error.
+    fn fail_all(&mut self, state: &mut State, failed: Failed, error: PagerError, cause: CompletionError) {
         self.wakes[0] = state.poison(cause);
-        (self.failed, self.wakes[1]) = state.fail_all(error, cause);
+        (self.failed, self.wakes[1]) = state.fail_all(failed.covered, failed.later, error, cause);
+        self.unwritten = failed.unwritten;
     }
 }
 
@@ -239,7 +244,10 @@ impl Pager {
             let mut state = self.state.lock();
             match ended {
                 Ok(()) => state.durable_sequence = state.durable_sequence.max(published),
-                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
+                Err(cause) => {
+                    let failed = state.pending.other_sync_failed();
+                    aftermath.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
+                }
             }
             aftermath.ended = state.end_log_io(&Due::default());
         }
@@ -315,7 +323,8 @@ impl Pager {
                     aftermath.wakes[1] = state.end_right(&aftermath.published);
                 }
                 Err(error) => {
-                    let failed = state.pending.write_failed();
+                    let (failed, unwritten) = state.pending.write_failed();
+                    aftermath.unwritten = unwritten;
                     aftermath.wakes[1] = state.end_right(&failed);
                     aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
                 }
@@ -339,7 +348,10 @@ impl Pager {
                     state.durable_sequence = state.committed.sequence;
                     (aftermath.published, aftermath.due) = (flights, due);
                 }
-                Err(cause) => aftermath.fail_all(&mut state, self.log.error("sync", cause), cause),
+                Err(cause) => {
+                    let failed = state.pending.sync_failed();
+                    aftermath.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
+                }
             }
             aftermath.ended = state.end_log_io(&aftermath.due);
         }
@@ -348,11 +360,12 @@ impl Pager {
 
     /// Does what is left. What is due goes before the news, which are for user code.
     fn settle(self: &Arc<Self>, aftermath: Aftermath) {
-        let Aftermath { published, due, failed, wakes, ended } = aftermath;
+        let Aftermath { published, due, failed, unwritten, wakes, ended } = aftermath;
         let kept = published.into_iter().map(|flight| self.keep_pages(flight));
-        let outcomes = kept.chain(failed.into_iter().map(|(outcome, error)| (outcome, Err(error)))).collect();
-        let mut news = News { outcomes, wakes, ended };
+        let failed = failed.into_iter().map(|(flight, error)| (flight.outcome, Err(error)));
+        let mut news = News { outcomes: kept.chain(failed).collect(), wakes, ended };
         self.start(due);
+        drop(unwritten);
         news.tell();
     }
 
@@ -401,28 +414,29 @@ impl State {
     }
 
     /// Ends the run. `failed` are the commits that go with it, the first for a reason of its own.
-    fn fail(&mut self, failed: Vec<Flight>, error: PagerError) -> Vec<(Arc<CommitLatch>, PagerError)> {
+    fn fail(&mut self, failed: Vec<Flight>, error: PagerError) -> Vec<(Flight, PagerError)> {
         let Some(first) = failed.first() else { return Vec::new() };
         let sequence = first.tip.state.sequence;
         self.failed_sequence = sequence;
         self.log.run_is_over = true;
         let later = std::iter::repeat(PagerError::EarlierCommitFailed { sequence });
         let errors = std::iter::once(error).chain(later);
-        failed.into_iter().zip(errors).map(|(flight, error)| (flight.outcome, error)).collect()
+        failed.into_iter().zip(errors).collect()
     }
 
-    /// The sync has failed, and with it all that is on its way: what it covered with its error.
+    /// Ends the run. A sync has failed, and with it the commits that it `covered` and all `later` ones.
     fn fail_all(
         &mut self,
+        covered: Vec<Flight>,
+        later: Vec<Flight>,
         error: PagerError,
         cause: CompletionError,
-    ) -> (Vec<(Arc<CommitLatch>, PagerError)>, Wakes) {
+    ) -> (Vec<(Flight, PagerError)>, Wakes) {
         self.log.run_is_over = true;
-        let Failed { covered, later } = self.pending.sync_failed();
         // At most one has kept it, the newest of all.
         let right = self.end_right(if later.is_empty() { &covered } else { &later });
-        let covered = covered.into_iter().map(|flight| (flight.outcome, error.clone()));
-        let later = later.into_iter().map(|flight| (flight.outcome, PagerError::Poisoned { cause }));
+        let covered = covered.into_iter().map(|flight| (flight, error.clone()));
+        let later = later.into_iter().map(|flight| (flight, PagerError::Poisoned { cause }));
         (covered.chain(later).collect(), right)
     }
 

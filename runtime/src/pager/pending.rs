@@ -1,9 +1,10 @@
-//! Commits on their way: handed to the log, published after the sync that covers them.
+//! Commits on their way: handed to the log, not published yet.
 
 use std::mem;
 
 /// Commits on their way, in the order of their frames: those of the one write or sync that is running for them, and those
-/// that have come since. These share the next write and the next sync, so the busier the log, the less a commit costs.
+/// that have come since. These share the next write and the next sync, so the busier the log, the less a commit costs. They
+/// are to be published after that sync where one has to follow, else after the write.
 ///
 /// A write does not run beside a sync, although it could: on ext4 it makes the sync longer, and costs a wake of its own.
 ///
@@ -21,7 +22,7 @@ pub struct Pending<C, F> {
 #[derive(Debug)]
 enum Running<C> {
     Nothing,
-    /// For none, if a sync has failed since it began.
+    /// For none, if another sync has failed since it began; the same for a sync.
     Write(Vec<C>),
     Sync(Vec<C>),
 }
@@ -41,12 +42,14 @@ pub enum Due<F> {
 
 /// What a sync that failed takes with it.
 #[must_use = "they have to be told"]
-#[derive(Debug)]
-pub struct Failed<C> {
-    /// Commits that the sync covered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failed<C, F> {
+    /// Commits that the sync of those on their way covered.
     pub covered: Vec<C>,
     /// Commits after those.
     pub later: Vec<C>,
+    /// Frames that are not written any more, maybe many: to be freed once no lock is held.
+    pub unwritten: Vec<F>,
 }
 
 impl<C, F> Default for Pending<C, F> {
@@ -96,11 +99,12 @@ impl<C, F> Pending<C, F> {
     }
 
     /// A frame of the running write could not be written: takes all that it was for, and all later commits, which were
-    /// laid out upon those.
-    pub fn write_failed(&mut self) -> Vec<C> {
+    /// laid out upon those, with their frames, maybe many: to be freed once no lock is held.
+    pub fn write_failed(&mut self) -> (Vec<C>, Vec<F>) {
         let mut failed = self.end();
-        failed.extend(self.take_queued());
-        failed
+        let (later, unwritten) = self.take_queued();
+        failed.extend(later);
+        (failed, unwritten)
     }
 
     /// The running sync has succeeded: the commits to publish, in order, and what is due next.
@@ -108,14 +112,24 @@ impl<C, F> Pending<C, F> {
         (self.end(), self.start_write())
     }
 
-    /// The running sync has failed, or another one of the same file, and nobody knows any more what is on disk: takes all.
-    pub fn sync_failed(&mut self) -> Failed<C> {
+    /// The running sync has failed, and nobody knows any more what is on disk: takes all.
+    pub fn sync_failed(&mut self) -> Failed<C, F> {
+        let covered = self.end();
+        let (later, unwritten) = self.take_queued();
+        Failed { covered, later, unwritten }
+    }
+
+    /// Another sync of the same file has failed: takes all, too. What is running still has to end before anything else may
+    /// begin.
+    pub fn other_sync_failed(&mut self) -> Failed<C, F> {
         let (covered, mut later) = match &mut self.running {
+            Running::Nothing => (Vec::new(), Vec::new()),
             Running::Write(commits) => (Vec::new(), mem::take(commits)),
-            Running::Nothing | Running::Sync(_) => (self.end(), Vec::new()),
+            Running::Sync(commits) => (mem::take(commits), Vec::new()),
         };
-        later.extend(self.take_queued());
-        Failed { covered, later }
+        let (queued, unwritten) = self.take_queued();
+        later.extend(queued);
+        Failed { covered, later, unwritten }
     }
 
     /// What was running is over.
@@ -131,13 +145,13 @@ impl<C, F> Pending<C, F> {
         if self.queued.is_empty() {
             return Due::Nothing;
         }
-        let (commits, frames) = mem::take(&mut self.queued).into_iter().unzip();
+        let (commits, frames) = self.take_queued();
         self.running = Running::Write(commits);
         Due::Write(frames)
     }
 
-    fn take_queued(&mut self) -> impl Iterator<Item = C> {
-        mem::take(&mut self.queued).into_iter().map(|(commit, _)| commit)
+    fn take_queued(&mut self) -> (Vec<C>, Vec<F>) {
+        mem::take(&mut self.queued).into_iter().unzip()
     }
 }
 
@@ -175,10 +189,15 @@ mod tests {
         assert_eq!((pending.newest_first().collect::<String>(), pending.count()), ("cba".into(), 3));
     }
 
+    fn failed(covered: &str, later: &str, unwritten: &[u8]) -> Failed<char, u8> {
+        let [covered, later] = [covered, later].map(|commits| commits.chars().collect());
+        Failed { covered, later, unwritten: unwritten.to_vec() }
+    }
+
     #[test]
     fn failed_write_takes_its_commits_and_the_later_ones() {
         let mut pending = three();
-        assert_eq!(pending.write_failed(), ['a', 'b', 'c']);
+        assert_eq!(pending.write_failed(), (vec!['a', 'b', 'c'], vec![1, 2]));
         assert_eq!(pending.push('d', 3), Due::Write(vec![3]), "the failed write has ended");
     }
 
@@ -186,23 +205,40 @@ mod tests {
     fn failed_sync_takes_all() {
         let mut pending = three();
         assert_eq!(pending.written(), Due::Sync);
-        let Failed { covered, later } = pending.sync_failed();
-        assert_eq!((covered, later), (vec!['a'], vec!['b', 'c']));
+        assert_eq!(pending.sync_failed(), failed("a", "bc", &[1, 2]));
         assert_eq!(pending.count(), 0);
+        assert_eq!(pending.push('d', 3), Due::Write(vec![3]), "the failed sync has ended");
     }
 
     #[test]
     fn write_that_runs_when_another_sync_fails_finds_nothing_at_its_end() {
         for end in [Pending::written, |pending: &mut Pending<char, u8>| pending.written_for_good().1] {
             let mut pending = three();
-            let Failed { covered, later } = pending.sync_failed();
-            assert_eq!((covered, later), (vec![], vec!['a', 'b', 'c']));
+            assert_eq!(pending.other_sync_failed(), failed("", "abc", &[1, 2]));
             assert_eq!(pending.push('d', 3), Due::Nothing, "that write is still under way");
             assert_eq!(end(&mut pending), Due::Write(vec![3]));
         }
         let mut pending = three();
-        assert_eq!(pending.sync_failed().later.len(), 3);
-        assert_eq!(pending.write_failed(), []);
+        assert_eq!(pending.other_sync_failed().later.len(), 3);
+        assert_eq!(pending.write_failed(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn sync_that_runs_when_another_one_fails_finds_nothing_at_its_end() {
+        for fails in [false, true] {
+            let mut pending = three();
+            assert_eq!(pending.written(), Due::Sync);
+            assert_eq!(pending.other_sync_failed(), failed("a", "bc", &[1, 2]));
+            assert_eq!(pending.push('d', 3), Due::Nothing, "that sync is still under way");
+            if fails {
+                assert_eq!(pending.sync_failed(), failed("", "d", &[3]));
+            } else {
+                assert_eq!(pending.synced(), (vec![], Due::Write(vec![3])));
+            }
+        }
+        let mut idle: Pending<char, u8> = Pending::default();
+        assert_eq!(idle.other_sync_failed(), failed("", "", &[]));
+        assert_eq!(idle.push('a', 0), Due::Write(vec![0]));
     }
 
     #[test]
