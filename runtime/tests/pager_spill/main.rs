@@ -3,6 +3,7 @@
 mod failures;
 #[path = "../pager_support/mod.rs"]
 mod pager_support;
+mod queued;
 mod random;
 
 use std::collections::BTreeMap;
