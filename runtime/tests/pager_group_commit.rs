@@ -10,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 use pager_support::*;
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::OperationKind::{self, Sync, Write};
-use tenterhook_runtime::pager::{Commit, Pager, PagerError, WriteTransaction};
+use tenterhook_runtime::pager::{CheckpointMode, Commit, Pager, PagerError, WriteTransaction};
 
 /// A pager with pages 2 to 5, filled with 1, all cached, on a disk that holds.
 fn prepare() -> (Disk, Arc<Pager>) {
@@ -164,6 +164,46 @@ fn failed_sync_fails_all_that_is_on_its_way() {
     assert_eq!(kinds(&disk), [], "the second one's frames are not written any more");
     assert!(pager.audit().is_idle());
     assert_eq!(pager.commit_sequence(), 4);
+}
+
+/// The log has lost nothing, so what is on its way there goes on: its write and its sync are what an acknowledgement says.
+#[test]
+fn failed_sync_of_the_database_file_takes_no_commit_that_is_on_its_way() {
+    let (disk, pager) = prepare();
+    let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
+    while kinds(&disk) != [Sync] {
+        assert!(checkpoint.step().expect("no fault").is_io());
+        if kinds(&disk) != [Sync] {
+            release(&disk, Write);
+        }
+    }
+    let mut commits: Vec<Commit> = (10..13).map(|fill| submit(&pager, 2, fill)).collect();
+    let late = write(&pager, 3, 20);
+    assert_eq!(kinds(&disk), [Sync, Write], "the file's, and that of the first commit");
+    disk.fail(0, FAULT);
+    assert!(matches!(checkpoint.step(), Err(PagerError::Io { error: FAULT, .. })));
+    // Who has handed over nothing comes too late.
+    let refused = PagerError::Poisoned { cause: FAULT };
+    assert_eq!(ended(&mut late.commit()), Some(Err(refused.clone())));
+    assert_eq!(pager.try_begin_write().map(|_| ()), Err(refused));
+    for (kind, acknowledged) in [(Write, 0), (Sync, 1), (Write, 1), (Sync, 3)] {
+        release(&disk, kind);
+        assert_eq!(pager.commit_sequence(), 4 + acknowledged);
+        for keeps in [true, false] {
+            let disk = disk.after_power_loss(|| keeps);
+            let pager = open(&disk, options()).expect("recover");
+            let sequence = pager.commit_sequence();
+            assert!(sequence >= 4 + acknowledged, "{acknowledged} are acknowledged, and {sequence} is left");
+            let newest = if sequence == 4 { 1 } else { sequence as u8 + 5 };
+            assert_eq!(read_fill(&disk, &pager, 2), Ok(newest));
+            (3..6).for_each(|page| assert_eq!(read_fill(&disk, &pager, page), Ok(1)));
+            assert_sound(&disk, &pager);
+        }
+    }
+    let outcomes: Vec<_> = commits.iter_mut().map(ended).collect();
+    assert_eq!(outcomes, [Some(Ok(5)), Some(Ok(6)), Some(Ok(7))]);
+    let audit = pager.audit();
+    assert!(audit.is_idle() && audit.poisoned && audit.log_checkpointed == 0, "{audit:?}");
 }
 
 /// What a transaction has read may be on its way. If it changes nothing, its end still vouches for that.
