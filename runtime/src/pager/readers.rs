@@ -219,6 +219,28 @@ mod tests {
         assert_eq!(oldest(&readers), Some(2));
     }
 
+    /// A checkpoint would write the other one's page count to the file.
+    #[test]
+    fn oldest_comes_with_the_file_as_that_one_sees_it() {
+        let mut readers = Readers::default();
+        let of = |mark, sequence| {
+            let state = FileState { sequence, page_count: 1 + sequence as u32, ..FileState::EMPTY };
+            Snapshot { state, mark, reads_log: true }
+        };
+        let [first, second, third] = [of(2, 1), of(5, 2), of(9, 3)];
+        [&second, &third, &first, &second].into_iter().for_each(|snapshot| readers.register(snapshot));
+        assert_eq!(readers.oldest(), Some((2, first.state)));
+        readers.unregister(&first).tell();
+        assert_eq!(readers.oldest(), Some((5, second.state)));
+        [&second, &second].into_iter().for_each(|snapshot| readers.unregister(snapshot).tell());
+        assert_eq!(readers.oldest(), Some((9, third.state)));
+        // Its commit fails with nobody left who has seen it, and the frame is given to another.
+        readers.unregister(&third).tell();
+        let again = of(9, 4);
+        readers.register(&again);
+        assert_eq!(readers.oldest(), Some((9, again.state)));
+    }
+
     #[test]
     fn wait_for_the_log_ends_when_nobody_reads_it() {
         let mut readers = Readers::default();
