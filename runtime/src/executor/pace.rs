@@ -11,8 +11,9 @@ use crate::sync::Stopwatch;
 /// How long a hand should last: well above the cost of a lock, well below what anybody notices.
 const HAND: Duration = Duration::from_micros(50);
 
-/// After how many tasks the clock is looked at, which costs as much as some steps do.
-const LOOK: usize = 8;
+/// After how many tasks the clock is looked at, which costs as much as some steps do. In models, where no time passes, after
+/// each: so that their few tasks get into hands of several.
+const LOOK: usize = if cfg!(any(tenterhook_loom, tenterhook_shuttle)) { 1 } else { 8 };
 
 /// A running estimate of how long a step takes.
 pub(super) struct Pace {
@@ -51,26 +52,74 @@ impl Pace {
         self.nanos_a_task = (self.nanos_a_task * 3 + nanos) / 4;
     }
 
-    /// Nothing ran for a while.
+    /// Nothing will run for a while: what ran counts, however little it was.
+    pub(super) fn pause(&mut self) {
+        if self.ran > 0 {
+            self.look();
+        }
+    }
+
+    /// Nothing ran since the pause began.
     pub(super) fn slept(&mut self) {
-        self.ran = 0;
         self.stopwatch.lap();
     }
 }
 
 #[cfg(all(test, not(any(tenterhook_loom, tenterhook_shuttle))))]
 mod tests {
+    use std::thread::sleep;
+
     use super::*;
 
-    #[test]
-    fn hands_grow_when_tasks_are_quick() {
+    /// More than often enough, should the test be held up now and then.
+    const OFTEN: usize = 10_000;
+
+    /// One that has found tasks to be quick.
+    fn quick() -> Pace {
         let mut pace = Pace::new();
+        assert_eq!(pace.hand(), 1, "nothing is known");
+        assert!((0..OFTEN).any(|_| {
+            pace.ran(LOOK);
+            pace.hand() == HANDFUL
+        }));
+        pace
+    }
+
+    #[test]
+    fn hands_grow_when_tasks_are_quick_and_shrink_when_they_are_slow() {
+        let mut pace = quick();
+        sleep(HAND * 5 * LOOK as u32);
+        pace.ran(LOOK - 1);
+        assert_eq!(pace.hand(), HANDFUL, "the clock is not looked at for each");
+        pace.ran(1);
         assert_eq!(pace.hand(), 1);
-        pace.nanos_a_task = 1;
-        assert_eq!(pace.hand(), HANDFUL);
-        pace.nanos_a_task = 10_000;
-        assert_eq!(pace.hand(), 5);
-        pace.nanos_a_task = u64::MAX / 8;
+    }
+
+    #[test]
+    fn worker_that_sleeps_after_each_task_learns_how_long_they_take() {
+        let mut pace = Pace::new();
+        assert!((0..OFTEN).any(|_| {
+            pace.slept();
+            pace.ran(1);
+            pace.pause();
+            pace.hand() == HANDFUL
+        }));
+        sleep(HAND * 5);
+        pace.ran(1);
+        pace.pause();
         assert_eq!(pace.hand(), 1);
+    }
+
+    #[test]
+    fn sleep_is_no_work() {
+        let sleeps = |pace: &mut Pace| {
+            pace.pause();
+            sleep(HAND * 5);
+            pace.slept();
+            pace.ran(1);
+            pace.pause();
+            pace.hand()
+        };
+        assert!((0..100).any(|_| sleeps(&mut quick()) > 1), "one task, and no time that it did not run");
     }
 }

@@ -50,6 +50,7 @@ impl Worker {
             loop {
                 let left = take(pool, &local, hand, pace.hand());
                 if hand.is_empty() {
+                    pace.pause();
                     if pool.idle.sleep(local.index, || pool.has_work()) == Awake::Over {
                         return;
                     }
