@@ -166,7 +166,8 @@ fn failed_sync_fails_all_that_is_on_its_way() {
     assert_eq!(pager.commit_sequence(), 4);
 }
 
-/// The log has lost nothing, so what is on its way there goes on: its write and its sync are what an acknowledgement says.
+/// The log has lost nothing, so what is on its way there goes on: its write and its sync are what an
+/// acknowledgement says.
 #[test]
 fn failed_sync_of_the_database_file_takes_no_commit_that_is_on_its_way() {
     let (disk, pager) = prepare();

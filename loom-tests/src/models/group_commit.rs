@@ -237,7 +237,7 @@ fn commit_write_ends_vs_other_sync_fails() {
     log.assert_first_are_published(2);
 }
 
-/// The same while the commits' own sync runs, and another commit comes after that: it waits for that sync to end.
+/// The same while the commits' own sync runs, and another commit comes after that: it waits for that sync.
 fn commit_sync_ends_vs_other_sync_fails() {
     let log = Log::with(1);
     assert_eq!(log.end_write(&[0]), Due::Sync);

@@ -11,8 +11,8 @@ use crate::sync::Stopwatch;
 /// How long a hand should last: well above the cost of a lock, well below what anybody notices.
 const HAND: Duration = Duration::from_micros(50);
 
-/// After how many tasks the clock is looked at, which costs as much as some steps do. In models, where no time passes, after
-/// each: so that their few tasks get into hands of several.
+/// After how many tasks the clock is looked at, which costs as much as some steps do. In models, where no
+/// time passes, after each: so that their few tasks get into hands of several.
 const LOOK: usize = if cfg!(any(tenterhook_loom, tenterhook_shuttle)) { 1 } else { 8 };
 
 /// A running estimate of how long a step takes.

@@ -24,9 +24,10 @@ pub struct Audit {
     pub commits_published: u64,
     /// Syncs that published them: fewer where one sync covered several commits.
     pub log_syncs: u64,
-    /// Operations on the log file that have not ended, whether anybody waits for them or not: a header, a cut, a sync of
-    /// commits or before a checkpoint, and writes, which count as one for all commits that share them, and as one for the
-    /// frames that a transaction spills at a time. Commits that wait in the queue do not count.
+    /// Operations on the log file that have not ended, whether anybody waits for them or not: a header, a
+    /// cut, a sync of commits or before a checkpoint, and writes, which count as one for all commits that
+    /// share them, and as one for the frames that a transaction spills at a time. Commits that wait in the
+    /// queue do not count.
     pub log_writes: usize,
     /// The same for the database file and checkpoints: 0 or 1.
     pub database_writes: usize,

@@ -10,15 +10,16 @@ use super::shared::Pager;
 use super::{PagerError, WriteTransaction};
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
-/// Makes a transaction durable, then visible. Done with the number of the commit, at full durability only after the sync that
-/// covers it.
+/// Makes a transaction durable, then visible. Done with the number of the commit, at full durability only
+/// after the sync that covers it.
 ///
-/// Once its frames have been handed to the log it holds the write right no longer: the next writer builds upon it, and
-/// one write and one sync may be for them both. A transaction that has spilled may share them with those before it; nobody
-/// builds upon it, since it keeps the right until its commit is acknowledged or has failed. From then on the commit goes on by
-/// itself, as long as the pager exists. Dropping the machine before that rolls the transaction back; dropping it after that, or
-/// cancelling what it waits for, leaves the caller without an answer, and the commit as it is. Whoever then drops the last
-/// reference to the pager drops with it the frames that still wait for their write.
+/// Once its frames have been handed to the log it holds the write right no longer: the next writer builds
+/// upon it, and one write and one sync may be for them both. A transaction that has spilled may share them
+/// with those before it; nobody builds upon it, since it keeps the right until its commit is acknowledged or
+/// has failed. Once handed over a commit goes on by itself, while the pager exists. Dropping the machine
+/// before that rolls the transaction back; dropping it after that, or cancelling what it waits for, leaves
+/// the caller without an answer, and the commit as it is. Whoever then drops the last reference to the pager
+/// drops with it the frames that still wait for their write.
 ///
 /// When it fails, no transaction of this pager but writers that are bound to fail too has ever seen it. Its frames may be
 /// in the log by then, all or some, and so a recovery may bring the whole of it back, as long as no later commit has been

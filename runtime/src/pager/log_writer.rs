@@ -254,9 +254,9 @@ impl Pager {
         self.settle(aftermath);
     }
 
-    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by itself, and so does
-    /// the claim to the write right if it has. The snapshot goes in the same moment: once the right may be another's, nobody
-    /// may be registered who has seen a commit that is not published.
+    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
+    /// itself, and so does the claim to the write right if it has. The snapshot goes in the same moment: once
+    /// the right may be another's, nobody may be registered who has seen a commit that is not published.
     pub(super) fn submit_commit(
         self: &Arc<Self>,
         reader: &mut SnapshotReader,

@@ -2,9 +2,9 @@
 
 use std::mem;
 
-/// Commits on their way, in the order of their frames: those of the one write or sync that is running for them, and those
-/// that have come since. These share the next write and the next sync, so the busier the log, the less a commit costs. They
-/// are to be published after that sync where one has to follow, else after the write.
+/// Commits on their way, in the order of their frames: those of the one write or sync that is running for
+/// them, and those that have come since. These share the next write and the next sync, so the busier the log,
+/// the less a commit costs. They are published after the sync, or after the write where no sync follows.
 ///
 /// A write does not run beside a sync, although it could: on ext4 it makes the sync longer, and costs a wake of its own.
 ///
@@ -119,8 +119,8 @@ impl<C, F> Pending<C, F> {
         Failed { covered, later, unwritten }
     }
 
-    /// Another sync of the same file has failed: takes all, too. What is running still has to end before anything else may
-    /// begin.
+    /// Another sync of the same file has failed: takes all, too. What is running still has to end before
+    /// anything else may begin.
     pub fn other_sync_failed(&mut self) -> Failed<C, F> {
         let (covered, mut later) = match &mut self.running {
             Running::Nothing => (Vec::new(), Vec::new()),

@@ -57,10 +57,11 @@ impl PagerFile {
 /// that survive a power loss.
 ///
 /// Everything that may need I/O is a state machine of its own, stepped until it is done. Dropping one, or a
-/// transaction, at any time takes back what it did and leaves nothing locked, pinned or registered. I/O that it had
-/// begun goes on and belongs to the pager; so does a commit that has been [submitted](super::Commit::is_submitted), as long
-/// as the pager exists: one that waits for its write when the last reference goes is not written. None such was acknowledged,
-/// because a [`Commit`](super::Commit) that waits keeps the pager.
+/// transaction, at any time takes back what it did and leaves nothing locked, pinned or registered. I/O that
+/// it had begun goes on and belongs to the pager; so does a commit that has been
+/// [submitted](super::Commit::is_submitted), as long as the pager exists: one that waits for its write when
+/// the last reference goes is not written. None such was acknowledged, because a [`Commit`](super::Commit)
+/// that waits keeps the pager.
 ///
 /// Commits are pipelined: a writer lets go of the write right when its frames are submitted, the next one builds upon
 /// them, and one sync acknowledges all commits whose frames were written before it. A transaction that is larger than

@@ -4,8 +4,9 @@ use tenterhook_runtime::pager::{BeginWrite, CheckpointMode};
 
 use super::*;
 
-/// Commits 9 and later, of page 9, on a disk that holds: the first is being written, the others wait. The last has spilled
-/// pages 2 and 3, and has page 4 in memory. The next writer waits for the right, which the last has kept.
+/// Commits 9 and later, of page 9, on a disk that holds: the first is being written, the others wait. The
+/// last has spilled pages 2 and 3, and has page 4 in memory. The next writer waits for the right, which the
+/// last has kept.
 struct Queued {
     disk: Disk,
     pager: Arc<Pager>,
@@ -121,8 +122,8 @@ fn write_of_the_commit_before_fails_and_the_right_of_the_queued_one_is_the_next_
     }
 }
 
-/// Lets the first of two commits end: from there on the second and the queued one share a write, in two pieces, because the
-/// frames that were spilled are between theirs.
+/// Lets the first of two commits end: from there on the second and the queued one share a write, in two
+/// pieces, because the frames that were spilled are between theirs.
 fn share_a_write(durability: Durability) -> Queued {
     let mut queued = queue(durability, 2);
     queued.disk.release(0);

@@ -85,8 +85,9 @@ impl Linked for Slab {
 pub(super) struct Cache {
     capacity: usize,
     slots: HashMap<Key, Slot, FixedState>,
-    /// Of each page the version whose place the next newer one takes over: the newest that is here. Once that is evicted
-    /// there is none until another comes, although an older one may stay; then a newer one enters as a stranger.
+    /// Of each page the version whose place the next newer one takes over: the newest that is here. Once that
+    /// is evicted there is none until another comes, although an older one may stay; then a newer one enters
+    /// as a stranger.
     newest: HashMap<PageNo, Slot, FixedState>,
     slab: Slab,
     vacant: Vec<Slot>,

@@ -125,7 +125,7 @@ fn newest_frames_become_the_database_files_versions() {
     assert!(Arc::ptr_eq(&kept, &cache.peek(key(2)).expect("moved")));
     assert!(cache.peek(key(3)).is_some() && cache.peek(key(4)).is_some());
     assert_eq!(cache.len(), 3);
-    // The next version of each takes over the place of what is left, also where the database file's was there before.
+    // The next version of each takes over the place of what is left, also where two became one.
     (2..5).for_each(|number| {
         assert_eq!(cache.newest.get(&number), cache.slots.get(&key(number)), "page {number}")
     });
