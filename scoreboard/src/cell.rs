@@ -51,6 +51,12 @@ impl Cell {
         }))
     }
 
+    /// Of all runs, found or not; the runs themselves where nothing smaller is counted.
+    pub(crate) fn executions_in_all(&self) -> u64 {
+        let counted = self.attempts.iter().filter_map(|attempt| attempt.executions);
+        counted.reduce(|sum, count| sum + count).unwrap_or(self.attempts.len() as u64)
+    }
+
     /// Seconds until it was found, over all runs.
     pub(crate) fn seconds(&self) -> Option<Median> {
         let amount = |attempt: &Attempt| Amount { value: attempt.seconds, is_open: !attempt.is_found() };
@@ -116,6 +122,16 @@ mod tests {
         let median = Median { value: open(300.0), low: closed(3.0), high: open(300.0) };
         assert_eq!(few.executions(), Some(median), "half of all runs need more than the budget");
         assert_eq!(cell(&[(Missed, 300)]).executions(), None);
+    }
+
+    #[test]
+    fn where_nothing_smaller_is_counted_runs_are() {
+        let mut cell = cell(&[(Missed, 9), (Found, 2)]);
+        assert_eq!(cell.executions_in_all(), 11);
+        cell.attempts[0].executions = None;
+        assert_eq!(cell.executions_in_all(), 2, "one hung");
+        cell.attempts[1].executions = None;
+        assert_eq!(cell.executions_in_all(), 2);
     }
 
     #[test]
