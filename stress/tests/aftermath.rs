@@ -20,8 +20,14 @@ enum Habit {
     CountsWhatFailed,
     /// Whoever comes after an append that was dropped is refused.
     StaysBusy,
+    /// Whoever comes after a write that failed is refused, although nothing unknown is on the disk.
+    RefusesAfterAnyError,
     /// It empties the file to write it anew.
     RecoversInPlace,
+    /// It shows what it finds in the file, durable or not.
+    BelievesItsEyes,
+    /// After a restart it begins at the front.
+    ForgetsItsEnd,
 }
 
 struct Journal {
@@ -84,6 +90,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Where all I/O ends at once.
+    fn append(&mut self, byte: u8) -> Result<(), String> {
+        let written = outcome(&self.write(byte));
+        self.written(written)?;
+        let synced = outcome(&self.sync());
+        self.synced(byte, synced)
+    }
+
     fn step(&mut self, append: &mut Append) -> Result<IOResult<()>, String> {
         loop {
             match append {
@@ -96,7 +110,8 @@ impl Journal {
                 }
                 Append::Write(write) => {
                     let written = outcome(write);
-                    self.written(written).inspect_err(|_| self.busy = false)?;
+                    self.busy = self.habit == Habit::RefusesAfterAnyError && written.is_err();
+                    self.written(written)?;
                     if self.habit == Habit::NeverSyncs {
                         self.bytes.push(APPENDED);
                         *append = Append::Over;
@@ -144,10 +159,30 @@ impl Stage for JournalStage {
         if self.journal.busy {
             return Err("busy".into());
         }
-        let written = outcome(&self.journal.write(8));
-        self.journal.written(written)?;
-        let synced = outcome(&self.journal.sync());
-        self.journal.synced(8, synced)
+        self.journal.append(8)
+    }
+}
+
+impl Journals {
+    /// What is in the file. It may be in the system's cache only, so it is written once more and synced.
+    fn restart(&self, io: &Arc<dyn IO>) -> Result<(Arc<dyn File>, Vec<u8>), String> {
+        let file = open(io)?;
+        let len = file.len().map_err(|error| error.to_string())?;
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&read);
+        let reading = Submission::read(0, Buffer::zeroed(len as usize), move |_, buffer| {
+            *seen.lock().expect("no panic under the lock") = buffer.to_vec();
+        });
+        outcome(&file.start(reading))?;
+        let bytes = std::mem::take(&mut *read.lock().expect("no panic under the lock"));
+        if self.0 == Habit::RecoversInPlace {
+            outcome(&file.start(Submission::truncate(0, |_| {})))?;
+        }
+        if self.0 != Habit::BelievesItsEyes {
+            outcome(&file.start(Submission::write(0, Buffer::copy_of(&bytes), |_, _| {})))?;
+            outcome(&file.start(Submission::sync(|_| {})))?;
+        }
+        Ok((file, bytes))
     }
 }
 
@@ -159,35 +194,25 @@ impl Subject for Journals {
     fn prepare(&self, io: &Arc<dyn IO>) -> Result<Box<dyn Stage>, String> {
         let mut journal = Journal { file: open(io)?, habit: self.0, bytes: vec![], end: 0, busy: false };
         for byte in [1, 2] {
-            let written = outcome(&journal.write(byte));
-            journal.written(written)?;
-            let synced = outcome(&journal.sync());
-            journal.synced(byte, synced)?;
+            journal.append(byte)?;
         }
         Ok(Box::new(JournalStage { journal, append: Append::Begin }))
     }
 
     fn recover(&self, io: &Arc<dyn IO>) -> Result<Option<String>, String> {
-        let file = open(io)?;
-        let len = file.len().map_err(|error| error.to_string())?;
-        let read = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&read);
-        let buffer = Buffer::zeroed(len as usize);
-        outcome(
-            &file
-                .start(Submission::read(0, buffer, move |_, buffer| *seen.lock().unwrap() = buffer.to_vec())),
-        )?;
-        let bytes = read.lock().unwrap().clone();
-        if self.0 == Habit::RecoversInPlace {
-            outcome(&file.start(Submission::truncate(0, |_| {})))?;
-            outcome(&file.start(Submission::write(0, Buffer::copy_of(&bytes), |_, _| {})))?;
-            outcome(&file.start(Submission::sync(|_| {})))?;
-        }
-        Ok(Some(format!("{bytes:?}")))
+        self.restart(io).map(|(_, bytes)| Some(format!("{bytes:?}")))
     }
 
     fn ways_on(&self) -> u32 {
         1
+    }
+
+    fn resume(&self, io: &Arc<dyn IO>, _: u32) -> Result<String, String> {
+        let (file, bytes) = self.restart(io)?;
+        let end = if self.0 == Habit::ForgetsItsEnd { 0 } else { bytes.len() as u64 };
+        let mut journal = Journal { file, habit: self.0, end, bytes, busy: false };
+        journal.append(8)?;
+        Ok(format!("{:?}", journal.bytes))
     }
 }
 
@@ -219,26 +244,44 @@ fn what_is_acknowledged_and_not_durable_is_found_when_the_power_goes() {
 fn a_failed_sync_that_is_believed_is_found_when_the_power_goes() {
     let (case, oracle, notes) = found(Habit::BelievesAnySync);
     assert_eq!((&*case, &*oracle), ("fault:1:sync-failed", "durability"));
-    assert!(notes.contains("the power failed"), "{notes}");
+    assert!(notes.contains("a loss of power"), "{notes}");
 }
 
 #[test]
 fn what_a_failed_write_leaves_in_memory_is_found_when_somebody_builds_on_it() {
     let (case, oracle, notes) = found(Habit::CountsWhatFailed);
     assert_eq!((&*case, &*oracle), ("fault:0:write-error", "durability"));
-    assert!(notes.contains("somebody went on"), "{notes}");
+    assert!(notes.contains("somebody went on (way 0)"), "{notes}");
 }
 
 #[test]
-fn a_system_that_refuses_everybody_after_an_append_was_dropped_is_found() {
-    let (case, oracle, notes) = found(Habit::StaysBusy);
-    assert_eq!((&*case, &*oracle), ("dropped:0", "leaks"));
-    assert!(notes.contains("somebody went on"), "{notes}");
+fn a_system_that_refuses_for_no_reason_is_found() {
+    for (habit, expected) in
+        [(Habit::StaysBusy, "dropped:0"), (Habit::RefusesAfterAnyError, "fault:0:write-error")]
+    {
+        let (case, oracle, notes) = found(habit);
+        assert_eq!((&*case, &*oracle), (expected, "leaks"));
+        assert!(notes.contains("somebody went on (way 0)"), "{notes}");
+    }
 }
 
 #[test]
-fn a_recovery_that_does_not_survive_a_loss_of_power_is_found() {
+fn a_restart_that_does_not_survive_a_loss_of_power_is_found() {
     let (case, oracle, notes) = found(Habit::RecoversInPlace);
-    assert_eq!((&*case, &*oracle), ("crash:0:nothing", "durability"));
-    assert!(notes.contains("a recovery before was cut off"), "{notes}");
+    assert_eq!((&*case, &*oracle), ("fault:0:write-error", "durability"));
+    assert!(notes.contains("a restart before was cut off after 2 I/Os"), "{notes}");
+}
+
+#[test]
+fn a_restart_that_shows_what_is_not_durable_is_found() {
+    let (case, oracle, notes) = found(Habit::BelievesItsEyes);
+    assert_eq!((&*case, &*oracle), ("fault:0:write-error:1", "durability"));
+    assert!(notes.contains("it was there at a first restart"), "{notes}");
+}
+
+#[test]
+fn a_restart_after_which_nobody_can_go_on_is_found() {
+    let (case, oracle, notes) = found(Habit::ForgetsItsEnd);
+    assert_eq!((&*case, &*oracle), ("undisturbed", "durability"));
+    assert!(notes.contains("after a restart somebody went on"), "{notes}");
 }

@@ -46,9 +46,8 @@ pub(crate) struct Unsynced {
 /// More operations and changes than one case has.
 const MANY: u32 = 1024;
 
-/// How far part of an operation comes: into the middle of a sector behind the first, if it is that long. In bits, of a
-/// flipped one.
-const PART: u32 = 600;
+/// How far part of an operation comes: into its first sector, and into its second if it has one.
+const PARTS: [u32; 2] = [200, 600];
 
 const OBLIGING: DiskOptions =
     DiskOptions { max_delay: 1, immediate: Chance::per_million(1_000_000), faults: FaultPlan::NONE };
@@ -89,16 +88,21 @@ impl Script {
     fn effect(&mut self, fault: FaultKind, effect: u32) {
         match fault {
             FaultKind::WriteError => {
-                self.set(EFFECT, 0, effect);
-                self.set(LENGTH, 0, PART);
+                let (done, length) = [(0, 0), (1, PARTS[0]), (1, PARTS[1]), (2, 0)][effect as usize];
+                self.set(EFFECT, 0, done);
+                self.set(LENGTH, 0, length);
             }
-            // What is gone is still read (odd) or not; gone is all that it covers (0, 1), or every other change (2, 3).
+            // What is gone is still read (odd) or not; gone are all changes that it covers, every other one, and the others.
             FaultKind::SyncDropped => {
                 self.set(EFFECT, 0, effect % 2);
-                (0..MANY).for_each(|change| self.record.push(DROPPED, change & (effect / 2)));
+                let survives = |change| match effect / 2 {
+                    0 => false,
+                    odd => change % 2 == odd % 2,
+                };
+                (0..MANY).for_each(|change| self.record.push(DROPPED, u32::from(survives(change))));
             }
             FaultKind::ShortRead | FaultKind::ShortWrite | FaultKind::BitFlip => {
-                self.set(LENGTH, 0, [0, u32::MAX, PART][effect as usize]);
+                self.set(LENGTH, 0, [0, u32::MAX, PARTS[1]][effect as usize]);
             }
             _ => {}
         }
@@ -108,7 +112,7 @@ impl Script {
     pub(crate) fn honour_cancel(&mut self, effect: u32) {
         self.set(CANCEL, 0, 1);
         self.set(EFFECT, 0, effect);
-        self.set(LENGTH, 0, PART);
+        self.set(LENGTH, 0, PARTS[0]);
     }
 
     /// What the next power loss leaves of the files that have unsynced changes, in their order.
@@ -158,8 +162,9 @@ pub(crate) fn honest_faults(kind: OperationKind) -> impl Iterator<Item = FaultKi
 /// was dropped.
 pub(crate) fn effects(fault: FaultKind) -> u32 {
     match fault {
-        FaultKind::SyncDropped => 4,
-        FaultKind::WriteError | FaultKind::BitFlip => 3,
+        FaultKind::SyncDropped => 6,
+        FaultKind::WriteError => 4,
+        FaultKind::BitFlip => 3,
         FaultKind::ShortRead | FaultKind::ShortWrite => 2,
         _ => 1,
     }
@@ -221,6 +226,12 @@ impl SimDisk {
         script.fates(fates, &self.unsynced());
         self.follow(script);
         drop(self.lose_power());
+    }
+
+    /// After [`SimDisk::cut_power`]: nothing survives that was not synced, and from here on everything ends well.
+    pub(crate) fn lose_unsynced(&self) {
+        self.fall(&vec![Fate::Nothing; self.unsynced().len()]);
+        self.oblige();
     }
 
     /// Another disk with the same content and the same at stake.
@@ -320,17 +331,18 @@ mod tests {
             assert!(completion.failed());
             let read = disk.content(Path::new("x")).expect("it was linked");
             drop(disk.cut_power());
-            disk.fall(&vec![Fate::Nothing; disk.unsynced().len()]);
+            disk.lose_unsynced();
             let durable = disk.content(Path::new("x")).expect("it was linked");
             (read.get(..1024).map(|read| [read[0], read[599], read[1023]]), durable.len())
         };
-        let written = [0, 1, 2].map(|effect| after(OperationKind::Write, FaultKind::WriteError, effect).0);
-        assert_eq!(written, [Some([1, 1, 1]), Some([2, 2, 1]), Some([2, 2, 2])]);
-        let dropped = [0, 1, 2, 3].map(|effect| after(OperationKind::Sync, FaultKind::SyncDropped, effect));
-        let whole = Some([1, 1, 1]);
-        assert_eq!(dropped, [(None, 0), (whole, 0), (Some([0, 1, 1]), 1024), (whole, 1024)]);
+        let written = [0, 1, 2, 3].map(|effect| after(OperationKind::Write, FaultKind::WriteError, effect).0);
+        assert_eq!(written, [Some([1, 1, 1]), Some([2, 1, 1]), Some([2, 2, 1]), Some([2, 2, 2])]);
+        let dropped =
+            [0, 1, 2, 3, 4, 5].map(|effect| after(OperationKind::Sync, FaultKind::SyncDropped, effect));
+        let (first, second, both) = (None, Some([0, 1, 1]), Some([1, 1, 1]));
+        assert_eq!(dropped, [(None, 0), (both, 0), (second, 1024), (both, 1024), (first, 512), (both, 512)]);
         let mut script = Script::default();
-        assert!(!script.fault(0, OperationKind::Write, FaultKind::WriteError, 3), "it has no such effect");
+        assert!(!script.fault(0, OperationKind::Write, FaultKind::WriteError, 4), "it has no such effect");
     }
 
     #[test]

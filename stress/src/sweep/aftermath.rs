@@ -2,13 +2,9 @@
 
 use std::fmt;
 
-use tenterhook_runtime::io::OperationKind;
-
 use super::plan;
-use super::rehearsal::Rehearsal;
-use super::theatre;
-use crate::disk::{Script, SimDisk};
-use crate::trace::Trace;
+use super::rehearsal::{Course, Harm, Rehearsal};
+use super::theatre::Theatre;
 use crate::violation::Violation;
 
 /// What happens when the operation is over. Each case is run once for each.
@@ -16,72 +12,104 @@ use crate::violation::Violation;
 pub(super) enum Aftermath {
     /// The state is looked at, and the process dies: what was written is there.
     Killed,
-    /// The power goes at once: what was not synced is gone.
+    /// The power goes at once, with what was not synced, all of it or some.
     PowerLost,
     /// The state is looked at, somebody goes on in this way, and then the power goes.
     WentOn(u32),
+    /// Somebody goes on in this way while the operation's I/O is still in flight, and then the power goes.
+    HurriedOn(u32),
 }
 
 impl Aftermath {
-    /// All, if there are so many ways to go on.
-    pub(super) fn all(ways_on: u32) -> impl Iterator<Item = Aftermath> {
-        [Aftermath::Killed, Aftermath::PowerLost].into_iter().chain((0..ways_on).map(Aftermath::WentOn))
+    /// All, if there are so many ways to go on. Of a gentle case nothing is in flight when it is over.
+    pub(super) fn all(ways_on: u32, is_gentle: bool) -> impl Iterator<Item = Aftermath> {
+        let hurried = if is_gentle { 0..0 } else { 0..ways_on };
+        let on = (0..ways_on).map(Aftermath::WentOn).chain(hurried.map(Aftermath::HurriedOn));
+        [Aftermath::Killed, Aftermath::PowerLost].into_iter().chain(on)
     }
 }
 
 impl fmt::Display for Aftermath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("when it was over ")?;
         match self {
-            Aftermath::Killed => f.write_str("when it was over the process was killed"),
-            Aftermath::PowerLost => {
-                f.write_str("when it was over the power failed, and nothing unsynced survived")
+            Aftermath::Killed => f.write_str("the process was killed"),
+            Aftermath::PowerLost => f.write_str("the power failed"),
+            Aftermath::WentOn(way) => write!(f, "somebody went on (way {way}), then the power failed"),
+            Aftermath::HurriedOn(way) => {
+                write!(f, "somebody went on at once (way {way}), then the power failed")
             }
-            Aftermath::WentOn(way) => write!(
-                f,
-                "when it was over somebody went on (way {way}), then the power failed, and nothing unsynced survived"
-            ),
         }
     }
 }
 
 impl Rehearsal<'_> {
-    /// A recovery that is interrupted is a crash of its own: before each of its changes everything is refused, the power
-    /// goes, and the next recovery has to find what this one would have found.
-    pub(super) fn judge_broken_recoveries(
+    /// Lets one aftermath happen to an operation that is over, and holds what comes of it against the promise.
+    pub(super) fn judge_aftermath(
         &self,
-        disk: &SimDisk,
+        mut theatre: Theatre,
+        aftermath: Aftermath,
         is_whole: bool,
+        harm: Harm,
     ) -> Result<(), Box<Violation>> {
-        let submitted = self.recovery_of(&disk.copy());
-        let changes = (0_u32..).zip(submitted).filter(|&(_, kind)| kind != OperationKind::Read);
-        for (io, kind) in changes {
-            let broken = disk.copy();
-            let mut script = Script::default();
-            (0..io).for_each(|io| script.at_once(io));
-            script.refuse_from(io);
-            broken.follow(script);
-            self.recovery_of(&broken);
-            drop(broken.cut_power());
-            for fates in plan::together(&broken.unsynced()) {
-                let fallen = broken.copy();
-                fallen.fall(&fates);
-                fallen.oblige();
-                self.judge_recovery(&fallen, &self.now, is_whole).map_err(|violation| {
-                    violation.note(format!(
-                        "a recovery before was cut off by a loss of power before its I/O {io}, a {kind:?}, which left {fates:?}"
-                    ))
-                })?;
+        match aftermath {
+            Aftermath::PowerLost => self.judge_power_loss(theatre, is_whole),
+            Aftermath::HurriedOn(way) => {
+                theatre.disk.oblige();
+                self.judge_going_on(theatre, way, is_whole, harm)
             }
+            Aftermath::Killed | Aftermath::WentOn(_) => {
+                let state = theatre.state()?;
+                self.now.judge("state", &state, is_whole)?;
+                // What somebody may have read has happened.
+                let is_whole = is_whole || state == self.now.after;
+                if let Aftermath::WentOn(way) = aftermath {
+                    return self.judge_going_on(theatre, way, is_whole, harm);
+                }
+                let disk = theatre.close();
+                drop(disk.kill_process());
+                self.judge_restarts(&disk, is_whole)?;
+                if harm == Harm::None { Ok(()) } else { self.judge_broken_restarts(&disk, is_whole, false) }
+            }
+        }
+    }
+
+    fn judge_power_loss(&self, theatre: Theatre, is_whole: bool) -> Result<(), Box<Violation>> {
+        let disk = theatre.cut_power();
+        for fates in plan::together(&disk.unsynced()) {
+            let fallen = disk.copy();
+            fallen.fall(&fates);
+            fallen.oblige();
+            let judged = self.judge_recovery(&fallen, &self.now, is_whole);
+            judged.map_err(|violation| violation.note(format!("of each file survived: {fates:?}")))?;
         }
         Ok(())
     }
 
-    /// Lets a restart run as far as it comes; what it has submitted.
-    fn recovery_of(&self, disk: &SimDisk) -> Vec<OperationKind> {
-        self.count_run();
-        disk.begin_step(0, &mut Trace::new(false));
-        // That it is refused is the point; what it finds undisturbed is judged elsewhere.
-        let _ = self.subject.recover(&disk.io());
-        theatre::submitted(disk, Trace::new(true))
+    fn judge_going_on(
+        &self,
+        mut theatre: Theatre,
+        way: u32,
+        is_whole: bool,
+        harm: Harm,
+    ) -> Result<(), Box<Violation>> {
+        let refused = match theatre.stage.go_on(way) {
+            Ok(()) => false,
+            Err(_) if harm == Harm::Refusals => true,
+            Err(refusal) => {
+                let expected = "nothing in the way of who goes on";
+                return Err(Violation::safety("leaks", expected, format!("the error: {refusal}")));
+            }
+        };
+        let course = if refused { &self.now } else { self.later(way) };
+        let state = theatre.state()?;
+        course.judge("state", &state, is_whole)?;
+        let disk = theatre.cut_power();
+        disk.lose_unsynced();
+        if refused {
+            // Nobody has acknowledged anything, but what somebody may have read is there.
+            return self.judge_recovery(&disk, course, is_whole || state == course.after).map(drop);
+        }
+        self.judge_recovery(&disk, &Course::only(&state), true).map(drop)
     }
 }

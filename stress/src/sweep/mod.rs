@@ -6,9 +6,11 @@
 //! machine dropped or its I/O cancelled at each yield; the power lost between any two I/Os, with each sector that was not
 //! synced surviving or not.
 //!
-//! Each of these has its aftermaths: the process dies and the files are opened again; the power goes at once, and what was
-//! not synced with it; somebody goes on with the next change before the power goes. A recovery is cut off in turn before
-//! each of its own changes, and has to come to the same.
+//! None of these ends with the operation: a fault may leave in memory or in a file what shows only when somebody builds on
+//! it. The process dies, and the files are opened again; the power goes at once, and all or some of what was not synced with
+//! it; somebody goes on with the next change, in several ways, before or after the operation's I/O has ended, and then the
+//! power goes. After each restart, those after a loss of power included, somebody goes on, too, and a restart is itself cut
+//! off before each of its changes.
 //!
 //! What must hold is the contract of a re-entrant machine: which of its yields fired, and what others did meanwhile, shows
 //! neither in what it comes to nor in what it leaves; and however it ends, it leaves all of its effects or none, and no
@@ -22,6 +24,7 @@ mod pager;
 mod plan;
 mod rehearsal;
 mod report;
+mod restart;
 mod subject;
 mod theatre;
 
@@ -56,8 +59,9 @@ pub fn sweep(subject: &dyn Subject, bounds: Bounds) -> Result<SubjectReport, Box
     let mut report = SubjectReport::new(subject.name(), rehearsal.extent());
     rehearsal.judge(&Case::Undisturbed).map_err(|violation| fail(&Case::Undisturbed, violation))?;
     for case in plan::cases(&rehearsal, bounds, &mut report) {
-        rehearsal.judge(&case).map_err(|violation| fail(&case, violation))?;
-        report.count(&case);
+        if rehearsal.judge(&case).map_err(|violation| fail(&case, violation))? {
+            report.count(&case);
+        }
     }
     // One more than there are I/Os: after the end of the operation.
     for delivered in 0..=rehearsal.extent().pending.len() as u32 {
@@ -84,7 +88,7 @@ pub enum Objection {
 /// Runs `subject` through one case.
 pub fn replay(subject: &dyn Subject, case: &Case) -> Result<(), Objection> {
     let judged = rehearsal::Rehearsal::of(subject).and_then(|rehearsal| rehearsal.judge(case));
-    judged.map_err(|violation| match &*violation.oracle {
+    judged.map(drop).map_err(|violation| match &*violation.oracle {
         rehearsal::NO_SUCH_CASE => Objection::NoSuchCase(violation.seen),
         _ => Objection::Failure(Box::new(Failure {
             subject: subject.name(),

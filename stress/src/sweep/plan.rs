@@ -3,7 +3,7 @@
 use super::case::{Case, Fallen};
 use super::rehearsal::Rehearsal;
 use super::report::SubjectReport;
-use crate::disk::{Fate, FaultKind, Unsynced, effects, honest_faults};
+use crate::disk::{Fate, Unsynced};
 use crate::violation::Violation;
 
 /// Where exhaustive would be too much.
@@ -28,11 +28,7 @@ pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut Subj
     let mut cases = pending(extent.ios, bounds, report);
     cases.extend((0..extent.ios).map(Case::Disturbed));
     for (io, &kind) in (0..).zip(&extent.pending) {
-        let faults = honest_faults(kind);
-        let faults = faults.filter(|&fault| fault != FaultKind::BitFlip || rehearsal.notices_bit_flips());
-        cases.extend(
-            faults.flat_map(|fault| (0..effects(fault)).map(move |effect| Case::Fault(io, fault, effect))),
-        );
+        cases.extend(rehearsal.faults(kind).map(|(fault, effect)| Case::Fault(io, fault, effect)));
     }
     for at in 0..extent.yields {
         cases.extend([Case::Dropped(at), Case::DroppedLate(at)]);
@@ -85,9 +81,17 @@ pub(super) fn crashes(
 
 /// Every combination of whole changes up to some point of each file.
 pub(super) fn together(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
+    combined(at_stake, |unsynced| (1..unsynced.changes).map(Fate::UpTo).collect())
+}
+
+/// Nothing or everything of each file.
+pub(super) fn ends(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
+    combined(at_stake, |_| Vec::new())
+}
+
+fn combined(at_stake: &[Unsynced], between: impl Fn(&Unsynced) -> Vec<Fate>) -> Vec<Vec<Fate>> {
     at_stake.iter().fold(vec![Vec::new()], |falls, unsynced| {
-        let cuts = (0..unsynced.changes).map(Fate::UpTo);
-        let fates: Vec<Fate> = [Fate::Nothing, Fate::Everything].into_iter().chain(cuts.skip(1)).collect();
+        let fates = [vec![Fate::Nothing, Fate::Everything], between(unsynced)].concat();
         let with = |fall: Vec<Fate>| {
             fates.iter().map(move |&fate| [fall.as_slice(), &[fate]].concat()).collect::<Vec<_>>()
         };

@@ -8,7 +8,7 @@ use super::aftermath::Aftermath;
 use super::case::{Case, Fallen};
 use super::subject::Subject;
 use super::theatre::{Deed, Run, Theatre};
-use crate::disk::{Fate, Script, SimDisk, Unsynced};
+use crate::disk::{Fate, FaultKind, Script, Unsynced, effects, honest_faults};
 use crate::panics;
 use crate::violation::Violation;
 
@@ -27,7 +27,18 @@ pub(super) struct Extent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Course {
     before: String,
-    after: String,
+    pub(super) after: String,
+}
+
+/// What a case may lead to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Harm {
+    /// Nothing: whatever the case does, nobody may notice.
+    None,
+    /// The operation may fail, and nothing else.
+    Errors,
+    /// A sync has failed. The system may refuse from here on until it is restarted, since nobody knows what is durable.
+    Refusals,
 }
 
 /// An operation, and what it does when nothing is in its way.
@@ -78,9 +89,11 @@ impl<'a> Rehearsal<'a> {
         &self.extent
     }
 
-    /// Whether a flipped bit is the subject's to notice.
-    pub(super) fn notices_bit_flips(&self) -> bool {
-        self.subject.notices_bit_flips()
+    /// What can befall an operation of `kind`, with each effect that it may have. A flipped bit is not everybody's to notice.
+    pub(super) fn faults(&self, kind: OperationKind) -> impl Iterator<Item = (FaultKind, u32)> {
+        let notices = self.subject.notices_bit_flips();
+        let faults = honest_faults(kind).filter(move |&fault| fault != FaultKind::BitFlip || notices);
+        faults.flat_map(|fault| (0..effects(fault)).map(move |effect| (fault, effect)))
     }
 
     /// Runs of the operation and recoveries so far, those of this rehearsal left out.
@@ -88,18 +101,40 @@ impl<'a> Rehearsal<'a> {
         self.runs.get()
     }
 
+    /// The states when somebody has gone on in this way.
+    pub(super) fn later(&self, way: u32) -> &Course {
+        &self.later[way as usize]
+    }
+
+    pub(super) fn ways_on(&self) -> u32 {
+        self.later.len() as u32
+    }
+
     pub(super) fn count_run(&self) {
         self.runs.set(self.runs.get() + 1);
     }
 
-    /// Runs one case with each of its aftermaths and holds it against the promise.
-    pub(super) fn judge(&self, case: &Case) -> Result<(), Box<Violation>> {
-        caught(|| match case {
-            Case::Crash(delivered, fates) => self.crash(*delivered, fates),
-            _ => Aftermath::all(self.later.len() as u32).try_for_each(|aftermath| {
-                self.play(case, aftermath).map_err(|violation| violation.note(aftermath.to_string()))
-            }),
-        })
+    /// Runs one case with each of its aftermaths and holds it against the promise. Whether there was any harm in it: a fault
+    /// for which the operation gives no occasion is none.
+    pub(super) fn judge(&self, case: &Case) -> Result<bool, Box<Violation>> {
+        if let Case::Crash(delivered, fates) = case {
+            return caught(|| self.crash(*delivered, fates)).map(|()| true);
+        }
+        let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
+        let mut struck = true;
+        for aftermath in Aftermath::all(self.ways_on(), is_gentle) {
+            let harm = caught(|| {
+                let (theatre, run) = self.perform(case)?;
+                let harm = self.harm(case, &theatre);
+                let is_whole = self.judge_ending(run, harm)?;
+                self.judge_aftermath(theatre, aftermath, is_whole, harm)?;
+                Ok(harm)
+            });
+            let harm = harm.map_err(|violation| violation.note(aftermath.to_string()))?;
+            struck =
+                harm != Harm::None || !matches!(case, Case::Fault(_, kind, _) if *kind != FaultKind::Stuck);
+        }
+        Ok(struck)
     }
 
     /// What a power loss after `delivered` I/Os would decide about, file by file.
@@ -111,34 +146,18 @@ impl<'a> Rehearsal<'a> {
         })
     }
 
-    fn play(&self, case: &Case, aftermath: Aftermath) -> Result<(), Box<Violation>> {
-        let (mut theatre, run) = self.perform(case)?;
-        let harmed = matches!(case, Case::Fault(..) | Case::Cancelled(..));
-        let is_whole = self.judge_ending(run, harmed)?;
-        if aftermath == Aftermath::PowerLost {
-            return self.judge_recovery(&theatre.lose_power(), &self.now, is_whole);
-        }
-        let state = theatre.state()?;
-        self.now.judge("state", &state, is_whole)?;
-        // What somebody may have read has happened.
-        let is_whole = is_whole || state == self.now.after;
-        let Aftermath::WentOn(way) = aftermath else {
-            let disk = theatre.close();
-            drop(disk.kill_process());
-            return self.judge_recovery(&disk, &self.now, is_whole);
-        };
-        match theatre.stage.go_on(way) {
-            Ok(()) => {
-                let later = self.later[way as usize].once(is_whole);
-                later.judge("state", &theatre.state()?, true)?;
-                self.judge_recovery(&theatre.lose_power(), &later, true)
-            }
-            Err(_) if harmed => self.judge_recovery(&theatre.lose_power(), &self.now, is_whole),
-            Err(refusal) => Err(Violation::safety(
-                "leaks",
-                "nothing in the way of who goes on",
-                format!("the error: {refusal}"),
-            )),
+    /// What may come of what has struck.
+    fn harm(&self, case: &Case, theatre: &Theatre) -> Harm {
+        let struck = |kind| theatre.disk.fault_counts().delivered(kind) > 0;
+        match *case {
+            // It takes long, and that is all.
+            Case::Fault(_, FaultKind::Stuck, _) => Harm::None,
+            Case::Fault(_, kind, _) if !struck(kind) => Harm::None,
+            Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => Harm::Refusals,
+            // It may have been a sync.
+            Case::Cancelled(..) if struck(FaultKind::Cancelled) => Harm::Refusals,
+            Case::Fault(..) | Case::Cancelled(..) => Harm::Errors,
+            _ => Harm::None,
         }
     }
 
@@ -162,8 +181,13 @@ impl<'a> Rehearsal<'a> {
                 let Some(&kind) = self.extent.pending.get(io as usize) else {
                     return Err(no_such_case(format!("it does {} I/Os", self.extent.pending.len())));
                 };
-                if !script.fault(io, kind, fault, effect) {
-                    return Err(no_such_case(format!("its I/O {io} is a {kind:?}")));
+                let is_known = self.faults(kind).any(|known| known == (fault, effect));
+                if !is_known || !script.fault(io, kind, fault, effect) {
+                    let known: Vec<_> = self
+                        .faults(kind)
+                        .map(|(fault, effect)| Case::Fault(io, fault, effect).to_string())
+                        .collect();
+                    return Err(no_such_case(format!("its I/O {io} is a {kind:?}: {}", known.join(" "))));
                 }
             }
             Case::Dropped(at) => deed = Some((at, Deed::Drop)),
@@ -189,8 +213,9 @@ impl<'a> Rehearsal<'a> {
         let fates: Vec<Fate> = fates.iter().map(|fallen| fallen.0).collect();
         disk.fall(&fates);
         disk.oblige();
-        self.judge_broken_recoveries(&disk, is_whole)?;
-        self.judge_recovery(&disk, &self.now, is_whole)
+        self.judge_restarts(&disk, is_whole)?;
+        // What is there is durable.
+        self.judge_broken_restarts(&disk, is_whole, true)
     }
 
     /// Runs the operation until so many I/Os have ended, or to its end, and cuts the power.
@@ -210,36 +235,27 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Whether the operation has to have had its effects.
-    fn judge_ending(&self, run: Run, harmed: bool) -> Result<bool, Box<Violation>> {
+    fn judge_ending(&self, run: Run, harm: Harm) -> Result<bool, Box<Violation>> {
         match run {
             Run::Ended(Ok(ending)) if ending == self.ending => Ok(true),
             Run::Ended(Ok(ending)) => Err(Violation::safety("re-entrancy", self.ending.clone(), ending)),
-            Run::Ended(Err(_)) if harmed => Ok(false),
+            Run::Ended(Err(_)) if harm != Harm::None => Ok(false),
             Run::Ended(Err(error)) => {
                 Err(Violation::safety("re-entrancy", self.ending.clone(), format!("the error: {error}")))
             }
             Run::Gone | Run::PowerLost(_) => Ok(false),
         }
     }
-
-    /// What a restart finds on `disk`, where nothing is in flight.
-    pub(super) fn judge_recovery(
-        &self,
-        disk: &SimDisk,
-        course: &Course,
-        is_whole: bool,
-    ) -> Result<(), Box<Violation>> {
-        self.count_run();
-        let recovered = self.subject.recover(&disk.io());
-        let recovered =
-            recovered.map_err(|problem| Violation::safety("recovery", "a usable file", problem))?;
-        recovered.map_or(Ok(()), |state| course.judge("durability", &state, is_whole))
-    }
 }
 
 impl Course {
+    /// `state`, and nothing else.
+    pub(super) fn only(state: &str) -> Course {
+        Course { before: state.to_owned(), after: state.to_owned() }
+    }
+
     /// All of the effects, or, unless the operation `is_whole`, none.
-    fn judge(&self, oracle: &str, state: &str, is_whole: bool) -> Result<(), Box<Violation>> {
+    pub(super) fn judge(&self, oracle: &str, state: &str, is_whole: bool) -> Result<(), Box<Violation>> {
         if state == self.after || (!is_whole && state == self.before) {
             return Ok(());
         }
@@ -248,12 +264,6 @@ impl Course {
             false => format!("all effects or none: {} or {}", self.after, self.before),
         };
         Err(Violation::safety(oracle, expected, state))
-    }
-
-    /// The same, once it is known whether the effects are there.
-    fn once(&self, is_whole: bool) -> Course {
-        let state = if is_whole { &self.after } else { &self.before };
-        Course { before: state.clone(), after: state.clone() }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct SubjectReport {
     pub yields: u32,
     /// Cases by dimension, in the order of [`Case::DIMENSIONS`].
     pub counts: Vec<Count>,
-    /// Runs of the operation, one for each case and aftermath, and of recoveries.
+    /// Runs of the operation, one for each case and each of its aftermaths, and of restarts.
     pub runs: u64,
     /// What was run instead of everything, where everything would be too much.
     pub cuts: Vec<String>,

@@ -29,9 +29,20 @@ pub trait Subject: Sync {
         Ok(None)
     }
 
-    /// In how many ways somebody may [go on](Stage::go_on) when the operation is over.
+    /// In how many ways somebody may [go on](Stage::go_on) when the operation is over, or after [a restart](Self::resume).
     fn ways_on(&self) -> u32 {
         0
+    }
+
+    /// A restart on `io`, after which somebody goes on in this way, as in [`Stage::go_on`]; the state then. Asked of those
+    /// that have ways on. Nothing fails here.
+    ///
+    /// # Errors
+    ///
+    /// Why that can't be done: a broken promise.
+    fn resume(&self, io: &Arc<dyn IO>, way: u32) -> Result<String, String> {
+        let _ = io;
+        Err(format!("no way {way} to go on after a restart"))
     }
 
     /// Whether the system notices a flipped bit in whatever it reads.

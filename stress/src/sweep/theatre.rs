@@ -4,7 +4,7 @@ use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
 use super::subject::{Ending, Stage, Subject};
-use crate::disk::{Fate, SimDisk, Wreck};
+use crate::disk::{SimDisk, Wreck};
 use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;
 
@@ -123,13 +123,11 @@ impl Theatre {
         self.disk
     }
 
-    /// The disk after the power has gone, with nothing that was not synced.
-    pub(super) fn lose_power(self) -> SimDisk {
+    /// The disk after the power has gone. What it has kept of what was not synced is still open.
+    pub(super) fn cut_power(self) -> SimDisk {
         let wreck = self.disk.cut_power();
         let disk = self.close();
         drop(wreck);
-        disk.fall(&vec![Fate::Nothing; disk.unsynced().len()]);
-        disk.oblige();
         disk
     }
 }

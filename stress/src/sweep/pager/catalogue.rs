@@ -26,22 +26,22 @@ fn reading() -> [PagerSubject; 4] {
             |_| Ok(()),
             |house| {
                 house.evict()?;
-                read(house.opened(), vec![3])
+                read(&house.opened(), vec![3])
             },
         ),
         subject("read a page of the file", all_in_the_file, |house| {
             house.evict()?;
-            read(house.opened(), vec![3])
+            read(&house.opened(), vec![3])
         }),
         subject(
             "read a cached page",
             |_| Ok(()),
             |house| {
-                house.finish(read(house.opened(), vec![3])?)?;
-                read(house.opened(), vec![3])
+                house.finish(read(&house.opened(), vec![3])?)?;
+                read(&house.opened(), vec![3])
             },
         ),
-        subject("read five pages", half_checkpointed, |house| read(house.opened(), vec![2, 9, 3, 11, 4])),
+        subject("read five pages", half_checkpointed, |house| read(&house.opened(), vec![2, 9, 3, 11, 4])),
     ]
 }
 
@@ -76,11 +76,11 @@ fn writing() -> [PagerSubject; 13] {
             commit(house, &[Act::Mark, Act::Vacuum, Act::GoBack, Act::Allocate])
         }),
         subject("read, then commit", half_checkpointed, |house| {
-            upgraded(house.opened(), vec![Act::Edit(3, 9)], End::Commit)
+            upgraded(&house.opened(), vec![Act::Edit(3, 9)], End::Commit)
         }),
         subject("roll back", with_free_pages, |house| {
             let acts = vec![Act::Allocate, Act::Free(3), Act::Edit(4, 9)];
-            Ok(transaction(house.opened(), acts, End::Rollback))
+            Ok(transaction(&house.opened(), acts, End::Rollback))
         }),
     ]
 }
@@ -105,7 +105,7 @@ fn spilling() -> [PagerSubject; 6] {
             commit(house, &[&grown[..], &edits(2..=4), &freed, &[Act::Vacuum, Act::Edit(3, 9)]].concat())
         }),
         subject("spill and roll back", half_checkpointed, |house| {
-            Ok(transaction(house.opened(), edits(2..=9), End::Rollback))
+            Ok(transaction(&house.opened(), edits(2..=9), End::Rollback))
         }),
     ]
 }
@@ -113,34 +113,34 @@ fn spilling() -> [PagerSubject; 6] {
 fn upkeep() -> [PagerSubject; 11] {
     [
         subject("checkpoint", half_checkpointed, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Passive))
         }),
         subject("checkpoint beside a reader", beside_a_reader, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Passive))
         }),
         subject("checkpoint a shorter file", shortened, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Passive))
         }),
         subject("checkpoint nothing", all_in_the_file, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Passive))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Passive))
         }),
         subject("checkpoint all", half_checkpointed, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Full))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Full))
         }),
         subject("begin the log anew", half_checkpointed, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Restart))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Restart))
         }),
         subject("begin the log anew for a shorter file", shortened, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Restart))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Restart))
         }),
         subject("cut the log off", half_checkpointed, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Truncate))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Truncate))
         }),
         subject("cut the log off, all of it copied", all_in_the_file, |house| {
-            Ok(checkpoint(house.opened(), CheckpointMode::Truncate))
+            Ok(checkpoint(&house.opened(), CheckpointMode::Truncate))
         }),
-        subject("check integrity", with_free_pages, |house| Ok(check_integrity(house.opened()))),
-        subject("check integrity of the file", all_in_the_file, |house| Ok(check_integrity(house.opened()))),
+        subject("check integrity", with_free_pages, |house| Ok(check_integrity(&house.opened()))),
+        subject("check integrity of the file", all_in_the_file, |house| Ok(check_integrity(&house.opened()))),
     ]
 }
 
@@ -178,7 +178,7 @@ fn subject(
 }
 
 fn commit(house: &House, acts: &[Act]) -> Result<Machine, PagerError> {
-    Ok(transaction(house.opened(), acts.to_vec(), End::Commit))
+    Ok(transaction(&house.opened(), acts.to_vec(), End::Commit))
 }
 
 fn edits(pages: std::ops::RangeInclusive<PageNo>) -> Vec<Act> {

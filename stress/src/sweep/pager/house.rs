@@ -1,6 +1,8 @@
 //! A pager with pages in it.
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
@@ -32,7 +34,7 @@ const SPILL_PAGES: usize = 6;
 /// Pages that no operation touches: reading them evicts the others.
 const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;
 
-/// Ways to [go on](House::go_on).
+/// Ways to [go on].
 pub(super) const WAYS_ON: u32 = 3;
 
 /// Pages of a house, the header page included.
@@ -40,10 +42,13 @@ pub(super) const PAGES: PageNo = 24;
 
 const DATABASE: &str = "swept.db";
 
+/// Where the pager is, if the house is not closed. Who opens it puts it here.
+type Slot = Rc<RefCell<Option<Arc<Pager>>>>;
+
 /// A pager, and what there has to be beside it.
 pub(super) struct House {
     io: Arc<dyn IO>,
-    pager: Option<Arc<Pager>>,
+    pager: Slot,
     /// Somebody who reads an old snapshot until the operation is over.
     reader: Option<ReadTransaction>,
 }
@@ -51,9 +56,10 @@ pub(super) struct House {
 impl House {
     /// A file with pages 2 to 24, all in the log.
     pub(super) fn new(io: &Arc<dyn IO>) -> Result<House, PagerError> {
-        let house = House { io: Arc::clone(io), pager: Some(open(io)?), reader: None };
+        let pager = Rc::new(RefCell::new(Some(open(io)?)));
+        let house = House { io: Arc::clone(io), pager, reader: None };
         let fill = (2..=PAGES).flat_map(|page| [Act::Allocate, Act::Edit(page, 1)]).collect();
-        house.finish(transaction(house.opened(), fill, End::Commit))?;
+        house.commit(fill)?;
         Ok(house)
     }
 
@@ -61,14 +67,18 @@ impl House {
         &self.io
     }
 
-    /// The pager that there is, or a new one.
+    /// The pager that there is, or a new one. Who opens a file waits for what an opening that was dropped had begun.
     pub(super) fn pager_now(&self) -> Result<Arc<Pager>, PagerError> {
-        self.pager.as_ref().map_or_else(|| open(&self.io), |pager| Ok(Arc::clone(pager)))
+        if let Some(pager) = self.pager.borrow().clone() {
+            return Ok(pager);
+        }
+        while self.io.step()? > 0 {}
+        open(&self.io)
     }
 
     /// The pager of a house that has not been closed.
-    pub(super) fn opened(&self) -> &Arc<Pager> {
-        self.pager.as_ref().expect("only those who closed the house find it closed")
+    pub(super) fn opened(&self) -> Arc<Pager> {
+        self.pager.borrow().clone().expect("only those who closed the house find it closed")
     }
 
     /// Runs a machine to its end.
@@ -77,35 +87,17 @@ impl House {
     }
 
     pub(super) fn commit(&self, acts: Vec<Act>) -> Result<(), PagerError> {
-        self.finish(transaction(self.opened(), acts, End::Commit)).map(drop)
+        self.finish(transaction(&self.opened(), acts, End::Commit)).map(drop)
     }
 
     pub(super) fn checkpoint(&self) -> Result<(), PagerError> {
-        self.finish(checkpoint(self.opened(), CheckpointMode::Passive)).map(drop)
+        self.finish(checkpoint(&self.opened(), CheckpointMode::Passive)).map(drop)
     }
 
     /// From here on somebody reads what there is now.
     pub(super) fn begin_reading(&mut self) -> Result<(), PagerError> {
         self.reader = Some(self.opened().begin_read()?);
         Ok(())
-    }
-
-    /// A change after all that: into the log as it is; into a log that is begun anew; and from the log into the file.
-    pub(super) fn go_on(&self, way: u32) -> Result<(), PagerError> {
-        let pager = self.pager_now()?;
-        let finish = |machine| finish(&self.io, machine).map(drop);
-        let change = || transaction(&pager, vec![Act::Allocate, Act::Edit(8, 77)], End::Commit);
-        match way {
-            0 => finish(change()),
-            1 => {
-                finish(checkpoint(&pager, CheckpointMode::Restart))?;
-                finish(change())
-            }
-            _ => {
-                finish(change())?;
-                finish(checkpoint(&pager, CheckpointMode::Passive))
-            }
-        }
     }
 
     /// Whoever is beside the operation goes.
@@ -116,13 +108,30 @@ impl House {
     /// The pager is gone, the files are there.
     pub(super) fn close(&mut self) {
         self.leave();
-        self.pager = None;
+        self.pager.take();
     }
 
     /// Has all pages but the fillers evicted.
     pub(super) fn evict(&self) -> Result<(), PagerError> {
-        let Some(pager) = &self.pager else { return Ok(()) };
-        self.finish(machines::read(pager, FILLERS.collect())?).map(drop)
+        let Some(pager) = self.pager.borrow().clone() else { return Ok(()) };
+        self.finish(machines::read(&pager, FILLERS.collect())?).map(drop)
+    }
+}
+
+/// A change after all that: into the log as it is; into a log that is begun anew; and from the log into the file.
+pub(super) fn go_on(io: &Arc<dyn IO>, pager: &Arc<Pager>, way: u32) -> Result<(), PagerError> {
+    let finish = |machine| finish(io, machine).map(drop);
+    let change = || transaction(pager, vec![Act::Allocate, Act::Edit(8, 77)], End::Commit);
+    match way {
+        0 => finish(change()),
+        1 => {
+            finish(checkpoint(pager, CheckpointMode::Restart))?;
+            finish(change())
+        }
+        _ => {
+            finish(change())?;
+            finish(checkpoint(pager, CheckpointMode::Passive))
+        }
     }
 }
 
@@ -140,7 +149,14 @@ pub(super) fn open(io: &Arc<dyn IO>) -> Result<Arc<Pager>, PagerError> {
 /// A machine that opens the file.
 pub(super) fn opening(house: &House) -> Machine {
     let mut open = Pager::open(Arc::clone(house.io()), Path::new(DATABASE), OPTIONS);
-    Box::new(move || Ok(open.step()?.map(|pager| format!("{} pages", pager.page_count()))))
+    let slot = Rc::clone(&house.pager);
+    Box::new(move || {
+        Ok(open.step()?.map(|pager| {
+            let ending = format!("{} pages", pager.page_count());
+            slot.replace(Some(pager));
+            ending
+        }))
+    })
 }
 
 /// The content of every page in the newest snapshot, in one line; what is unsound, in another.

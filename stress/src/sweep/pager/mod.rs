@@ -55,6 +55,15 @@ impl Subject for PagerSubject {
         WAYS_ON
     }
 
+    fn resume(&self, io: &Arc<dyn IO>, way: u32) -> Result<String, String> {
+        let resume = || {
+            let pager = house::open(io)?;
+            house::go_on(io, &pager, way)?;
+            house::read_all(io, &pager)
+        };
+        resume().map_err(|error| error.to_string())?
+    }
+
     fn notices_bit_flips(&self) -> bool {
         self.notices_bit_flips
     }
@@ -95,6 +104,9 @@ impl Stage for PagerStage {
     }
 
     fn go_on(&mut self, way: u32) -> Result<(), String> {
-        self.house.go_on(way).map_err(|error| error.to_string())
+        // A reader that stays would be in the way of a log that is begun anew.
+        self.house.leave();
+        let go_on = || house::go_on(self.house.io(), &self.house.pager_now()?, way);
+        go_on().map_err(|error| error.to_string())
     }
 }

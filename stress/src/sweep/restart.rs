@@ -1,0 +1,105 @@
+//! What is found on the disk afterwards.
+
+use tenterhook_runtime::io::OperationKind;
+
+use super::plan;
+use super::rehearsal::{Course, Rehearsal};
+use super::theatre;
+use crate::disk::{Script, SimDisk};
+use crate::trace::Trace;
+use crate::violation::Violation;
+
+impl Rehearsal<'_> {
+    /// What one restart finds on `disk`.
+    pub(super) fn judge_recovery(
+        &self,
+        disk: &SimDisk,
+        course: &Course,
+        is_whole: bool,
+    ) -> Result<Option<String>, Box<Violation>> {
+        self.count_run();
+        let recovered = self.subject.recover(&disk.io());
+        let recovered =
+            recovered.map_err(|problem| Violation::safety("recovery", "a usable file", problem))?;
+        if let Some(state) = &recovered {
+            course.judge("durability", state, is_whole)?;
+        }
+        Ok(recovered)
+    }
+
+    /// What a restart finds on `disk`, where nothing is in flight. Somebody may have seen it: the next restart finds it, too,
+    /// even if the power goes in between, and so does one after somebody has built on it.
+    pub(super) fn judge_restarts(&self, disk: &SimDisk, is_whole: bool) -> Result<(), Box<Violation>> {
+        let restarted = disk.copy();
+        let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(()) };
+        drop(restarted.cut_power());
+        restarted.lose_unsynced();
+        let again = self.judge_recovery(&restarted, &Course::only(&found), true);
+        again.map_err(|violation| {
+            violation.note("it was there at a first restart, and then the power failed")
+        })?;
+        let is_whole = found == self.now.after;
+        (0..self.ways_on()).try_for_each(|way| {
+            let judged = self.judge_resumed(&disk.copy(), way, is_whole);
+            judged.map_err(|violation| {
+                violation.note(format!("after a restart somebody went on (way {way}), then the power failed"))
+            })
+        })
+    }
+
+    fn judge_resumed(&self, disk: &SimDisk, way: u32, is_whole: bool) -> Result<(), Box<Violation>> {
+        self.count_run();
+        let later = self.later(way);
+        let resumed = self.subject.resume(&disk.io(), way);
+        let state = resumed
+            .map_err(|problem| Violation::safety("recovery", "a file that one can go on with", problem))?;
+        later.judge("state", &state, is_whole)?;
+        drop(disk.cut_power());
+        disk.lose_unsynced();
+        self.judge_recovery(disk, &Course::only(&state), true).map(drop)
+    }
+
+    /// A restart that is interrupted is a crash of its own: before each of its changes, and after the last, everything is
+    /// refused and the power goes. The next restart has to be as good, and if all that is on `disk` is durable, it has to
+    /// find what this one would have found.
+    pub(super) fn judge_broken_restarts(
+        &self,
+        disk: &SimDisk,
+        is_whole: bool,
+        is_durable: bool,
+    ) -> Result<(), Box<Violation>> {
+        let restarted = disk.copy();
+        let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(()) };
+        let course = if is_durable { Course::only(&found) } else { self.now.clone() };
+        let submitted = self.restart(&disk.copy());
+        let changes = (0_u32..).zip(&submitted).filter(|&(_, &kind)| kind != OperationKind::Read);
+        for io in changes.map(|(io, _)| io).chain([submitted.len() as u32]) {
+            let broken = disk.copy();
+            let mut script = Script::default();
+            (0..io).for_each(|io| script.at_once(io));
+            script.refuse_from(io);
+            broken.follow(script);
+            self.restart(&broken);
+            drop(broken.cut_power());
+            for fates in plan::ends(&broken.unsynced()) {
+                let fallen = broken.copy();
+                fallen.fall(&fates);
+                fallen.oblige();
+                self.judge_recovery(&fallen, &course, is_whole).map_err(|violation| {
+                    let cut_off = format!("a restart before was cut off after {io} I/Os by a loss of power");
+                    violation.note(format!("{cut_off}; of each file survived: {fates:?}"))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a restart run as far as it comes; what it has submitted.
+    fn restart(&self, disk: &SimDisk) -> Vec<OperationKind> {
+        self.count_run();
+        disk.begin_step(0, &mut Trace::new(false));
+        // That it is refused is the point; what it finds undisturbed is judged elsewhere.
+        let _ = self.subject.recover(&disk.io());
+        theatre::submitted(disk, Trace::new(true))
+    }
+}
