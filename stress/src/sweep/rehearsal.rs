@@ -121,20 +121,18 @@ impl<'a> Rehearsal<'a> {
             return caught(|| self.crash(*delivered, fates)).map(|()| true);
         }
         let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
-        let mut struck = true;
+        let mut has_struck = false;
         for aftermath in Aftermath::all(self.ways_on(), is_gentle) {
-            let harm = caught(|| {
+            let judged = caught(|| {
                 let (theatre, run) = self.perform(case)?;
+                has_struck = strikes(case, &theatre);
                 let harm = self.harm(case, &theatre);
                 let is_whole = self.judge_ending(run, harm)?;
-                self.judge_aftermath(theatre, aftermath, is_whole, harm)?;
-                Ok(harm)
+                self.judge_aftermath(theatre, aftermath, is_whole, harm)
             });
-            let harm = harm.map_err(|violation| violation.note(aftermath.to_string()))?;
-            struck =
-                harm != Harm::None || !matches!(case, Case::Fault(_, kind, _) if *kind != FaultKind::Stuck);
+            judged.map_err(|violation| violation.note(aftermath.to_string()))?;
         }
-        Ok(struck)
+        Ok(has_struck)
     }
 
     /// What a power loss after `delivered` I/Os would decide about, file by file.
@@ -148,14 +146,13 @@ impl<'a> Rehearsal<'a> {
 
     /// What may come of what has struck.
     fn harm(&self, case: &Case, theatre: &Theatre) -> Harm {
-        let struck = |kind| theatre.disk.fault_counts().delivered(kind) > 0;
         match *case {
+            _ if !strikes(case, theatre) => Harm::None,
             // It takes long, and that is all.
             Case::Fault(_, FaultKind::Stuck, _) => Harm::None,
-            Case::Fault(_, kind, _) if !struck(kind) => Harm::None,
             Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => Harm::Refusals,
             // It may have been a sync.
-            Case::Cancelled(..) if struck(FaultKind::Cancelled) => Harm::Refusals,
+            Case::Cancelled(..) if delivered(FaultKind::Cancelled, theatre) => Harm::Refusals,
             Case::Fault(..) | Case::Cancelled(..) => Harm::Errors,
             _ => Harm::None,
         }
@@ -178,17 +175,7 @@ impl<'a> Rehearsal<'a> {
                 deed = Some((0, Deed::Disturb));
             }
             Case::Fault(io, fault, effect) => {
-                let Some(&kind) = self.extent.pending.get(io as usize) else {
-                    return Err(no_such_case(format!("it does {} I/Os", self.extent.pending.len())));
-                };
-                let is_known = self.faults(kind).any(|known| known == (fault, effect));
-                if !is_known || !script.fault(io, kind, fault, effect) {
-                    let known: Vec<_> = self
-                        .faults(kind)
-                        .map(|(fault, effect)| Case::Fault(io, fault, effect).to_string())
-                        .collect();
-                    return Err(no_such_case(format!("its I/O {io} is a {kind:?}: {}", known.join(" "))));
-                }
+                self.script_fault(&mut script, io, fault, effect)?;
             }
             Case::Dropped(at) => deed = Some((at, Deed::Drop)),
             Case::DroppedLate(at) => deed = Some((at, Deed::DropLate)),
@@ -203,6 +190,25 @@ impl<'a> Rehearsal<'a> {
             return Err(no_such_case(format!("it yields {} times", theatre.yields)));
         }
         Ok((theatre, run))
+    }
+
+    fn script_fault(
+        &self,
+        script: &mut Script,
+        io: u32,
+        fault: FaultKind,
+        effect: u32,
+    ) -> Result<(), Box<Violation>> {
+        let Some(&kind) = self.extent.pending.get(io as usize) else {
+            return Err(no_such_case(format!("it does {} I/Os", self.extent.pending.len())));
+        };
+        let is_known = self.faults(kind).any(|known| known == (fault, effect));
+        if is_known && script.fault(io, kind, fault, effect) {
+            return Ok(());
+        }
+        let case = |(fault, effect)| Case::Fault(io, fault, effect).to_string();
+        let known: Vec<String> = self.faults(kind).map(case).collect();
+        Err(no_such_case(format!("its I/O {io} is a {kind:?}, for which there are {}", known.join(" "))))
     }
 
     fn crash(&self, delivered: u32, fates: &[Fallen]) -> Result<(), Box<Violation>> {
@@ -270,6 +276,15 @@ impl Course {
 /// A panic of the subject is a violation like any other.
 fn caught<T>(run: impl FnOnce() -> Result<T, Box<Violation>>) -> Result<T, Box<Violation>> {
     panics::catch(run).unwrap_or_else(|panic| Err(Violation::panic(panic)))
+}
+
+/// Whether the harm of a case came about: not every write can find the disk full.
+fn strikes(case: &Case, theatre: &Theatre) -> bool {
+    !matches!(*case, Case::Fault(_, kind, _) if !delivered(kind, theatre))
+}
+
+fn delivered(kind: FaultKind, theatre: &Theatre) -> bool {
+    theatre.disk.fault_counts().delivered(kind) > 0
 }
 
 /// The stage as it is without the operation.
