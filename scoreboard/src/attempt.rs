@@ -131,11 +131,15 @@ fn evidence(output: &str) -> String {
     line.split(' ').map(of_any_machine).collect::<Vec<_>>().join(" ").chars().take(160).collect()
 }
 
-/// Of an absolute path the name of the file: the rest says where somebody keeps things.
-fn of_any_machine(word: &str) -> &str {
-    match word.starts_with('/') {
-        true => word.rsplit('/').find(|part| !part.is_empty()).unwrap_or(word),
-        false => word,
+/// Of an absolute path, in quotes or not, the name of the file: the rest says where somebody keeps things.
+fn of_any_machine(word: &str) -> String {
+    let path = word.trim_start_matches(['"', '\'', '(']);
+    match path.starts_with('/') {
+        true => {
+            let name = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path);
+            format!("{}{name}", &word[..word.len() - path.len()])
+        }
+        false => word.to_owned(),
     }
 }
 
@@ -213,5 +217,6 @@ mod tests {
     fn evidence_names_files_and_not_where_they_are() {
         let output = "thread 'a' panicked at /home/me/crates/b-0.1/src/c.rs:2:5:\nerror: src/d.rs";
         assert_eq!(evidence(output), "thread 'a' panicked at c.rs:2:5:");
+        assert_eq!(evidence("\"seen\": \"/tmp/x/a.db is damaged\""), "\"seen\": \"a.db is damaged\"");
     }
 }
