@@ -5,6 +5,7 @@
 //! every other page has to say: no history has to be kept to judge it, by whatever thread or process, before a crash or
 //! after.
 
+mod begin;
 mod layout;
 mod read;
 mod write;

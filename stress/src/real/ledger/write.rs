@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, Pager, PagerError, WriteTransaction};
+use tenterhook_runtime::pager::{Commit, PageNo, Pager, PagerError, WriteTransaction};
 use tenterhook_runtime::{IOResult, return_if_io};
 
+use super::begin::Begin;
 use super::layout::{Layout, set_word, stamp, word_at};
 
 /// What a commit has come to.
@@ -14,7 +15,7 @@ pub struct Committed {
     pub own: u64,
 }
 
-/// One commit of one connection.
+/// One commit of one connection. Every fourth connection begins by reading, and upgrades.
 pub struct Post {
     layout: Layout,
     connection: u64,
@@ -24,7 +25,7 @@ pub struct Post {
 }
 
 enum Stage {
-    Begin(BeginWrite),
+    Begin(Begin),
     Work(Box<WriteTransaction>, Work),
     Commit(Box<Commit>),
     Over,
@@ -33,22 +34,41 @@ enum Stage {
 /// What the transaction does next.
 #[derive(Copy, Clone, Debug)]
 enum Work {
-    Number,
+    /// After the one that was read, if it was.
+    Number {
+        read: Option<u64>,
+    },
     Count,
-    Stamp { which: usize },
-    Look { slot: u64 },
-    Free { slot: u64, leaf: PageNo },
-    Allocate { slot: u64 },
-    Fill { slot: u64, leaf: PageNo },
-    Link { slot: u64, leaf: PageNo },
+    Stamp {
+        which: usize,
+    },
+    Look {
+        slot: u64,
+    },
+    Free {
+        slot: u64,
+        leaf: PageNo,
+    },
+    Allocate {
+        slot: u64,
+    },
+    Fill {
+        slot: u64,
+        leaf: PageNo,
+    },
+    Link {
+        slot: u64,
+        leaf: PageNo,
+    },
     Done,
 }
 
 impl Post {
     /// The next commit of `connection`.
     pub fn new(pager: &Arc<Pager>, layout: Layout, connection: u64) -> Post {
-        let stage = Stage::Begin(pager.begin_write());
-        Post { layout, connection, stage, committed: Committed { number: 0, own: 0 } }
+        let begin = if connection % 4 == 1 { Begin::reading(pager) } else { Begin::writing(pager) };
+        let committed = Committed { number: 0, own: 0 };
+        Post { layout, connection, stage: Stage::Begin(begin), committed }
     }
 
     /// Steps until the commit is durable. `asked` is told once before the commit is asked for, each time the step comes by
@@ -61,8 +81,8 @@ impl Post {
         loop {
             match &mut self.stage {
                 Stage::Begin(begin) => {
-                    let transaction = return_if_io!(begin.step());
-                    self.stage = Stage::Work(Box::new(transaction), Work::Number);
+                    let (transaction, read) = return_if_io!(begin.step());
+                    self.stage = Stage::Work(Box::new(transaction), Work::Number { read });
                 }
                 Stage::Work(transaction, Work::Done) => {
                     debug_assert!(transaction.page_count() > 0);
@@ -107,8 +127,8 @@ fn perform(
 ) -> Result<IOResult<Work>, PagerError> {
     let number = committed.number;
     Ok(match work {
-        Work::Number => transaction.page_mut(Layout::ROOT)?.map(|bytes| {
-            committed.number = word_at(bytes, 0) + 1;
+        Work::Number { read } => transaction.page_mut(Layout::ROOT)?.map(|bytes| {
+            committed.number = read.unwrap_or_else(|| word_at(bytes, 0)) + 1;
             stamp(bytes, committed.number);
             Work::Count
         }),
@@ -161,7 +181,7 @@ pub struct Make {
 impl Make {
     /// For an empty file, or one that was made before.
     pub fn new(pager: &Arc<Pager>, layout: Layout) -> Make {
-        Make { layout, stage: Stage::Begin(pager.begin_write()) }
+        Make { layout, stage: Stage::Begin(Begin::writing(pager)) }
     }
 
     /// Steps until the pages are durable.
@@ -173,7 +193,7 @@ impl Make {
         loop {
             match &mut self.stage {
                 Stage::Begin(begin) => {
-                    let transaction = return_if_io!(begin.step());
+                    let (transaction, _) = return_if_io!(begin.step());
                     self.stage = Stage::Work(Box::new(transaction), Work::Done);
                 }
                 Stage::Work(transaction, _) => {
