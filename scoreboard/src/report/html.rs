@@ -26,7 +26,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     write!(out, "<title>Tenterhook: what the detectors find</title><style>{STYLE}</style>")?;
     write!(out, "<h1>What the detectors find</h1><p>{found} of {} mutants are found. ", report.rows.len())?;
     writeln!(out, "Commit <code>{}</code>, {}.</p>", escape(&report.commit), escape(&report.machine))?;
-    write!(out, "<p class=small>{} ", escape(super::LEGEND))?;
+    write!(out, "<p class=small>{} ", code_in(&escape(super::LEGEND)))?;
     writeln!(
         out,
         "Point at a cell for the evidence, at a mutant for the bug.</p><table><thead><tr><th>mutant"
@@ -75,6 +75,13 @@ fn cell(out: &mut String, figure: Option<&Figure>) -> std::fmt::Result {
     write!(out, "<td class={class} title=\"{}\">{}", escape(&figure.evidence), escape(&figure.text()))
 }
 
+/// What Markdown marks as code, marked for the web.
+fn code_in(text: &str) -> String {
+    let part =
+        |(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { String::from(part) };
+    text.split('`').enumerate().map(part).collect()
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -82,6 +89,14 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_of_markdown_is_code_on_the_web() {
+        assert_eq!(
+            code_in(&escape("more (`>300`), or `x`")),
+            "more (<code>&gt;300</code>), or <code>x</code>"
+        );
+    }
 
     #[test]
     fn what_a_panic_says_does_not_become_markup() {
