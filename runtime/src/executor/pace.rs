@@ -16,18 +16,36 @@ const HAND: Duration = Duration::from_micros(50);
 const LOOK: usize = if cfg!(any(tenterhook_loom, tenterhook_shuttle)) { 1 } else { 8 };
 
 /// A running estimate of how long a step takes.
-pub(super) struct Pace {
+pub(super) struct Pace<W = Stopwatch> {
     nanos_a_task: u64,
     /// Since the last look.
-    stopwatch: Stopwatch,
+    watch: W,
     /// Tasks that ran since then.
     ran: usize,
 }
 
+/// What tells the time: in tests they do.
+pub(super) trait Watch {
+    /// Nanoseconds since the last lap.
+    fn lap(&mut self) -> u64;
+}
+
+impl Watch for Stopwatch {
+    fn lap(&mut self) -> u64 {
+        Stopwatch::lap(self)
+    }
+}
+
 impl Pace {
-    /// Nothing is known yet: one task at first.
     pub(super) fn new() -> Self {
-        Self { nanos_a_task: HAND.as_nanos() as u64, stopwatch: Stopwatch::start(), ran: 0 }
+        Self::with(Stopwatch::start())
+    }
+}
+
+impl<W: Watch> Pace<W> {
+    /// Nothing is known yet: one task at first.
+    fn with(watch: W) -> Self {
+        Self { nanos_a_task: HAND.as_nanos() as u64, watch, ran: 0 }
     }
 
     /// How many tasks to take.
@@ -47,7 +65,7 @@ impl Pace {
     }
 
     fn look(&mut self) {
-        let nanos = self.stopwatch.lap() / std::mem::take(&mut self.ran) as u64;
+        let nanos = self.watch.lap() / std::mem::take(&mut self.ran) as u64;
         // A quarter of the new: one slow task among fast ones makes the next hands shorter, not the next hundred.
         self.nanos_a_task = (self.nanos_a_task * 3 + nanos) / 4;
     }
@@ -61,65 +79,67 @@ impl Pace {
 
     /// Nothing ran since the pause began.
     pub(super) fn slept(&mut self) {
-        self.stopwatch.lap();
+        self.watch.lap();
     }
 }
 
 #[cfg(all(test, not(any(tenterhook_loom, tenterhook_shuttle))))]
 mod tests {
-    use std::thread::sleep;
+    use std::cell::Cell;
 
     use super::*;
 
-    /// More than often enough, should the test be held up now and then.
-    const OFTEN: usize = 10_000;
+    /// Microseconds, and those at the last lap.
+    struct Script<'a>(&'a Cell<u64>, u64);
 
-    /// One that has found tasks to be quick.
-    fn quick() -> Pace {
-        let mut pace = Pace::new();
+    impl Watch for Script<'_> {
+        fn lap(&mut self) -> u64 {
+            let now = self.0.get();
+            1000 * (now - std::mem::replace(&mut self.1, now))
+        }
+    }
+
+    /// One that has found out that a task takes 4 us.
+    fn settled(now: &Cell<u64>) -> Pace<Script<'_>> {
+        let mut pace = Pace::with(Script(now, now.get()));
         assert_eq!(pace.hand(), 1, "nothing is known");
-        assert!((0..OFTEN).any(|_| {
-            pace.ran(LOOK);
-            pace.hand() == HANDFUL
-        }));
+        (0..30).for_each(|_| run(&mut pace, now, LOOK, 4));
+        assert_eq!(pace.hand(), 12);
         pace
+    }
+
+    fn run(pace: &mut Pace<Script<'_>>, now: &Cell<u64>, tasks: usize, micros_each: u64) {
+        now.set(now.get() + micros_each * tasks as u64);
+        pace.ran(tasks);
     }
 
     #[test]
     fn hands_grow_when_tasks_are_quick_and_shrink_when_they_are_slow() {
-        let mut pace = quick();
-        sleep(HAND * 5 * LOOK as u32);
-        pace.ran(LOOK - 1);
-        assert_eq!(pace.hand(), HANDFUL, "the clock is not looked at for each");
-        pace.ran(1);
+        let now = Cell::new(7);
+        let mut pace = settled(&now);
+        run(&mut pace, &now, LOOK - 1, 37);
+        assert_eq!(pace.hand(), 12, "the clock is not looked at for each");
+        run(&mut pace, &now, 1, 37);
+        assert_eq!(pace.hand(), 4, "a quarter of what is new: 12 us");
+        pace.nanos_a_task = u64::MAX / 8;
         assert_eq!(pace.hand(), 1);
+        pace.nanos_a_task = 0;
+        assert_eq!(pace.hand(), HANDFUL);
     }
 
     #[test]
     fn worker_that_sleeps_after_each_task_learns_how_long_they_take() {
-        let mut pace = Pace::new();
-        assert!((0..OFTEN).any(|_| {
-            pace.slept();
-            pace.ran(1);
+        let now = Cell::new(0);
+        let mut pace = Pace::with(Script(&now, 0));
+        for _ in 0..30 {
+            run(&mut pace, &now, 1, 4);
             pace.pause();
-            pace.hand() == HANDFUL
-        }));
-        sleep(HAND * 5);
-        pace.ran(1);
+            // It sleeps for long, which is no work.
+            now.set(now.get() + 1_000_000);
+            pace.slept();
+        }
+        assert_eq!(pace.hand(), 12);
         pace.pause();
-        assert_eq!(pace.hand(), 1);
-    }
-
-    #[test]
-    fn sleep_is_no_work() {
-        let sleeps = |pace: &mut Pace| {
-            pace.pause();
-            sleep(HAND * 5);
-            pace.slept();
-            pace.ran(1);
-            pace.pause();
-            pace.hand()
-        };
-        assert!((0..100).any(|_| sleeps(&mut quick()) > 1), "one task, and no time that it did not run");
+        assert_eq!(pace.hand(), 12, "nothing ran");
     }
 }
