@@ -42,6 +42,21 @@ fn every_snapshot_of_a_sound_pager_is_what_its_number_says() {
 }
 
 #[test]
+fn an_upgrade_that_comes_too_late_begins_anew() {
+    let (io, pager, layout) = pager();
+    // The first has handed its frames to the log and given up the right; what it has done is not to be seen yet.
+    let mut first = Post::new(&pager, layout, 2);
+    assert!(first.step(|_| {}).expect("nothing fails").is_io());
+    assert_eq!(first.describe(), "the commit to be durable");
+    let mut second = Post::new(&pager, layout, 1);
+    assert!(second.step(|_| {}).expect("nothing fails").is_io());
+    let [first, second] =
+        [&mut first, &mut second].map(|post| drive(&*io, || post.step(|_| {})).expect("nothing fails"));
+    assert_eq!((first.number, second.number), (1, 2));
+    assert_eq!(look(&io, &pager, layout), Ok(2));
+}
+
+#[test]
 fn each_thing_that_can_be_wrong_is_seen() {
     // The page, the byte that is changed, and where it is noticed.
     let (_, _, layout) = pager();

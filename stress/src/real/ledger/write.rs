@@ -35,9 +35,7 @@ enum Stage {
 #[derive(Copy, Clone, Debug)]
 enum Work {
     /// After the one that was read, if it was.
-    Number {
-        read: Option<u64>,
-    },
+    Number(Option<u64>),
     Count,
     Stamp {
         which: usize,
@@ -82,7 +80,7 @@ impl Post {
             match &mut self.stage {
                 Stage::Begin(begin) => {
                     let (transaction, read) = return_if_io!(begin.step());
-                    self.stage = Stage::Work(Box::new(transaction), Work::Number { read });
+                    self.stage = Stage::Work(Box::new(transaction), Work::Number(read));
                 }
                 Stage::Work(transaction, Work::Done) => {
                     debug_assert!(transaction.page_count() > 0);
@@ -127,7 +125,7 @@ fn perform(
 ) -> Result<IOResult<Work>, PagerError> {
     let number = committed.number;
     Ok(match work {
-        Work::Number { read } => transaction.page_mut(Layout::ROOT)?.map(|bytes| {
+        Work::Number(read) => transaction.page_mut(Layout::ROOT)?.map(|bytes| {
             committed.number = read.unwrap_or_else(|| word_at(bytes, 0)) + 1;
             stamp(bytes, committed.number);
             Work::Count
