@@ -49,22 +49,27 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, most: Duration) -> Ended {
-        let folder = tempfile::tempdir().unwrap();
+        shell_in(&tempfile::tempdir().unwrap(), script, most)
+    }
+
+    fn shell_in(folder: &tempfile::TempDir, script: &str, most: Duration) -> Ended {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).current_dir(folder);
         run(command, &folder.path().join("log"), most).unwrap()
     }
 
-    /// Whether the process that the output names is there, and not merely waited for by nobody.
-    fn survives(output: &str) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", output.trim())).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-    }
-
-    fn dies_soon(output: &str) -> bool {
-        (0..500).any(|_| {
-            std::thread::sleep(Duration::from_millis(10));
-            !survives(output)
+    /// Runs a script that opens the pipe `held`; back when all who had it open are dead.
+    fn outlived(script: &str, most: Duration) -> Ended {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("held");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::thread::scope(|scope| {
+            let end = scope.spawn(|| fs::read(&pipe).unwrap());
+            let ended = shell_in(&folder, script, most);
+            // If it was killed before it opened the pipe, the reader still waits for somebody who does.
+            drop(File::options().read(true).write(true).open(&pipe).unwrap());
+            assert_eq!(end.join().unwrap(), b"");
+            ended
         })
     }
 
@@ -77,15 +82,13 @@ mod tests {
 
     #[test]
     fn what_hangs_is_killed_with_its_children() {
-        let ended = shell("sleep 1000 & echo $!; wait", Duration::from_millis(100));
+        let ended = outlived("exec 3>held; sleep 1000 & wait", Duration::from_millis(100));
         assert!(ended.status.is_none());
-        assert!(dies_soon(&ended.output));
     }
 
     #[test]
     fn what_ends_leaves_no_children_behind() {
-        let ended = shell("sleep 1000 & echo $!; exit 3", Duration::from_secs(60));
+        let ended = outlived("exec 3>held; sleep 1000 & exit 3", Duration::from_secs(60));
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
-        assert!(dies_soon(&ended.output));
     }
 }
