@@ -94,7 +94,14 @@ fn one_case_of_one_operation_can_be_run_and_one_that_it_has_not_is_bad_input() {
     };
     let output = sweep("crash:1:up-to-0");
     assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 1));
-    for case in ["dropped:99", "fault:99:write-error", "fault:0:sync-failed", "disturbed:99"] {
+    for case in [
+        "dropped:99",
+        "fault:99:write-error",
+        "fault:0:sync-failed",
+        "fault:1:write-error:9",
+        "fault:1:no-space",
+        "disturbed:99",
+    ] {
         let output = sweep(case);
         let problem = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{case}");

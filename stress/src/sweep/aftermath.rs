@@ -68,8 +68,12 @@ impl Rehearsal<'_> {
                 }
                 let disk = theatre.close();
                 drop(disk.kill_process());
-                self.judge_restarts(&disk, is_whole)?;
-                if harm == Harm::None { Ok(()) } else { self.judge_broken_restarts(&disk, is_whole, false) }
+                let found = self.judge_restarts(&disk, is_whole)?;
+                // What has been found is not durable before the restart has ended.
+                if harm == Harm::None || found.is_none() {
+                    return Ok(());
+                }
+                self.judge_broken_restarts(&disk, &self.now, is_whole)
             }
         }
     }

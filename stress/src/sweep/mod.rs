@@ -88,12 +88,15 @@ pub enum Objection {
 /// Runs `subject` through one case.
 pub fn replay(subject: &dyn Subject, case: &Case) -> Result<(), Objection> {
     let judged = rehearsal::Rehearsal::of(subject).and_then(|rehearsal| rehearsal.judge(case));
-    judged.map(drop).map_err(|violation| match &*violation.oracle {
-        rehearsal::NO_SUCH_CASE => Objection::NoSuchCase(violation.seen),
-        _ => Objection::Failure(Box::new(Failure {
-            subject: subject.name(),
-            case: case.clone(),
-            violation: *violation,
-        })),
-    })
+    match judged {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Objection::NoSuchCase("the fault never strikes there".into())),
+        Err(violation) if violation.oracle == rehearsal::NO_SUCH_CASE => {
+            Err(Objection::NoSuchCase(violation.seen))
+        }
+        Err(violation) => {
+            let failure = Failure { subject: subject.name(), case: case.clone(), violation: *violation };
+            Err(Objection::Failure(Box::new(failure)))
+        }
+    }
 }

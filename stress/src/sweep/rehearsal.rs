@@ -219,9 +219,9 @@ impl<'a> Rehearsal<'a> {
         let fates: Vec<Fate> = fates.iter().map(|fallen| fallen.0).collect();
         disk.fall(&fates);
         disk.oblige();
-        self.judge_restarts(&disk, is_whole)?;
-        // What is there is durable.
-        self.judge_broken_restarts(&disk, is_whole, true)
+        let Some(found) = self.judge_restarts(&disk, is_whole)? else { return Ok(()) };
+        // All that is there is durable: however often it is tried, a restart finds the same.
+        self.judge_broken_restarts(&disk, &Course::only(&found), true)
     }
 
     /// Runs the operation until so many I/Os have ended, or to its end, and cuts the power.

@@ -29,9 +29,14 @@ impl Rehearsal<'_> {
 
     /// What a restart finds on `disk`, where nothing is in flight. Somebody may have seen it: the next restart finds it, too,
     /// even if the power goes in between, and so does one after somebody has built on it.
-    pub(super) fn judge_restarts(&self, disk: &SimDisk, is_whole: bool) -> Result<(), Box<Violation>> {
+    /// What the first has found, if anything is meant to survive.
+    pub(super) fn judge_restarts(
+        &self,
+        disk: &SimDisk,
+        is_whole: bool,
+    ) -> Result<Option<String>, Box<Violation>> {
         let restarted = disk.copy();
-        let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(()) };
+        let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(None) };
         drop(restarted.cut_power());
         restarted.lose_unsynced();
         let again = self.judge_recovery(&restarted, &Course::only(&found), true);
@@ -39,12 +44,12 @@ impl Rehearsal<'_> {
             violation.note("it was there at a first restart, and then the power failed")
         })?;
         let is_whole = found == self.now.after;
-        (0..self.ways_on()).try_for_each(|way| {
-            let judged = self.judge_resumed(&disk.copy(), way, is_whole);
-            judged.map_err(|violation| {
+        for way in 0..self.ways_on() {
+            self.judge_resumed(&disk.copy(), way, is_whole).map_err(|violation| {
                 violation.note(format!("after a restart somebody went on (way {way}), then the power failed"))
-            })
-        })
+            })?;
+        }
+        Ok(Some(found))
     }
 
     fn judge_resumed(&self, disk: &SimDisk, way: u32, is_whole: bool) -> Result<(), Box<Violation>> {
@@ -60,17 +65,13 @@ impl Rehearsal<'_> {
     }
 
     /// A restart that is interrupted is a crash of its own: before each of its changes, and after the last, everything is
-    /// refused and the power goes. The next restart has to be as good, and if all that is on `disk` is durable, it has to
-    /// find what this one would have found.
+    /// refused and the power goes. The next restart has to find one of `course`.
     pub(super) fn judge_broken_restarts(
         &self,
         disk: &SimDisk,
+        course: &Course,
         is_whole: bool,
-        is_durable: bool,
     ) -> Result<(), Box<Violation>> {
-        let restarted = disk.copy();
-        let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(()) };
-        let course = if is_durable { Course::only(&found) } else { self.now.clone() };
         let submitted = self.restart(&disk.copy());
         let changes = (0_u32..).zip(&submitted).filter(|&(_, &kind)| kind != OperationKind::Read);
         for io in changes.map(|(io, _)| io).chain([submitted.len() as u32]) {
@@ -85,7 +86,7 @@ impl Rehearsal<'_> {
                 let fallen = broken.copy();
                 fallen.fall(&fates);
                 fallen.oblige();
-                self.judge_recovery(&fallen, &course, is_whole).map_err(|violation| {
+                self.judge_recovery(&fallen, course, is_whole).map_err(|violation| {
                     let cut_off = format!("a restart before was cut off after {io} I/Os by a loss of power");
                     violation.note(format!("{cut_off}; of each file survived: {fates:?}"))
                 })?;
