@@ -265,13 +265,15 @@ where
         let (loses_power, is_killed) =
             (self.faults.contains(&FaultKind::PowerLoss), self.faults.contains(&FaultKind::ProcessKilled));
         let mean_life = 50 + lane.choose(LIFE, 400);
+        let max_delay = 1 << lane.choose(DISK, 8);
         let options = WorldOptions {
             steps: self.setup.steps,
             scheduler: self.setup.scheduler.unwrap_or(drawn),
             delivery_weight: 2 + lane.choose(DELIVERY, 12),
             depth: 1 + lane.choose(DEPTH, 4),
             disk: DiskOptions {
-                max_delay: 1 << lane.choose(DISK, 8),
+                max_delay,
+                max_sync_delay: max_delay,
                 immediate: Chance::per_mille([0, 100, 900][lane.choose(DISK, 3) as usize]),
                 faults,
             },

@@ -167,11 +167,12 @@ impl SimOptions {
                     plan.abuse.nap
                 ),
             ),
-            ("delay", format!("up to {} ticks, {} at once", world.disk.max_delay, world.disk.immediate)),
+            ("delay", delay(&world.disk)),
             ("faults", list(faults)),
             ("flipped bits", flips(plan)),
             ("life", life),
             ("killed", format!("{} of crashes leave the machine alive", world.nemesis.killed)),
+            ("failed syncs", format!("{} lose the power soon", world.nemesis.failed_syncs)),
             ("rest", format!("every {} steps on average", world.nemesis.mean_rest)),
             ("restart", format!("{} when writes are refused", plan.restart)),
             ("patience", format!("{} steps without faults", world.patience)),
@@ -199,6 +200,11 @@ fn scheduler(world: &WorldOptions) -> String {
             world.scheduler.name().into()
         }
     }
+}
+
+fn delay(disk: &DiskOptions) -> String {
+    let DiskOptions { max_delay, max_sync_delay, immediate, .. } = disk;
+    format!("up to {max_delay} ticks, of a sync up to {max_sync_delay}, {immediate} at once")
 }
 
 fn limit(pager: &PagerOptions) -> String {

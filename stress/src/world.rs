@@ -144,6 +144,7 @@ impl<S: System> World<S> {
             self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.lane);
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
             self.struck = disk.struck;
+            self.nemesis.look_at(&disk);
             match self.scheduler.pick(disk.due, &mut self.lane) {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
                 Some(Pick::Delivery(index)) => {

@@ -18,7 +18,9 @@ const GARBAGE: u8 = 0xdb;
 impl State {
     /// Does what `pending` asks for, or what its fault makes of that.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
-        match pending.operation.descriptor().kind {
+        let kind = pending.operation.descriptor().kind;
+        self.changes += u64::from(kind != OperationKind::Read);
+        match kind {
             OperationKind::Read => self.read(pending),
             OperationKind::Write => self.write(pending),
             OperationKind::Sync => self.sync(pending),

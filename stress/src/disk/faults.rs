@@ -217,6 +217,12 @@ impl FaultCounts {
         self.struck
     }
 
+    /// When a fault of `kind` struck last.
+    #[inline]
+    pub fn last(&self, kind: FaultKind) -> Struck {
+        self.last[kind as usize]
+    }
+
     /// Whether a fault of `kind` has struck since `moment`.
     pub fn has_struck(&self, kind: FaultKind, moment: Struck) -> bool {
         self.last[kind as usize] > moment

@@ -10,7 +10,7 @@ use tenterhook_runtime::io::{
 };
 
 use super::queue::Pending;
-use super::{CANCEL, DELAY, FAULT, IMMEDIATE, OPEN, REFUSE, STUCK, Shared, State};
+use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, OPEN, REFUSE, STUCK, Shared, State};
 use crate::disk::{FaultKind, Flippable};
 use crate::trace::EventKind;
 
@@ -150,18 +150,35 @@ impl State {
             OperationKind::Truncate => self.odds.truncate.draw(&mut self.lane, FAULT),
         };
         let fault = fault.filter(|&fault| fault != FaultKind::BitFlip || self.is_flippable(file));
-        let mut delay = u64::from(self.lane.mostly_small(DELAY, self.options.max_delay));
+        let longest = match descriptor.kind {
+            OperationKind::Sync => self.options.max_sync_delay,
+            OperationKind::Read | OperationKind::Write | OperationKind::Truncate => self.options.max_delay,
+        };
+        let mut delay = u64::from(self.lane.mostly_small(DELAY, longest));
         if let Some(fault) = fault {
             self.counts.request(fault);
             if fault == FaultKind::Stuck {
                 delay += STUCK;
             }
         }
+        if descriptor.kind == OperationKind::Sync {
+            self.fail_sync_beside(file);
+        }
         let covered = self.files[file as usize].next_change();
         let due_at = self.now + delay;
         let pending = Pending { operation, token, file, fault, covered, due_at };
         self.log(EventKind::Submitted, &pending, descriptor.offset ^ descriptor.len << 20);
         self.queue.insert(pending, self.now);
+    }
+
+    /// Another sync of `file` begins.
+    fn fail_sync_beside(&mut self, file: u32) {
+        let chance = self.odds.beside;
+        let Some(running) = self.queue.sync_of(file) else { return };
+        if running.fault.is_none() && self.lane.happens(BESIDE, chance) {
+            running.fault = Some(FaultKind::SyncDropped);
+            self.counts.request(FaultKind::SyncDropped);
+        }
     }
 
     fn is_flippable(&self, file: u32) -> bool {

@@ -14,6 +14,7 @@ mod faults;
 mod file;
 mod handle;
 mod image;
+mod odds;
 mod queue;
 mod script;
 
@@ -25,8 +26,8 @@ pub use faults::{FaultCounts, FaultKind, FaultPlan, Struck};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
-use self::faults::Weights;
 use self::file::SimFile;
+use self::odds::Odds;
 use self::queue::{Pending, Queue};
 pub(crate) use self::script::{Fate, Script, Unsynced, effects, honest_faults};
 use crate::tape::{Actor, Chance, Lane, Site};
@@ -43,6 +44,7 @@ const OVERLAP: Site = Site::new(7, "overlap");
 const DROPPED: Site = Site::new(15, "dropped");
 const EXECUTED: Site = Site::new(16, "executed");
 const IMMEDIATE: Site = Site::new(17, "immediate");
+const BESIDE: Site = Site::new(19, "failed sync beside another");
 const ELSEWHERE: Site = Site::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
@@ -53,6 +55,8 @@ const STUCK: u64 = 100_000;
 pub struct DiskOptions {
     /// Delays are drawn below this many ticks, most of them far below.
     pub max_delay: u32,
+    /// The same for syncs, which wait for the device: not below `max_delay`.
+    pub max_sync_delay: u32,
     /// How likely an operation ends before `submit` returns, so that its starter never yields.
     pub immediate: Chance,
     /// How likely each fault is.
@@ -62,7 +66,7 @@ pub struct DiskOptions {
 impl Default for DiskOptions {
     /// Short delays, no faults.
     fn default() -> Self {
-        DiskOptions { max_delay: 64, immediate: Chance::NEVER, faults: FaultPlan::NONE }
+        DiskOptions { max_delay: 64, max_sync_delay: 64, immediate: Chance::NEVER, faults: FaultPlan::NONE }
     }
 }
 
@@ -86,6 +90,10 @@ pub struct DiskStatus {
     pub next_due: Option<u64>,
     /// Faults delivered so far.
     pub struck: Struck,
+    /// When a sync failed last.
+    pub sync_failed: Struck,
+    /// Writes, syncs and truncations that have ended so far.
+    pub changes: u64,
 }
 
 /// The disk, as the world that runs it sees it. The system under test sees [`SimDisk::io`].
@@ -122,49 +130,8 @@ struct State {
     names: BTreeMap<PathBuf, u32>,
     events: Vec<Event>,
     submitted: u64,
-}
-
-/// What may befall each kind of operation; a choice on the tape is an index into these, counted from 1.
-const READ_FAULTS: [FaultKind; 4] =
-    [FaultKind::ReadError, FaultKind::ShortRead, FaultKind::BitFlip, FaultKind::Stuck];
-const WRITE_FAULTS: [FaultKind; 6] = [
-    FaultKind::WriteError,
-    FaultKind::ShortWrite,
-    FaultKind::NoSpace,
-    FaultKind::Stuck,
-    FaultKind::LostWrite,
-    FaultKind::MisdirectedWrite,
-];
-const SYNC_FAULTS: [FaultKind; 4] =
-    [FaultKind::SyncFailed, FaultKind::SyncDropped, FaultKind::Stuck, FaultKind::LyingSync];
-const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, FaultKind::Stuck];
-
-/// The fault plan, laid out for drawing.
-#[derive(Copy, Clone, Debug)]
-struct Odds {
-    open: Chance,
-    refuse: Chance,
-    cancel: Chance,
-    read: Weights<4>,
-    write: Weights<6>,
-    sync: Weights<4>,
-    immediate: Chance,
-    truncate: Weights<2>,
-}
-
-impl Odds {
-    fn new(plan: &FaultPlan, immediate: Chance) -> Odds {
-        Odds {
-            immediate,
-            open: plan.chance(FaultKind::OpenError),
-            refuse: plan.chance(FaultKind::SubmitRefused),
-            cancel: plan.chance(FaultKind::Cancelled),
-            read: plan.weights(READ_FAULTS),
-            write: plan.weights(WRITE_FAULTS),
-            sync: plan.weights(SYNC_FAULTS),
-            truncate: plan.weights(TRUNCATE_FAULTS),
-        }
-    }
+    /// Writes, syncs and truncations that have ended.
+    changes: u64,
 }
 
 impl SimDisk {
@@ -184,6 +151,7 @@ impl SimDisk {
             names: BTreeMap::new(),
             events: Vec::new(),
             submitted: 0,
+            changes: 0,
         };
         SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
     }
@@ -204,7 +172,9 @@ impl SimDisk {
         }
         let due = state.queue.mature(now);
         let next_due = if due == 0 { state.queue.next_due() } else { None };
-        DiskStatus { due, next_due, struck: state.counts.struck() }
+        let counts = &state.counts;
+        let sync_failed = counts.last(FaultKind::SyncFailed).max(counts.last(FaultKind::SyncDropped));
+        DiskStatus { due, next_due, struck: counts.struck(), sync_failed, changes: state.changes }
     }
 
     /// Ends one of the due operations, counted from the one that was due first; its callback runs in this call.
@@ -235,7 +205,8 @@ impl SimDisk {
         state.odds =
             Odds::new(if calm { &FaultPlan::NONE } else { &state.options.faults }, state.options.immediate);
         if calm {
-            state.queue.release_beyond(state.now + u64::from(state.options.max_delay), state.now);
+            let longest = state.options.max_delay.max(state.options.max_sync_delay);
+            state.queue.release_beyond(state.now + u64::from(longest), state.now);
         }
     }
 

@@ -122,6 +122,15 @@ impl Queue {
         self.slots.iter_mut().flatten()
     }
 
+    /// The sync of `file` that has been in flight for longest.
+    pub(super) fn sync_of(&mut self, file: u32) -> Option<&mut Pending> {
+        self.iter_mut()
+            .filter(|pending| {
+                pending.file == file && pending.operation.descriptor().kind == OperationKind::Sync
+            })
+            .min_by_key(|pending| pending.token)
+    }
+
     /// Writes in flight, in no particular but a reproducible order.
     pub(super) fn writes(&mut self) -> impl Iterator<Item = &mut Pending> {
         let slots = &mut self.slots;

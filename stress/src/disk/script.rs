@@ -4,9 +4,10 @@ use tenterhook_runtime::io::OperationKind;
 
 use super::crash::{CUT, PATTERN, SECTOR, SURVIVES, TEAR_AT, TEARS};
 use super::file::Change;
+use super::odds::{Odds, READ_FAULTS, SYNC_FAULTS, TRUNCATE_FAULTS, WRITE_FAULTS};
 use super::{
-    CANCEL, DROPPED, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, LENGTH, Odds, READ_FAULTS,
-    REFUSE, SYNC_FAULTS, SimDisk, TRUNCATE_FAULTS, WRITE_FAULTS, Wreck,
+    CANCEL, DROPPED, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, LENGTH, REFUSE, SimDisk,
+    Wreck,
 };
 use crate::tape::{Actor, Chance, LaneRecord, Site, Source, Tape};
 
@@ -49,8 +50,12 @@ const MANY: u32 = 1024;
 /// How far part of an operation comes: into its first sector, and into its second if it has one.
 const PARTS: [u32; 2] = [200, 600];
 
-const OBLIGING: DiskOptions =
-    DiskOptions { max_delay: 1, immediate: Chance::per_million(1_000_000), faults: FaultPlan::NONE };
+const OBLIGING: DiskOptions = DiskOptions {
+    max_delay: 1,
+    max_sync_delay: 1,
+    immediate: Chance::per_million(1_000_000),
+    faults: FaultPlan::NONE,
+};
 
 impl Script {
     /// The `occurrence`-th operation ends inside `submit`.
@@ -198,7 +203,10 @@ impl SimDisk {
         FaultKind::ALL.into_iter().for_each(|kind| faults.set(kind, possible));
         let mut tape = Tape::default();
         tape.put(Actor::DISK, script.record);
-        self.reset(DiskOptions { max_delay: 1, immediate: possible, faults }, Source::Recorded(tape));
+        self.reset(
+            DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: possible, faults },
+            Source::Recorded(tape),
+        );
     }
 
     fn reset(&self, options: DiskOptions, source: Source) {

@@ -13,7 +13,7 @@ fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
     for &(kind, per_mille) in faults {
         plan.set(kind, Chance::per_mille(per_mille));
     }
-    let options = DiskOptions { max_delay: 50, faults: plan, ..DiskOptions::default() };
+    let options = DiskOptions { max_delay: 50, max_sync_delay: 50, faults: plan, ..DiskOptions::default() };
     SimDisk::new(options, Source::Seed(seed).lane(Actor::DISK, false))
 }
 
@@ -277,4 +277,56 @@ fn a_read_may_see_part_of_a_write_in_flight_and_then_keeps_seeing_it() {
         assert_eq!((stays[0], stays[512]), (before[0], before[512]));
     }
     assert_eq!(seen, [(b'a', b'a'), (b'b', b'a'), (b'b', b'b')].into_iter().collect());
+}
+
+/// The outcomes of two syncs, of which the second begins while the first runs.
+fn syncs_that_meet(seed: u64, faults: &[(FaultKind, u32)]) -> [Outcome; 2] {
+    let disk = disk(seed, faults);
+    let file = open(&disk);
+    write(&file, 0, b'a', 512);
+    settle(&disk);
+    let syncs = [sync(&file), sync(&file)];
+    settle(&disk);
+    syncs.map(|sync| sync.result().expect("settled"))
+}
+
+#[test]
+fn a_sync_beside_which_another_begins_fails_more_often_and_alone() {
+    let faults = [(FaultKind::SyncDropped, 10)];
+    let failures =
+        |index: usize| (0..400).filter(|&seed| syncs_that_meet(seed, &faults)[index].is_err()).count();
+    assert!(failures(0) > 100 && failures(1) < 20, "{} and {}", failures(0), failures(1));
+    // What was never asked for does not happen there either.
+    assert!((0..400).all(|seed| syncs_that_meet(seed, &[(FaultKind::SyncFailed, 1)])[0].is_ok()));
+}
+
+#[test]
+fn syncs_take_as_long_as_they_are_said_to_also_when_faults_stop() {
+    let due = |seed| {
+        let options = DiskOptions { max_delay: 4, max_sync_delay: 400, ..DiskOptions::default() };
+        let disk = SimDisk::new(options, Source::Seed(seed).lane(Actor::DISK, false));
+        let file = open(&disk);
+        sync(&file);
+        write(&file, 0, b'a', 512);
+        disk.begin_step(4, &mut Trace::new(false));
+        disk.set_calm(true);
+        disk.begin_step(4, &mut Trace::new(false)).due
+    };
+    let late = (0..50).filter(|&seed| due(seed) == 1).count();
+    assert!(late > 20, "in {late} of 50 only the write is due");
+}
+
+#[test]
+fn changes_count_when_they_have_ended_and_reads_do_not() {
+    let disk = disk(1, &[]);
+    let file = open(&disk);
+    let changes = || disk.begin_step(0, &mut Trace::new(false)).changes;
+    write(&file, 0, b'a', 512);
+    sync(&file);
+    assert_eq!(changes(), 0);
+    settle(&disk);
+    assert_eq!(changes(), 2);
+    let _ = read(&file, 0, 512);
+    settle(&disk);
+    assert_eq!(changes(), 2);
 }

@@ -20,6 +20,8 @@ const ABUSE_ON: Site = Site::new(15, "abuse on");
 const DURABILITY: Site = Site::new(17, "durability");
 const ABUSE_RATE: Site = Site::new(16, "abuse rate");
 const SPILL: Site = Site::new(18, "spill");
+const SYNC_DELAY: Site = Site::new(19, "delay of syncs");
+const FAILED_SYNCS: Site = Site::new(20, "power after failed syncs");
 
 /// Steps of a run for which no number is given.
 const STEPS: u64 = 20_000;
@@ -32,11 +34,14 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
     let drawn = [8, 16, 4, 32, 2, 64, 1, 3, 6, 12, 24, 48][lane.choose(CONNECTIONS, 12) as usize];
     let connections = overrides.connections.unwrap_or(drawn);
     let drawn = SchedulerKind::PORTFOLIO[lane.weighted(SCHEDULER, &[4, 1, 3, 2, 2])];
+    let plan = plan(lane, seed, connections, overrides);
     let immediate = [0, 0, 500, 50][lane.choose(DELAY, 4) as usize];
+    let max_delay = [256, 1, 16, 64, 1024][lane.choose(DELAY, 5) as usize];
     let disk = DiskOptions {
         immediate: Chance::per_mille(immediate),
-        max_delay: [256, 1, 16, 64, 1024][lane.choose(DELAY, 5) as usize],
-        faults: faults(lane, profile, overrides.faults.as_deref()),
+        max_delay,
+        max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
+        faults: faults(lane, profile, plan.pager.durability, overrides.faults.as_deref()),
     };
     let world = WorldOptions {
         steps: overrides.steps.unwrap_or(STEPS),
@@ -49,7 +54,7 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
         patience: 20_000 + 1_500 * u64::from(connections),
     };
     let disk_lies = disk.faults.enabled().any(|(kind, _)| kind.is_lie());
-    let plan = PagerPlan { disk_lies, ..plan(lane, seed, connections, overrides) };
+    let plan = PagerPlan { disk_lies, ..plan };
     let (world, plan) = if profile == Profile::Whopper { plainer(world, plan) } else { (world, plan) };
     SimOptions { seed, profile, world, plan, record: lane.take_record().unwrap_or_default() }
 }
@@ -75,7 +80,7 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
             nap: abuse(lane),
         },
         rollback: Chance::per_mille([50, 0, 200][lane.choose(HABITS, 3) as usize]),
-        restart: Chance::per_mille([1000, 500, 50][lane.choose(HABITS, 3) as usize]),
+        restart: Chance::per_mille([1000, 200, 20][lane.choose(HABITS, 3) as usize]),
         flips_in_log: lane.choose(HABITS, 2) == 1,
         flips_in_recovery: lane.choose(HABITS, 2) == 1,
         disk_lies: false,
@@ -159,7 +164,12 @@ fn usual_rate(kind: FaultKind) -> u32 {
     }
 }
 
-fn faults(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> FaultPlan {
+fn faults(
+    lane: &mut Lane,
+    profile: Profile,
+    durability: Durability,
+    only: Option<&[FaultKind]>,
+) -> FaultPlan {
     let mut plan = FaultPlan::NONE;
     for kind in FaultKind::ALL {
         let (on, quarters) = (lane.choose(FAULT_ON, 2) == 1, 1 + lane.choose(FAULT_RATE, 16));
@@ -168,12 +178,17 @@ fn faults(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Faul
             (Profile::Recovery, _) => 4,
             (Profile::Fast | Profile::Whopper, _) => 10,
         };
+        // Where only checkpoints sync there are few syncs to fail.
+        let times = match (durability, kind) {
+            (Durability::Normal, FaultKind::SyncFailed | FaultKind::SyncDropped) => 4,
+            _ => 1,
+        };
         // Named on the command line, a kind is on whatever the seed says.
         let on =
             only.map_or(on && (!kind.is_lie() || profile == Profile::Ragnarok), |only| only.contains(&kind));
         let on = if profile == Profile::Whopper { kind == FaultKind::BitFlip } else { on };
         if on {
-            plan.set(kind, Chance::per_million(usual_rate(kind) * quarters / 4 / damped));
+            plan.set(kind, Chance::per_million(usual_rate(kind) * times * quarters / 4 / damped));
         }
     }
     plan
@@ -190,6 +205,7 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
     let immortal = profile == Profile::Fast && between(0, 3) == 0;
     let killed = [300, 0, 100, 700][lane.choose(LIFE, 4) as usize];
     let mean_rest = [5_000, 1_500, 15_000][lane.choose(REST, 3) as usize];
+    let failed_syncs = Chance::per_mille([0, 500, 900][lane.choose(FAILED_SYNCS, 3) as usize]);
     let may = |kind| only.is_none_or(|only| only.contains(&kind));
     let (loses_power, is_killed) = (may(FaultKind::PowerLoss), may(FaultKind::ProcessKilled));
     NemesisOptions {
@@ -200,6 +216,7 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
             (false, true) => 1000,
             (_, false) => 0,
         }),
+        failed_syncs: if loses_power { failed_syncs } else { Chance::NEVER },
         mean_rest,
         drained_only: profile == Profile::Whopper,
     }
@@ -207,8 +224,8 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
 
 /// No more than a plainer tester does.
 fn plainer(world: WorldOptions, plan: PagerPlan) -> (WorldOptions, PagerPlan) {
-    let disk = DiskOptions { max_delay: 1, immediate: Chance::NEVER, ..world.disk };
-    let nemesis = NemesisOptions { mean_life: 0, ..world.nemesis };
+    let disk = DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: Chance::NEVER, ..world.disk };
+    let nemesis = NemesisOptions { mean_life: 0, failed_syncs: Chance::NEVER, ..world.nemesis };
     let never = Chance::NEVER;
     let abuse = Abuse { drop: never, drop_later: never, cancel: never, cancel_change: never, nap: never };
     let world = WorldOptions { scheduler: SchedulerKind::Lockstep, disk, nemesis, ..world };

@@ -6,7 +6,7 @@ use crate::disk::Struck;
 use crate::oracle::{Observation, TransactionId};
 use crate::sometimes;
 use crate::system::{Context, Step};
-use crate::tape::{Chance, Site};
+use crate::tape::Site;
 use crate::violation::Violation;
 use crate::workload::{
     Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress, Read,
@@ -24,6 +24,9 @@ const NAP: Site = Site::new(7, "nap");
 const NAP_LENGTH: Site = Site::new(17, "length of a nap");
 const LOOKS: Site = Site::new(21, "upgrade: pages read before");
 const MODE: Site = Site::new(22, "mode of a checkpoint");
+
+/// How much more likely a checkpoint is dropped or cancelled while it waits than anything else.
+const CHECKPOINT_ABUSE: u32 = 6;
 
 /// Those that hold up nobody are the most.
 pub(super) const MODES: [CheckpointMode; 6] = {
@@ -187,7 +190,9 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
         let Abuse { drop, drop_later, cancel, cancel_change, .. } = plan.abuse;
-        let abuse = [drop, drop_later, cancel, cancel_change].map(Chance::parts);
+        // They are few, and leave I/O behind which the next of them meets.
+        let times = if matches!(self.operation, Operation::Checkpoint(_)) { CHECKPOINT_ABUSE } else { 1 };
+        let abuse = [drop, drop_later, cancel, cancel_change].map(|chance| chance.parts() * times);
         let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
         let drawn = if context.calm || gentle == 1_000_000 {
             None

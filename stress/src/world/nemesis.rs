@@ -1,3 +1,4 @@
+use crate::disk::{DiskStatus, Struck};
 use crate::system::Crash;
 use crate::tape::{Actor, Chance, Lane, Site, Tape};
 
@@ -6,9 +7,15 @@ const EARLY: Site = Site::new(1, "early");
 const KIND: Site = Site::new(2, "kind");
 const REST: Site = Site::new(3, "rest");
 const CLEANUP: Site = Site::new(4, "clean-up");
+const SYNC: Site = Site::new(5, "failed sync");
+const SYNC_LIFE: Site = Site::new(6, "life after a failed sync");
 
 /// A life that ends early ends within this many steps: while the system recovers, or soon after.
 const EARLY_STEPS: u32 = 300;
+
+/// A life that a failed sync ends does so before this many further changes of the disk have ended: while others still
+/// trust what they have seen. Counted in changes, since between two of them all moments are one to the disk.
+const FAILED_SYNC_CHANGES: u32 = 16;
 
 /// When lives end and when they rest.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub struct NemesisOptions {
     pub early: Chance,
     /// Share of crashes in which the process is killed and the machine lives on.
     pub killed: Chance,
+    /// Share of failed syncs after which the power goes before long: only then it shows what they have lost.
+    pub failed_syncs: Chance,
     /// Mean number of steps between two rests.
     pub mean_rest: u32,
     /// Power is never lost. After each rest, with nothing under way, the process ends and begins anew.
@@ -32,6 +41,7 @@ impl Default for NemesisOptions {
             mean_life: 0,
             early: Chance::NEVER,
             killed: Chance::NEVER,
+            failed_syncs: Chance::NEVER,
             mean_rest: 1_000,
             drained_only: false,
         }
@@ -45,17 +55,32 @@ pub(super) struct Nemesis {
     lane: Lane,
     lives: u64,
     crash_at: Option<u64>,
+    /// The end that a failed sync has brought about.
+    power_fails_at: Option<u64>,
+    disk_changes: u64,
+    sync_failed: Struck,
     rest_at: u64,
     last_life: bool,
 }
 
 impl Nemesis {
     pub(super) fn new(options: NemesisOptions, lane: Lane) -> Nemesis {
-        Nemesis { options, lane, lives: 0, crash_at: None, rest_at: u64::MAX, last_life: false }
+        Nemesis {
+            options,
+            lane,
+            lives: 0,
+            crash_at: None,
+            power_fails_at: None,
+            disk_changes: 0,
+            sync_failed: Struck::default(),
+            rest_at: u64::MAX,
+            last_life: false,
+        }
     }
 
     pub(super) fn begin_life(&mut self, now: u64) {
         self.lives += 1;
+        self.power_fails_at = None;
         let mean = self.options.mean_life;
         self.crash_at = match mean {
             0 => None,
@@ -88,7 +113,24 @@ impl Nemesis {
         now >= self.rest_at
     }
 
+    /// Learns how the disk stands.
+    pub(super) fn look_at(&mut self, disk: &DiskStatus) {
+        self.disk_changes = disk.changes;
+        if disk.sync_failed == self.sync_failed {
+            return;
+        }
+        self.sync_failed = disk.sync_failed;
+        if self.power_fails_at.is_none() && self.lane.happens(SYNC, self.options.failed_syncs) {
+            let more = self.lane.choose(SYNC_LIFE, FAILED_SYNC_CHANGES);
+            self.power_fails_at = Some(disk.changes + u64::from(more));
+        }
+    }
+
     pub(super) fn crashes_at(&mut self, now: u64) -> Option<Crash> {
+        if self.power_fails_at.is_some_and(|at| self.disk_changes >= at) {
+            self.power_fails_at = None;
+            return Some(Crash::PowerLoss);
+        }
         if self.crash_at.is_none_or(|at| now < at) {
             return None;
         }
@@ -131,5 +173,57 @@ impl Nemesis {
 
     pub(super) fn save(&mut self, tape: &mut Tape) {
         tape.insert(Actor::NEMESIS, &mut self.lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{FaultCounts, FaultKind};
+    use crate::tape::Source;
+
+    fn nemesis(seed: u64, failed_syncs: u32) -> Nemesis {
+        let options =
+            NemesisOptions { failed_syncs: Chance::per_mille(failed_syncs), ..NemesisOptions::default() };
+        let mut nemesis = Nemesis::new(options, Source::Seed(seed).lane(Actor::NEMESIS, false));
+        nemesis.begin_life(0);
+        nemesis
+    }
+
+    /// A disk of which so many syncs have failed.
+    fn disk(changes: u64, failed: u32) -> DiskStatus {
+        let mut counts = FaultCounts::default();
+        (0..failed).for_each(|_| counts.strike(FaultKind::SyncFailed));
+        DiskStatus { due: 0, next_due: None, struck: counts.struck(), sync_failed: counts.struck(), changes }
+    }
+
+    /// How many changes end after a failed sync before the power goes.
+    fn changes_until_power_fails(nemesis: &mut Nemesis) -> Option<u64> {
+        (0..100).find(|&more| {
+            nemesis.look_at(&disk(10 + more, 1));
+            nemesis.crashes_at(1) == Some(Crash::PowerLoss)
+        })
+    }
+
+    #[test]
+    fn the_power_goes_soon_after_a_failed_sync_and_once() {
+        let mut moments = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let mut nemesis = nemesis(seed, 1000);
+            nemesis.look_at(&disk(10, 0));
+            assert_eq!(nemesis.crashes_at(1), None, "no sync has failed");
+            moments.extend(changes_until_power_fails(&mut nemesis));
+            assert_eq!(changes_until_power_fails(&mut nemesis), None, "that failure has had its end");
+        }
+        assert_eq!(moments, (0..u64::from(FAILED_SYNC_CHANGES)).collect());
+    }
+
+    #[test]
+    fn the_power_stays_when_it_is_to_or_when_the_life_has_ended_otherwise() {
+        assert_eq!(changes_until_power_fails(&mut nemesis(1, 0)), None);
+        let mut nemesis = nemesis(1, 1000);
+        nemesis.look_at(&disk(10, 1));
+        nemesis.begin_life(2);
+        assert_eq!(changes_until_power_fails(&mut nemesis), None);
     }
 }

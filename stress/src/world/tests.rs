@@ -215,12 +215,13 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
         scheduler,
         delivery_weight: 8,
         depth: 3,
-        disk: DiskOptions { max_delay: 100, faults, ..DiskOptions::default() },
+        disk: DiskOptions { max_delay: 100, max_sync_delay: 100, faults, ..DiskOptions::default() },
         nemesis: NemesisOptions {
             drained_only: false,
             mean_life: 800,
             early: Chance::per_mille(200),
             killed: Chance::NEVER,
+            failed_syncs: Chance::NEVER,
             mean_rest: 500,
         },
         patience: 2_000,
@@ -280,6 +281,21 @@ fn a_panic_is_a_violation_with_its_place() {
     let violation = run(0, Defect::Panics).violation.expect("found");
     assert_eq!(violation.class, crate::violation::Class::Panic);
     assert!(violation.seen.contains("a thousand steps at "), "{violation}");
+}
+
+#[test]
+fn the_power_goes_after_failed_syncs_when_it_is_to() {
+    let losses = |failed_syncs| {
+        let mut options = options(SchedulerKind::Random);
+        options.nemesis = NemesisOptions { mean_life: 0, failed_syncs, ..options.nemesis };
+        options.disk.faults.set(FaultKind::SyncFailed, Chance::per_mille(100));
+        let toy = Toy::new(8, Defect::None);
+        let outcome = World::new(toy, options, &Source::Seed(3), Keep::Hash).run(&Watch::default());
+        assert_eq!(outcome.violation, None);
+        outcome.faults.delivered(FaultKind::PowerLoss)
+    };
+    assert_eq!(losses(Chance::NEVER), 1, "at the end");
+    assert!(losses(Chance::per_mille(1000)) > 1);
 }
 
 #[test]

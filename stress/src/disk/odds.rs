@@ -1,0 +1,55 @@
+//! The fault plan, laid out for drawing.
+
+use super::faults::{FaultKind, FaultPlan, Weights};
+use crate::tape::Chance;
+
+/// What may befall each kind of operation; a choice on the tape is an index into these, counted from 1.
+pub(super) const READ_FAULTS: [FaultKind; 4] =
+    [FaultKind::ReadError, FaultKind::ShortRead, FaultKind::BitFlip, FaultKind::Stuck];
+pub(super) const WRITE_FAULTS: [FaultKind; 6] = [
+    FaultKind::WriteError,
+    FaultKind::ShortWrite,
+    FaultKind::NoSpace,
+    FaultKind::Stuck,
+    FaultKind::LostWrite,
+    FaultKind::MisdirectedWrite,
+];
+pub(super) const SYNC_FAULTS: [FaultKind; 4] =
+    [FaultKind::SyncFailed, FaultKind::SyncDropped, FaultKind::Stuck, FaultKind::LyingSync];
+pub(super) const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, FaultKind::Stuck];
+
+/// How much more likely a sync drops what it covers when another one of the same file begins while it runs. The system tells
+/// one of the two, as Linux did before 4.13: the other makes nobody doubt.
+const BESIDE_TIMES: u32 = 120;
+
+/// The fault plan, laid out for drawing.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Odds {
+    pub(super) open: Chance,
+    pub(super) refuse: Chance,
+    pub(super) cancel: Chance,
+    pub(super) read: Weights<4>,
+    pub(super) write: Weights<6>,
+    pub(super) sync: Weights<4>,
+    pub(super) beside: Chance,
+    pub(super) immediate: Chance,
+    pub(super) truncate: Weights<2>,
+}
+
+impl Odds {
+    pub(super) fn new(plan: &FaultPlan, immediate: Chance) -> Odds {
+        Odds {
+            immediate,
+            open: plan.chance(FaultKind::OpenError),
+            refuse: plan.chance(FaultKind::SubmitRefused),
+            cancel: plan.chance(FaultKind::Cancelled),
+            read: plan.weights(READ_FAULTS),
+            write: plan.weights(WRITE_FAULTS),
+            sync: plan.weights(SYNC_FAULTS),
+            beside: Chance::per_million(
+                (plan.chance(FaultKind::SyncDropped).parts() * BESIDE_TIMES).min(500_000),
+            ),
+            truncate: plan.weights(TRUNCATE_FAULTS),
+        }
+    }
+}
