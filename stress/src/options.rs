@@ -159,12 +159,13 @@ impl SimOptions {
             (
                 "abuse at yields",
                 format!(
-                    "drop={} drop-later={} cancel={} cancel-change={} nap={}",
+                    "drop={} drop-later={} cancel={} cancel-change={} nap={}, of checkpoints times {}",
                     plan.abuse.drop,
                     plan.abuse.drop_later,
                     plan.abuse.cancel,
                     plan.abuse.cancel_change,
-                    plan.abuse.nap
+                    plan.abuse.nap,
+                    plan.abuse.checkpoints
                 ),
             ),
             ("delay", delay(&world.disk)),

@@ -353,7 +353,10 @@ impl<S: System> World<S> {
             }
         });
         let wreck = match crash {
-            Crash::PowerLoss => self.disk.lose_power(),
+            Crash::PowerLoss => {
+                self.nemesis.power_lost(self.disk.sync_failed());
+                self.disk.lose_power()
+            }
             Crash::ProcessKilled => self.disk.kill_process(),
         };
         // In a real crash nothing of this runs. Here both orders of the clean-up are somebody's bug to find.

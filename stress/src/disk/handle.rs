@@ -151,8 +151,8 @@ impl State {
         };
         let fault = fault.filter(|&fault| fault != FaultKind::BitFlip || self.is_flippable(file));
         let longest = match descriptor.kind {
-            OperationKind::Sync => self.options.max_sync_delay,
-            OperationKind::Read | OperationKind::Write | OperationKind::Truncate => self.options.max_delay,
+            OperationKind::Sync if !self.calm => self.options.max_sync_delay,
+            _ => self.options.max_delay,
         };
         let mut delay = u64::from(self.lane.mostly_small(DELAY, longest));
         if let Some(fault) = fault {
@@ -175,7 +175,7 @@ impl State {
     fn fail_sync_beside(&mut self, file: u32) {
         let chance = self.odds.beside;
         let Some(running) = self.queue.sync_of(file) else { return };
-        if running.fault.is_none() && self.lane.happens(BESIDE, chance) {
+        if self.lane.happens(BESIDE, chance) {
             running.fault = Some(FaultKind::SyncDropped);
             self.counts.request(FaultKind::SyncDropped);
         }

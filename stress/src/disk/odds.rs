@@ -18,8 +18,8 @@ pub(super) const SYNC_FAULTS: [FaultKind; 4] =
     [FaultKind::SyncFailed, FaultKind::SyncDropped, FaultKind::Stuck, FaultKind::LyingSync];
 pub(super) const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, FaultKind::Stuck];
 
-/// How much more likely a sync drops what it covers when another one of the same file begins while it runs. The system tells
-/// one of the two, as Linux did before 4.13: the other makes nobody doubt.
+/// How much more likely a sync drops what it covers when another one of the same file begins while it runs. Of two syncs
+/// through one open file Linux tells one that a write was lost, and until 4.13 of any two: the other makes nobody doubt.
 const BESIDE_TIMES: u32 = 120;
 
 /// The fault plan, laid out for drawing.
@@ -31,6 +31,7 @@ pub(super) struct Odds {
     pub(super) read: Weights<4>,
     pub(super) write: Weights<6>,
     pub(super) sync: Weights<4>,
+    /// That a sync drops what it covers because another one begins.
     pub(super) beside: Chance,
     pub(super) immediate: Chance,
     pub(super) truncate: Weights<2>,

@@ -122,11 +122,12 @@ impl Queue {
         self.slots.iter_mut().flatten()
     }
 
-    /// The sync of `file` that has been in flight for longest.
+    /// The sync of `file` that has been in flight for longest of those that are to succeed.
     pub(super) fn sync_of(&mut self, file: u32) -> Option<&mut Pending> {
         self.iter_mut()
             .filter(|pending| {
-                pending.file == file && pending.operation.descriptor().kind == OperationKind::Sync
+                let is_sound = pending.fault.is_none();
+                is_sound && pending.file == file && pending.operation.descriptor().kind == OperationKind::Sync
             })
             .min_by_key(|pending| pending.token)
     }

@@ -21,6 +21,7 @@ const DURABILITY: Site = Site::new(17, "durability");
 const ABUSE_RATE: Site = Site::new(16, "abuse rate");
 const SPILL: Site = Site::new(18, "spill");
 const SYNC_DELAY: Site = Site::new(19, "delay of syncs");
+const CHECKPOINT_ABUSE: Site = Site::new(21, "abuse of checkpoints");
 const FAILED_SYNCS: Site = Site::new(20, "power after failed syncs");
 
 /// Steps of a run for which no number is given.
@@ -77,10 +78,11 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
             drop_later: abuse(lane),
             cancel: abuse(lane),
             cancel_change: abuse(lane),
+            checkpoints: [1, 6, 8][lane.choose(CHECKPOINT_ABUSE, 3) as usize],
             nap: abuse(lane),
         },
         rollback: Chance::per_mille([50, 0, 200][lane.choose(HABITS, 3) as usize]),
-        restart: Chance::per_mille([1000, 200, 20][lane.choose(HABITS, 3) as usize]),
+        restart: Chance::per_mille([1000, 20, 5][lane.choose(HABITS, 3) as usize]),
         flips_in_log: lane.choose(HABITS, 2) == 1,
         flips_in_recovery: lane.choose(HABITS, 2) == 1,
         disk_lies: false,
@@ -142,7 +144,8 @@ fn abuse(lane: &mut Lane) -> Chance {
     if lane.choose(ABUSE_ON, 3) == 0 { Chance::NEVER } else { Chance::per_million(rate) }
 }
 
-/// The rate of each kind in parts per million around which a chaotic run draws; a quarter to four times of it.
+/// The rate of each kind in parts per million around which a chaotic run draws: a quarter to four times of it, and where
+/// only checkpoints sync four times as much of failed syncs.
 fn usual_rate(kind: FaultKind) -> u32 {
     match kind {
         FaultKind::OpenError | FaultKind::TruncateError => 20_000,
@@ -227,7 +230,14 @@ fn plainer(world: WorldOptions, plan: PagerPlan) -> (WorldOptions, PagerPlan) {
     let disk = DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: Chance::NEVER, ..world.disk };
     let nemesis = NemesisOptions { mean_life: 0, failed_syncs: Chance::NEVER, ..world.nemesis };
     let never = Chance::NEVER;
-    let abuse = Abuse { drop: never, drop_later: never, cancel: never, cancel_change: never, nap: never };
+    let abuse = Abuse {
+        drop: never,
+        drop_later: never,
+        cancel: never,
+        cancel_change: never,
+        checkpoints: 1,
+        nap: never,
+    };
     let world = WorldOptions { scheduler: SchedulerKind::Lockstep, disk, nemesis, ..world };
     (world, PagerPlan { abuse, ..plan })
 }

@@ -25,9 +25,6 @@ const NAP_LENGTH: Site = Site::new(17, "length of a nap");
 const LOOKS: Site = Site::new(21, "upgrade: pages read before");
 const MODE: Site = Site::new(22, "mode of a checkpoint");
 
-/// How much more likely a checkpoint is dropped or cancelled while it waits than anything else.
-const CHECKPOINT_ABUSE: u32 = 6;
-
 /// Those that hold up nobody are the most.
 pub(super) const MODES: [CheckpointMode; 6] = {
     use CheckpointMode::{Full, Passive, Restart, Truncate};
@@ -189,10 +186,10 @@ impl Connection {
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
-        let Abuse { drop, drop_later, cancel, cancel_change, .. } = plan.abuse;
-        // They are few, and leave I/O behind which the next of them meets.
-        let times = if matches!(self.operation, Operation::Checkpoint(_)) { CHECKPOINT_ABUSE } else { 1 };
-        let abuse = [drop, drop_later, cancel, cancel_change].map(|chance| chance.parts() * times);
+        let Abuse { drop, drop_later, cancel, cancel_change, checkpoints, .. } = plan.abuse;
+        let times = if matches!(self.operation, Operation::Checkpoint(_)) { checkpoints } else { 1 };
+        let [drop, drop_later, cancel] = [drop, drop_later, cancel].map(|chance| chance.parts() * times);
+        let abuse = [drop, drop_later, cancel, cancel_change.parts()];
         let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
         let drawn = if context.calm || gentle == 1_000_000 {
             None

@@ -61,6 +61,8 @@ pub(crate) struct Abuse {
     pub(crate) cancel: Chance,
     /// Cancel a write, a sync or a truncation of the pager's own.
     pub(crate) cancel_change: Chance,
+    /// How many times as likely the first three are for a checkpoint: there are few, and each leaves I/O which the next meets.
+    pub(crate) checkpoints: u32,
     /// Leave a connection alone for a while before its next operation.
     pub(crate) nap: Chance,
 }

@@ -13,8 +13,8 @@ const SYNC_LIFE: Site = Site::new(6, "life after a failed sync");
 /// A life that ends early ends within this many steps: while the system recovers, or soon after.
 const EARLY_STEPS: u32 = 300;
 
-/// A life that a failed sync ends does so before this many further changes of the disk have ended: while others still
-/// trust what they have seen. Counted in changes, since between two of them all moments are one to the disk.
+/// After a failed sync the power goes before this many further changes of the disk have ended: while others still trust
+/// what they have seen. Counted in changes, for it is they that a loss of power tells apart, and steps are mostly reads.
 const FAILED_SYNC_CHANGES: u32 = 16;
 
 /// When lives end and when they rest.
@@ -26,7 +26,8 @@ pub struct NemesisOptions {
     pub early: Chance,
     /// Share of crashes in which the process is killed and the machine lives on.
     pub killed: Chance,
-    /// Share of failed syncs after which the power goes before long: only then it shows what they have lost.
+    /// Share of failed syncs after which the power goes before long, the process killed in between or not: only then it
+    /// shows what they have lost.
     pub failed_syncs: Chance,
     /// Mean number of steps between two rests.
     pub mean_rest: u32,
@@ -55,7 +56,7 @@ pub(super) struct Nemesis {
     lane: Lane,
     lives: u64,
     crash_at: Option<u64>,
-    /// The end that a failed sync has brought about.
+    /// How many changes of the disk have ended when the power goes after a failed sync.
     power_fails_at: Option<u64>,
     disk_changes: u64,
     sync_failed: Struck,
@@ -80,7 +81,6 @@ impl Nemesis {
 
     pub(super) fn begin_life(&mut self, now: u64) {
         self.lives += 1;
-        self.power_fails_at = None;
         let mean = self.options.mean_life;
         self.crash_at = match mean {
             0 => None,
@@ -99,7 +99,9 @@ impl Nemesis {
         self.draw_rest(now);
     }
 
+    /// What failed syncs have left has been looked over.
     pub(super) fn rested(&mut self, now: u64) {
+        self.power_fails_at = None;
         self.draw_rest(now);
     }
 
@@ -111,6 +113,12 @@ impl Nemesis {
 
     pub(super) fn rests_at(&self, now: u64) -> bool {
         now >= self.rest_at
+    }
+
+    /// Power was lost, and with it what failed syncs had left, up to the `last`.
+    pub(super) fn power_lost(&mut self, last: Struck) {
+        self.power_fails_at = None;
+        self.sync_failed = last;
     }
 
     /// Learns how the disk stands.
@@ -128,7 +136,6 @@ impl Nemesis {
 
     pub(super) fn crashes_at(&mut self, now: u64) -> Option<Crash> {
         if self.power_fails_at.is_some_and(|at| self.disk_changes >= at) {
-            self.power_fails_at = None;
             return Some(Crash::PowerLoss);
         }
         if self.crash_at.is_none_or(|at| now < at) {
@@ -142,7 +149,8 @@ impl Nemesis {
     /// Nothing happens before the next crash: it comes now.
     pub(super) fn hasten_crash(&mut self, now: u64) -> bool {
         self.crash_at = self.crash_at.map(|_| now);
-        self.crash_at.is_some()
+        self.power_fails_at = self.power_fails_at.map(|_| 0);
+        self.crash_at.is_some() || self.power_fails_at.is_some()
     }
 
     /// How a life ends that has just rested, if it does.
@@ -205,6 +213,13 @@ mod tests {
         })
     }
 
+    /// One that has just seen a sync fail.
+    fn alarmed(seed: u64) -> Nemesis {
+        let mut nemesis = nemesis(seed, 1000);
+        nemesis.look_at(&disk(10, 1));
+        nemesis
+    }
+
     #[test]
     fn the_power_goes_soon_after_a_failed_sync_and_once() {
         let mut moments = std::collections::BTreeSet::new();
@@ -213,17 +228,35 @@ mod tests {
             nemesis.look_at(&disk(10, 0));
             assert_eq!(nemesis.crashes_at(1), None, "no sync has failed");
             moments.extend(changes_until_power_fails(&mut nemesis));
+            nemesis.power_lost(disk(0, 1).sync_failed);
             assert_eq!(changes_until_power_fails(&mut nemesis), None, "that failure has had its end");
         }
         assert_eq!(moments, (0..u64::from(FAILED_SYNC_CHANGES)).collect());
     }
 
     #[test]
-    fn the_power_stays_when_it_is_to_or_when_the_life_has_ended_otherwise() {
-        assert_eq!(changes_until_power_fails(&mut nemesis(1, 0)), None);
-        let mut nemesis = nemesis(1, 1000);
-        nemesis.look_at(&disk(10, 1));
-        nemesis.begin_life(2);
-        assert_eq!(changes_until_power_fails(&mut nemesis), None);
+    fn the_power_goes_after_a_kill_too_and_stays_after_a_rest_or_another_loss() {
+        assert_eq!(changes_until_power_fails(&mut nemesis(1, 0)), None, "it is not to go");
+        let mut killed = alarmed(1);
+        killed.begin_life(2);
+        assert!(changes_until_power_fails(&mut killed).is_some());
+        let mut rested = alarmed(1);
+        rested.rested(2);
+        assert_eq!(changes_until_power_fails(&mut rested), None);
+        let mut dark = alarmed(1);
+        dark.power_lost(disk(0, 2).sync_failed);
+        let relapses = (0..100).any(|more| {
+            dark.look_at(&disk(10 + more, 2));
+            dark.crashes_at(1).is_some()
+        });
+        assert!(!relapses, "the second failure was over, too");
+    }
+
+    #[test]
+    fn the_loss_is_hastened_when_nothing_else_is_left_to_happen() {
+        let mut nemesis = alarmed(1);
+        nemesis.power_fails_at = Some(99);
+        assert!(nemesis.hasten_crash(1));
+        assert_eq!(nemesis.crashes_at(1), Some(Crash::PowerLoss));
     }
 }
