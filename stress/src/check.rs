@@ -30,6 +30,8 @@ const DEPTH: Site = Site::new(2, "depth");
 const DISK: Site = Site::new(3, "disk");
 const RATE: Site = Site::new(4, "rates of faults");
 const LIFE: Site = Site::new(5, "length of lives");
+const SYNC_DELAY: Site = Site::new(6, "delay of syncs");
+const FAILED_SYNCS: Site = Site::new(7, "power after failed syncs");
 
 /// Makes an ordinary test of a system: `fn name(option = value, ..) => make`, where `make` gives a fresh system for a number
 /// of connections and the options are [`Check`]'s methods.
@@ -266,6 +268,7 @@ where
             (self.faults.contains(&FaultKind::PowerLoss), self.faults.contains(&FaultKind::ProcessKilled));
         let mean_life = 50 + lane.choose(LIFE, 400);
         let max_delay = 1 << lane.choose(DISK, 8);
+        let failed_syncs = Chance::per_mille([0, 500, 900][lane.choose(FAILED_SYNCS, 3) as usize]);
         let options = WorldOptions {
             steps: self.setup.steps,
             scheduler: self.setup.scheduler.unwrap_or(drawn),
@@ -273,7 +276,7 @@ where
             depth: 1 + lane.choose(DEPTH, 4),
             disk: DiskOptions {
                 max_delay,
-                max_sync_delay: max_delay,
+                max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
                 immediate: Chance::per_mille([0, 100, 900][lane.choose(DISK, 3) as usize]),
                 faults,
             },
@@ -284,6 +287,7 @@ where
                     (false, true) => 1000,
                     (_, false) => 0,
                 }),
+                failed_syncs: if loses_power { failed_syncs } else { Chance::NEVER },
                 ..NemesisOptions::default()
             },
             ..WorldOptions::default()
