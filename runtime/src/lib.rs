@@ -16,6 +16,7 @@ pub mod group;
 pub mod io;
 mod io_result;
 pub mod pager;
+mod panics;
 mod state_machine;
 mod sync;
 

@@ -5,14 +5,14 @@
 //! stack and no allocation. User code (callbacks, wakers) runs with no lock held and nothing half done; a panic in it
 //! is kept until everybody has been told, and then goes on in this thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::link::Link;
-use super::node::{Header, NodeRef, Panic, run_callback};
+use super::node::{Header, NodeRef, run_callback};
 use super::state::Published;
 use crate::group::GroupCore;
+use crate::panics::{Panics, Payload};
 use crate::{CompletionError, Outcome};
 
 /// Everything still to be done because some completion was decided.
@@ -25,14 +25,14 @@ pub(crate) struct Aftermath {
     /// that is to hear of this one's failure first.
     waker: Option<Waker>,
     more_wakers: Vec<Waker>,
-    panic: Option<Panic>,
+    panics: Panics,
 }
 
 /// What the end of one completion makes its publisher owe.
 #[must_use = "parents, waiters and a panic in here have to be seen to"]
 pub(crate) struct Ended {
     published: Published,
-    callback: Result<(), Panic>,
+    callback: Result<(), Payload>,
 }
 
 impl Ended {
@@ -134,9 +134,28 @@ pub(crate) unsafe fn end(node: NonNull<Header>, outcome: Outcome) -> Ended {
     Ended { published: header.state.publish(), callback }
 }
 
+/// Ends a completion as though its callback had panicked, without calling it: publication alone. The callback is leaked.
+///
+/// # Safety
+///
+/// As for [`end`].
+pub(crate) unsafe fn end_uncalled(node: NonNull<Header>) -> Ended {
+    // SAFETY: alive by the caller's promise.
+    let header = unsafe { node.as_ref() };
+    // SAFETY: the caller is the decider, and publishes below.
+    unsafe { header.set_outcome(Err(CompletionError::CallbackPanicked)) };
+    Ended { published: header.state.publish(), callback: Ok(()) }
+}
+
 impl Aftermath {
     pub(crate) fn new() -> Self {
-        Self { first: ptr::null(), last: ptr::null(), waker: None, more_wakers: Vec::new(), panic: None }
+        Self {
+            first: ptr::null(),
+            last: ptr::null(),
+            waker: None,
+            more_wakers: Vec::new(),
+            panics: Panics::new(),
+        }
     }
 
     /// Ends a completion with `outcome` and takes over the duty to tell its parents.
@@ -154,7 +173,7 @@ impl Aftermath {
     /// Takes over what the end of a completion made somebody owe.
     pub(crate) fn take_over(&mut self, header: &Header, ended: Ended) {
         if let Err(panic) = ended.callback {
-            self.keep(panic);
+            self.panics.keep(panic);
         }
         header.waiters.notify_all(&ended.published, |waker| self.owe(waker));
         if !ended.published.links.is_null() {
@@ -164,18 +183,7 @@ impl Aftermath {
 
     /// Runs user code; its panic is kept for the end.
     pub(crate) fn guarded(&mut self, user: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(user)) {
-            self.keep(payload);
-        }
-    }
-
-    /// The first panic goes on in the end. A later one is forgotten and not dropped: its payload is user code, too.
-    fn keep(&mut self, payload: Panic) {
-        if self.panic.is_none() {
-            self.panic = Some(payload);
-        } else {
-            std::mem::forget(payload);
-        }
+        self.panics.guard(user);
     }
 
     fn owe(&mut self, waker: Waker) {
@@ -214,7 +222,7 @@ impl Aftermath {
     /// Does what is left, if anything is.
     #[inline]
     pub(crate) fn settle(self) {
-        if !self.first.is_null() || self.waker.is_some() || self.panic.is_some() {
+        if !self.first.is_null() || self.waker.is_some() || !self.panics.is_empty() {
             self.settle_all();
         } else {
             // Empty, `more_wakers` too, since it only follows `waker`: there is nothing to drop, and nothing to look for.
@@ -236,11 +244,7 @@ impl Aftermath {
         for waker in self.waker.take().into_iter().chain(more) {
             self.guarded(|| waker.wake());
         }
-        match self.panic.take() {
-            Some(payload) if std::thread::panicking() => std::mem::forget(payload),
-            Some(payload) => resume_unwind(payload),
-            None => {}
-        }
+        self.panics.resume();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use super::aftermath::end;
+use super::aftermath::{end, end_uncalled};
 use super::node::NodeRef;
 use crate::{CompletionError, Outcome};
 
@@ -44,6 +44,18 @@ impl Completer {
     /// Ends the operation with `outcome`; false when a cancel came first.
     pub fn finish(self, outcome: Outcome) -> bool {
         self.settle(outcome)
+    }
+
+    /// Ends the operation as though its callback had panicked. The callback is not called, and is leaked.
+    pub(crate) fn end_without_callback(self) {
+        // Taken as a whole: a drop would call the callback, or find the completion ended.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `settle`.
+        let node = unsafe { std::ptr::read(&raw const this.node) };
+        if node.state.claim() {
+            // SAFETY: claimed above; `node` is a reference.
+            unsafe { end_uncalled(node.as_ptr()) }.tell(&node);
+        }
     }
 
     #[inline(always)] // see `end`

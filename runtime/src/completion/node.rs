@@ -5,16 +5,15 @@
 //! deep is dropped on a small stack.
 
 use std::alloc::Layout;
-use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::state::State;
 use super::waiters::Waiters;
 use super::{blocks, running};
 use crate::Outcome;
+use crate::panics::{self, Payload};
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Tracked, UnsafeCell};
@@ -72,14 +71,11 @@ struct Node<K, F> {
 
 #[derive(Debug)]
 struct VTable {
-    run_callback: unsafe fn(NonNull<Header>) -> Result<(), Panic>,
+    run_callback: unsafe fn(NonNull<Header>) -> Result<(), Payload>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
     free: unsafe fn(NonNull<Header>, &mut Orphans),
     has_children: bool,
 }
-
-/// What a panic in user code carries.
-pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// Nodes without a reference that wait to be freed, because freeing them frees others.
 #[derive(Debug)]
@@ -131,7 +127,7 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>` and the caller decides its outcome.
-    unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Panic> {
+    unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Payload> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
         // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
@@ -139,7 +135,7 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
         // SAFETY: the decider has written it, and is who calls this.
         let outcome = unsafe { node.head.header.outcome() };
         // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
-        running::mark(&node.head.header, || catch_unwind(AssertUnwindSafe(|| callback(&node.head, outcome))))
+        running::mark(&node.head.header, || panics::catch(|| callback(&node.head, outcome)))
     }
 
     /// # Safety
@@ -352,7 +348,7 @@ impl Header {
 ///
 /// `node` is alive, from [`NodeRef::as_ptr`]. The caller decides its outcome, has set it, and calls this once.
 #[inline]
-pub(super) unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Panic> {
+pub(super) unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Payload> {
     // SAFETY: a header is only ever built inside the node that its table belongs to.
     unsafe { (node.as_ref().vtable.run_callback)(node) }
 }

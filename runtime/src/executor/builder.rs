@@ -10,6 +10,9 @@ use super::{Executor, Spawner};
 use crate::sync::thread;
 use crate::{Completion, CompletionGroup};
 
+/// More than any machine has processors, and few enough that a mistake does not use up the system's processes.
+const MOST_WORKERS: usize = 4096;
+
 /// The options of an [`Executor`].
 #[derive(Clone, Debug)]
 pub struct Builder {
@@ -42,16 +45,19 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the system gives no more threads; those that were started are ended again.
+    /// When the system gives no more threads; those that were started are ended again. `InvalidInput` for more than 4,096.
     pub fn build(self) -> io::Result<Executor> {
         let workers = match self.workers {
-            Some(workers) => workers,
-            None => std::thread::available_parallelism()?,
+            Some(workers) => workers.get(),
+            None => std::thread::available_parallelism()?.get(),
         };
-        let pool = Arc::new(Pool::new(workers.get()));
+        if workers > MOST_WORKERS {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let pool = Arc::new(Pool::new(workers));
         let mut exit = CompletionGroup::new(|_| {});
-        let mut threads = Vec::with_capacity(workers.get());
-        for index in 0..workers.get() {
+        let mut threads = Vec::with_capacity(workers);
+        for index in 0..workers {
             let (returned, completer) = Completion::new(|_| {});
             let worker = Worker::new(Arc::clone(&pool), index);
             let thread = thread::spawn(format!("{}-{index}", self.name), move || {

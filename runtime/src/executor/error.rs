@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use crate::panics::Payload;
 use crate::{CompletionError, Outcome};
 
 /// Why there is no value.
@@ -39,9 +40,9 @@ impl Panic {
     }
 }
 
-impl From<Box<dyn Any + Send>> for Panic {
-    fn from(payload: Box<dyn Any + Send>) -> Self {
-        Self(Box::new(payload))
+impl From<Payload> for Panic {
+    fn from(payload: Payload) -> Self {
+        Self(Box::new(payload.into_inner()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! A task with its machine and, later, its result, in one allocation; the only place that knows their types.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{Ending, TaskError};
 use super::pool::Pool;
 use super::task::{Header, TaskRef};
+use crate::panics;
 use crate::sync::UnsafeCell;
 use crate::{Completion, IOCompletions, IOResult};
 
@@ -88,7 +88,7 @@ where
         let stage = unsafe { &mut *stage };
         let Stage::Machine(machine) = stage else { unreachable!("a task that is run has a machine") };
         // A machine that panicked is dropped and never stepped again.
-        let result = match catch_unwind(AssertUnwindSafe(machine)) {
+        let result = match panics::catch(machine) {
             Ok(Ok(IOResult::IO(IOCompletions::Yield))) => return Stepped::Yielded,
             Ok(Ok(IOResult::IO(IOCompletions::Single(completion)))) => return Stepped::Waits(completion),
             Ok(Ok(IOResult::Done(value))) => Ok(value),
@@ -113,10 +113,10 @@ impl<M, T, E> Stage<M, T, E> {
     /// Drops the machine and puts `result` into its place. A machine that panics when it is dropped has panicked.
     fn end(&mut self, result: Result<T, TaskError<E>>) -> Ending {
         let machine = mem::replace(self, Self::Ended(result));
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(machine))) {
+        if let Err(payload) = panics::catch(|| drop(machine)) {
             let result = mem::replace(self, Self::Ended(Err(TaskError::Panicked(payload.into()))));
             // A second panic, of the result's own drop, adds nothing to the first.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(result)));
+            panics::contain(|| drop(result));
         }
         self.ending()
     }
@@ -168,7 +168,7 @@ unsafe fn free<M, T, E>(task: NonNull<Header>) {
     let whole = unsafe { Box::from_raw(task.cast::<Whole<M, T, E>>().as_ptr()) };
     // Whether the worker or the handle comes last is a race, so a panic in the drop of a result that nobody took may be
     // neither's. The panic hook has reported it.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(whole)));
+    panics::contain(|| drop(whole));
 }
 
 #[cfg(all(test, target_pointer_width = "64", not(any(tenterhook_loom, tenterhook_shuttle))))]

@@ -1,6 +1,5 @@
 //! What the workers of one executor share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::error::Ending;
@@ -14,6 +13,7 @@ use super::registry::Registry;
 use super::task::TaskRef;
 use super::word::Schedule;
 use crate::IOResult;
+use crate::panics;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
 
@@ -97,22 +97,16 @@ impl Pool {
         Task::new(handle)
     }
 
-    /// Puts a task that has just become ready into a queue.
+    /// Puts a task that has just become ready into a queue, where each worker can take it: the machine that runs here
+    /// may be about to block.
     pub(super) fn push(&self, task: TaskRef) {
-        let outside = Local::with(self, |local| match local {
-            // This worker comes to it soon.
-            Some(local) if !self.idle.has_sleepers() => {
-                local.defer(task);
-                None
-            }
-            Some(local) => Some((local.index, task)),
+        let index = Local::with(self, |local| match local {
+            Some(local) => local.index,
             // ORDERING: Relaxed: any distribution is right.
-            None => Some((self.turn.fetch_add(1, Relaxed) % self.workers(), task)),
+            None => self.turn.fetch_add(1, Relaxed) % self.workers(),
         });
-        if let Some((index, task)) = outside {
-            self.queues[index].push(task);
-            self.idle.wake_one();
-        }
+        self.queues[index].push(task);
+        self.idle.wake_one();
     }
 
     /// Worker: tells everybody that `task` has ended.
@@ -127,7 +121,11 @@ impl Pool {
         let join = unsafe { task.end() };
         // User code: callbacks of groups that the task's completion is in, and wakers. Their panics have been reported by
         // the panic hook and are not the worker's.
-        let _ = catch_unwind(AssertUnwindSafe(|| join.map(|completer| completer.finish(ending.outcome()))));
+        if let Some(completer) = join {
+            panics::contain(|| {
+                completer.finish(ending.outcome());
+            });
+        }
         drop(listed);
         drop(task);
         if self.live.leave() {

@@ -129,8 +129,11 @@ impl Word {
     pub(super) fn retain(&self) {
         // ORDERING: Relaxed: a new reference is made from one that exists.
         let before = self.0.fetch_add(REFERENCE, Relaxed);
-        // A leak of handles in a loop would wrap the count and free the task under its holders.
-        assert!(before < u32::MAX / 2, "too many references to one task");
+        if before > u32::MAX / 2 {
+            // Only leaked handles get here. A wrapped count would free the task under its holders, and a panic would leave
+            // the count as it is for the next one.
+            std::process::abort();
+        }
     }
 
     /// One reference less; true when it was the last, and the caller frees the task.

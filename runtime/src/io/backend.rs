@@ -92,7 +92,7 @@ fn uring() -> Result<Arc<dyn IO>, IoError> {
 #[cfg(not(target_os = "linux"))]
 fn uring() -> Result<Arc<dyn IO>, IoError> {
     let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
-    Err(IoError::of("start io_uring for", std::path::Path::new(""), &error))
+    Err(IoError::of("start io_uring", &error))
 }
 
 impl FromStr for Backend {

@@ -47,17 +47,29 @@ impl Buffer {
         }
     }
 
+    /// The same; `None` when no more memory can be had.
+    pub(super) fn try_zeroed(len: usize) -> Option<Self> {
+        // SAFETY: as in `zeroed`.
+        unsafe { Self::try_allocate(len, |layout| alloc_zeroed(layout)) }
+    }
+
     /// # Safety
     ///
     /// `allocate` gives null or `len` initialised bytes, allocated with the layout that it is called with. It is not called for
     /// a length of 0.
     unsafe fn allocate(len: usize, allocate: impl FnOnce(Layout) -> *mut u8) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::try_allocate(len, allocate) }.unwrap_or_else(|| handle_alloc_error(Self::layout(len)))
+    }
+
+    /// # Safety
+    ///
+    /// As for `allocate`.
+    unsafe fn try_allocate(len: usize, allocate: impl FnOnce(Layout) -> *mut u8) -> Option<Self> {
         if len == 0 {
-            return Self { bytes: NonNull::dangling(), len };
+            return Some(Self { bytes: NonNull::dangling(), len });
         }
-        let layout = Self::layout(len);
-        let Some(bytes) = NonNull::new(allocate(layout)) else { handle_alloc_error(layout) };
-        Self { bytes, len }
+        NonNull::new(allocate(Self::layout(len))).map(|bytes| Self { bytes, len })
     }
 
     fn layout(len: usize) -> Layout {

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod abandon;
 mod backend;
 mod buffer;
 mod drive;
@@ -24,7 +25,7 @@ pub use memory::MemoryIO;
 pub use operation::{Descriptor, Operation, OperationKind};
 pub use pool::BufferPool;
 pub use posix::DIRECT_ALIGNMENT;
-pub use submission::{Canceller, InFlight, Submission};
+pub use submission::{Canceller, InFlight, Submission, Unstarted};
 pub use threads::ThreadsIO;
 #[cfg(target_os = "linux")]
 pub use uring::UringIO;
@@ -102,10 +103,10 @@ impl OpenOptions {
 /// A file that could not be opened, removed or asked, or a backend that could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IoError {
-    /// What was tried: "open", "remove", "step".
+    /// What was tried: "open", "remove", "enter io_uring".
     pub operation: &'static str,
-    /// On which file; empty where it was on none.
-    pub path: PathBuf,
+    /// On which file or folder, if it was on one.
+    pub path: Option<PathBuf>,
     /// The portable kind of error.
     pub kind: std::io::ErrorKind,
     /// The system's own number, 0 when there was none.
@@ -113,15 +114,25 @@ pub struct IoError {
 }
 
 impl IoError {
-    pub(crate) fn of(operation: &'static str, path: &Path, error: &std::io::Error) -> Self {
+    /// Of something that was tried on no file.
+    pub(crate) fn of(operation: &'static str, error: &std::io::Error) -> Self {
         let os_code = error.raw_os_error().unwrap_or(0);
-        Self { operation, path: path.to_owned(), kind: error.kind(), os_code }
+        Self { operation, path: None, kind: error.kind(), os_code }
+    }
+
+    /// Of something that was tried on the file at `path`.
+    pub(crate) fn on(path: &Path, operation: &'static str, error: &std::io::Error) -> Self {
+        Self { path: Some(path.to_owned()), ..Self::of(operation, error) }
     }
 }
 
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.operation, self.path.display(), self.kind)?;
+        write!(f, "cannot {}", self.operation)?;
+        if let Some(path) = &self.path {
+            write!(f, " {}", path.display())?;
+        }
+        write!(f, ": {}", self.kind)?;
         if self.os_code != 0 {
             write!(f, " (os error {})", self.os_code)?;
         }

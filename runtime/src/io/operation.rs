@@ -1,6 +1,9 @@
 //! What a backend is asked to do.
 
-use super::Buffer;
+use std::io::ErrorKind;
+
+use super::{Buffer, DIRECT_ALIGNMENT};
+use crate::CompletionError;
 
 /// The kinds of operation that a file knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +28,21 @@ pub struct Descriptor {
     pub offset: u64,
     /// How many bytes; 0 where there are none.
     pub len: u64,
+}
+
+/// The last byte of a file has a place below this: the system's offsets are signed, and it reads the rest of the unsigned
+/// ones as requests of another kind.
+const END_OF_FILES: u64 = i64::MAX.cast_unsigned();
+
+impl Descriptor {
+    /// Refuses what lies beyond the end of every file. The one place where offsets are checked, for all backends: after
+    /// it no sum of the operation's offset and its progress overflows.
+    pub(super) fn check(&self) -> Result<(), CompletionError> {
+        match self.offset.checked_add(self.len) {
+            Some(end) if end <= END_OF_FILES => Ok(()),
+            _ => Err(CompletionError::Io { kind: ErrorKind::InvalidInput, os_code: 0 }),
+        }
+    }
 }
 
 /// An operation in its backend's hands, with its bytes.
@@ -88,6 +106,14 @@ impl Payload {
             Self::One(buffer) => std::slice::from_ref(buffer),
             Self::Many(buffers) => buffers,
         }
+    }
+
+    /// Whether direct I/O can move all of its bytes, as far as their places in memory go.
+    pub(super) fn is_aligned(&self) -> bool {
+        self.all().iter().filter(|buffer| !buffer.is_empty()).all(|buffer| {
+            buffer.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
+                && buffer.len().is_multiple_of(DIRECT_ALIGNMENT)
+        })
     }
 
     pub(super) fn into_one(self) -> Buffer {

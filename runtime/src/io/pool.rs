@@ -29,15 +29,16 @@ struct Shared {
 
 struct Stock {
     spare: Vec<Buffer>,
-    /// How many more may be allocated.
-    unborn: usize,
+    /// How many are out.
+    taken: usize,
+    most: usize,
 }
 
 impl BufferPool {
     /// At most `most` buffers of `len` bytes each; allocated when they are first asked for.
     #[must_use]
     pub fn new(len: usize, most: usize) -> Self {
-        let stock = Stock { spare: Vec::with_capacity(most), unborn: most };
+        let stock = Stock { spare: Vec::new(), taken: 0, most };
         Self { shared: Arc::new(Shared { len, stock: Mutex::new(stock) }) }
     }
 
@@ -45,24 +46,31 @@ impl BufferPool {
     #[must_use]
     pub fn take(&self) -> Option<Buffer> {
         let mut stock = self.shared.stock.lock();
-        if let Some(buffer) = stock.spare.pop() {
-            return Some(buffer);
+        if stock.taken == stock.most {
+            return None;
         }
-        stock.unborn = stock.unborn.checked_sub(1)?;
+        stock.taken += 1;
+        let spare = stock.spare.pop();
         drop(stock);
-        Some(Buffer::zeroed(self.shared.len))
+        Some(spare.unwrap_or_else(|| Buffer::zeroed(self.shared.len)))
     }
 
     /// Takes back a buffer that [`BufferPool::take`] gave.
     ///
     /// # Panics
     ///
-    /// When it has another length: it is not one of this pool's.
+    /// When it is not one of this pool's: its length is another, or none of the pool's buffers is out.
     #[track_caller]
     pub fn give_back(&self, buffer: Buffer) {
         let (len, pool) = (buffer.len(), self.shared.len);
         assert_eq!(len, pool, "a buffer of {len} bytes was given back to a pool of buffers of {pool} bytes");
-        self.shared.stock.lock().spare.push(buffer);
+        let mut stock = self.shared.stock.lock();
+        let Some(taken) = stock.taken.checked_sub(1) else {
+            drop(stock);
+            panic!("a buffer was given back to a pool whose buffers are all in it");
+        };
+        stock.taken = taken;
+        stock.spare.push(buffer);
     }
 
     /// How many bytes a buffer has.
@@ -78,7 +86,30 @@ impl fmt::Debug for BufferPool {
         f.debug_struct("BufferPool")
             .field("buffer_len", &self.shared.len)
             .field("spare", &stock.spare.len())
-            .field("unborn", &stock.unborn)
+            .field("taken", &stock.taken)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(any(tenterhook_loom, tenterhook_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::panics;
+
+    /// Broke once: the room for `most` buffers was reserved, and that panicked.
+    #[test]
+    fn pool_without_a_bound_gives_a_buffer() {
+        assert_eq!(BufferPool::new(8, usize::MAX).take().map(|buffer| buffer.len()), Some(8));
+    }
+
+    /// Broke once: a pool of 2 that was given 100 others gave out 102.
+    #[test]
+    fn more_buffers_than_are_out_are_not_taken_back() {
+        let pool = BufferPool::new(8, 2);
+        let taken = pool.take().expect("the first of two");
+        pool.give_back(Buffer::zeroed(8));
+        assert!(panics::catch(|| pool.give_back(taken)).is_err(), "one was out, and one came back");
+        let all: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(all.len(), 2);
     }
 }

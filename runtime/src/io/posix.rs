@@ -3,11 +3,12 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Weak;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Buffer, InFlight, IoError, OpenOptions, Operation};
+use super::{Buffer, Canceller, InFlight, IoError, OpenOptions, Operation, Submission, Unstarted};
 use crate::{Completer, CompletionError, Outcome};
 
 /// What direct I/O wants offsets, lengths and addresses to be multiples of. Devices with smaller blocks exist; buffers
@@ -25,16 +26,16 @@ pub(super) struct PosixFile {
 }
 
 impl PosixFile {
+    /// With [`OpenOptions::create`] the file's name is durable when this returns. A file that exists may be one whose
+    /// creator failed or died before it had synced the folder, so the folder is synced in either case.
     pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Self, IoError> {
-        let refuse = |error: Errno| IoError::of("open", path, &error.into());
+        ignore_file_size_signal();
+        let refuse = |error: Errno| IoError::on(path, "open", &error.into());
         let mut flags = OFlags::RDWR | OFlags::CLOEXEC;
         flags.set(OFlags::DIRECT, options.direct);
         let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
             Err(Errno::NOENT) if options.create => {
-                let made = rustix::fs::open(path, flags | OFlags::CREATE, Mode::from_raw_mode(0o644))
-                    .map_err(refuse)?;
-                sync_folder_of(path)?;
-                made
+                rustix::fs::open(path, flags | OFlags::CREATE, Mode::from_raw_mode(0o644)).map_err(refuse)?
             }
             opened => opened.map_err(refuse)?,
         };
@@ -42,12 +43,37 @@ impl PosixFile {
         if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
             return Err(refuse(Errno::ISDIR));
         }
+        if options.create {
+            sync_folder_of(path)?;
+        }
         Ok(Self { descriptor, direct: options.direct })
     }
 
+    /// The name's end is durable when this returns well, and when it answers that there is no such file: then an earlier
+    /// call may have failed to sync the folder.
     pub(super) fn remove(path: &Path) -> Result<(), IoError> {
-        rustix::fs::unlink(path).map_err(|error| IoError::of("remove", path, &error.into()))?;
-        sync_folder_of(path)
+        let refuse = |error: Errno| IoError::on(path, "remove", &error.into());
+        match rustix::fs::unlink(path) {
+            Err(Errno::NOENT) => {
+                // A folder that is missing, too, has nothing to sync.
+                let _ = sync_folder_of(path);
+                Err(refuse(Errno::NOENT))
+            }
+            unlinked => unlinked.map_err(refuse).and_then(|()| sync_folder_of(path)),
+        }
+    }
+
+    /// Takes `submission` up, unless the file can't do it: direct I/O wants alignment, and the system's own refusal names
+    /// nothing.
+    pub(super) fn start(
+        &self,
+        submission: Submission,
+        canceller: Option<(Weak<dyn Canceller>, u64)>,
+    ) -> Result<InFlight, Unstarted> {
+        if self.direct && !submission.is_aligned() {
+            return Err(submission.refuse(refusal(Errno::INVAL)));
+        }
+        submission.start(canceller)
     }
 
     pub(super) fn len(&self) -> Result<u64, CompletionError> {
@@ -66,7 +92,6 @@ impl PosixFile {
 
     /// Runs the whole operation in this thread.
     pub(super) fn run(&self, in_flight: &mut InFlight) -> Outcome {
-        self.check_alignment(in_flight)?;
         let (operation, completer) = in_flight.split();
         match operation {
             Operation::Read { offset, buffer } => self.read(offset, buffer, completer),
@@ -123,28 +148,6 @@ impl PosixFile {
         }
         Ok(done as u64)
     }
-
-    /// Whether the operation is one that direct I/O can do; the system's own refusal names nothing.
-    pub(super) fn check_alignment(&self, in_flight: &mut InFlight) -> Result<(), CompletionError> {
-        if !self.direct {
-            return Ok(());
-        }
-        let aligned = |bytes: &[u8]| {
-            bytes.is_empty()
-                || (bytes.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
-                    && bytes.len().is_multiple_of(DIRECT_ALIGNMENT))
-        };
-        let fits = match in_flight.operation() {
-            Operation::Read { offset, buffer } => {
-                offset.is_multiple_of(DIRECT_ALIGNMENT as u64) && aligned(buffer)
-            }
-            Operation::Write { offset, buffers } => {
-                offset.is_multiple_of(DIRECT_ALIGNMENT as u64) && buffers.iter().all(|buffer| aligned(buffer))
-            }
-            Operation::Sync | Operation::Truncate { .. } => true,
-        };
-        if fits { Ok(()) } else { Err(refusal(Errno::INVAL)) }
-    }
 }
 
 /// The parts of `buffers` after their first `done` bytes, as many as one call takes.
@@ -185,8 +188,22 @@ fn sync_folder_of(path: &Path) -> Result<(), IoError> {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let refuse = |error: Errno| IoError::of("sync", &folder, &error.into());
+    let refuse = |error: Errno| IoError::on(&folder, "sync", &error.into());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let descriptor = rustix::fs::open(&folder, flags, Mode::empty()).map_err(refuse)?;
     rustix::fs::fsync(descriptor).map_err(refuse)
+}
+
+/// Has a write beyond the process's file size limit fail, as a full disk does. The default action of the signal that
+/// comes with it ends the process, whatever thread wrote. A handler of the program's own stays.
+fn ignore_file_size_signal() {
+    // SAFETY: an all-zero `sigaction` is a valid value of it.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live `sigaction`; nothing is changed.
+    let asked = unsafe { libc::sigaction(libc::SIGXFSZ, std::ptr::null(), &raw mut action) };
+    if asked == 0 && action.sa_sigaction == libc::SIG_DFL {
+        action.sa_sigaction = libc::SIG_IGN;
+        // SAFETY: as above; no handler is installed, so no code runs in a signal's context.
+        unsafe { libc::sigaction(libc::SIGXFSZ, &raw const action, std::ptr::null_mut()) };
+    }
 }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Weak;
 
 use super::operation::Payload;
-use super::{Buffer, Descriptor, Operation, OperationKind};
+use super::{Buffer, DIRECT_ALIGNMENT, Descriptor, Operation, OperationKind};
 use crate::completion::{Head, Header, Kind, NodeRef, State};
 use crate::sync::UnsafeCell;
 use crate::{Completer, Completion, CompletionError, Outcome};
@@ -22,6 +22,8 @@ pub trait Canceller: Send + Sync {
 /// The part of a completion's node that only I/O has.
 struct IoCore {
     descriptor: Descriptor,
+    /// Whether direct I/O can move the payload. Noted at birth: later only the payload's owner may look at it.
+    aligned: bool,
     /// With the backend from a won `start` on, with the callback from a won claim on; never with both, because a
     /// started operation is only claimed by its backend.
     payload: UnsafeCell<Payload>,
@@ -53,10 +55,22 @@ impl IoCore {
     }
 }
 
-/// An operation that no backend has started. Dropping it abandons the operation.
+/// An operation that no backend has started.
+///
+/// Dropping it abandons the operation: its callback runs at once, with [`CompletionError::Abandoned`]. A pattern that
+/// names no variable drops it, too: `let (read, _) = Submission::read(..)` abandons the read in that line.
 #[must_use = "an operation that is not submitted is abandoned"]
 pub struct Submission {
     completer: Completer,
+}
+
+/// An operation that was not started: it was cancelled before, or no file can do it.
+///
+/// Dropping it ends an operation that was refused, and that runs the operation's callback: drop it where no lock is held.
+#[must_use = "dropping it can run a callback, which must not happen under a lock"]
+pub struct Unstarted {
+    /// Nothing when it was cancelled; then it has ended.
+    refused: Option<(Completer, CompletionError)>,
 }
 
 /// An operation that a backend has started. Dropping it abandons the operation: only do that when nothing can touch
@@ -117,7 +131,12 @@ impl Submission {
         payload: Payload,
         callback: impl FnOnce(Outcome, Payload) + Send + 'static,
     ) -> (Completion, Self) {
-        let core = IoCore { descriptor, payload: UnsafeCell::new(payload), canceller: UnsafeCell::new(None) };
+        let core = IoCore {
+            descriptor,
+            aligned: payload.is_aligned(),
+            payload: UnsafeCell::new(payload),
+            canceller: UnsafeCell::new(None),
+        };
         let callback = move |head: &Head<IoCore>, outcome| {
             // SAFETY: this is the callback.
             callback(outcome, unsafe { head.kind.take_payload() });
@@ -134,13 +153,39 @@ impl Submission {
         core(&self.completer).descriptor
     }
 
-    /// Takes the operation up; `None` when it was cancelled before, and then it has ended.
+    /// Whether direct I/O can do the operation: offset, lengths and addresses are multiples of
+    /// [`DIRECT_ALIGNMENT`](super::DIRECT_ALIGNMENT).
+    pub(super) fn is_aligned(&self) -> bool {
+        let core = core(&self.completer);
+        let moves_bytes = matches!(core.descriptor.kind, OperationKind::Read | OperationKind::Write);
+        !moves_bytes || core.aligned && core.descriptor.offset.is_multiple_of(DIRECT_ALIGNMENT as u64)
+    }
+
+    /// Takes the operation up, unless it was cancelled before. An operation that reaches beyond byte `i64::MAX` is
+    /// refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     ///
     /// Without a canceller a later cancel leaves only a mark, see [`InFlight::cancel_requested`].
-    pub fn start(mut self, canceller: Option<(Weak<dyn Canceller>, u64)>) -> Option<InFlight> {
+    pub fn start(mut self, canceller: Option<(Weak<dyn Canceller>, u64)>) -> Result<InFlight, Unstarted> {
+        if let Err(error) = self.descriptor().check() {
+            return Err(self.refuse(error));
+        }
         // SAFETY: before `start` nobody reads the cell, and only the holder of the submission writes it.
         core(&self.completer).canceller.with_mut(|cell| unsafe { *cell = canceller });
-        self.completer.start().then_some(InFlight { completer: self.completer })
+        if self.completer.start() {
+            Ok(InFlight { completer: self.completer })
+        } else {
+            Err(Unstarted { refused: None })
+        }
+    }
+
+    /// Has the operation end with `error` when the result is dropped.
+    pub(super) fn refuse(self, error: CompletionError) -> Unstarted {
+        Unstarted { refused: Some((self.completer, error)) }
+    }
+
+    /// Ends the operation as though its callback had panicked. The callback is not called, and is leaked.
+    pub(super) fn end_without_callback(self) {
+        self.completer.end_without_callback();
     }
 
     /// Refuses the operation: it ends with `error`.
@@ -182,6 +227,22 @@ impl InFlight {
     }
 }
 
+impl Unstarted {
+    /// Why it was refused; `None` when it was cancelled.
+    #[must_use]
+    pub fn error(&self) -> Option<CompletionError> {
+        self.refused.as_ref().map(|(_, error)| *error)
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if let Some((completer, error)) = self.refused.take() {
+            let _ = completer.fail(error);
+        }
+    }
+}
+
 /// The I/O part of the node behind `completer`.
 fn core(completer: &Completer) -> &IoCore {
     let head: NonNull<Head<IoCore>> = completer.node().as_ptr().cast();
@@ -192,6 +253,12 @@ fn core(completer: &Completer) -> &IoCore {
 impl fmt::Debug for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Submission").field(&self.descriptor()).finish()
+    }
+}
+
+impl fmt::Debug for Unstarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unstarted").field("error", &self.error()).finish()
     }
 }
 

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::abandon::abandon;
 use super::{Descriptor, File, IO, IoError, MemoryIO, OpenOptions, Submission};
 use crate::CompletionError;
+use crate::panics::Panics;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -106,7 +108,7 @@ impl File for YieldingFile {
         // ORDERING: Relaxed: read and written under the lock.
         if self.deferred.closed.load(Relaxed) {
             drop(operations);
-            return drop(submission);
+            return abandon(submission);
         }
         operations.push((Arc::clone(&self.file), submission));
     }
@@ -124,7 +126,9 @@ impl Drop for YieldingIO {
             self.deferred.closed.store(true, Relaxed);
             std::mem::take(&mut *operations)
         };
-        drop(abandoned);
+        let mut panics = Panics::new();
+        panics.drop_each(abandoned);
+        panics.resume();
     }
 }
 

@@ -1,7 +1,6 @@
 //! What every backend does.
 
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -136,22 +135,6 @@ pub(crate) fn callbacks_submit_on_the_same_backend(rig: &Rig) {
         std::thread::yield_now();
     }
     assert_eq!(rig.read(&file, 0, 2_000), (0..=1_000_u64).map(|byte| byte as u8).collect::<Vec<_>>());
-}
-
-pub(crate) fn a_callback_s_panic_is_survived(rig: &Rig) {
-    std::panic::set_hook(Box::new(|_| {}));
-    let file = rig.open("file");
-    let bad = file.start(Submission::sync(|_| panic!("on purpose")));
-    let good: Vec<_> = (0..10).map(|_| file.start(Submission::sync(|_| {}))).collect();
-    // In a stepped backend the panic goes on in whoever steps.
-    while !bad.finished() {
-        let _ = catch_unwind(AssertUnwindSafe(|| rig.wait(&bad)));
-    }
-    assert_eq!(bad.result(), Some(Err(CompletionError::CallbackPanicked)));
-    for sync in good {
-        assert_eq!(rig.wait(&sync), Ok(0));
-    }
-    let _ = std::panic::take_hook();
 }
 
 /// In backends that start operations at once it is either: cancelled, or done.

@@ -1,6 +1,7 @@
 //! What every backend refuses, and how.
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,7 +22,7 @@ pub(crate) fn refusals_name_the_file(rig: &Rig) {
     };
     let missing = refused("missing", OpenOptions::default());
     assert_eq!((missing.operation, missing.kind), ("open", ErrorKind::NotFound));
-    assert_eq!(missing.path, rig.path("missing"));
+    assert_eq!(missing.path, Some(rig.path("missing")));
     assert!(missing.to_string().contains("missing"), "{missing}");
     let removed = rig.io().remove(&rig.path("missing")).unwrap_err();
     assert_eq!((removed.operation, removed.kind), ("remove", ErrorKind::NotFound));
@@ -41,11 +42,11 @@ pub(crate) fn refusals_name_the_file(rig: &Rig) {
     assert!(!rig.io().exists(&rig.path("there")));
 }
 
+/// Broke once: on a pool of threads the signal that comes with the limit ended the process.
+///
 /// Writes into the limit, one operation and one piece of a group at a time: the error is reported, and nothing hangs.
 pub(crate) fn disk_full(rig: &Rig) {
     if rig.backend.is_real() {
-        // SAFETY: no handler; the signal is only switched off, so that the write reports the limit.
-        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         limit(Resource::Fsize, DISK);
     }
     let file = rig.open("file");
@@ -62,6 +63,38 @@ pub(crate) fn disk_full(rig: &Rig) {
     let write = file.start(Submission::write_vectored(DISK - 4_096, vectored, |_, _| {}));
     assert_eq!(rig.wait(&write), Err(CompletionError::NoSpace), "the second piece's error is the whole's");
     assert_eq!(file.len(), Ok(DISK));
+    let options = OpenOptions { direct: true, ..OpenOptions::default() };
+    let direct = rig.try_open("file", options).unwrap();
+    assert_eq!(rig.write(&direct, DISK, &[0; 4_096]), Err(CompletionError::NoSpace));
+}
+
+/// Broke once: a file whose folder could not be synced was there, and the next opening answered well without a sync of the
+/// folder. A loss of power could then take the name away, and all that had been synced with it.
+pub(crate) fn folder_sync_is_made_up_for(rig: &Rig) {
+    if !rig.backend.is_real() {
+        return assert!(!rig.io().exists(&rig.path("file")), "no folders here");
+    }
+    let spare = std::fs::File::open("/dev/null").unwrap();
+    let lowest = u64::try_from(spare.as_raw_fd()).unwrap();
+    drop(spare);
+    // Room for the file, but not for its folder beside it.
+    limit(Resource::Nofile, lowest + 1);
+    for attempt in ["makes the file", "finds it"] {
+        let error = rig.try_open("file", OpenOptions::creating()).err().expect("its folder can't be synced");
+        assert_eq!((error.operation, error.os_code), ("sync", libc::EMFILE), "the one that {attempt}");
+        assert!(rig.path("file").exists());
+    }
+    limit(Resource::Nofile, lowest + 8);
+    rig.open("file");
+}
+
+/// Where memory must not be locked, a ring is made all the same, or refused with an error.
+pub(crate) fn no_memory_may_be_locked(rig: &Rig) {
+    limit(Resource::Memlock, 0);
+    let rig = Rig::new(rig.backend);
+    let file = rig.open("file");
+    assert_eq!(rig.write(&file, 0, b"weft"), Ok(4));
+    assert_eq!(rig.read(&file, 0, 9), b"weft");
 }
 
 /// No more files can be opened; those that are open go on.

@@ -3,7 +3,9 @@
 //! A program without the test harness: some behaviours need a process of their own, with a limit on it.
 
 mod behaviours;
+mod edges;
 mod faults;
+mod panics;
 mod rig;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +38,11 @@ const BEHAVIOURS: &[Behaviour] = &[
     shared("sync ends well", behaviours::sync_ends_well),
     shared("direct I/O wants alignment", behaviours::direct_io_wants_alignment),
     shared("callbacks submit on the same backend", behaviours::callbacks_submit_on_the_same_backend),
-    shared("a callback's panic is survived", behaviours::a_callback_s_panic_is_survived),
+    shared("a callback's panic is survived", panics::a_callback_s_panic_is_survived),
+    shared("a panic abandons no neighbour", panics::a_panic_abandons_no_neighbour),
+    shared("a payload whose drop panics", panics::a_payload_whose_drop_panics_is_survived),
+    shared("backend dropped, callbacks panic", panics::backend_dropped_among_panicking_callbacks),
+    shared("resubmitted to a backend that is gone", panics::a_callback_resubmits_to_a_backend_that_is_gone),
     shared("cancelled before it starts", behaviours::cancelled_before_it_starts),
     shared("cancelled at any time", behaviours::cancelled_at_any_time),
     shared("a group of reads, drained", behaviours::a_group_of_reads_drained),
@@ -44,10 +50,20 @@ const BEHAVIOURS: &[Behaviour] = &[
     shared("backend dropped with I/O in flight", behaviours::backend_dropped_with_io_in_flight),
     shared("more in flight than fits", behaviours::more_in_flight_than_fits),
     shared("threads end with I/O in flight", behaviours::threads_end_with_io_in_flight),
+    shared("threads end with cold reads in flight", edges::threads_end_with_cold_reads_in_flight),
+    shared("beyond the end of all files", edges::beyond_the_end_of_all_files),
+    shared("a read of 2 GiB and more", edges::a_read_of_more_than_one_call_moves),
+    shared("more cancels than fit", edges::more_cancels_than_fit),
+    shared("one entry, one thread", edges::a_ring_of_one_entry_and_a_pool_of_one_thread),
+    shared("a slow callback", edges::a_slow_callback_holds_up_nothing_else),
+    shared("absurd sizes", edges::absurd_sizes_are_refused),
+    alone("signals", edges::signals_are_no_failure),
     shared("eight threads, 100,000 operations", behaviours::eight_threads_lose_nothing),
     shared("missing file, directory, no permission", faults::refusals_name_the_file),
     alone("disk full", faults::disk_full),
     alone("out of descriptors", faults::out_of_descriptors),
+    alone("folder sync fails once", faults::folder_sync_is_made_up_for),
+    alone("no memory may be locked", faults::no_memory_may_be_locked),
 ];
 
 fn main() -> ExitCode {

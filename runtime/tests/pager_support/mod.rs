@@ -159,7 +159,7 @@ impl Disk {
     /// Ends the write at this place of the queue a byte short.
     pub(crate) fn shorten(&self, place: usize) {
         let queued = self.inner.lock().queue.remove(place);
-        let Some(operation) = queued.submission.start(None) else { return };
+        let Ok(operation) = queued.submission.start(None) else { return };
         let len = operation.descriptor().len;
         operation.finish(Ok(len - 1));
     }
@@ -220,7 +220,7 @@ impl Disk {
     fn run(&self, queued: Queued, fault: Option<CompletionError>) {
         let contents = Arc::clone(&self.inner.lock().files[&queued.path]);
         let is_sync = queued.submission.descriptor().kind == OperationKind::Sync;
-        let Some(mut operation) = queued.submission.start(None) else { return };
+        let Ok(mut operation) = queued.submission.start(None) else { return };
         let outcome = {
             let mut contents = contents.lock();
             execute(&mut contents, operation.operation(), queued.covers, fault)
@@ -294,7 +294,7 @@ impl IO for Disk {
         let mut inner = self.inner.lock();
         if !inner.files.contains_key(path) && !options.create {
             let kind = std::io::ErrorKind::NotFound;
-            return Err(IoError { operation: "open", path: path.into(), kind, os_code: 2 });
+            return Err(IoError { operation: "open", path: Some(path.into()), kind, os_code: 2 });
         }
         let contents = Arc::clone(inner.files.entry(path.into()).or_default());
         Ok(Arc::new(DiskFile { disk: self.clone(), path: path.into(), contents }))

@@ -101,7 +101,7 @@ impl File for Handle {
         drop(state);
         // Starting may run somebody's callback (of an operation cancelled before), so not under the lock.
         let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
-        if let Some(operation) = submission.start(Some((canceller, token))) {
+        if let Ok(operation) = submission.start(Some((canceller, token))) {
             let mut state = self.shared.lock();
             state.enqueue(operation, descriptor, token, self.file);
             let chance = state.odds.immediate;
@@ -191,5 +191,5 @@ impl State {
 }
 
 fn refusal(operation: &'static str, path: &Path, kind: ErrorKind) -> IoError {
-    IoError { operation, path: path.to_owned(), kind, os_code: 0 }
+    IoError { operation, path: Some(path.to_owned()), kind, os_code: 0 }
 }

@@ -189,7 +189,7 @@ impl<W: Watcher> File for LayerFile<W> {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let passing = Passing { number, role: self.role, descriptor: submission.descriptor() };
         let canceller: Weak<dyn Canceller> = Arc::downgrade(shared) as Weak<dyn Canceller>;
-        let Some(mut above) = submission.start(Some((canceller, number))) else { return };
+        let Ok(mut above) = submission.start(Some((canceller, number))) else { return };
         let bytes: Vec<&[u8]> = match above.operation() {
             Operation::Write { buffers, .. } => buffers.iter().map(|buffer| &**buffer).collect(),
             Operation::Read { .. } | Operation::Sync | Operation::Truncate { .. } => Vec::new(),

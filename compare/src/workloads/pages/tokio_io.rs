@@ -51,7 +51,7 @@ impl IO for TokioIO {
 fn refusal(operation: &'static str, path: &Path, error: &io::Error) -> IoError {
     IoError {
         operation,
-        path: path.to_owned(),
+        path: Some(path.to_owned()),
         kind: error.kind(),
         os_code: error.raw_os_error().unwrap_or(0),
     }
@@ -61,7 +61,7 @@ impl File for TokioFile {
     fn submit(&self, submission: Submission) {
         let file = Arc::clone(&self.file);
         self.runtime.spawn_blocking(move || {
-            if let Some(mut operation) = submission.start(None) {
+            if let Ok(mut operation) = submission.start(None) {
                 let outcome = run(&file, &mut operation);
                 operation.finish(outcome);
             }

@@ -23,6 +23,10 @@ pub(super) struct Flight {
     done: usize,
     /// What the kernel reads a vectored write's parts from; replaced when the next piece is built.
     parts: Vec<Part>,
+    /// Whether the kernel has been asked to cancel it: once is enough, and bounds the number of answers.
+    cancel_sent: bool,
+    /// Whether it has been submitted again after the kernel had lost the thread that it came from.
+    moved: bool,
 }
 
 /// The system's `iovec`.
@@ -39,17 +43,25 @@ unsafe impl Send for Flight {}
 pub(super) enum Advance {
     /// To be submitted again: the next piece, or the same one.
     Again,
+    /// To be done without the ring, see [`Flight::run`].
+    Here,
     Ended(Outcome),
 }
 
 impl Flight {
     pub(super) fn new(file: Arc<PosixFile>, in_flight: InFlight) -> Self {
-        Self { file, in_flight, done: 0, parts: Vec::new() }
+        Self { file, in_flight, done: 0, parts: Vec::new(), cancel_sent: false, moved: false }
     }
 
-    /// Why the operation can't be done, if it can't.
-    pub(super) fn check(&mut self) -> Result<(), CompletionError> {
-        self.file.check_alignment(&mut self.in_flight)
+    /// Whether a request to cancel is still to be sent; true once.
+    pub(super) fn wants_cancel(&mut self) -> bool {
+        !std::mem::replace(&mut self.cancel_sent, true)
+    }
+
+    /// Does the whole operation in this thread. The kernel has let go of it.
+    pub(super) fn run(mut self) {
+        let outcome = self.file.run(&mut self.in_flight);
+        self.in_flight.finish(outcome);
     }
 
     /// Ends the operation. The kernel has let go of it.
@@ -86,19 +98,10 @@ impl Flight {
 
     /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` nobody
     /// wants the rest.
-    ///
-    /// The kernel cancels on its own, too: when the thread that gave it an entry ends, and that is whoever entered the kernel
-    /// next, not who submitted.
     pub(super) fn advance(&mut self, answer: i32, closed: bool) -> Advance {
         let is_wanted = !closed && !self.in_flight.cancel_requested();
         let Ok(moved) = usize::try_from(answer) else {
-            return match Errno::from_raw_os_error(-answer) {
-                Errno::CANCELED | Errno::INTR | Errno::AGAIN if is_wanted => Advance::Again,
-                Errno::CANCELED | Errno::INTR | Errno::AGAIN => {
-                    Advance::Ended(Err(CompletionError::Cancelled))
-                }
-                error => Advance::Ended(Err(CompletionError::from_io(&error.into()))),
-            };
+            return self.refused(Errno::from_raw_os_error(-answer), is_wanted);
         };
         self.done += moved;
         let (wanted, reads) = match self.in_flight.operation() {
@@ -113,6 +116,28 @@ impl Flight {
             // A short transfer goes on, unless nobody wants the rest.
             () if !is_wanted => Advance::Ended(Err(CompletionError::Cancelled)),
             () => Advance::Again,
+        }
+    }
+
+    /// What an error makes of the flight.
+    ///
+    /// The kernel ties an entry to the thread that entered the kernel with it, which is not always the one that submitted
+    /// it. When that thread ends, entries that have not begun are answered with CANCELED, and reads that wait for a page
+    /// to come into the cache with FAULT, because the thread's memory is gone. Neither is the operation's own end.
+    fn refused(&mut self, error: Errno, is_wanted: bool) -> Advance {
+        match error {
+            Errno::CANCELED | Errno::INTR | Errno::AGAIN | Errno::FAULT if !is_wanted => {
+                Advance::Ended(Err(CompletionError::Cancelled))
+            }
+            Errno::CANCELED | Errno::INTR | Errno::AGAIN => Advance::Again,
+            // Once more through the ring, since nearly always that is enough. The second time it may be a fault of the file's
+            // own, or another thread has ended: a plain system call tells them apart.
+            Errno::FAULT if self.moved => Advance::Here,
+            Errno::FAULT => {
+                self.moved = true;
+                Advance::Again
+            }
+            error => Advance::Ended(Err(CompletionError::from_io(&error.into()))),
         }
     }
 }
@@ -172,6 +197,26 @@ mod tests {
         let answer = -Errno::NOSPC.raw_os_error();
         assert!(matches!(flight.advance(answer, false), Advance::Ended(Err(CompletionError::NoSpace))));
         flight.finish(Err(CompletionError::NoSpace));
+    }
+
+    /// Broke once: every FAULT was the operation's end, although the thread that had submitted was gone and not the memory.
+    #[test]
+    fn fault_of_an_ended_thread_is_told_from_the_file_s_own() {
+        let (completion, mut flight, _folder) = flight();
+        let answer = -Errno::FAULT.raw_os_error();
+        assert!(matches!(flight.advance(answer, false), Advance::Again));
+        assert!(matches!(flight.advance(answer, false), Advance::Here));
+        flight.run();
+        assert_eq!(completion.result(), Some(Ok(24)));
+    }
+
+    #[test]
+    fn fault_of_a_cancelled_operation_ends_it() {
+        let (completion, mut flight, _folder) = flight();
+        completion.cancel();
+        let answer = -Errno::FAULT.raw_os_error();
+        assert!(matches!(flight.advance(answer, false), Advance::Ended(Err(CompletionError::Cancelled))));
+        flight.finish(Err(CompletionError::Cancelled));
     }
 
     #[test]

@@ -3,16 +3,17 @@
 mod flight;
 mod ring;
 mod slots;
+mod state;
 
 use std::fmt;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::posix::PosixFile;
 use super::{File, IO, IoError, OpenOptions, Submission};
+use crate::panics::Panics;
 use crate::sync::thread::{self, JoinHandle};
 use crate::{Completion, CompletionError};
 use ring::Ring;
@@ -53,17 +54,10 @@ impl UringIO {
         let mut io = Self::stepped(entries)?;
         let ring = Arc::clone(&io.ring);
         let reaper = thread::spawn("io-uring".into(), move || {
-            while !ring.is_over() {
-                // A callback's panic has been reported by the panic hook, and everybody has been told.
-                let reaped = catch_unwind(AssertUnwindSafe(|| ring.reap(Some(PATIENCE))));
-                if let Ok(Err(error)) = reaped {
-                    // Operations are in the kernel's hands, which no longer talks to us: to go on is to hang.
-                    panic!("{error}");
-                }
-                let _ = ring.flush();
-            }
+            // A callback's panic has been reported by the panic hook, and everyone has been told.
+            reap_until_over(&ring, PATIENCE, &mut Panics::new());
         });
-        io.reaper = Some(reaper.map_err(|error| IoError::of("start a thread for", Path::new(""), &error))?);
+        io.reaper = Some(reaper.map_err(|error| IoError::of("start a thread of io_uring", &error))?);
         Ok(io)
     }
 
@@ -97,12 +91,20 @@ impl IO for UringIO {
             return Ok(0);
         }
         self.ring.flush()?;
-        Ok(self.ring.reap(None)?.unwrap_or(0))
+        let mut panics = Panics::new();
+        let ended = self.ring.reap(None, &mut panics);
+        panics.resume();
+        Ok(ended?.unwrap_or(0))
     }
 
     fn wait(&self, completion: &Completion) -> Result<(), IoError> {
-        if self.reaper.is_none() && self.ring.reap(Some(SHORT_PATIENCE))?.is_some() {
-            return Ok(());
+        if self.reaper.is_none() {
+            let mut panics = Panics::new();
+            let ended = self.ring.reap(Some(SHORT_PATIENCE), &mut panics);
+            panics.resume();
+            if ended?.is_some() {
+                return Ok(());
+            }
         }
         // Somebody else takes the answers.
         completion.wait_timeout(SHORT_PATIENCE);
@@ -126,22 +128,36 @@ impl File for UringFile {
 
 impl Drop for UringIO {
     fn drop(&mut self) {
-        self.ring.close();
+        let mut panics = Panics::new();
+        self.ring.close(&mut panics);
         match self.reaper.take() {
             Some(reaper) => {
                 self.ring.nudge();
                 let _ = self.ring.flush();
                 // Dropped by a callback: the reaper ends when the callback has returned.
-                if reaper.thread().id() != thread::current().id() && reaper.join().is_err() {
-                    // It has said why.
-                    std::process::abort();
+                if reaper.thread().id() != thread::current().id() {
+                    reaper.join().expect("panics of callbacks are contained");
                 }
             }
-            None => {
-                while !self.ring.is_over() {
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.ring.reap(Some(SHORT_PATIENCE))));
-                    let _ = self.ring.flush();
-                }
+            None => reap_until_over(&self.ring, SHORT_PATIENCE, &mut panics),
+        }
+        panics.resume();
+    }
+}
+
+/// Ends operations as the kernel answers, until the ring is closed and the kernel has let go of everything.
+///
+/// Aborts the process when the kernel refuses to be entered, which a system call filter can bring about. The operations in
+/// flight could then neither end nor give their buffers back, and all who wait for them would hang without a word.
+fn reap_until_over(ring: &Ring, patience: Duration, panics: &mut Panics) {
+    while !ring.is_over() {
+        match ring.reap(Some(patience), panics).and_then(|taken| ring.flush().map(|()| taken)) {
+            Ok(Some(_)) => {}
+            // Another thread takes the answers.
+            Ok(None) => std::thread::yield_now(),
+            Err(error) => {
+                eprintln!("tenterhook: {error}; operations in flight can't end, so the process aborts");
+                std::process::abort();
             }
         }
     }

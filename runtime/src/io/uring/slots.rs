@@ -82,6 +82,11 @@ impl<T> Slots<T> {
         slot.value.take()
     }
 
+    /// Forgets all values without dropping them.
+    pub(super) fn leak(&mut self) {
+        self.slots.iter_mut().filter_map(|slot| slot.value.take()).for_each(std::mem::forget);
+    }
+
     /// The tokens of all values.
     pub(super) fn tokens(&self) -> Vec<Token> {
         let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some());

@@ -1,33 +1,38 @@
 //! Files in memory: for tests, and for data that may be lost.
 
+mod sparse;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::abandon::abandon;
 use super::{File, IO, InFlight, IoError, OpenOptions, Operation, Submission};
+use crate::panics::Panics;
 use crate::sync::Mutex;
 use crate::{CompletionError, Outcome};
+use sparse::Sparse;
 
 /// A backend without a disk. Operations queue at submission and run in [`IO::step`], in order if one thread steps.
 ///
 /// Dropping it abandons what is queued, and what is submitted afterwards.
 #[derive(Debug)]
 pub struct MemoryIO {
-    files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Vec<u8>>>>>,
+    files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Sparse>>>>,
     queue: Arc<Mutex<Queue>>,
     /// No file grows beyond so many bytes.
-    most: usize,
+    most: u64,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    operations: VecDeque<(Arc<Mutex<Vec<u8>>>, Submission)>,
+    operations: VecDeque<(Arc<Mutex<Sparse>>, Submission)>,
     /// Nobody is going to step any more.
     closed: bool,
 }
 
 struct MemoryFile {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    bytes: Arc<Mutex<Sparse>>,
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -42,11 +47,7 @@ impl MemoryIO {
     /// [`NoSpace`](CompletionError::NoSpace).
     #[must_use]
     pub fn limited(most: u64) -> Self {
-        Self {
-            files: Mutex::default(),
-            queue: Arc::default(),
-            most: usize::try_from(most).unwrap_or(usize::MAX),
-        }
+        Self { files: Mutex::default(), queue: Arc::default(), most }
     }
 }
 
@@ -81,7 +82,7 @@ impl IO for MemoryIO {
         let mut ended = 0;
         while ended < due {
             let Some((bytes, submission)) = self.queue.lock().operations.pop_front() else { break };
-            if let Some(mut operation) = submission.start(None) {
+            if let Ok(mut operation) = submission.start(None) {
                 let outcome = run(&bytes, self.most, &mut operation);
                 operation.finish(outcome);
             }
@@ -94,11 +95,14 @@ impl IO for MemoryIO {
 impl Drop for MemoryIO {
     /// A callback may hold a file, and a file the queue: without this the three would keep each other for ever.
     fn drop(&mut self) {
-        let mut queue = self.queue.lock();
-        queue.closed = true;
-        let abandoned = std::mem::take(&mut queue.operations);
-        drop(queue);
-        drop(abandoned);
+        let abandoned = {
+            let mut queue = self.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.operations)
+        };
+        let mut panics = Panics::new();
+        panics.drop_each(abandoned);
+        panics.resume();
     }
 }
 
@@ -108,58 +112,43 @@ impl File for MemoryFile {
         if queue.closed {
             // Its callback is user code, and runs as it is abandoned.
             drop(queue);
-            drop(submission);
+            abandon(submission);
         } else {
             queue.operations.push_back((Arc::clone(&self.bytes), submission));
         }
     }
 
     fn len(&self) -> Result<u64, CompletionError> {
-        Ok(self.bytes.lock().len() as u64)
+        Ok(self.bytes.lock().len())
     }
 }
 
-fn run(bytes: &Mutex<Vec<u8>>, most: usize, operation: &mut InFlight) -> Outcome {
-    let mut bytes = bytes.lock();
+fn run(file: &Mutex<Sparse>, most: u64, operation: &mut InFlight) -> Outcome {
+    let mut file = file.lock();
     match operation.operation() {
-        Operation::Read { offset, buffer } => {
-            let available =
-                usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or(&[]);
-            let len = available.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&available[..len]);
-            Ok(len as u64)
-        }
+        Operation::Read { offset, buffer } => Ok(file.read(offset, buffer)),
         Operation::Write { offset, buffers } => {
-            let mut at = usize::try_from(offset).map_err(|_| CompletionError::NoSpace)?;
-            for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
-                let end = at.checked_add(buffer.len()).ok_or(CompletionError::NoSpace)?;
-                grow(&mut bytes, end, most)?;
-                bytes[at..end].copy_from_slice(buffer);
-                at = end;
+            let mut at = offset;
+            for buffer in buffers {
+                // As far as it fits, like a disk that fills up.
+                let fits = most.max(file.len()).saturating_sub(at).min(buffer.len() as u64);
+                file.write(at, &buffer[..fits as usize])?;
+                at += fits;
+                if fits < buffer.len() as u64 {
+                    return Err(CompletionError::NoSpace);
+                }
             }
-            Ok(at as u64 - offset)
+            Ok(at - offset)
         }
         Operation::Sync => Ok(0),
+        Operation::Truncate { len } if len > most.max(file.len()) => Err(CompletionError::NoSpace),
         Operation::Truncate { len } => {
-            let len = usize::try_from(len).map_err(|_| CompletionError::NoSpace)?;
-            bytes.truncate(len);
-            grow(&mut bytes, len, most)?;
+            file.truncate(len);
             Ok(0)
         }
     }
 }
 
-/// Makes the file at least `len` bytes long; a length that memory can't hold is a full disk, not a crash.
-fn grow(bytes: &mut Vec<u8>, len: usize, most: usize) -> Result<(), CompletionError> {
-    if len > most.max(bytes.len()) {
-        return Err(CompletionError::NoSpace);
-    }
-    let more = len.saturating_sub(bytes.len());
-    bytes.try_reserve(more).map_err(|_| CompletionError::NoSpace)?;
-    bytes.resize(bytes.len() + more, 0);
-    Ok(())
-}
-
 fn not_found(operation: &'static str, path: &Path) -> IoError {
-    IoError { operation, path: path.to_owned(), kind: std::io::ErrorKind::NotFound, os_code: 0 }
+    IoError { operation, path: Some(path.to_owned()), kind: std::io::ErrorKind::NotFound, os_code: 0 }
 }
