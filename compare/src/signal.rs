@@ -68,7 +68,7 @@ impl Signal for Tenterhook {
 
     #[inline]
     fn finish(finisher: Completer, value: u64) {
-        finisher.complete(value);
+        let _ = finisher.complete(value);
     }
 
     #[inline]

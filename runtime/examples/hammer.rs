@@ -79,10 +79,10 @@ fn hammer(duration: Duration) -> Counts {
                 match random.next() % 16 {
                     0 => drop(completer),
                     1 => {
-                        completer.fail(CompletionError::NoSpace);
+                        let _ = completer.fail(CompletionError::NoSpace);
                     }
                     _ => {
-                        completer.complete(1);
+                        let _ = completer.complete(1);
                     }
                 }
             }

@@ -42,6 +42,7 @@ impl<T> IOResult<T> {
     }
 
     /// What the machine waits for, if it is suspended.
+    #[must_use]
     pub fn io(self) -> Option<IOCompletions> {
         match self {
             Self::Done(_) => None,
@@ -52,6 +53,7 @@ impl<T> IOResult<T> {
 
 impl IOCompletions {
     /// The completion to wait for; `None` for a yield.
+    #[must_use]
     pub fn completion(&self) -> Option<&Completion> {
         match self {
             Self::Single(completion) => Some(completion),

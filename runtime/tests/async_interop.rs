@@ -125,7 +125,7 @@ fn a_machine_that_yields_lets_other_futures_go_on() {
 #[test]
 fn a_machine_whose_io_is_always_done_still_yields_now_and_then() {
     let (done, completer) = Completion::new(|_| {});
-    completer.complete(0);
+    let _ = completer.complete(0);
     let mut steps = 0_u32;
     let mut machine = pin!(MachineFuture::new(move || {
         steps += 1;

@@ -68,7 +68,7 @@ fn cancel_after_start_is_a_request() {
 #[test]
 fn cancel_after_the_end_changes_nothing() {
     let (completion, completer) = pair();
-    completer.complete(3);
+    let _ = completer.complete(3);
     completion.cancel();
     assert_eq!(completion.result(), Some(Ok(3)));
 }
@@ -83,7 +83,7 @@ fn completion_is_pending_inside_its_own_callback() {
         own.cancel();
     });
     *own.lock().unwrap() = Some(completion.clone());
-    completer.complete(1);
+    let _ = completer.complete(1);
     assert_eq!(completion.result(), Some(Ok(1)));
 }
 
@@ -142,7 +142,7 @@ fn every_waiter_is_woken_once_with_its_newest_waker() {
         assert!(poll(waiter, &new.waker()).is_pending());
     }
     waiters.truncate(40);
-    completer.complete(0);
+    let _ = completer.complete(0);
     assert_eq!((old.get(), new.get()), (0, 40), "replaced wakers and dropped waiters are not called");
 }
 
@@ -151,7 +151,7 @@ fn wait_blocks_until_another_thread_completes() {
     let (completion, completer) = pair();
     let waiting = completion.clone();
     let waiter = std::thread::spawn(move || waiting.wait());
-    completer.complete(11);
+    let _ = completer.complete(11);
     assert_eq!(waiter.join().unwrap(), Ok(11));
 }
 
@@ -159,7 +159,7 @@ fn wait_blocks_until_another_thread_completes() {
 fn wait_timeout_gives_up_and_leaves_no_waiter() {
     let (completion, completer) = pair();
     assert_eq!(completion.wait_timeout(Duration::from_millis(1)), None);
-    completer.complete(1);
+    let _ = completer.complete(1);
     assert_eq!(completion.wait_timeout(Duration::MAX), Some(Ok(1)));
 }
 
@@ -196,7 +196,7 @@ fn panicking_waker_clone_leaves_the_waiter_registered_and_the_completion_pending
     let panicked = catch_unwind(AssertUnwindSafe(|| poll(&mut waiter, &touchy::waker(1))));
     touchy::PANICS.set(false);
     assert!(panicked.is_err());
-    completer.complete(1);
+    let _ = completer.complete(1);
     assert_eq!(wakes.get(), 1, "the waker that was registered before is still the one");
 }
 
@@ -222,7 +222,7 @@ fn starting_twice_is_not_a_cancel() {
     assert!(completer.start() && completer.start());
     completion.cancel();
     assert!(completer.start());
-    completer.complete(1);
+    let _ = completer.complete(1);
     assert_eq!(completion.result(), Some(Ok(1)));
 }
 

@@ -110,7 +110,7 @@ fn a_parked_machine_is_stepped_after_its_completion_only() {
     let executor = Executor::new(2);
     let (completion, completer) = pending();
     let tasks: Vec<_> = (0..100).map(|_| executor.spawn(waiting(completion.clone()))).collect();
-    completer.complete(7);
+    let _ = completer.complete(7);
     for task in tasks {
         assert_eq!(task.join().unwrap(), Ok(7));
     }
@@ -240,7 +240,7 @@ fn a_machine_that_never_waits_starves_nobody() {
     let executor = Executor::new(1);
     let stop = Arc::new(AtomicBool::new(false));
     let (done, completer) = pending();
-    completer.complete(0);
+    let _ = completer.complete(0);
     let flag = Arc::clone(&stop);
     // What it waits for has always finished already.
     let busy = executor.spawn(move || {
@@ -333,7 +333,7 @@ fn dropping_the_executor_drops_what_is_parked() {
         assert_eq!(task.completion().wait(), Err(CompletionError::Cancelled));
     }
     // Waking what is gone does nothing.
-    completer.complete(1);
+    let _ = completer.complete(1);
 }
 
 #[test]

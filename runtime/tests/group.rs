@@ -49,7 +49,7 @@ fn group_ends_with_its_last_child() {
     let group = group.build();
     for completer in completers {
         assert!(!group.finished());
-        completer.complete(1);
+        let _ = completer.complete(1);
     }
     assert_eq!(group.result(), Some(Ok(0)));
     assert_eq!(*calls.lock().unwrap(), [Ok(0)]);
@@ -62,9 +62,9 @@ fn fail_fast_ends_at_the_first_error_and_stays_so() {
     let mut group = CompletionGroup::new(callback);
     [&first, &second, &third].into_iter().for_each(|child| group.add(child));
     let group = group.build();
-    fail_second.fail(FULL);
+    let _ = fail_second.fail(FULL);
     assert_eq!(group.result(), Some(Err(FULL)));
-    complete_third.complete(0);
+    let _ = complete_third.complete(0);
     drop(fail_first);
     assert_eq!(group.result(), Some(Err(FULL)));
     assert_eq!(*calls.lock().unwrap(), [Err(FULL)]);
@@ -77,9 +77,9 @@ fn drain_waits_for_the_siblings_of_a_failed_child() {
     let mut group = CompletionGroup::drain(callback);
     [&first, &second].into_iter().for_each(|child| group.add(child));
     let group = group.build();
-    fail_first.fail(FULL);
+    let _ = fail_first.fail(FULL);
     assert!(!group.finished());
-    complete_second.complete(0);
+    let _ = complete_second.complete(0);
     assert_eq!(group.result(), Some(Err(FULL)));
     assert_eq!(*calls.lock().unwrap(), [Err(FULL)]);
 }
@@ -87,10 +87,10 @@ fn drain_waits_for_the_siblings_of_a_failed_child() {
 #[test]
 fn child_that_failed_before_add_fails_the_group_at_build() {
     let ((failed, fail), (pending, complete)) = (pair(), pair());
-    fail.fail(FULL);
+    let _ = fail.fail(FULL);
     let group = over(&[&pending, &failed]);
     assert_eq!(group.result(), Some(Err(FULL)));
-    complete.complete(0);
+    let _ = complete.complete(0);
     assert_eq!(group.result(), Some(Err(FULL)));
 }
 
@@ -98,7 +98,7 @@ fn child_that_failed_before_add_fails_the_group_at_build() {
 fn same_child_twice_and_in_two_groups_counts_each_time() {
     let (child, completer) = pair();
     let (twice, other) = (over(&[&child, &child]), over(&[&child]));
-    completer.complete(0);
+    let _ = completer.complete(0);
     assert!(twice.succeeded() && other.succeeded());
 }
 
@@ -126,7 +126,7 @@ fn cancelling_the_root_reaches_every_leaf_of_a_diamond_once() {
     assert_eq!(leaf.result(), Some(CANCELLED));
     assert!(started.cancel_requested() && !shared.finished(), "in flight: only asked");
     assert_eq!(root.result(), Some(CANCELLED), "the left branch failed fast");
-    started.complete(0);
+    let _ = started.complete(0);
     assert!(right.succeeded());
 }
 
@@ -140,7 +140,7 @@ fn cancelled_drain_waits_for_what_is_in_flight() {
     let group = group.build();
     group.cancel();
     assert!(!group.finished(), "a buffer may still be written");
-    started.fail(CompletionError::Cancelled);
+    let _ = started.fail(CompletionError::Cancelled);
     assert_eq!(group.result(), Some(CANCELLED));
     assert_eq!(*calls.lock().unwrap(), [CANCELLED]);
 }
@@ -178,7 +178,7 @@ fn parents_are_told_in_the_order_in_which_they_joined() {
             group.build()
         })
         .collect();
-    completer.complete(0);
+    let _ = completer.complete(0);
     assert!(groups.iter().all(Completion::finished));
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
 }
@@ -190,7 +190,7 @@ fn group_of_sixty_four_wakes_its_waiter_once() {
     let wakes = Counter::default();
     assert!(poll(&mut group, &wakes.waker()).is_pending());
     completers.into_iter().for_each(|completer| {
-        completer.complete(0);
+        let _ = completer.complete(0);
     });
     assert_eq!(wakes.get(), 1);
 }
@@ -240,7 +240,7 @@ proptest! {
             }
             let completer = leaves.swap_remove(pick.index(leaves.len()));
             all_well &= well;
-            completer.finish(if well { Ok(0) } else { Err(FULL) });
+            let _ = completer.finish(if well { Ok(0) } else { Err(FULL) });
         }
         if !leaves.is_empty() {
             all_well = false;
@@ -259,7 +259,7 @@ fn cancel_reaches_what_still_runs_below_a_group_that_has_failed() {
     let mut outer = CompletionGroup::drain(|_| {});
     [&inner, &other].into_iter().for_each(|child| outer.add(child));
     let outer = outer.build();
-    fail.fail(FULL);
+    let _ = fail.fail(FULL);
     assert!(inner.failed() && !outer.finished() && !running.finished());
     outer.cancel();
     assert_eq!(running.result(), Some(CANCELLED));
@@ -272,7 +272,7 @@ fn builders_cancel_reaches_what_still_runs_below_a_group_that_has_failed() {
     for cancel_first in [false, true] {
         let ((failed, fail), (running, _r)) = (pair(), pair());
         let inner = over(&[&failed, &running]);
-        fail.fail(FULL);
+        let _ = fail.fail(FULL);
         assert!(inner.failed() && !running.finished());
         let mut outer = CompletionGroup::new(|_| {});
         if cancel_first {
@@ -301,7 +301,7 @@ fn waker_that_fails_a_sibling_does_not_overtake_the_first_failure() {
     struct FailsAnother(Mutex<Option<Completer>>);
     impl std::task::Wake for FailsAnother {
         fn wake(self: Arc<Self>) {
-            self.0.lock().unwrap().take().expect("woken once").fail(CompletionError::Cancelled);
+            let _ = self.0.lock().unwrap().take().expect("woken once").fail(CompletionError::Cancelled);
         }
     }
     let ((first, fail_first), (second, fail_second)) = (pair(), pair());
@@ -309,7 +309,7 @@ fn waker_that_fails_a_sibling_does_not_overtake_the_first_failure() {
     let waker = std::task::Waker::from(Arc::new(FailsAnother(Mutex::new(Some(fail_second)))));
     let mut waiter = first.clone();
     assert!(poll(&mut waiter, &waker).is_pending());
-    fail_first.fail(FULL);
+    let _ = fail_first.fail(FULL);
     assert_eq!(group.get_error(), Some(FULL));
 }
 

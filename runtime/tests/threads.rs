@@ -67,7 +67,7 @@ fn ender(sent: &Arc<Queue>) -> std::thread::JoinHandle<()> {
             if number % 7 == 0 {
                 drop(completer);
             } else {
-                completer.finish(if number % 3 == 0 { Err(CompletionError::NoSpace) } else { Ok(1) });
+                let _ = completer.finish(if number % 3 == 0 { Err(CompletionError::NoSpace) } else { Ok(1) });
             }
         }
     })
@@ -133,7 +133,7 @@ fn waiters_in_three_threads_are_all_told() {
             if round % 2 == 0 {
                 std::thread::yield_now();
             }
-            completer.complete(7);
+            let _ = completer.complete(7);
         });
     }
 }

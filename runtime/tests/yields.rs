@@ -22,7 +22,7 @@ fn a_suspended_step_hands_up_what_it_waits_for_untouched() {
     let step = || -> Result<IOResult<u64>, ()> { io_yield_one!(completion.clone()) };
     let outer = || -> Result<IOResult<u64>, ()> { Ok(IOResult::Done(return_if_io!(step()) + 1)) };
     let io = outer().expect("no error").io().expect("suspended");
-    completer.complete(3);
+    let _ = completer.complete(3);
     assert_eq!(io.completion().and_then(Completion::result), Some(Ok(3)));
 }
 

@@ -32,16 +32,19 @@ impl Completer {
     ///
     /// With the panic of a callback or waker that ran because of this, after everybody has been told. The same goes for
     /// all that can end a completion: `fail`, `finish`, `cancel`, `build`, and dropping a completer.
+    #[must_use = "false says that a cancel came first"]
     pub fn complete(self, value: u64) -> bool {
         self.settle(Ok(value))
     }
 
     /// Ends the operation with `error`; false when a cancel came first.
+    #[must_use = "false says that a cancel came first"]
     pub fn fail(self, error: CompletionError) -> bool {
         self.settle(Err(error))
     }
 
     /// Ends the operation with `outcome`; false when a cancel came first.
+    #[must_use = "false says that a cancel came first"]
     pub fn finish(self, outcome: Outcome) -> bool {
         self.settle(outcome)
     }

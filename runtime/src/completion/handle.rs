@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::behind::{Behind, waits_for_this_thread};
 use super::cancel::cancel;
 use super::node::NodeRef;
 use super::running;
@@ -25,7 +26,7 @@ use crate::{CompletionError, Outcome};
 /// use tenterhook_runtime::Completion;
 /// let (completion, completer) = Completion::new(|outcome| assert_eq!(outcome, Ok(4096)));
 /// assert!(!completion.finished());
-/// completer.complete(4096);
+/// assert!(completer.complete(4096));
 /// assert_eq!(completion.result(), Some(Ok(4096)));
 /// ```
 pub struct Completion {
@@ -122,14 +123,29 @@ impl Completion {
         cancel(&self.node);
     }
 
+    /// The machine that ends this completion, if one does.
+    #[inline]
+    pub(crate) fn behind(&self) -> Option<Behind> {
+        node::behind(&self.node)
+    }
+
     /// Blocks this thread until the operation has ended.
+    ///
+    /// This drives nothing. An operation of a stepped backend ends while some thread calls [`IO::step`](crate::io::IO::step);
+    /// where no other thread does, use [`IO::block_on`](crate::io::IO::block_on), which steps.
     ///
     /// # Panics
     ///
-    /// At the caller's line when called from inside this operation's own callback: it would wait for itself.
+    /// At the caller's line when called from inside this operation's own callback, which would wait for itself, and when
+    /// a machine waits for another machine of its executor, also as a member of a group: the other may need this
+    /// worker. A machine returns such a completion as its `IO`.
     #[track_caller]
     pub fn wait(&self) -> Outcome {
         self.assert_outside_own_callback();
+        assert!(
+            !waits_for_this_thread(&self.node),
+            "a machine blocks its worker to wait for another machine; return the completion as `IO` instead"
+        );
         self.block_on(|parker| {
             parker.park();
             true
@@ -141,8 +157,9 @@ impl Completion {
     ///
     /// # Panics
     ///
-    /// Like [`Completion::wait`].
+    /// At the caller's line when called from inside this operation's own callback.
     #[track_caller]
+    #[must_use = "the time may have passed before there was an outcome"]
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Outcome> {
         self.assert_outside_own_callback();
         match Instant::now().checked_add(timeout) {

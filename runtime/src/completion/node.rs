@@ -9,6 +9,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
+use super::behind::Behind;
 use super::state::State;
 use super::waiters::Waiters;
 use super::{blocks, running};
@@ -31,6 +32,9 @@ pub(crate) struct Header {
     tracked: Tracked,
 }
 
+/// Finds the machine that ends a live completion of kind `K`.
+pub(crate) type FindBehind<K> = fn(NonNull<Head<K>>) -> Behind;
+
 /// What differs between kinds of completion: an I/O operation, a group, a bare completion.
 pub(crate) trait Kind: Send + Sized + 'static {
     /// Forwards a first request to cancel. Groups queue themselves, so that no nesting is ever recursed into.
@@ -40,6 +44,9 @@ pub(crate) trait Kind: Send + Sized + 'static {
     fn dismantle(&mut self, orphans: &mut Orphans) {
         let _ = orphans;
     }
+
+    /// The machine that ends such a completion, if one does.
+    const BEHIND: Option<FindBehind<Self>> = None;
 
     /// Whether freeing such a node frees others: then it is not done inside the freeing of another.
     const HAS_CHILDREN: bool = false;
@@ -74,6 +81,7 @@ struct VTable {
     run_callback: unsafe fn(NonNull<Header>) -> Result<(), Payload>,
     cancel: unsafe fn(NonNull<Header>, &mut Vec<NonNull<Header>>),
     free: unsafe fn(NonNull<Header>, &mut Orphans),
+    behind: Option<unsafe fn(NonNull<Header>) -> Behind>,
     has_children: bool,
 }
 
@@ -121,6 +129,7 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
         run_callback: Self::run_callback,
         cancel: Self::cancel,
         free: Self::free,
+        behind: if K::BEHIND.is_some() { Some(Self::behind) } else { None },
         has_children: K::HAS_CHILDREN,
     };
 
@@ -143,6 +152,14 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// `node` is the header of a live `Node<K, F>`.
     unsafe fn cancel(node: NonNull<Header>, groups: &mut Vec<NonNull<Header>>) {
         K::cancel(node.cast(), groups);
+    }
+
+    /// # Safety
+    ///
+    /// `node` is the header of a live `Node<K, F>`.
+    unsafe fn behind(node: NonNull<Header>) -> Behind {
+        let behind = K::BEHIND.expect("in the table only where there is one");
+        behind(node.cast())
     }
 
     /// # Safety
@@ -357,6 +374,13 @@ pub(super) unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Payload> 
 pub(super) fn forward_cancel(node: &NodeRef, groups: &mut Vec<NonNull<Header>>) {
     // SAFETY: a header is only ever built inside the node that its table belongs to.
     unsafe { (node.vtable.cancel)(node.0, groups) }
+}
+
+/// The machine that ends the completion, if one does.
+#[inline]
+pub(super) fn behind(node: &NodeRef) -> Option<Behind> {
+    // SAFETY: a header is only ever built inside the node that its table belongs to.
+    node.vtable.behind.map(|behind| unsafe { behind(node.0) })
 }
 
 /// Whether the node is a group.

@@ -62,7 +62,7 @@ impl Builder {
             let worker = Worker::new(Arc::clone(&pool), index);
             let thread = thread::spawn(format!("{}-{index}", self.name), move || {
                 worker.run();
-                completer.complete(0);
+                let _ = completer.complete(0);
             });
             match thread {
                 Ok(thread) => threads.push(thread),

@@ -37,6 +37,7 @@ impl<T, E> Task<T, E> {
     /// It fails with [`MachineFailed`](crate::CompletionError::MachineFailed),
     /// [`MachinePanicked`](crate::CompletionError::MachinePanicked) or
     /// [`Cancelled`](crate::CompletionError::Cancelled). Cancelling it cancels the task.
+    #[must_use]
     pub fn completion(&mut self) -> Completion {
         self.completion_mut().clone()
     }
@@ -91,7 +92,9 @@ impl<T, E> Task<T, E> {
         pool::cancel(self.task.clone());
     }
 
-    /// Lets the machine go on by itself.
+    /// Lets the machine run on by itself, for as long as its executor lives. In
+    /// `Executor::new(2).spawn(machine).detach()` that is to the end of the line: the executor is a temporary, and its
+    /// drop cancels the machine.
     pub fn detach(self) {}
 }
 

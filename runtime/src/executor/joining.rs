@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::pool;
 use super::task::TaskRef;
-use crate::completion::{Head, Header, Kind, NodeRef, State};
+use crate::completion::{FindBehind, Head, Header, Kind, NodeRef, State};
 use crate::{Completer, Completion};
 
 /// Cancelling the completion cancels this task.
@@ -20,6 +20,12 @@ impl Kind for Joining {
         let joining = unsafe { &(*head.as_ptr()).kind };
         pool::cancel(joining.task.clone());
     }
+
+    const BEHIND: Option<FindBehind<Self>> = Some(|head| {
+        // SAFETY: the node is alive for the call.
+        let joining = unsafe { &(*head.as_ptr()).kind };
+        joining.task.behind()
+    });
 }
 
 /// A completion that finishes when `task` has ended.
@@ -39,7 +45,7 @@ pub(super) unsafe fn completion(task: &TaskRef) -> Completion {
     if let Err(completer) = unsafe { task.join(completer) } {
         // SAFETY: the caller's; it has ended, or the completer would be in its place.
         let ending = unsafe { task.ending() };
-        completer.finish(ending.outcome());
+        let _ = completer.finish(ending.outcome());
     }
     Completion::from_node(node)
 }

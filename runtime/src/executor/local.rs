@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::pool::Pool;
 use super::task::TaskRef;
+use crate::completion::as_worker_of;
 use crate::sync::thread_local;
 
 thread_local! {
@@ -35,7 +36,7 @@ impl Local {
         }
         CURRENT.with(|current| current.set(self));
         let _leave = Leave;
-        f()
+        as_worker_of(self.pool.cast(), f)
     }
 
     /// Calls `f` with the worker of this thread, if it is one of `pool`'s.

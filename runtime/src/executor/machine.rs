@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::{Ending, TaskError};
 use super::pool::Pool;
 use super::task::{Header, TaskRef};
-use crate::panics;
+use crate::panics::{self, Payload};
 use crate::sync::UnsafeCell;
 use crate::{Completion, IOCompletions, IOResult};
 
@@ -29,8 +29,8 @@ enum Stage<M, T, E> {
 pub(super) struct Table {
     /// Worker, task READY.
     pub(super) step: unsafe fn(NonNull<Header>) -> Stepped,
-    /// Worker, task READY.
-    pub(super) cancel: unsafe fn(NonNull<Header>) -> Ending,
+    /// Worker, task READY. Cancelled, unless there is a panic to be told.
+    pub(super) stop: unsafe fn(NonNull<Header>, Option<Payload>) -> Ending,
     /// Joiner, task ENDED.
     pub(super) ending: unsafe fn(NonNull<Header>) -> Ending,
     /// Joiner, task ENDED; to an `Option<Result<T, TaskError<E>>>`.
@@ -60,7 +60,7 @@ where
     let table = const {
         &Table {
             step: step::<M, T, E>,
-            cancel: cancel::<M, T, E>,
+            stop: stop::<M, T, E>,
             ending: ending::<M, T, E>,
             take: take::<M, T, E>,
             free: free::<M, T, E>,
@@ -102,11 +102,12 @@ where
 /// # Safety
 ///
 /// See [`Table`].
-unsafe fn cancel<M, T, E>(task: NonNull<Header>) -> Ending {
+unsafe fn stop<M, T, E>(task: NonNull<Header>, panic: Option<Payload>) -> Ending {
+    let error = panic.map_or(TaskError::Cancelled, |panic| TaskError::Panicked(panic.into()));
     // SAFETY: as in `step`.
     let whole = unsafe { task.cast::<Whole<M, T, E>>().as_ref() };
     // SAFETY: the task is READY and the worker's.
-    whole.stage.with_mut(|stage| unsafe { &mut *stage }.end(Err(TaskError::Cancelled)))
+    whole.stage.with_mut(|stage| unsafe { &mut *stage }.end(Err(error)))
 }
 
 impl<M, T, E> Stage<M, T, E> {

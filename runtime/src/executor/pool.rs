@@ -80,7 +80,7 @@ impl Pool {
         if !self.live.enter(origin) {
             // SAFETY: nobody else knows the task.
             unsafe {
-                let _ = queued.cancel();
+                let _ = queued.stop(None);
                 let _ = queued.end();
             }
             drop(listed);
@@ -123,7 +123,7 @@ impl Pool {
         // the panic hook and are not the worker's.
         if let Some(completer) = join {
             panics::contain(|| {
-                completer.finish(ending.outcome());
+                let _ = completer.finish(ending.outcome());
             });
         }
         drop(listed);

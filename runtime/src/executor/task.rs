@@ -9,6 +9,8 @@ use super::machine::{Stepped, Table};
 use super::pool::Pool;
 use super::registry::Position;
 use super::word::Word;
+use crate::completion::Behind;
+use crate::panics::Payload;
 use crate::sync::{Tracked, UnsafeCell};
 use crate::{Completer, Completion};
 
@@ -54,6 +56,11 @@ impl TaskRef {
         Self(raw)
     }
 
+    /// This machine, as its completion knows it.
+    pub(super) fn behind(&self) -> Behind {
+        Behind { machine: self.0.as_ptr().cast_const().cast(), executor: Arc::as_ptr(&self.pool).cast() }
+    }
+
     /// A hint that the task is about to be run.
     #[inline]
     pub(super) fn prefetch(&self) {
@@ -80,14 +87,14 @@ impl TaskRef {
         unsafe { (self.table.step)(self.0) }
     }
 
-    /// Worker, task READY: drops the machine and puts `Cancelled` into its place.
+    /// Worker, task READY: drops the machine and puts `panic`, or else `Cancelled`, into its place.
     ///
     /// # Safety
     ///
     /// As for [`TaskRef::step`].
-    pub(super) unsafe fn cancel(&self) -> Ending {
+    pub(super) unsafe fn stop(&self, panic: Option<Payload>) -> Ending {
         // SAFETY: as above.
-        unsafe { (self.table.cancel)(self.0) }
+        unsafe { (self.table.stop)(self.0, panic) }
     }
 
     /// Worker, task READY: calls `f` with the completion that the machine waits for.

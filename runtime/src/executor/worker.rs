@@ -13,6 +13,7 @@ use super::task::TaskRef;
 use super::waker;
 use super::word::Park;
 use crate::Completion;
+use crate::panics;
 
 /// How often a machine whose I/O is always done already is stepped before it is the others' turn.
 const STEPS_IN_A_ROW: usize = 16;
@@ -100,7 +101,7 @@ fn run(pool: &Pool, local: &Local, task: TaskRef) {
                 // SAFETY: see above.
                 return unsafe {
                     task.with_waiting(|waiting| *waiting = None);
-                    let ending = task.cancel();
+                    let ending = task.stop(None);
                     pool.end(task, ending);
                 };
             }
@@ -109,6 +110,14 @@ fn run(pool: &Pool, local: &Local, task: TaskRef) {
         // SAFETY: see above.
         match unsafe { task.step() } {
             Stepped::Yielded => break,
+            Stepped::Waits(completion) if completion.behind() == Some(task.behind()) => {
+                let panic = panics::catch(|| panic!("a machine waits for the end of its own task")).err();
+                // SAFETY: see above.
+                return unsafe {
+                    let ending = task.stop(panic);
+                    pool.end(task, ending);
+                };
+            }
             // SAFETY: see above.
             Stepped::Waits(completion) => unsafe {
                 task.with_waiting(|waiting| *waiting = Some(completion));

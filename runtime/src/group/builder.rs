@@ -22,10 +22,10 @@ use crate::completion::{Completion, Head, NodeRef, State, cancel_members};
 /// let mut group = CompletionGroup::new(|outcome| assert!(outcome.is_ok()));
 /// group.add(&left);
 /// group.add(&right);
-/// finish_left.complete(0);
+/// assert!(finish_left.complete(0));
 /// let both = group.build();
 /// assert!(!both.finished());
-/// finish_right.complete(0);
+/// assert!(finish_right.complete(0));
 /// assert!(both.succeeded());
 /// ```
 #[must_use = "a group does nothing until it is built"]
@@ -87,6 +87,7 @@ impl CompletionGroup {
     }
 
     /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
+    #[must_use = "the group's end is known by its completion alone"]
     pub fn build(self) -> Completion {
         let Self { node, .. } = self;
         let shared = ManuallyDrop::new(node.clone_unshared());

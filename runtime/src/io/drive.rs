@@ -34,11 +34,7 @@ pub fn drive<T, E: From<IoError>>(
                 }
             }
             IOResult::IO(IOCompletions::Single(completion)) => {
-                while !completion.finished() {
-                    if io.step()? == 0 {
-                        io.wait(&completion)?;
-                    }
-                }
+                let _ = io.block_on(&completion)?;
             }
         }
     }

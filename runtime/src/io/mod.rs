@@ -31,7 +31,7 @@ pub use threads::ThreadsIO;
 pub use uring::UringIO;
 pub use yielding::YieldingIO;
 
-use crate::{Completion, CompletionError};
+use crate::{Completion, CompletionError, Outcome};
 
 /// A backend: opens files and runs their operations.
 pub trait IO: Send + Sync {
@@ -48,10 +48,23 @@ pub trait IO: Send + Sync {
     /// how many operations ended; 0 means that there is nothing to be done right now.
     fn step(&self) -> Result<usize, IoError>;
 
+    /// Steps until `completion` has finished, and waits where there is nothing to be done. Use this, and not
+    /// [`Completion::wait`], where no other thread steps.
+    fn block_on(&self, completion: &Completion) -> Result<Outcome, IoError> {
+        loop {
+            if let Some(outcome) = completion.result() {
+                return Ok(outcome);
+            }
+            if self.step()? == 0 {
+                self.pause(completion)?;
+            }
+        }
+    }
+
     /// Waits a while for `completion`, or for something that [`IO::step`] could bring forward, which it may do by itself.
     /// For a driver whose last step found nothing; it steps again afterwards.
-    fn wait(&self, completion: &Completion) -> Result<(), IoError> {
-        completion.wait_timeout(PATIENCE);
+    fn pause(&self, completion: &Completion) -> Result<(), IoError> {
+        let _ = completion.wait_timeout(PATIENCE);
         Ok(())
     }
 }
@@ -73,7 +86,7 @@ pub trait File: Send + Sync {
     }
 }
 
-impl dyn File {
+impl dyn File + '_ {
     /// Submits one half of a pair and returns the other: `file.start(Submission::sync(|_| {}))`.
     pub fn start(&self, (completion, submission): (Completion, Submission)) -> Completion {
         self.submit(submission);

@@ -190,7 +190,7 @@ impl Submission {
 
     /// Refuses the operation: it ends with `error`.
     pub fn fail(self, error: CompletionError) {
-        self.completer.fail(error);
+        let _ = self.completer.fail(error);
     }
 }
 
@@ -223,7 +223,7 @@ impl InFlight {
 
     /// Ends the operation. Nothing may touch its buffers any more.
     pub fn finish(self, outcome: Outcome) {
-        self.completer.finish(outcome);
+        let _ = self.completer.finish(outcome);
     }
 }
 

@@ -17,7 +17,7 @@ impl Wakes {
 
     fn complete_all(&mut self) {
         while let Some(completer) = self.0.pop_front() {
-            completer.complete(0);
+            let _ = completer.complete(0);
         }
     }
 }

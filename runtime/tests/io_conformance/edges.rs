@@ -168,7 +168,7 @@ pub(crate) fn a_ring_of_one_entry_and_a_pool_of_one_thread(rig: &Rig) {
             io.step().unwrap();
             match write.result() {
                 Some(outcome) => break outcome,
-                None => io.wait(write).unwrap(),
+                None => io.pause(write).unwrap(),
             }
         };
         let cancelled = number % 3 == 1 && outcome == Err(CompletionError::Cancelled);

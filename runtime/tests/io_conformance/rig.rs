@@ -122,7 +122,7 @@ impl Rig {
             if let Some(outcome) = completion.result() {
                 return outcome;
             }
-            self.io().wait(completion).expect("the backend goes on");
+            self.io().pause(completion).expect("the backend goes on");
         }
     }
 

@@ -151,8 +151,8 @@ impl<W: Watcher> IO for Layer<W> {
         self.below.step()
     }
 
-    fn wait(&self, completion: &Completion) -> Result<(), IoError> {
-        self.below.wait(completion)
+    fn pause(&self, completion: &Completion) -> Result<(), IoError> {
+        self.below.pause(completion)
     }
 }
 

@@ -105,7 +105,7 @@ impl Contender for Machines {
     }
 
     fn run(&mut self, machines: u64) -> Evidence {
-        self.gate.take().expect("prepared").complete(0);
+        let _ = self.gate.take().expect("prepared").complete(0);
         while !MACHINES_PROGRESS.has_ended(machines) {
             std::thread::yield_now();
         }

@@ -37,12 +37,8 @@ impl Completions {
     }
 
     fn wait(&self, read: &Completion) {
-        while !read.finished() {
-            if self.io.step().expect("the backend goes on") == 0 && !read.finished() {
-                self.io.wait(read).expect("the backend goes on");
-            }
-        }
-        assert_eq!(read.result(), Some(Ok(PAGE as u64)));
+        let outcome = self.io.block_on(read).expect("the backend steps");
+        assert_eq!(outcome, Ok(PAGE as u64));
     }
 
     /// Reads so many pages; `start` gives what to call at the end of each.

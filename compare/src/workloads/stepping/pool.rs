@@ -36,7 +36,7 @@ impl Shared {
         if self.left.fetch_sub(1, AcqRel) == 1
             && let Some(completer) = self.ended.lock().take()
         {
-            completer.complete(0);
+            let _ = completer.complete(0);
         }
     }
 }
@@ -86,7 +86,7 @@ impl Contender for Pool {
     }
 
     fn run(&mut self, _: u64) -> Evidence {
-        self.gate.take().expect("prepared").complete(0);
+        let _ = self.gate.take().expect("prepared").complete(0);
         let ended = self.ended.take().expect("prepared").wait();
         ended.expect("completed by the last machine");
         Evidence::results(self.shared.sum.swap(0, Relaxed))

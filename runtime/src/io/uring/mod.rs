@@ -97,7 +97,7 @@ impl IO for UringIO {
         Ok(ended?.unwrap_or(0))
     }
 
-    fn wait(&self, completion: &Completion) -> Result<(), IoError> {
+    fn pause(&self, completion: &Completion) -> Result<(), IoError> {
         if self.reaper.is_none() {
             let mut panics = Panics::new();
             let ended = self.ring.reap(Some(SHORT_PATIENCE), &mut panics);
@@ -107,7 +107,7 @@ impl IO for UringIO {
             }
         }
         // Somebody else takes the answers.
-        completion.wait_timeout(SHORT_PATIENCE);
+        let _ = completion.wait_timeout(SHORT_PATIENCE);
         Ok(())
     }
 }
