@@ -9,8 +9,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use tenterhook_runtime::{Completion, Outcome};
 
-/// The payload of a panic that a model raises to see it contained.
-pub(crate) struct OnPurpose;
+use crate::panics::OnPurpose;
 
 /// What a callback did. The cell is written with no synchronisation of its own, so loom reports a race if anybody
 /// sees the completion finished without also seeing the callback's effects; and it is loom's `Arc`, so loom reports

@@ -1,5 +1,6 @@
 //! The models that are not a pair of ends: several waiters, groups, nesting, cancellation, operations.
 
+mod canaries;
 mod cancel;
 mod executor;
 mod group_commit;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Model> {
         group_commit::models(),
         pager::models(),
         litmus::models(),
+        canaries::models(),
     ]
     .into_iter()
     .flatten()
