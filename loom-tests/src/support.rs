@@ -91,6 +91,12 @@ impl CountingWaker {
         let wakes = self.0.load(SeqCst);
         assert!(wakes == 1 || (wakes == 0 && !pending), "woken {wakes} times, told to wait: {pending}");
     }
+
+    /// No waker of it is left in a completion: it was called, or dropped. For whoever has dropped its own.
+    #[track_caller]
+    pub(crate) fn assert_let_go(self: std::sync::Arc<Self>) {
+        assert_eq!(std::sync::Arc::strong_count(&self), 1, "a waker that nobody calls any more is kept");
+    }
 }
 
 impl Wake for CountingWaker {

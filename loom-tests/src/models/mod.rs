@@ -9,7 +9,9 @@ mod litmus;
 mod nested;
 mod operations;
 mod pager;
+mod pipeline;
 mod reentrant;
+mod slots;
 mod waiters;
 
 use crate::model::Model;
@@ -17,6 +19,7 @@ use crate::model::Model;
 pub(crate) fn all() -> Vec<Model> {
     [
         waiters::models(),
+        slots::models(),
         groups::models(),
         nested::models(),
         cancel::models(),
@@ -25,6 +28,7 @@ pub(crate) fn all() -> Vec<Model> {
         executor::models(),
         group_commit::models(),
         pager::models(),
+        pipeline::models(),
         litmus::models(),
         canaries::models(),
     ]

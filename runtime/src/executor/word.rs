@@ -55,8 +55,9 @@ impl Word {
     /// Worker: whether the machine is to be dropped. A hint before a step; [`Word::park`] doesn't miss a request.
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        // ORDERING: Relaxed: nothing but the wish is communicated.
-        self.0.load(Relaxed) & CANCELLED != 0
+        // ORDERING: Acquire, with the Release in `raise`: what happens before the first request to cancel is visible to the
+        // drop of the machine. `executor_cancel_vs_drop_of_the_machine`.
+        self.0.load(Acquire) & CANCELLED != 0
     }
 
     /// Worker: parks, unless a wake or a cancel came since the last attempt.
@@ -65,10 +66,10 @@ impl Word {
         loop {
             let interrupted = seen & (WOKEN | CANCELLED) != 0;
             let next = if interrupted { seen & !WOKEN } else { seen & !READY };
-            // ORDERING: Release, with the Acquire of `wake` and `cancel`: who runs the task next, through their queue,
-            // sees what this worker did to it. Acquire, with their Release when they leave WOKEN or CANCELLED: what the
-            // waker saw is visible to the poll or the step that follows.
-            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+            // ORDERING: Release, with the Acquire in `raise`: who runs the task next, through the queue of whoever woke or
+            // cancelled it, sees what this worker did to it. No Acquire: what WOKEN is about is asked of the completion,
+            // whose poll ends with a read-modify-write of its word, and CANCELLED is read again by `is_cancelled`.
+            match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
                 Ok(_) if interrupted => return Park::Awake,
                 Ok(_) => return Park::Parked,
                 Err(now) => seen = now,
@@ -89,14 +90,15 @@ impl Word {
     fn raise(&self, flag: u32) -> Schedule {
         let mut seen = self.0.load(Relaxed);
         loop {
-            // A second request to cancel adds nothing. A second wake does: its Release has to reach the next poll.
+            // A second request to cancel adds nothing. A second wake may: `seen` may be old, and WOKEN spent since.
             if seen & ENDED != 0 || seen & flag & CANCELLED != 0 {
                 return Schedule::Nothing;
             }
             let parked = seen & READY == 0;
             // A wake of a parked task needs no flag: the worker that takes it from its queue polls the completion.
             let next = if parked && flag == WOKEN { seen | READY } else { seen | READY | flag };
-            // ORDERING: Acquire and Release: see `park`.
+            // ORDERING: Acquire, with the Release in `park`: see there. Release, with the Acquire in `is_cancelled`: what
+            // came before the request.
             match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
                 Ok(_) if parked => return Schedule::Enqueue,
                 Ok(_) => return Schedule::Nothing,

@@ -7,7 +7,7 @@ use super::chosen;
 
 macro_rules! atomic {
     ($name:ident $(<$parameter:ident>)?, $value:ty) => {
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub(crate) struct $name $(<$parameter>)? (loom::sync::atomic::$name $(<$parameter>)?);
 
         #[allow(dead_code, reason = "each type has what some atomic needs")]
