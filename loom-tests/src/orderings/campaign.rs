@@ -153,8 +153,13 @@ impl Campaign<'_> {
         let path = copy.join(&breakage.file);
         let broken = breakage.apply(&std::fs::read_to_string(&path)?).map_err(Stopped::bad_input)?;
         tree::write(&path, broken.as_bytes())?;
-        let program = hunt::build(&copy, &lane.join("target"), &["tenterhook_loom"])?
-            .map_err(|error| Stopped::bad_input(format!("{} doesn't build:\n{error}", breakage.name)))?;
+        let program = match hunt::build(&copy, &lane.join("target"), &["tenterhook_loom"])? {
+            Ok(program) => program,
+            Err(error) => {
+                let error = error.lines().take(8).collect::<Vec<_>>().join(" ");
+                return Ok(Verdict::Refused { error });
+            }
+        };
         let before = self.killer(&breakage.id(), &breakage.name);
         let models = order(&self.models, before.as_deref(), |place| place.file == breakage.file, true);
         Ok(program.hunt(None, models.into_iter())?)

@@ -49,6 +49,11 @@ pub(crate) enum Verdict {
         /// How long all took together.
         seconds: f64,
     },
+    /// The compiler noticed, which is no model.
+    Refused {
+        /// Its first words.
+        error: String,
+    },
 }
 
 /// The program with the models.

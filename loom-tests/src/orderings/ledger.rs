@@ -79,7 +79,7 @@ impl Ledger {
     pub(crate) fn killer(&self, name: &str) -> Option<String> {
         match &self.verdicts.get(name)?.verdict {
             Verdict::Killed { by, .. } => Some(by.clone()),
-            Verdict::Survived { .. } => None,
+            Verdict::Survived { .. } | Verdict::Refused { .. } => None,
         }
     }
 

@@ -60,7 +60,8 @@ impl Judgement {
                 .push(format!("{} orderings are called invisible, {MOST_INVISIBLE} may be", self.invisibles));
         }
         for (breakage, verdict) in &self.broken {
-            if !verdict.is_killed() && breakage.argued.is_none() {
+            let is_argued = breakage.argued.is_some() && matches!(verdict, Verdict::Survived { .. });
+            if !verdict.is_killed() && !is_argued {
                 faults.push(format!("survived: {}: {}", breakage.name, in_a_line(verdict)));
             }
         }
@@ -162,6 +163,7 @@ fn cells(verdict: &Verdict, reason: Option<&str>) -> String {
         (Verdict::Killed { by, seconds, .. }, _) => format!("`{by}` | {seconds:.2}"),
         (Verdict::Survived { seconds, .. }, Some(reason)) => format!("nobody: {reason} | {seconds:.2}"),
         (Verdict::Survived { seconds, .. }, None) => format!("**nobody** | {seconds:.2}"),
+        (Verdict::Refused { .. }, _) => "**does not build** | ".into(),
     }
 }
 
@@ -172,6 +174,7 @@ pub(crate) fn in_a_line(verdict: &Verdict) -> String {
         Verdict::Survived { stopped, seconds } if stopped.is_empty() => {
             format!("SURVIVED {seconds:.0} s of models")
         }
+        Verdict::Refused { error } => format!("DOES NOT BUILD: {error}"),
         Verdict::Survived { stopped, .. } => format!("SURVIVED; too slow to tell: {}", stopped.join(", ")),
     }
 }

@@ -55,8 +55,9 @@ impl Word {
     /// Worker: whether the machine is to be dropped. A hint before a step; [`Word::park`] doesn't miss a request.
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        // ORDERING: Acquire, with the Release in `raise`: what happens before the first request to cancel is visible to the
-        // drop of the machine. `executor_cancel_vs_drop_of_the_machine`.
+        // ORDERING: Acquire, with the Release in `park`: the first look of the worker that takes a task from a queue, which
+        // so sees what the last one did to it. With the Release in `raise`: what happens before the first request to
+        // cancel is visible to the drop of the machine. `executor_cancel_vs_drop_of_the_machine`.
         self.0.load(Acquire) & CANCELLED != 0
     }
 
@@ -66,9 +67,10 @@ impl Word {
         loop {
             let interrupted = seen & (WOKEN | CANCELLED) != 0;
             let next = if interrupted { seen & !WOKEN } else { seen & !READY };
-            // ORDERING: Release, with the Acquire in `raise`: who runs the task next, through the queue of whoever woke or
-            // cancelled it, sees what this worker did to it. No Acquire: what WOKEN is about is asked of the completion,
-            // whose poll ends with a read-modify-write of its word, and CANCELLED is read again by `is_cancelled`.
+            // ORDERING: Release, with the Acquire of `is_cancelled`: who runs the task next sees what this worker did to it,
+            // since it reads what `raise` wrote, which is in the release sequence of this. No Acquire: what WOKEN is
+            // about is asked of the completion, whose poll ends with a read-modify-write of its word, and CANCELLED is
+            // read again by `is_cancelled`.
             match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
                 Ok(_) if interrupted => return Park::Awake,
                 Ok(_) => return Park::Parked,
@@ -97,9 +99,9 @@ impl Word {
             let parked = seen & READY == 0;
             // A wake of a parked task needs no flag: the worker that takes it from its queue polls the completion.
             let next = if parked && flag == WOKEN { seen | READY } else { seen | READY | flag };
-            // ORDERING: Acquire, with the Release in `park`: see there. Release, with the Acquire in `is_cancelled`: what
-            // came before the request.
-            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+            // ORDERING: Release, with the Acquire of `is_cancelled`: what came before the request. No Acquire: nothing of
+            // the task is touched before it is in its queue.
+            match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
                 Ok(_) if parked => return Schedule::Enqueue,
                 Ok(_) => return Schedule::Nothing,
                 Err(now) => seen = now,
