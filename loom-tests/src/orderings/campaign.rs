@@ -25,7 +25,8 @@ const WEAKEN: &str = "TENTERHOOK_WEAKEN";
 /// What all parts of a run need.
 struct Campaign<'a> {
     arguments: &'a Arguments,
-    root: PathBuf,
+    /// The source as it was when the run began, whatever becomes of it meanwhile.
+    frozen: PathBuf,
     /// Where everything is built.
     target: PathBuf,
     models: Vec<Model>,
@@ -42,9 +43,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
             root.display()
         )));
     }
-    let breakages = breakages(&root, arguments)?;
-    let source = Source::read(&root)?;
-    let (campaign, program) = prepare(arguments, root)?;
+    let target = root.join("target/orderings");
+    let frozen = target.join("frozen");
+    tree::copy(&root, &frozen)?;
+    let breakages = breakages(&frozen, arguments)?;
+    let source = Source::read(&frozen)?;
+    let (campaign, program) = prepare(arguments, frozen, target)?;
     let weakenings = campaign.weakenings();
     if arguments.list {
         weakenings.iter().for_each(|weakening| println!("{weakening}"));
@@ -64,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
     let whole = arguments.only.is_none() && !arguments.quick && arguments.what == What::All;
     let judgement = Judgement::new(&source, &campaign.models, weakened, broken, whole);
     if whole {
-        std::fs::write(campaign.root.join(table::PATH), judgement.markdown())?;
+        std::fs::write(root.join(table::PATH), judgement.markdown())?;
     }
     print!("{}", judgement.summary());
     Ok(if judgement.is_good() { Exit::Noticed } else { Exit::Survived })
@@ -90,20 +94,23 @@ fn breakages(root: &Path, arguments: &Arguments) -> Result<Vec<Breakage>, Stoppe
 }
 
 /// Builds the models with their orderings in reach, and measures each.
-fn prepare(arguments: &Arguments, root: PathBuf) -> Result<(Campaign<'_>, Program), Stopped> {
-    let target = root.join("target/orderings");
+fn prepare(
+    arguments: &Arguments,
+    frozen: PathBuf,
+    target: PathBuf,
+) -> Result<(Campaign<'_>, Program), Stopped> {
     println!("building the models");
-    let program = hunt::build(&root, &target, &["tenterhook_loom", "tenterhook_orderings"])?
+    let program = hunt::build(&frozen, &target, &["tenterhook_loom", "tenterhook_orderings"])?
         .map_err(|error| Stopped::broken(format!("the models don't build:\n{error}")))?;
     let path = target.join("ledger.json");
     if arguments.fresh {
         let _ = std::fs::remove_file(&path);
     }
-    let ledger = Ledger::open(&path, ledger::key(&root)?);
-    let known = table::killers(&std::fs::read_to_string(root.join(table::PATH)).unwrap_or_default());
+    let ledger = Ledger::open(&path, ledger::key(&frozen)?);
+    let known = table::killers(&std::fs::read_to_string(frozen.join(table::PATH)).unwrap_or_default());
     let measured = ledger.models();
     let mut campaign =
-        Campaign { arguments, root, target, models: Vec::new(), ledger: Mutex::new(ledger), known };
+        Campaign { arguments, frozen, target, models: Vec::new(), ledger: Mutex::new(ledger), known };
     campaign.models = match measured {
         Some(models) => models,
         None => campaign.measure(&program)?,
@@ -149,7 +156,7 @@ impl Campaign<'_> {
     fn break_it(&self, lane: usize, breakage: &Breakage) -> Result<Verdict, Stopped> {
         let lane = self.target.join(format!("lane-{lane}"));
         let copy = lane.join("tree");
-        tree::copy(&self.root, &copy)?;
+        tree::copy(&self.frozen, &copy)?;
         let path = copy.join(&breakage.file);
         let broken = breakage.apply(&std::fs::read_to_string(&path)?).map_err(Stopped::bad_input)?;
         tree::write(&path, broken.as_bytes())?;

@@ -252,7 +252,7 @@ impl Overflow {
     }
 
     /// How many there are, vacant ones included.
-    #[cfg(tenterhook_loom)]
+    #[cfg(any(tenterhook_loom, tenterhook_shuttle))]
     pub(super) fn count(&self) -> usize {
         self.slots().count()
     }
