@@ -32,7 +32,7 @@ pub(crate) fn install() {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let text = info.to_string();
+    let text = describe(info);
     // An error in here would be a panic in a panic.
     let quiet = RAISED.try_with(|raised| {
         let Ok(mut raised) = raised.try_borrow_mut() else { return false };
@@ -43,6 +43,12 @@ fn note(info: &PanicHookInfo<'_>) {
     if !quiet.unwrap_or(false) {
         eprintln!("{text}");
     }
+}
+
+/// What was said, and then where: the first line is what a table has room for.
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let said = info.payload_as_str().unwrap_or("a panic without a text").trim_end();
+    info.location().map_or_else(|| said.to_owned(), |place| format!("{said}\n  at {place}"))
 }
 
 /// A new model begins on this thread.

@@ -91,9 +91,7 @@ impl Program {
             match explore(command, &model.name, model.limit())? {
                 None => stopped.push(model.name.clone()),
                 Some(Explored { failure: Some(failure), seconds, .. }) => {
-                    let failure =
-                        failure.lines().find(|line| !line.trim().is_empty() && !line.contains("panicked at"));
-                    let failure = failure.unwrap_or("a panic").trim().to_owned();
+                    let failure = failure.lines().next().unwrap_or_default().to_owned();
                     return Ok(Verdict::Killed { by: model.name.clone(), failure, seconds });
                 }
                 Some(_) => {}
