@@ -1,11 +1,12 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full shuttle sanitize soak compare hammer fuzz mutants mutants-quick doc ci tokio-free
+.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-quick doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
 REPLAY ?=
 LOOM := RUSTFLAGS="--cfg tenterhook_loom" CARGO_TARGET_DIR=target/loom
+WEAKENED := RUSTFLAGS="--cfg tenterhook_loom --cfg tenterhook_orderings" CARGO_TARGET_DIR=target/orderings
 SHUTTLE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/shuttle
 # The sanitizers' runtimes ship with the stable toolchain, their flag is unstable.
 SANITIZE := RUSTC_BOOTSTRAP=1
@@ -23,6 +24,7 @@ test: tokio-free ## format check, lints, unit, integration and doc tests
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	$(LOOM) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
+	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	cargo test -q --workspace
 
@@ -31,6 +33,12 @@ loom: ## verify the atomics: every execution of every model, within its bound
 
 loom-full: ## the same without bounds: hours
 	$(LOOM) $(MODELS) --full $(MODEL)
+
+orderings: ## weaken every ordering of the runtime, break its statements, see which model turns red: the table in loom-tests
+	cargo run -q -p tenterhook-loom-tests --bin orderings
+
+orderings-quick: ## every ordering and a dozen statements, for CI
+	cargo run -q -p tenterhook-loom-tests --bin orderings -- --quick
 
 shuttle: ## random schedules of models that are too big for loom
 	$(SHUTTLE) $(MODELS) $(MODEL) $(if $(REPLAY),--replay $(REPLAY))

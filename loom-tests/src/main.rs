@@ -13,10 +13,14 @@ mod matrix;
 mod model;
 #[cfg(tenterhook_loom)]
 mod models;
+#[cfg(tenterhook_loom)]
+mod panics;
 #[cfg(tenterhook_shuttle)]
 mod random;
 #[cfg(tenterhook_loom)]
 mod runner;
+#[cfg(tenterhook_loom)]
+mod summary;
 #[cfg(tenterhook_loom)]
 mod support;
 

@@ -9,7 +9,8 @@ use loom::thread;
 use tenterhook_runtime::{Completer, Completion, CompletionError, CompletionGroup, Outcome};
 
 use crate::model::{Bound, Model};
-use crate::support::{CountingWaker, OnPurpose, Trace, poll, settled};
+use crate::panics::OnPurpose;
+use crate::support::{CountingWaker, Trace, poll, settled};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ending {

@@ -9,8 +9,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use tenterhook_runtime::{Completion, Outcome};
 
-/// The payload of a panic that a model raises to see it contained.
-pub(crate) struct OnPurpose;
+use crate::panics::OnPurpose;
 
 /// What a callback did. The cell is written with no synchronisation of its own, so loom reports a race if anybody
 /// sees the completion finished without also seeing the callback's effects; and it is loom's `Arc`, so loom reports
@@ -91,6 +90,12 @@ impl CountingWaker {
     pub(crate) fn assert_woken_if(&self, pending: bool) {
         let wakes = self.0.load(SeqCst);
         assert!(wakes == 1 || (wakes == 0 && !pending), "woken {wakes} times, told to wait: {pending}");
+    }
+
+    /// No waker of it is left in a completion: it was called, or dropped. For whoever has dropped its own.
+    #[track_caller]
+    pub(crate) fn assert_let_go(self: std::sync::Arc<Self>) {
+        assert_eq!(std::sync::Arc::strong_count(&self), 1, "a waker that nobody calls any more is kept");
     }
 }
 

@@ -20,7 +20,12 @@ fn read(path: &str) -> String {
 fn rows(text: &str) -> Vec<(String, Vec<(String, String)>)> {
     let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
     let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`')).map(cells);
-    rows.map(|cells| (cells[1].clone(), cells[3].split(", ").map(check).collect())).collect()
+    let random = |cell: &str| ("random".to_owned(), cell.trim_matches('`').to_owned());
+    rows.map(|cells| {
+        let shuttle = cells[4].split(", ").filter(|cell| !cell.is_empty()).map(random);
+        (cells[1].clone(), cells[3].split(", ").map(check).chain(shuttle).collect())
+    })
+    .collect()
 }
 
 /// `where `name``, taken apart.
@@ -98,10 +103,25 @@ fn every_promise_and_defect_has_a_row() {
     assert!(missing.is_empty(), "no row for {missing:?}");
 }
 
+/// A twin explores what loom leaves out of a model, and is known by that model's name.
+#[test]
+fn every_twin_has_a_model_of_its_name_and_a_row() {
+    let source = read("loom-tests/src/random/twins.rs");
+    let list = source.split("models![\n").nth(1).expect("the list").split(']').next().expect("its end");
+    let twins: Vec<_> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    assert!(twins.len() > 5, "the list was found");
+    let rows = rows(&read("loom-tests/PROMISES.md"));
+    for twin in twins {
+        assert!(exists("model", twin, &matrix()), "{twin} is no model's twin");
+        let is_twin = |(place, name): &(String, String)| place == "random" && name == twin;
+        assert!(rows.iter().any(|(_, checks)| checks.iter().any(is_twin)), "no row has {twin}");
+    }
+}
+
 /// 3.9: loom takes SeqCst loads and stores for Acquire and Release, so it could not check them.
 #[test]
 fn no_seq_cst_in_the_protocol() {
-    for folder in ["completion", "group"] {
+    for folder in ["completion", "completion/waiters", "group", "executor", "io"] {
         let code: Vec<_> = sources(&format!("runtime/src/{folder}"))
             .lines()
             .filter(|line| !line.trim_start().starts_with("//") && line.contains("Ordering::SeqCst"))

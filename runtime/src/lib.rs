@@ -27,6 +27,14 @@ pub use group::CompletionGroup;
 pub use io_result::{IOCompletions, IOResult};
 pub use state_machine::{StateMachine, StateTransition, TransitionResult};
 
+/// For the models alone.
+#[cfg(tenterhook_loom)]
+#[doc(hidden)]
+pub use sync::Tracked;
+#[cfg(tenterhook_orderings)]
+#[doc(hidden)]
+pub use sync::orderings;
+
 /// The README's example is compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

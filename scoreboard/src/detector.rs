@@ -197,10 +197,10 @@ impl Detector {
             Self::Unit => self.cargo(area, "test --offline --tests --lib"),
             // No other model has a pager in it.
             Self::Loom if area == Some("pager") => {
-                words("--fail-fast commit_ page_ right_ snapshot_ reader_")
+                words("--fail-fast commit_ page_ right_ snapshot_ reader_ writer_")
             }
             Self::Loom => words("--fail-fast"),
-            Self::Shuttle if area == Some("pager") => words("waiter_looks"),
+            Self::Shuttle if area == Some("pager") => words("right_"),
             Self::Shuttle => Vec::new(),
             Self::Sweep => words("sweep --json"),
             Self::Crash => {

@@ -18,10 +18,11 @@ pub(crate) fn models() -> Vec<Model> {
     models![
         preemptions(3) => executor_spawn_vs_worker_falls_asleep, executor_join_vs_end, executor_detach_vs_end,
             executor_park_vs_complete, executor_park_vs_cancel, executor_drop_vs_parked,
-            executor_drain_vs_machine_that_spawns, executor_yield_vs_cancel;
+            executor_drain_vs_machine_that_spawns, executor_yield_vs_cancel,
+            executor_result_taken_without_a_join_vs_end, executor_cancel_vs_drop_of_the_machine;
         preemptions(2) => executor_complete_vs_cancel, executor_spawn_vs_drop, executor_steal_vs_owner,
             executor_wake_vs_two_workers, executor_two_completions_vs_one_worker,
-            executor_late_wake_vs_next_wait;
+            executor_late_wake_vs_next_wait, executor_blocked_step_vs_the_other_worker;
     ]
 }
 
@@ -229,4 +230,65 @@ fn executor_late_wake_vs_next_wait() {
     assert!(ender.join().unwrap());
     executor.drain();
     assert!(matches!(task.try_take(), Some(Ok(()))));
+}
+
+/// Who sees that the machine has ended sees what it left, with no join before.
+fn executor_result_taken_without_a_join_vs_end() {
+    let executor = Executor::new(1);
+    let trace = Trace::new();
+    let machines = trace.clone();
+    let mut task = executor.spawn(move || {
+        machines.mark();
+        Ok::<_, Infallible>(IOResult::Done(7))
+    });
+    if task.is_finished() {
+        assert_eq!(trace.marks(), 1);
+    }
+    if let Some(result) = task.try_take() {
+        assert_eq!((result.unwrap(), trace.marks()), (7, 1));
+    }
+    executor.drain();
+}
+
+/// Reads what `trace` has when it is dropped.
+struct ReadsWhenDropped(Trace);
+
+impl Drop for ReadsWhenDropped {
+    fn drop(&mut self) {
+        assert_eq!(self.0.marks(), 1, "the machine is dropped because of the cancel");
+    }
+}
+
+/// What the canceller did before is visible to the drop of the machine, wherever the cancel meets it.
+fn executor_cancel_vs_drop_of_the_machine() {
+    let executor = Executor::new(1);
+    let trace = Trace::new();
+    let (completion, completer) = pending();
+    let (reads, mut yielded) = (ReadsWhenDropped(trace.clone()), false);
+    let mut task = executor.spawn(move || {
+        let _ = &reads;
+        if !std::mem::replace(&mut yielded, true) {
+            return Ok::<IOResult<()>, Infallible>(IOResult::IO(IOCompletions::Yield));
+        }
+        Ok(IOResult::IO(IOCompletions::Single(completion.clone())))
+    });
+    trace.mark();
+    task.cancel();
+    executor.drain();
+    assert!(matches!(task.try_take(), Some(Err(TaskError::Cancelled))));
+    drop(completer);
+}
+
+/// A step that blocks holds up its worker and nobody else: each task that is spawned while workers sleep wakes one more.
+fn executor_blocked_step_vs_the_other_worker() {
+    let executor = Executor::new(2);
+    let (completion, completer) = pending();
+    let mut blocks = executor.spawn(move || Ok::<_, Infallible>(IOResult::Done(completion.wait())));
+    let mut completer = Some(completer);
+    let unblocks = executor.spawn(move || {
+        Ok::<_, Infallible>(IOResult::Done(completer.take().expect("stepped once").complete(3)))
+    });
+    executor.drain();
+    assert!(matches!(blocks.try_take(), Some(Ok(Ok(3)))));
+    drop(unblocks);
 }

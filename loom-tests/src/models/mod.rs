@@ -1,5 +1,6 @@
 //! The models that are not a pair of ends: several waiters, groups, nesting, cancellation, operations.
 
+mod canaries;
 mod cancel;
 mod executor;
 mod group_commit;
@@ -8,7 +9,9 @@ mod litmus;
 mod nested;
 mod operations;
 mod pager;
+mod pipeline;
 mod reentrant;
+mod slots;
 mod waiters;
 
 use crate::model::Model;
@@ -16,6 +19,7 @@ use crate::model::Model;
 pub(crate) fn all() -> Vec<Model> {
     [
         waiters::models(),
+        slots::models(),
         groups::models(),
         nested::models(),
         cancel::models(),
@@ -24,7 +28,9 @@ pub(crate) fn all() -> Vec<Model> {
         executor::models(),
         group_commit::models(),
         pager::models(),
+        pipeline::models(),
         litmus::models(),
+        canaries::models(),
     ]
     .into_iter()
     .flatten()

@@ -10,7 +10,7 @@ pub(crate) fn models() -> Vec<Model> {
     models![
         EXHAUSTIVE => nested_build_vs_leaf_finishing, nested_build_vs_leaf_failing, nested_poll_vs_last_leaf,
             nested_handles_dropped_vs_last_leaf, three_deep_vs_last_leaf, third_level_built_vs_leaf_failing,
-            diamond_vs_last_leaf;
+            diamond_vs_last_leaf, third_parent_linked_vs_child_finishing;
         preemptions(3) => two_inner_groups_vs_their_leaves, inner_fails_vs_outer_built;
     ]
 }
@@ -132,4 +132,16 @@ fn inner_fails_vs_outer_built() {
     second.join().unwrap();
     assert_eq!(settled(&outer), Err(CompletionError::NoSpace));
     assert_eq!(trace.only(), Err(CompletionError::NoSpace));
+}
+
+/// A child with two parents gets a third while it ends: each parent hears of it, the new one too.
+fn third_parent_linked_vs_child_finishing() {
+    let (child, finish) = pair();
+    let [(first, first_trace), (second, second_trace)] = [(); 2].map(|()| group_over(&[&child]));
+    let ender = thread::spawn(move || finish.complete(1));
+    let (third, third_trace) = group_over(&[&child]);
+    ender.join().unwrap();
+    for (group, trace) in [(first, first_trace), (second, second_trace), (third, third_trace)] {
+        assert_eq!((settled(&group), trace.only()), (Ok(0), Ok(0)));
+    }
 }

@@ -28,17 +28,17 @@ pub(crate) fn models() -> Vec<Model> {
     ]
 }
 
-type Step<T> = Result<IOResult<T>, PagerError>;
+pub(super) type Step<T> = Result<IOResult<T>, PagerError>;
 
 /// A pager, and the backend that the model's main thread steps.
-struct House {
-    io: Arc<MemoryIO>,
-    pager: Arc<Pager>,
+pub(super) struct House {
+    pub(super) io: Arc<MemoryIO>,
+    pub(super) pager: Arc<Pager>,
 }
 
 impl House {
     /// Pages 2 and up, as many, filled with 1 in commit 1, in the log only.
-    fn with(pages: u32, cache_pages: usize) -> Self {
+    pub(super) fn with(pages: u32, cache_pages: usize) -> Self {
         let io = Arc::new(MemoryIO::new());
         let options = PagerOptions { page_size: 512, cache_pages, ..PagerOptions::default() };
         let mut open = Pager::open(io.clone(), Path::new("model.db"), options);
@@ -53,12 +53,12 @@ impl House {
         house
     }
 
-    fn begin(&self) -> WriteTransaction {
+    pub(super) fn begin(&self) -> WriteTransaction {
         let mut begin = self.pager.begin_write();
         drive(&self.io, || begin.step())
     }
 
-    fn fill(&self, writer: &mut WriteTransaction, page: u32, fill: u8) {
+    pub(super) fn fill(&self, writer: &mut WriteTransaction, page: u32, fill: u8) {
         drive(&self.io, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(fill))));
     }
 
@@ -84,7 +84,7 @@ impl House {
     }
 
     /// Nothing is left behind, and the write right is there to be had.
-    fn assert_idle(&self) {
+    pub(super) fn assert_idle(&self) {
         while self.io.step().unwrap() > 0 {}
         let audit = self.pager.audit();
         assert!(audit.is_idle(), "{audit:?}");
@@ -92,7 +92,7 @@ impl House {
     }
 }
 
-fn drive<T>(io: &MemoryIO, mut step: impl FnMut() -> Step<T>) -> T {
+pub(super) fn drive<T>(io: &MemoryIO, mut step: impl FnMut() -> Step<T>) -> T {
     loop {
         match step().expect("no fault") {
             IOResult::Done(value) => return value,
@@ -102,7 +102,7 @@ fn drive<T>(io: &MemoryIO, mut step: impl FnMut() -> Step<T>) -> T {
 }
 
 /// The completion that a step waits for.
-fn waits_for<T>(step: Step<T>) -> Completion {
+pub(super) fn waits_for<T>(step: Step<T>) -> Completion {
     match step {
         Ok(IOResult::IO(IOCompletions::Single(completion))) => completion,
         _ => panic!("it has to wait"),

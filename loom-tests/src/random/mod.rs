@@ -3,8 +3,8 @@
 //! A failure prints shuttle's replay string; `make shuttle REPLAY=... MODEL=...` runs that one schedule again.
 
 mod executor;
-mod pager;
 mod storms;
+mod twins;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -51,7 +51,7 @@ fn schedulers(schedules: usize) -> [(&'static str, Box<dyn Scheduler + Send>); 3
 
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut models = [storms::models(), executor::models(), pager::models()].concat();
+    let mut models = [storms::models(), executor::models(), twins::models()].concat();
     if let Some(filter) = &arguments.filter {
         models.retain(|model| model.name.contains(&**filter));
     }

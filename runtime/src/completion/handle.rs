@@ -67,7 +67,7 @@ impl Completion {
     }
 
     /// Slots that were allocated for its waiters, for models of how many there may be.
-    #[cfg(tenterhook_loom)]
+    #[cfg(any(tenterhook_loom, tenterhook_shuttle))]
     #[doc(hidden)]
     pub fn waiter_slots(&self) -> usize {
         self.node.waiters.slots()

@@ -276,6 +276,7 @@ impl State {
 
     /// The classical loop: true when `next` accepted a value and it was exchanged.
     #[inline]
+    #[cfg_attr(tenterhook_orderings, track_caller)] // the orderings are the callers'
     fn update(&self, success: Ordering, failure: Ordering, next: impl Fn(Word) -> Option<Word>) -> bool {
         // ORDERING: the caller's failure ordering, since a refusal by `next` may rest on this load.
         let mut current = Word(self.0.load(failure));

@@ -84,7 +84,8 @@ impl<T, E> Task<T, E> {
         self.try_take().expect("the result of a task can be had once; `try_take` gave it away before")
     }
 
-    /// Asks for the machine's end: it is dropped at the yield that it has reached, or reaches next.
+    /// Asks for the machine's end: it is dropped at the yield that it has reached, or reaches next. What this thread has
+    /// done before is visible to the machine's drop, unless somebody has asked before.
     ///
     /// What it waits for is not cancelled, because others may wait for it too; a machine that wants that does it in its
     /// drop.

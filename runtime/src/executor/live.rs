@@ -1,7 +1,7 @@
 //! How many tasks have not ended, and whether more may come.
 
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// Only machines may spawn: what they are about to do is part of what is drained.
 const DRAINING: usize = 1;
@@ -10,6 +10,10 @@ const CLOSED: usize = 2;
 const ONE: usize = 4;
 
 /// The count and the two flags are one word, so that "the last one left, and nobody comes any more" is one fact.
+///
+/// Its orderings are Relaxed: it decides who ends the executor, which the atomicity of read-modify-writes does, and hands
+/// over no data. What a task did reaches whoever waits for the executor's end through the worker that ran it: its thread is
+/// joined, or its completion waited for.
 pub(super) struct Live(AtomicUsize);
 
 /// Who spawns.
@@ -44,30 +48,30 @@ impl Live {
     /// Counts one less; true when that was the last one for ever.
     #[must_use]
     pub(super) fn leave(&self) -> bool {
-        // ORDERING: Release: what the task did happens before what its executor's end unblocks. Acquire, with the
-        // Release of the others: the last one answers for all.
-        let before = self.0.fetch_sub(ONE, AcqRel);
+        // ORDERING: Relaxed: see above. Whoever comes to the flag and to 0 at once is one.
+        let before = self.0.fetch_sub(ONE, Relaxed);
         before / ONE == 1 && before & (DRAINING | CLOSED) != 0
     }
 
     /// Lets only machines spawn; true when there are none.
     #[must_use]
     pub(super) fn drain(&self) -> bool {
-        // ORDERING: Acquire and Release: as in `leave`.
-        self.0.fetch_or(DRAINING, AcqRel) / ONE == 0
+        // ORDERING: Relaxed: as in `leave`.
+        self.0.fetch_or(DRAINING, Relaxed) / ONE == 0
     }
 
     /// Lets nobody spawn; true when there are no tasks.
     #[must_use]
     pub(super) fn close(&self) -> bool {
-        // ORDERING: as in `leave`.
-        self.0.fetch_or(CLOSED, AcqRel) / ONE == 0
+        // ORDERING: Relaxed: as in `leave`. `is_closed` sees the flag through the registry's locks.
+        self.0.fetch_or(CLOSED, Relaxed) / ONE == 0
     }
 
-    /// Whether it has been closed.
+    /// Whether it has been closed. For whoever has entered a task into the registry.
     pub(super) fn is_closed(&self) -> bool {
-        // ORDERING: Acquire, with the Release of `close`.
-        self.0.load(Acquire) & CLOSED != 0
+        // ORDERING: Relaxed. Whoever closes walks the registry next. If the walk missed the task, its lock on the task's list
+        // came before the caller's, and so `close` happens before this load.
+        self.0.load(Relaxed) & CLOSED != 0
     }
 
     /// How many have not ended.

@@ -55,8 +55,10 @@ impl Word {
     /// Worker: whether the machine is to be dropped. A hint before a step; [`Word::park`] doesn't miss a request.
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        // ORDERING: Relaxed: nothing but the wish is communicated.
-        self.0.load(Relaxed) & CANCELLED != 0
+        // ORDERING: Acquire, with the Release in `park`: the first look of the worker that takes a task from a queue, which
+        // so sees what the last one did to it. With the Release in `raise`: what happens before the first request to
+        // cancel is visible to the drop of the machine. `executor_cancel_vs_drop_of_the_machine`.
+        self.0.load(Acquire) & CANCELLED != 0
     }
 
     /// Worker: parks, unless a wake or a cancel came since the last attempt.
@@ -65,10 +67,11 @@ impl Word {
         loop {
             let interrupted = seen & (WOKEN | CANCELLED) != 0;
             let next = if interrupted { seen & !WOKEN } else { seen & !READY };
-            // ORDERING: Release, with the Acquire of `wake` and `cancel`: who runs the task next, through their queue,
-            // sees what this worker did to it. Acquire, with their Release when they leave WOKEN or CANCELLED: what the
-            // waker saw is visible to the poll or the step that follows.
-            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+            // ORDERING: Release, with the Acquire of `is_cancelled`: who runs the task next sees what this worker did to it,
+            // since it reads what `raise` wrote, which is in the release sequence of this. No Acquire: what WOKEN is
+            // about is asked of the completion, whose poll ends with a read-modify-write of its word, and CANCELLED is
+            // read again by `is_cancelled`.
+            match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
                 Ok(_) if interrupted => return Park::Awake,
                 Ok(_) => return Park::Parked,
                 Err(now) => seen = now,
@@ -89,15 +92,16 @@ impl Word {
     fn raise(&self, flag: u32) -> Schedule {
         let mut seen = self.0.load(Relaxed);
         loop {
-            // A second request to cancel adds nothing. A second wake does: its Release has to reach the next poll.
+            // A second request to cancel adds nothing. A second wake may: `seen` may be old, and WOKEN spent since.
             if seen & ENDED != 0 || seen & flag & CANCELLED != 0 {
                 return Schedule::Nothing;
             }
             let parked = seen & READY == 0;
             // A wake of a parked task needs no flag: the worker that takes it from its queue polls the completion.
             let next = if parked && flag == WOKEN { seen | READY } else { seen | READY | flag };
-            // ORDERING: Acquire and Release: see `park`.
-            match self.0.compare_exchange_weak(seen, next, AcqRel, Relaxed) {
+            // ORDERING: Release, with the Acquire of `is_cancelled`: what came before the request. No Acquire: nothing of
+            // the task is touched before it is in its queue.
+            match self.0.compare_exchange_weak(seen, next, Release, Relaxed) {
                 Ok(_) if parked => return Schedule::Enqueue,
                 Ok(_) => return Schedule::Nothing,
                 Err(now) => seen = now,

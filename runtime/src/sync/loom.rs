@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
 pub(crate) use loom::cell::UnsafeCell;
+#[cfg(not(tenterhook_orderings))]
 pub(crate) use loom::sync::atomic;
 pub(crate) use loom::thread_local;
 
@@ -76,17 +77,32 @@ impl Condvar {
     }
 }
 
-/// An allocation that loom watches: a leaked one fails the model, and so does one that is touched after its end.
+/// An allocation that loom watches: a leaked one fails the model, and so does a touch that is not ordered before its end.
+///
+/// loom's `Track` sees the leak only, and its `get_ref` checks nothing. The touch is a read of the cell, the end a write,
+/// so a touch that races with the end, on whichever side of it this execution puts it, is a race that loom reports.
 #[derive(Debug)]
-pub(crate) struct Tracked(loom::alloc::Track<()>);
+pub struct Tracked {
+    _leak: loom::alloc::Track<()>,
+    alive: UnsafeCell<()>,
+}
 
 impl Tracked {
-    pub(crate) fn new() -> Self {
-        Self(loom::alloc::Track::new(()))
+    /// Alive from now on.
+    #[allow(clippy::new_without_default, reason = "the other facades have none")]
+    pub fn new() -> Self {
+        Self { _leak: loom::alloc::Track::new(()), alive: UnsafeCell::new(()) }
     }
 
-    pub(crate) fn touch(&self) {
-        self.0.get_ref();
+    /// By somebody who relies on its being alive.
+    pub fn touch(&self) {
+        self.alive.with(|_| ());
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.alive.with_mut(|_| ());
     }
 }
 

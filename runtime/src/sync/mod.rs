@@ -2,7 +2,8 @@
 //!
 //! Everything else in this crate imports atomics, cells, locks and thread-locals from here, so that a model checker
 //! sees all of them: `--cfg tenterhook_loom` swaps in loom, `--cfg tenterhook_shuttle` shuttle. The cfgs have names
-//! of their own because a bare `loom` would also switch parts of tokio off.
+//! of their own because a bare `loom` would also switch parts of tokio off. `--cfg tenterhook_orderings`, beside the first,
+//! puts `orderings.rs` between loom's atomics and this crate.
 //!
 //! Cells are reached through [`UnsafeCell::with`] and [`UnsafeCell::with_mut`], the shape that loom tracks. Locks
 //! hand out their guard directly: a panic while one is held does not poison it, since no user code runs under a lock.
@@ -18,7 +19,17 @@ mod imp;
 #[path = "std.rs"]
 mod imp;
 
+#[cfg(tenterhook_orderings)]
+pub mod orderings;
 mod parker;
 
-pub(crate) use imp::{Condvar, Mutex, Stopwatch, Tracked, UnsafeCell, atomic, thread, thread_local};
+#[cfg(not(tenterhook_loom))]
+pub(crate) use imp::Tracked;
+#[cfg(tenterhook_loom)]
+pub use imp::Tracked;
+#[cfg(not(tenterhook_orderings))]
+pub(crate) use imp::atomic;
+pub(crate) use imp::{Condvar, Mutex, Stopwatch, UnsafeCell, thread, thread_local};
+#[cfg(tenterhook_orderings)]
+pub(crate) use orderings::atomic;
 pub(crate) use parker::Parker;

@@ -111,7 +111,7 @@ impl Waiters {
     }
 
     /// Slots beyond the first place, vacant ones included.
-    #[cfg(tenterhook_loom)]
+    #[cfg(any(tenterhook_loom, tenterhook_shuttle))]
     pub(crate) fn slots(&self) -> usize {
         self.overflow.count()
     }

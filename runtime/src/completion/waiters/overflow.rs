@@ -65,6 +65,13 @@ impl Slot {
         Self { phase: AtomicU8::new(UPDATING), waker: UnsafeCell::new(None) }
     }
 
+    /// Nobody's, by the look of it: for whoever walks by, an exchange that is bound to fail costs too much.
+    fn looks_vacant(&self) -> bool {
+        // ORDERING: Relaxed. A hint, which the exchange in `acquire` confirms. A walk that must not miss a slot has
+        // acquired the hint of who left it.
+        self.phase.load(Relaxed) == VACANT
+    }
+
     /// Owner: from `from` to UPDATING, which gives it the waker cell.
     fn acquire(&self, from: u8) -> Result<(), u8> {
         // ORDERING: Acquire on success, with the Release of `release`: the cell's last content is visible to a new
@@ -171,13 +178,14 @@ impl Overflow {
         if self.0.load(Relaxed).addr() & VACANCY == 0 {
             return None;
         }
-        let claim = || self.slots().find(|slot| slot.acquire(VACANT).is_ok());
+        let claim = || self.slots().find(|slot| slot.looks_vacant() && slot.acquire(VACANT).is_ok());
         if let Some(slot) = claim() {
             return Some(slot);
         }
-        // ORDERING: Acquire, with the Release of `hint_at_vacancy`: whoever hinted before this has left a vacant slot that
-        // the second walk sees. An error is another's clearing.
-        let _ = self.0.fetch_update(Acquire, Relaxed, |newest| {
+        // ORDERING: Relaxed. The second walk begins with an Acquire load of this word, which reads this exchange or a later
+        // one: they are in the release sequence of each `hint_at_vacancy` that came before, so the walk sees the slots
+        // that were left until then. An error is another's clearing, which is in the sequence as well.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |newest| {
             (newest.addr() & VACANCY != 0).then(|| untagged(newest))
         });
         let slot = claim()?;
@@ -188,8 +196,8 @@ impl Overflow {
 
     fn hint_at_vacancy(&self) {
         let hint = |newest: *mut Entry| Some(newest.map_addr(|bits| bits | VACANCY));
-        // ORDERING: Release, with the Acquire in `vacant_slot`: the phase of the slot. As a read-modify-write it also lets
-        // the release sequence of `push_slot` go on.
+        // ORDERING: Release, with the Acquire of `slots`: the phase of the slot. As a read-modify-write it also lets the
+        // release sequence of `push_slot` go on.
         let _ = self.0.fetch_update(Release, Relaxed, hint);
     }
 
@@ -212,7 +220,8 @@ impl Overflow {
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {
-        // ORDERING: Acquire, with the Release of `push_slot`.
+        // ORDERING: Acquire, with the Release of `push_slot`: the entries. With the Release of `hint_at_vacancy`: the phases of
+        // the slots that were left before.
         let mut next = untagged(self.0.load(Acquire));
         std::iter::from_fn(move || {
             // SAFETY: entries are freed with the node only, and `&self` keeps that alive.
@@ -243,7 +252,7 @@ impl Overflow {
     }
 
     /// How many there are, vacant ones included.
-    #[cfg(tenterhook_loom)]
+    #[cfg(any(tenterhook_loom, tenterhook_shuttle))]
     pub(super) fn count(&self) -> usize {
         self.slots().count()
     }
