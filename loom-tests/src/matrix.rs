@@ -91,10 +91,10 @@ impl Ending {
     fn end(self, completion: &Completion, completer: Completer) {
         match self {
             Self::Complete => {
-                completer.complete(7);
+                let _ = completer.complete(7);
             }
             Self::Fail => {
-                completer.fail(CompletionError::NoSpace);
+                let _ = completer.fail(CompletionError::NoSpace);
             }
             Self::CompleterDropped => drop(completer),
             Self::Cancel => {
@@ -103,7 +103,7 @@ impl Ending {
             }
             // The other thread may have cancelled first, and then the panic was its.
             Self::CallbackPanics => contain(|| {
-                completer.complete(7);
+                let _ = completer.complete(7);
             }),
         }
     }

@@ -59,7 +59,7 @@ fn cancel_vs_start() {
     let canceller = thread::spawn(move || other.cancel());
     let started = completer.start();
     if started {
-        completer.complete(1);
+        let _ = completer.complete(1);
     }
     canceller.join().unwrap();
     assert_eq!(settled(&completion), if started { Ok(1) } else { CANCELLED });
@@ -161,7 +161,7 @@ fn cancel_vs_build_of_the_group_above() {
 fn cancel_of_finished_group_vs_drop() {
     let (child, finish) = pair();
     let (root, trace) = group_over(&[&child]);
-    finish.complete(1);
+    let _ = finish.complete(1);
     let other = root.clone();
     let canceller = thread::spawn(move || other.cancel());
     drop(root);

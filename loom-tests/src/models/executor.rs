@@ -94,7 +94,7 @@ fn executor_park_vs_complete() {
     let executor = Executor::new(1);
     let (completion, completer) = pending();
     let mut task = executor.spawn(waiting(&completion));
-    completer.complete(3);
+    let _ = completer.complete(3);
     executor.drain();
     assert!(matches!(task.try_take(), Some(Ok(3))));
 }
@@ -124,7 +124,7 @@ fn executor_drop_vs_parked() {
     let mut task = executor.spawn(waiting(&completion));
     drop(executor);
     assert!(matches!(task.try_take(), Some(Err(TaskError::Cancelled))));
-    completer.complete(1);
+    let _ = completer.complete(1);
 }
 
 fn executor_drain_vs_machine_that_spawns() {
@@ -190,7 +190,7 @@ fn executor_wake_vs_two_workers() {
     let executor = Executor::new(2);
     let (completion, completer) = pending();
     let mut task = executor.spawn(waiting(&completion));
-    completer.complete(3);
+    let _ = completer.complete(3);
     executor.drain();
     assert!(matches!(task.try_take(), Some(Ok(3))));
 }
@@ -202,7 +202,7 @@ fn executor_two_completions_vs_one_worker() {
     let (second, second_completer) = pending();
     let tasks = [executor.spawn(waiting(&first)), executor.spawn(waiting(&second))];
     let ender = thread::spawn(move || first_completer.complete(1));
-    second_completer.complete(2);
+    let _ = second_completer.complete(2);
     assert!(ender.join().unwrap());
     executor.drain();
     let values = tasks.map(|mut task| task.try_take().expect("ended").unwrap());
@@ -226,7 +226,7 @@ fn executor_late_wake_vs_next_wait() {
         Ok(IOResult::Done(()))
     });
     let ender = thread::spawn(move || first_completer.complete(1));
-    second_completer.complete(2);
+    let _ = second_completer.complete(2);
     assert!(ender.join().unwrap());
     executor.drain();
     assert!(matches!(task.try_take(), Some(Ok(()))));

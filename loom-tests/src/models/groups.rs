@@ -59,8 +59,8 @@ fn build_vs_two_children_finishing() {
     let ((left, finish_left), (right, finish_right)) = (pair(), pair());
     let (group, trace) = group(&[&left, &right]);
     let ender = thread::spawn(move || {
-        finish_left.complete(1);
-        finish_right.complete(2);
+        let _ = finish_left.complete(1);
+        let _ = finish_right.complete(2);
     });
     let built = group.build();
     ender.join().unwrap();
@@ -74,14 +74,14 @@ fn build_vs_child_failing() {
     let built = group.build();
     ender.join().unwrap();
     assert_ended(&built, &trace, Err(FULL));
-    finish_right.complete(0);
+    let _ = finish_right.complete(0);
     assert_ended(&built, &trace, Err(FULL));
 }
 
 /// D3: the children that end after the group has failed neither wrap a counter nor un-finish it.
 fn build_of_prefailed_vs_child_finishing() {
     let ((left, finish_left), (right, finish_right)) = (pair(), pair());
-    finish_right.fail(FULL);
+    let _ = finish_right.fail(FULL);
     let (group, trace) = group(&[&left, &right]);
     let ender = thread::spawn(move || finish_left.complete(1));
     let built = group.build();
@@ -97,13 +97,13 @@ fn drain_build_vs_child_failing() {
     let built = group.build();
     ender.join().unwrap();
     assert!(!built.finished(), "the sibling still runs");
-    finish_right.complete(0);
+    let _ = finish_right.complete(0);
     assert_ended(&built, &trace, Err(FULL));
 }
 
 fn drain_of_prefailed_vs_child_finishing() {
     let ((left, finish_left), (right, finish_right)) = (pair(), pair());
-    finish_right.fail(FULL);
+    let _ = finish_right.fail(FULL);
     let (group, trace) = drain(&[&left, &right]);
     let ender = thread::spawn(move || finish_left.complete(1));
     let built = group.build();
@@ -134,7 +134,7 @@ fn shared_child_fails_vs_two_builds() {
 fn prefinished_and_pending_vs_finish() {
     let ((left, finish_left), (right, finish_right)) = (pair(), pair());
     let (group, trace) = group(&[&left, &right]);
-    finish_right.complete(0);
+    let _ = finish_right.complete(0);
     let ender = thread::spawn(move || finish_left.complete(1));
     let built = group.build();
     ender.join().unwrap();
@@ -191,7 +191,7 @@ fn group_waiter_woken_once_vs_two_children() {
     let (counter, waker) = CountingWaker::new();
     assert!(poll(&mut built, &waker).is_pending());
     let ender = thread::spawn(move || finish_left.complete(1));
-    finish_right.complete(1);
+    let _ = finish_right.complete(1);
     ender.join().unwrap();
     counter.assert_woken_if(true);
     assert_ended(&built, &trace, Ok(0));
@@ -233,7 +233,7 @@ fn ended_in_two_threads(
     let (group, trace) = make(&[&left, &right]);
     let built = group.build();
     let ender = thread::spawn(move || finish_left.finish(left_ends));
-    finish_right.finish(right_ends);
+    let _ = finish_right.finish(right_ends);
     ender.join().unwrap();
     (built, trace)
 }

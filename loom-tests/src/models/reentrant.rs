@@ -25,7 +25,7 @@ fn pair() -> (Completion, Completer) {
 fn callback_completes_another_vs_group_build() {
     let (second, finish_second) = pair();
     let (first, finish_first) = Completion::new(move |_| {
-        finish_second.complete(2);
+        let _ = finish_second.complete(2);
     });
     let trace = Trace::new();
     let mut group = CompletionGroup::new(trace.callback());
@@ -116,7 +116,7 @@ fn group_callback_cancels_its_own_child_vs_finish() {
     group.add(&right);
     let built = group.build();
     let ender = thread::spawn(move || finish_left.fail(tenterhook_runtime::CompletionError::NoSpace));
-    finish_right.complete(1);
+    let _ = finish_right.complete(1);
     ender.join().unwrap();
     assert!(settled(&built).is_err());
     assert!(right.finished());

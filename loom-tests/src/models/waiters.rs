@@ -96,7 +96,7 @@ fn waiter_moves_to_another_thread_vs_complete() {
         let pending = poll(&mut completion, &waker).is_pending();
         (completion, counter, pending)
     });
-    completer.complete(1);
+    let _ = completer.complete(1);
     let (completion, counter, pending) = mover.join().unwrap();
     counter.assert_woken_if(pending);
     assert!(completion.finished());
@@ -112,7 +112,7 @@ fn two_threads_wait_vs_complete() {
             assert_eq!(trace.only(), Ok(1));
         })
     });
-    completer.complete(1);
+    let _ = completer.complete(1);
     for waiter in waiters {
         waiter.join().unwrap();
     }
@@ -128,7 +128,7 @@ fn two_threads_join_vs_complete() {
             (waiter, counter, pending)
         })
     });
-    completer.complete(1);
+    let _ = completer.complete(1);
     for waiter in waiters {
         let (waiter, counter, pending) = waiter.join().unwrap();
         assert!(waiter.finished());
@@ -148,7 +148,7 @@ fn waiter_leaves_vs_waiter_joins_vs_complete() {
         let pending = poll(&mut joiner, &waker).is_pending();
         (joiner, counter, pending)
     });
-    completer.complete(1);
+    let _ = completer.complete(1);
     leaving.join().unwrap();
     let (_joiner, counter, pending) = joining.join().unwrap();
     counter.assert_woken_if(pending);

@@ -96,7 +96,7 @@ fn tree_of_a_hundred_ended_by_four_threads() {
     for hand in tree.deal(4) {
         bodies.push(Box::new(move || {
             for completer in hand {
-                completer.complete(1);
+                let _ = completer.complete(1);
             }
         }));
     }
@@ -118,10 +118,10 @@ fn tree_under_a_storm_of_cancels() {
                     0 => drop(completer),
                     1 if completer.start() => {
                         let cancelled = completer.cancel_requested();
-                        completer.finish(if cancelled { Err(CompletionError::Cancelled) } else { Ok(1) });
+                        let _ = completer.finish(if cancelled { Err(CompletionError::Cancelled) } else { Ok(1) });
                     }
                     _ => {
-                        completer.complete(1);
+                        let _ = completer.complete(1);
                     }
                 }
             }
@@ -168,7 +168,7 @@ fn crowd_of_waiters_comes_and_goes() {
     }
     bodies.push(Box::new(move || {
         thread::yield_now();
-        completer.complete(5);
+        let _ = completer.complete(5);
     }));
     in_threads(bodies);
 }
@@ -192,10 +192,10 @@ fn shared_children_of_groups_built_in_four_threads() {
     for (number, completer) in completers.into_iter().enumerate() {
         if number == 5 {
             bodies.push(Box::new(move || {
-                completer.fail(CompletionError::NoSpace);
+                let _ = completer.fail(CompletionError::NoSpace);
             }));
         } else {
-            completer.complete(1);
+            let _ = completer.complete(1);
         }
     }
     in_threads(bodies);
@@ -218,7 +218,7 @@ fn chain_built_while_its_leaf_ends() {
         }));
     }
     bodies.push(Box::new(move || {
-        completer.complete(1);
+        let _ = completer.complete(1);
     }));
     in_threads(bodies);
 }
@@ -231,7 +231,7 @@ fn callbacks_pass_the_baton_across_threads() {
         let passes = next.take();
         let (completion, completer) = Completion::new(move |outcome| {
             if let Some(completer) = passes {
-                completer.finish(outcome);
+                let _ = completer.finish(outcome);
             }
         });
         all.push(completion);
@@ -241,7 +241,7 @@ fn callbacks_pass_the_baton_across_threads() {
     let middle = all[10].clone();
     let mut bodies: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
     bodies.push(Box::new(move || {
-        first.complete(1);
+        let _ = first.complete(1);
     }));
     bodies.push(Box::new(move || middle.cancel()));
     for waiter in [all[0].clone(), all[5].clone()] {

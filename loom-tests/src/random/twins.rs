@@ -130,7 +130,7 @@ fn slot_changes_hands_while_the_hint_is_up() {
     let leaving = thread::spawn(move || drop(late));
     let (_waiter, woken, pending) = join(&completion);
     leaving.join().unwrap();
-    completer.complete(1);
+    let _ = completer.complete(1);
     assert!(pending && woken.0.load(SeqCst) == 1);
 }
 
@@ -177,7 +177,7 @@ fn two_threads_push_slots_at_once() {
     });
     let waiters = threads.map(|thread| thread.join().unwrap());
     assert_eq!(completion.waiter_slots(), 2);
-    completer.complete(1);
+    let _ = completer.complete(1);
     for (waiter, woken, pending) in waiters {
         assert!(pending && waiter.finished() && woken.0.load(SeqCst) == 1);
     }
@@ -189,7 +189,7 @@ fn two_threads_wait_vs_complete() {
         let completion = completion.clone();
         thread::spawn(move || assert_eq!(completion.wait(), Ok(1)))
     });
-    completer.complete(1);
+    let _ = completer.complete(1);
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
 }
 
@@ -201,7 +201,7 @@ fn executor_wake_vs_two_workers() {
         Some(outcome) => Ok::<_, Infallible>(IOResult::Done(outcome.expect("completed with a value"))),
         None => Ok(IOResult::IO(IOCompletions::Single(completion.clone()))),
     });
-    completer.complete(3);
+    let _ = completer.complete(3);
     executor.drain();
     assert!(matches!(task.try_take(), Some(Ok(3))));
 }
@@ -217,7 +217,7 @@ fn executor_blocked_step_vs_the_other_worker() {
     let mut completer = Some(completer);
     executor
         .spawn(move || {
-            completer.take().expect("stepped once").complete(3);
+            let _ = completer.take().expect("stepped once").complete(3);
             Ok::<_, Infallible>(IOResult::Done(()))
         })
         .detach();
