@@ -118,7 +118,8 @@ fn tree_under_a_storm_of_cancels() {
                     0 => drop(completer),
                     1 if completer.start() => {
                         let cancelled = completer.cancel_requested();
-                        let _ = completer.finish(if cancelled { Err(CompletionError::Cancelled) } else { Ok(1) });
+                        let _ =
+                            completer.finish(if cancelled { Err(CompletionError::Cancelled) } else { Ok(1) });
                     }
                     _ => {
                         let _ = completer.complete(1);

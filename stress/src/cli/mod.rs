@@ -4,6 +4,7 @@ mod crash;
 mod fixed;
 mod parse;
 mod sim;
+mod storm;
 mod sweep;
 mod tape;
 mod threads;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::crash::real_backends;
-use super::{parse, print, usage};
+use super::{parse, print, storm, usage};
 use crate::disk::FaultKind;
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 
@@ -23,17 +23,18 @@ use crate::exit::ExitCode;
 Examples:
   tenterhook threads                                        half a minute, threads and io_uring in turn
   tenterhook threads --duration 20m --connections 1000      longer
-  tenterhook threads --backend uring --faults cancelled     one backend, one kind of fault")]
+  tenterhook threads --backend uring --faults cancelled     one backend, one kind of fault
+  tenterhook threads --storm --actions 1000000              user code that panics and re-enters")]
 pub(super) struct ThreadsArguments {
     /// Decides which operations are struck [default: 1].
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
-    seed: u64,
+    pub(super) seed: u64,
     /// For how long, over all backends: 30s, 5m, 8h [default: 30s].
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
-    duration: Duration,
+    pub(super) duration: Duration,
     /// What does the I/O: threads, uring, or both in turn.
     #[arg(long, value_name = "BACKEND", default_value = "both", value_parser = ["threads", "uring", "both"])]
-    backend: String,
+    pub(super) backend: String,
     /// Connections.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     connections: u64,
@@ -43,18 +44,24 @@ pub(super) struct ThreadsArguments {
     /// The kinds of fault that strike, with commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]
     faults: String,
+    /// Instead of the pager, run a storm of user code that re-enters, panics and cancels, over every backend.
+    #[arg(long, conflicts_with_all = ["connections", "workers", "faults", "noise"])]
+    storm: bool,
+    /// End the storm after so many actions [default: no end but the duration's].
+    #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) actions: Option<u64>,
     /// Have threads give up their processor now and then.
     #[arg(long)]
     noise: bool,
     /// Without any progress for so long it has stalled [default: 30s].
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
-    stall: Duration,
+    pub(super) stall: Duration,
     /// Where the files go [default: a fresh one, removed if all is well].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Draw no progress bar.
     #[arg(long)]
     quiet: bool,
@@ -81,6 +88,9 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
     if let Err(problem) = fresh(&directory) {
         return usage(&format!("--directory {}: {problem}", directory.display()));
     }
+    if arguments.storm {
+        return storm::run(&arguments, directory);
+    }
     let options = ThreadsOptions {
         directory,
         seed: arguments.seed,
@@ -95,11 +105,7 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
         stall: arguments.stall,
         progress: !arguments.quiet,
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
-        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
-    }
+    let interrupted = interruption();
     let summary = match threads::run(&options, &interrupted) {
         Ok(summary) => summary,
         Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
@@ -124,6 +130,16 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
         }
     }
     code
+}
+
+/// Raised by Ctrl-C.
+pub(super) fn interruption() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
+        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
+    }
+    interrupted
 }
 
 /// The table of what was acknowledged is in memory: files of an earlier run would be held against nothing.

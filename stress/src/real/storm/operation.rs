@@ -1,0 +1,85 @@
+//! What the storm remembers of one operation, and how it is judged.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use tenterhook_runtime::{Completion, CompletionError, Outcome};
+
+/// One callback that has to run once: of an operation, a bare completion or a group.
+///
+/// ORDERING of all its atomics: Relaxed. The judge reads them after it has seen the completion finished with Acquire, and
+/// the threads of the round have been joined.
+#[derive(Debug)]
+pub(super) struct Record {
+    what: &'static str,
+    /// How many bytes a success moves; nothing where any number will do.
+    moves: Option<u64>,
+    calls: AtomicU32,
+    told: OnceLock<Outcome>,
+    /// Somebody has asked, or is about to ask, for its end.
+    cancelled: AtomicBool,
+    /// It may fail: a group of operations that may, or a completion that the storm fails.
+    may_fail: bool,
+    panicked: AtomicBool,
+}
+
+impl Record {
+    pub(super) fn new(what: &'static str, moves: Option<u64>, may_fail: bool) -> Self {
+        Self {
+            what,
+            moves,
+            calls: AtomicU32::new(0),
+            told: OnceLock::new(),
+            cancelled: AtomicBool::new(false),
+            may_fail,
+            panicked: AtomicBool::new(false),
+        }
+    }
+
+    /// Its callback has been called with `outcome`.
+    pub(super) fn called(&self, outcome: Outcome) {
+        self.calls.fetch_add(1, Relaxed);
+        let _ = self.told.set(outcome);
+    }
+
+    pub(super) fn panics(&self) {
+        self.panicked.store(true, Relaxed);
+    }
+
+    /// Before the cancel itself.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Relaxed);
+    }
+
+    /// What is wrong with its end, if anything is. `closed` says that the backend was dropped.
+    pub(super) fn judge(&self, completion: &Completion, closed: bool) -> Result<(), String> {
+        let what = self.what;
+        let Some(result) = completion.result() else { return Err(format!("{what} has not ended")) };
+        let calls = self.calls.load(Relaxed);
+        if calls != 1 {
+            return Err(format!("the callback of {what} ran {calls} times; it ended with {result:?}"));
+        }
+        let told = self.told.get().copied();
+        let panicked = result == Err(CompletionError::CallbackPanicked);
+        if !panicked && told != Some(result) {
+            return Err(format!(
+                "the callback of {what} was told {told:?}, and its completion says {result:?}"
+            ));
+        }
+        let cancelled = self.cancelled.load(Relaxed);
+        let explained = match result {
+            Ok(moved) => self.moves.is_none_or(|moves| moved == moves),
+            Err(CompletionError::CallbackPanicked) => self.panicked.load(Relaxed) || self.may_fail,
+            Err(CompletionError::Cancelled) => cancelled || closed || self.may_fail,
+            Err(CompletionError::Abandoned) => closed || self.may_fail,
+            Err(_) => self.may_fail,
+        };
+        let reason = match (cancelled, closed) {
+            (false, false) => "nothing cancelled it and its backend lives",
+            (true, false) => "it was cancelled, and its backend lives",
+            (false, true) => "nothing cancelled it, and its backend is gone",
+            (true, true) => "it was cancelled, and its backend is gone",
+        };
+        if explained { Ok(()) } else { Err(format!("{what} ended with {result:?}, although {reason}")) }
+    }
+}

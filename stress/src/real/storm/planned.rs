@@ -1,0 +1,72 @@
+//! Panics that the storm makes on purpose.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};
+
+/// What a planned panic carries; with `fuse`, its drop panics in its turn, so many times.
+pub(super) struct Planned {
+    fuse: u32,
+}
+
+impl Drop for Planned {
+    fn drop(&mut self) {
+        if self.fuse > 0 {
+            panic_any(Self { fuse: self.fuse - 1 });
+        }
+    }
+}
+
+/// Panics on purpose.
+pub(super) fn panic(fuse: u32) -> ! {
+    panic_any(Planned { fuse })
+}
+
+/// Runs user code whose panics are planned. The message of one that was not comes back.
+pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(user)) {
+        Ok(()) => Ok(()),
+        Err(payload) if payload.is::<Planned>() => {
+            // Its drop is a panic that would go on here.
+            std::mem::forget(payload);
+            Ok(())
+        }
+        Err(payload) => Err(message(&*payload)),
+    }
+}
+
+/// Runs user code and calls `panicked` before its panic goes on.
+pub(super) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(user)) {
+        panicked();
+        resume_unwind(payload);
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".into())
+}
+
+/// Keeps planned panics out of the panic hook for as long as it lives.
+pub(super) struct Quiet;
+
+impl Quiet {
+    pub(super) fn new() -> Self {
+        let hook = take_hook();
+        set_hook(Box::new(move |info| {
+            if !info.payload().is::<Planned>() {
+                hook(info);
+            }
+        }));
+        Self
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = take_hook();
+        }
+    }
+}

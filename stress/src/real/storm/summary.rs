@@ -1,0 +1,82 @@
+//! What a storm did and found.
+
+use std::time::Duration;
+
+/// The end of a storm.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StormSummary {
+    /// As it was asked for.
+    pub seed: u64,
+    /// Rounds, each with a backend of its own.
+    pub rounds: u64,
+    /// Actions of threads, callbacks, wakers and machines.
+    pub actions: u64,
+    /// Operations that were submitted.
+    pub operations: u64,
+    /// Panics that were planned and made.
+    pub panics: u64,
+    /// Rounds that dropped their backend with operations in flight.
+    pub dropped: u64,
+    /// What was found first.
+    pub violation: Option<String>,
+    /// How long it took.
+    #[serde(skip)]
+    pub elapsed: Duration,
+}
+
+/// The end of one round.
+#[derive(Debug, Default)]
+pub(super) struct RoundEnd {
+    pub(super) actions: u64,
+    pub(super) operations: u64,
+    pub(super) panics: u64,
+    pub(super) dropped: bool,
+    pub(super) violation: Option<String>,
+}
+
+impl StormSummary {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            rounds: 0,
+            actions: 0,
+            operations: 0,
+            panics: 0,
+            dropped: 0,
+            violation: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn take(&mut self, end: RoundEnd) {
+        self.rounds += 1;
+        self.actions += end.actions;
+        self.operations += end.operations;
+        self.panics += end.panics;
+        self.dropped += u64::from(end.dropped);
+        self.violation = end.violation;
+    }
+
+    /// What a person reads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "seed             {:#x}\nrounds           {}\nactions          {}\noperations       {}\n\
+             planned panics   {}\nbackends dropped in flight   {}\nelapsed          {:.1} s\n",
+            self.seed,
+            self.rounds,
+            self.actions,
+            self.operations,
+            self.panics,
+            self.dropped,
+            self.elapsed.as_secs_f64()
+        );
+        match &self.violation {
+            Some(violation) => {
+                text += &format!("\nVIOLATION after {} actions: {violation}\n", self.actions);
+            }
+            None => text += "violations       0\n",
+        }
+        text
+    }
+}
