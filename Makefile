@@ -11,7 +11,14 @@ SHUTTLE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/shuttle
 # The sanitizers' runtimes ship with the stable toolchain, their flag is unstable.
 SANITIZE := RUSTC_BOOTSTRAP=1
 MISMATCH := -Cunsafe-allow-abi-mismatch=sanitizer
-SANITIZED := -p tenterhook-runtime --target x86_64-unknown-linux-gnu --test threads
+SANITIZED := --target x86_64-unknown-linux-gnu
+SANITIZED_TESTS := -p tenterhook-runtime --test threads --test io_drop --test executor_hostile
+# Actions of the storm under each sanitizer.
+STORM ?= 200000
+TSAN = TENTERHOOK_STORM_ACTIONS=$(STORM) TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) \
+	RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan
+ASAN = TENTERHOOK_STORM_ACTIONS=$(STORM) $(SANITIZE) \
+	RUSTFLAGS="-Zsanitizer=address $(MISMATCH) --cfg tenterhook_unpooled" CARGO_TARGET_DIR=target/asan
 MODELS := cargo run -q --profile models -p tenterhook-loom-tests --
 
 help: ## print the targets
@@ -43,9 +50,11 @@ orderings-quick: ## every ordering and a dozen statements, for CI
 shuttle: ## random schedules of models that are too big for loom
 	$(SHUTTLE) $(MODELS) $(MODEL) $(if $(REPLAY),--replay $(REPLAY))
 
-sanitize: ## the runtime's threaded tests under ThreadSanitizer and AddressSanitizer
-	TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan cargo test $(SANITIZED)
-	$(SANITIZE) RUSTFLAGS="-Zsanitizer=address $(MISMATCH) --cfg tenterhook_unpooled" CARGO_TARGET_DIR=target/asan cargo test $(SANITIZED)
+sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSanitizer and AddressSanitizer
+	$(TSAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
+	$(TSAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm -- --nocapture
+	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
+	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm -- --nocapture
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
