@@ -45,6 +45,8 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Breakage>, Stopped> {
             .map_err(|problem| Stopped::bad_input(format!("{}:{problem}", path.display())))?;
         all.extend(found);
     }
+    // Those that take as long as all models do.
+    all.sort_by_key(|breakage| breakage.argued.is_some());
     for (number, breakage) in all.iter().enumerate() {
         if all[..number].iter().any(|other| other.name == breakage.name) {
             return Err(Stopped::bad_input(format!("two breakages are called {}", breakage.name)));

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::breakage::{self, Breakage};
 use crate::hunt::{self, Model, Program, Verdict, order};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{Keys, Ledger};
 use crate::source::Source;
 use crate::table::{self, Judgement};
 use crate::weakening::Weakening;
@@ -106,23 +106,24 @@ fn prepare(
     if arguments.fresh {
         let _ = std::fs::remove_file(&path);
     }
-    let ledger = Ledger::open(&path, ledger::key(&frozen)?);
+    let ledger = Ledger::open(&path, Keys::read(&frozen)?);
     let known = table::killers(&std::fs::read_to_string(frozen.join(table::PATH)).unwrap_or_default());
-    let measured = ledger.models();
     let mut campaign =
         Campaign { arguments, frozen, target, models: Vec::new(), ledger: Mutex::new(ledger), known };
-    campaign.models = match measured {
-        Some(models) => models,
-        None => campaign.measure(&program)?,
-    };
+    campaign.models = campaign.measure(&program)?;
     Ok((campaign, program))
 }
 
 impl Campaign<'_> {
+    /// What each model comes to with nothing broken; those that have changed are explored.
     fn measure(&self, program: &Program) -> Result<Vec<Model>, Stopped> {
         println!("measuring the models with nothing broken");
         let names = program.names()?;
         let measured = self.in_parallel(&names, |_, name| {
+            let known = self.ledger.lock().expect("no panic under the lock").model(name);
+            if let Some(model) = known {
+                return Ok(model);
+            }
             let explored = program.measure(name)?;
             match explored.failure {
                 Some(failure) => Err(Stopped::broken(format!("{name} fails with nothing broken: {failure}"))),
