@@ -103,6 +103,11 @@ impl Breakage {
         }
     }
 
+    /// What a verdict depends on; the words around it may be mended.
+    pub(crate) fn change(&self) -> String {
+        format!("{} {:?}", self.file, self.changes)
+    }
+
     /// The text with every change made.
     pub(crate) fn apply(&self, text: &str) -> Result<String, String> {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
     let weakenings = campaign.weakenings();
     if arguments.list {
         weakenings.iter().for_each(|weakening| println!("{weakening}"));
-        breakages.iter().for_each(|breakage| println!("{}", breakage.name));
+        breakages.iter().for_each(|breakage| println!("{}", breakage.id()));
         return Ok(Exit::Noticed);
     }
     let weakened = if arguments.what == What::Breakages {
@@ -270,7 +270,7 @@ impl Named for Weakening {
 
 impl Named for Breakage {
     fn id(&self) -> String {
-        format!("{}#{:016x}", self.name, xxh3_64(format!("{self:?}").as_bytes()))
+        format!("{}#{:016x}", self.name, xxh3_64(self.change().as_bytes()))
     }
 
     fn title(&self) -> String {
