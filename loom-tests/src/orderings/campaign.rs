@@ -188,7 +188,12 @@ impl Campaign<'_> {
             }
         };
         let before = self.killer(&breakage.id(), &breakage.name);
-        let models = order(&self.models, before.as_deref(), |place| place.file == breakage.file, true);
+        let models = order(
+            &self.models,
+            before.as_deref(),
+            |place| folder(&place.file) == folder(&breakage.file),
+            true,
+        );
         Ok(program.hunt(None, models.into_iter(), clean.filter(|_| build == Build::Broken))?)
     }
 
@@ -248,6 +253,11 @@ impl Campaign<'_> {
         results.sort_by_key(|(number, _)| *number);
         results.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+/// Of a file, by its path.
+fn folder(file: &str) -> Option<&Path> {
+    Path::new(file).parent()
 }
 
 /// Something that is broken.
