@@ -11,6 +11,7 @@ mod operations;
 mod pager;
 mod pipeline;
 mod reentrant;
+mod requests;
 mod slots;
 mod waiters;
 
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Model> {
         groups::models(),
         nested::models(),
         cancel::models(),
+        requests::models(),
         reentrant::models(),
         operations::models(),
         executor::models(),

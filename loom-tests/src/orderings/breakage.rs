@@ -45,6 +45,8 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Breakage>, Stopped> {
             .map_err(|problem| Stopped::bad_input(format!("{}:{problem}", path.display())))?;
         all.extend(found);
     }
+    // Those that take as long as all models do.
+    all.sort_by_key(|breakage| breakage.argued.is_some());
     for (number, breakage) in all.iter().enumerate() {
         if all[..number].iter().any(|other| other.name == breakage.name) {
             return Err(Stopped::bad_input(format!("two breakages are called {}", breakage.name)));
@@ -99,6 +101,11 @@ impl Breakage {
             Some(change) if change.to.is_empty() => change.from.push(line),
             _ => self.changes.push(Change { from: vec![line], to: Vec::new() }),
         }
+    }
+
+    /// What a verdict depends on; the words around it may be mended.
+    pub(crate) fn change(&self) -> String {
+        format!("{} {:?}", self.file, self.changes)
     }
 
     /// The text with every change made.

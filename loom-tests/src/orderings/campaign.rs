@@ -9,8 +9,8 @@ use tenterhook_loom_tests::explored::Place;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::breakage::{self, Breakage};
-use crate::hunt::{self, Model, Program, Verdict, order};
-use crate::ledger::{self, Ledger};
+use crate::hunt::{self, Build, Model, Program, Verdict, order};
+use crate::ledger::{Keys, Ledger};
 use crate::source::Source;
 use crate::table::{self, Judgement};
 use crate::weakening::Weakening;
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
     let weakenings = campaign.weakenings();
     if arguments.list {
         weakenings.iter().for_each(|weakening| println!("{weakening}"));
-        breakages.iter().for_each(|breakage| println!("{}", breakage.name));
+        breakages.iter().for_each(|breakage| println!("{}", breakage.id()));
         return Ok(Exit::Noticed);
     }
     let weakened = if arguments.what == What::Breakages {
@@ -63,7 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
     let broken = if arguments.what == What::Weakenings {
         Vec::new()
     } else {
-        campaign.each("breakage", &breakages, |lane, breakage| campaign.break_it(lane, breakage))?
+        let clean = campaign.build_clean()?;
+        campaign
+            .each("breakage", &breakages, |lane, breakage| campaign.break_it(lane, breakage, Some(&clean)))?
     };
     let whole = arguments.only.is_none() && !arguments.quick && arguments.what == What::All;
     let judgement = Judgement::new(&source, &campaign.models, weakened, broken, whole);
@@ -100,29 +102,30 @@ fn prepare(
     target: PathBuf,
 ) -> Result<(Campaign<'_>, Program), Stopped> {
     println!("building the models");
-    let program = hunt::build(&frozen, &target, &["tenterhook_loom", "tenterhook_orderings"])?
+    let program = hunt::build(&frozen, &target, Build::Weakened)?
         .map_err(|error| Stopped::broken(format!("the models don't build:\n{error}")))?;
     let path = target.join("ledger.json");
     if arguments.fresh {
         let _ = std::fs::remove_file(&path);
     }
-    let ledger = Ledger::open(&path, ledger::key(&frozen)?);
+    let ledger = Ledger::open(&path, Keys::read(&frozen)?);
     let known = table::killers(&std::fs::read_to_string(frozen.join(table::PATH)).unwrap_or_default());
-    let measured = ledger.models();
     let mut campaign =
         Campaign { arguments, frozen, target, models: Vec::new(), ledger: Mutex::new(ledger), known };
-    campaign.models = match measured {
-        Some(models) => models,
-        None => campaign.measure(&program)?,
-    };
+    campaign.models = campaign.measure(&program)?;
     Ok((campaign, program))
 }
 
 impl Campaign<'_> {
+    /// What each model comes to with nothing broken; those that have changed are explored.
     fn measure(&self, program: &Program) -> Result<Vec<Model>, Stopped> {
         println!("measuring the models with nothing broken");
         let names = program.names()?;
         let measured = self.in_parallel(&names, |_, name| {
+            let known = self.ledger.lock().expect("no panic under the lock").model(name);
+            if let Some(model) = known {
+                return Ok(model);
+            }
             let explored = program.measure(name)?;
             match explored.failure {
                 Some(failure) => Err(Stopped::broken(format!("{name} fails with nothing broken: {failure}"))),
@@ -149,18 +152,35 @@ impl Campaign<'_> {
         let before = self.killer(&name, &weakening.short());
         let at = |place: &Place| *place == weakening.place;
         let models = order(&self.models, before.as_deref(), at, false);
-        Ok(program.hunt(Some((WEAKEN, &name)), models.into_iter())?)
+        Ok(program.hunt(Some((WEAKEN, &name)), models.into_iter(), None)?)
+    }
+
+    /// The program that breakages are compared with: built like theirs, from the source as it is.
+    fn build_clean(&self) -> Result<Program, Stopped> {
+        let lane = self.target.join("lane-0");
+        let copy = lane.join("tree");
+        tree::copy(&self.frozen, &copy)?;
+        let program = hunt::build(&copy, &lane.join("target"), Build::Broken)?
+            .map_err(|error| Stopped::broken(format!("the models don't build:\n{error}")))?;
+        Ok(program.copy_to(self.target.join("clean"))?)
     }
 
     /// Builds a copy with the breakage in it, and runs all models on that.
-    fn break_it(&self, lane: usize, breakage: &Breakage) -> Result<Verdict, Stopped> {
+    fn break_it(
+        &self,
+        lane: usize,
+        breakage: &Breakage,
+        clean: Option<&Program>,
+    ) -> Result<Verdict, Stopped> {
+        let in_pager = breakage.file.starts_with("runtime/src/pager");
+        let build = if in_pager { Build::BrokenPager } else { Build::Broken };
         let lane = self.target.join(format!("lane-{lane}"));
         let copy = lane.join("tree");
         tree::copy(&self.frozen, &copy)?;
         let path = copy.join(&breakage.file);
         let broken = breakage.apply(&std::fs::read_to_string(&path)?).map_err(Stopped::bad_input)?;
         tree::write(&path, broken.as_bytes())?;
-        let program = match hunt::build(&copy, &lane.join("target"), &["tenterhook_loom"])? {
+        let program = match hunt::build(&copy, &lane.join("target"), build)? {
             Ok(program) => program,
             Err(error) => {
                 let error = error.lines().take(8).collect::<Vec<_>>().join(" ");
@@ -168,8 +188,13 @@ impl Campaign<'_> {
             }
         };
         let before = self.killer(&breakage.id(), &breakage.name);
-        let models = order(&self.models, before.as_deref(), |place| place.file == breakage.file, true);
-        Ok(program.hunt(None, models.into_iter())?)
+        let models = order(
+            &self.models,
+            before.as_deref(),
+            |place| folder(&place.file) == folder(&breakage.file),
+            true,
+        );
+        Ok(program.hunt(None, models.into_iter(), clean.filter(|_| build == Build::Broken))?)
     }
 
     /// Who noticed it before.
@@ -230,6 +255,11 @@ impl Campaign<'_> {
     }
 }
 
+/// Of a file, by its path.
+fn folder(file: &str) -> Option<&Path> {
+    Path::new(file).parent()
+}
+
 /// Something that is broken.
 trait Named {
     /// What a verdict on it depends on, beside the source.
@@ -250,7 +280,7 @@ impl Named for Weakening {
 
 impl Named for Breakage {
     fn id(&self) -> String {
-        format!("{}#{:016x}", self.name, xxh3_64(format!("{self:?}").as_bytes()))
+        format!("{}#{:016x}", self.name, xxh3_64(self.change().as_bytes()))
     }
 
     fn title(&self) -> String {

@@ -1,5 +1,6 @@
 //! Which model notices?
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,11 +65,25 @@ impl Program {
         Self(path)
     }
 
+    /// A copy that the next build does not overwrite.
+    pub(crate) fn copy_to(&self, path: PathBuf) -> io::Result<Self> {
+        fs::copy(&self.0, &path)?;
+        Ok(Self(path))
+    }
+
     /// The models' names, in the order in which it would run them.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let output = Command::new(&self.0).arg("--list").stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(text.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
+    }
+
+    /// Whether the model passes. One that doesn't fit on loom's stack, in a build that is not optimised, does not.
+    fn is_green(&self, model: &Model) -> bool {
+        let mut command = Command::new(&self.0);
+        command.stderr(Stdio::null());
+        let explored = explore(command, &model.name, model.limit());
+        matches!(explored, Ok(Some(Explored { failure: None, .. })))
     }
 
     /// Explores one model with nothing broken, however long it takes.
@@ -77,11 +92,12 @@ impl Program {
         Ok(explored.expect("it may take as long as it likes"))
     }
 
-    /// Explores `models`, with this in the environment, until one turns red.
+    /// Explores `models`, with this in the environment, until one turns red that is green in the `clean` program.
     pub(crate) fn hunt<'a>(
         &self,
         environment: Option<(&str, &str)>,
         models: impl Iterator<Item = &'a Model>,
+        clean: Option<&Self>,
     ) -> io::Result<Verdict> {
         let begun = Instant::now();
         let mut stopped = Vec::new();
@@ -91,6 +107,9 @@ impl Program {
             match explore(command, &model.name, model.limit())? {
                 None => stopped.push(model.name.clone()),
                 Some(Explored { failure: Some(failure), seconds, .. }) => {
+                    if clean.is_some_and(|clean| !clean.is_green(model)) {
+                        continue;
+                    }
                     let failure = failure.lines().next().unwrap_or_default().to_owned();
                     return Ok(Verdict::Killed { by: model.name.clone(), failure, seconds });
                 }
@@ -102,7 +121,7 @@ impl Program {
 }
 
 /// The models in the order in which they are likely to notice soon: the one that did before, those that come by what is
-/// suspect, and then, if `all` are wanted, the others; the quick ones first.
+/// suspect, and then, if `all` are wanted, the others; the quick ones first. Canaries, which are red inside, judge nothing.
 pub(crate) fn order<'a>(
     models: &'a [Model],
     before: Option<&str>,
@@ -114,24 +133,39 @@ pub(crate) fn order<'a>(
         () if model.touches(suspect) => 1,
         () => 2,
     };
-    let mut order: Vec<_> = models.iter().filter(|model| all || model.touches(suspect)).collect();
+    let judges = models.iter().filter(|model| !model.name.starts_with("canary_"));
+    let mut order: Vec<_> = judges.filter(|model| all || model.touches(suspect)).collect();
     order.sort_by(|one, other| {
         rank(one).cmp(&rank(other)).then(one.explored.seconds.total_cmp(&other.explored.seconds))
     });
     order
 }
 
-/// Builds the models of the workspace at `root` with the flags `cfgs`, in the folder `target`.
-pub(crate) fn build(root: &Path, target: &Path, cfgs: &[&str]) -> io::Result<Result<Program, String>> {
-    let flags: Vec<_> = cfgs.iter().map(|cfg| format!("--cfg {cfg}")).collect();
+/// How the models are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// Once, for all weakenings.
+    Weakened,
+    /// For one breakage, whose model turns red within a second of exploring: what costs is the compiler. loom is optimised.
+    Broken,
+    /// The same of the pager, whose frames don't fit on loom's stacks unoptimised.
+    BrokenPager,
+}
+
+/// Builds the models of the workspace at `root` in the folder `target`.
+pub(crate) fn build(root: &Path, target: &Path, build: Build) -> io::Result<Result<Program, String>> {
+    let (flags, optimised) = match build {
+        Build::Weakened => ("--cfg tenterhook_loom --cfg tenterhook_orderings", "1"),
+        Build::Broken => ("--cfg tenterhook_loom", "0"),
+        Build::BrokenPager => ("--cfg tenterhook_loom", "1"),
+    };
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "-q", "--profile", "models", "-p", "tenterhook-loom-tests"])
         .args(["--bin", "tenterhook-loom-tests"])
         .current_dir(root)
-        .env("RUSTFLAGS", flags.join(" "))
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_PROFILE_MODELS_OPT_LEVEL", optimised)
         .env("CARGO_TARGET_DIR", target)
-        // What is built again differs in a line.
-        .env("CARGO_INCREMENTAL", "1")
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {

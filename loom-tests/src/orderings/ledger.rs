@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::hunt::{Model, Verdict};
 use crate::tree::parts;
@@ -16,75 +16,114 @@ use crate::tree::parts;
 pub(crate) struct Ledger {
     #[serde(skip)]
     path: PathBuf,
-    /// Of the models and what they model.
-    key: u64,
-    models: Vec<Model>,
-    verdicts: BTreeMap<String, Entry>,
+    #[serde(skip)]
+    keys: Keys,
+    models: Vec<Entry<Model>>,
+    verdicts: BTreeMap<String, Entry<Verdict>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct Entry<T> {
     key: u64,
-    verdict: Verdict,
+    value: T,
 }
 
-/// Of the source that the models are built from, without the program that is running.
-pub(crate) fn key(root: &Path) -> io::Result<u64> {
-    let mut hash = Xxh3::new();
-    for path in parts(root)? {
-        let ours = [
-            "loom-tests/src/orderings",
-            "loom-tests/breakages",
-            "loom-tests/tests",
-            "runtime/tests",
-            "runtime/examples",
-        ];
-        let is_code = path.extension().is_some_and(|extension| extension == "rs" || extension == "lock");
-        if is_code && !ours.iter().any(|folder| path.starts_with(folder)) {
-            hash.update(path.as_os_str().as_encoded_bytes());
-            hash.update(&fs::read(root.join(path))?);
+/// Of the source. A model's kill stands while the runtime and the file that the model is in are the same; a survival while
+/// all models are.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// Of everything.
+    whole: u64,
+    /// Of the runtime, and of what all models share.
+    base: u64,
+    /// The files with models, and what each is.
+    files: Vec<(String, u64)>,
+}
+
+impl Keys {
+    pub(crate) fn read(root: &Path) -> io::Result<Self> {
+        let (mut whole, mut base) = (Xxh3::new(), Xxh3::new());
+        let mut files = Vec::new();
+        for path in parts(root)?.into_iter().filter(|path| is_hashed(path)) {
+            let text = fs::read_to_string(root.join(&path))?;
+            let hash = xxh3_64(format!("{}\n{text}", path.display()).as_bytes());
+            whole.update(&hash.to_le_bytes());
+            if path.starts_with("loom-tests/src/models") {
+                files.push((text, hash));
+            } else {
+                base.update(&hash.to_le_bytes());
+            }
+        }
+        Ok(Self { whole: whole.digest(), base: base.digest(), files })
+    }
+
+    /// What a kill by `model`, or its time, depends on.
+    fn of_model(&self, model: &str) -> u64 {
+        let function = format!("fn {model}(");
+        let quoted = format!("\"{model}\"");
+        let file = self.files.iter().find(|(text, _)| text.contains(&function) || text.contains(&quoted));
+        file.map_or(0, |(_, hash)| *hash) ^ self.base.rotate_left(1)
+    }
+
+    fn of(&self, verdict: &Verdict) -> u64 {
+        match verdict {
+            Verdict::Killed { by, .. } => self.of_model(by),
+            Verdict::Survived { .. } | Verdict::Refused { .. } => self.whole,
         }
     }
-    Ok(hash.digest())
+}
+
+/// Whether the models are built from it. What shuttle has, and this program, is not.
+fn is_hashed(path: &Path) -> bool {
+    const OTHERS: [&str; 6] = [
+        "loom-tests/src/orderings",
+        "loom-tests/src/random",
+        "loom-tests/breakages",
+        "loom-tests/tests",
+        "runtime/tests",
+        "runtime/examples",
+    ];
+    let is_code = path.extension().is_some_and(|extension| extension == "rs" || extension == "lock");
+    is_code && !OTHERS.iter().any(|folder| path.starts_with(folder))
 }
 
 impl Ledger {
     /// What `path` holds; nothing if there is no such file, or it is of another version.
-    pub(crate) fn open(path: &Path, key: u64) -> Self {
+    pub(crate) fn open(path: &Path, keys: Keys) -> Self {
         let found = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        let mut ledger = Self { path: path.to_owned(), ..found.unwrap_or_default() };
-        if ledger.key != key {
-            ledger.key = key;
-            ledger.models.clear();
-        }
-        ledger
+        Self { path: path.to_owned(), keys, ..found.unwrap_or_default() }
     }
 
-    /// The models with nothing broken, if they have been measured on this source.
-    pub(crate) fn models(&self) -> Option<Vec<Model>> {
-        (!self.models.is_empty()).then(|| self.models.clone())
+    /// What the model came to with nothing broken, if it has been measured on this source.
+    pub(crate) fn model(&self, name: &str) -> Option<Model> {
+        let key = self.keys.of_model(name);
+        let found = self.models.iter().find(|entry| entry.key == key && entry.value.name == name);
+        found.map(|entry| entry.value.clone())
     }
 
     pub(crate) fn set_models(&mut self, models: &[Model]) -> io::Result<()> {
-        self.models = models.to_vec();
+        let entry = |model: &Model| Entry { key: self.keys.of_model(&model.name), value: model.clone() };
+        self.models = models.iter().map(entry).collect();
         self.write()
     }
 
     /// The verdict on this source. What is broken is part of `name`.
     pub(crate) fn verdict(&self, name: &str) -> Option<Verdict> {
-        self.verdicts.get(name).filter(|entry| entry.key == self.key).map(|entry| entry.verdict.clone())
+        let entry = self.verdicts.get(name)?;
+        (entry.key == self.keys.of(&entry.value)).then(|| entry.value.clone())
     }
 
     /// Who noticed it on this or an earlier source.
     pub(crate) fn killer(&self, name: &str) -> Option<String> {
-        match &self.verdicts.get(name)?.verdict {
+        match &self.verdicts.get(name)?.value {
             Verdict::Killed { by, .. } => Some(by.clone()),
             Verdict::Survived { .. } | Verdict::Refused { .. } => None,
         }
     }
 
     pub(crate) fn put(&mut self, name: &str, verdict: &Verdict) -> io::Result<()> {
-        self.verdicts.insert(name.to_owned(), Entry { key: self.key, verdict: verdict.clone() });
+        let entry = Entry { key: self.keys.of(verdict), value: verdict.clone() };
+        self.verdicts.insert(name.to_owned(), entry);
         self.write()
     }
 
@@ -101,17 +140,34 @@ impl Ledger {
 mod tests {
     use super::*;
 
+    fn keys(base: u64, file: u64, other: u64) -> Keys {
+        let files = vec![("fn a_model() {".into(), file), ("fn another() {".into(), other)];
+        Keys { whole: base ^ file ^ other, base, files }
+    }
+
     #[test]
-    fn a_verdict_holds_for_its_source_and_its_killer_is_remembered() {
+    fn a_kill_stands_while_the_runtime_and_its_model_do() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/ledger.json");
         let killed = Verdict::Killed { by: "a_model".into(), failure: "race".into(), seconds: 0.5 };
-        let mut ledger = Ledger::open(&path, 1);
+        let mut ledger = Ledger::open(&path, keys(1, 2, 3));
         ledger.put("x", &killed).unwrap();
-        assert_eq!(Ledger::open(&path, 1).verdict("x"), Some(killed));
-        let other = Ledger::open(&path, 2);
-        assert_eq!((other.verdict("x"), other.killer("x").as_deref()), (None, Some("a_model")));
+        assert_eq!(Ledger::open(&path, keys(1, 2, 4)).verdict("x"), Some(killed));
+        for changed in [keys(9, 2, 3), keys(1, 9, 3)] {
+            let ledger = Ledger::open(&path, changed);
+            assert_eq!((ledger.verdict("x"), ledger.killer("x").as_deref()), (None, Some("a_model")));
+        }
         fs::write(&path, "of another version").unwrap();
-        assert_eq!(Ledger::open(&path, 1).verdict("x"), None);
+        assert_eq!(Ledger::open(&path, keys(1, 2, 3)).verdict("x"), None);
+    }
+
+    #[test]
+    fn a_survival_stands_while_all_models_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        let survived = Verdict::Survived { stopped: Vec::new(), seconds: 1.0 };
+        Ledger::open(&path, keys(1, 2, 3)).put("x", &survived).unwrap();
+        assert_eq!(Ledger::open(&path, keys(1, 2, 3)).verdict("x"), Some(survived));
+        assert_eq!(Ledger::open(&path, keys(1, 2, 4)).verdict("x"), None);
     }
 }
