@@ -262,6 +262,9 @@ pub enum LogProblem {
         /// Its value.
         value: u64,
     },
+    /// The frame was whole when the log was scanned, and a second read of it brought something else. Nothing was changed:
+    /// another opening may go well.
+    ReadsDiffer,
 }
 
 impl fmt::Display for PagerError {
@@ -406,6 +409,7 @@ impl fmt::Display for LogProblem {
             }
             Self::PageSize { found, expected } => write!(f, "its pages have {found} bytes, not {expected}"),
             Self::Field { name, value } => write!(f, "a whole frame has {name} {value}"),
+            Self::ReadsDiffer => f.write_str("two reads of it differ, so that the device can't be trusted"),
         }
     }
 }

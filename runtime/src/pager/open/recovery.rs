@@ -34,6 +34,8 @@ pub(super) struct Recovery {
     log_len: u64,
     /// Of the log's newest header; 0 while there is none.
     generation: u32,
+    /// Where the log has a header that is not whole.
+    damaged_slot: Option<u64>,
     options: PagerOptions,
     stage: Stage,
 }
@@ -66,7 +68,7 @@ enum Stage {
 
 impl Recovery {
     pub(super) fn new(database: DatabaseFile, log: PagerFile, log_len: u64, options: PagerOptions) -> Self {
-        Self { database, log, log_len, generation: 0, options, stage: Stage::Begin }
+        Self { database, log, log_len, generation: 0, damaged_slot: None, options, stage: Stage::Begin }
     }
 
     pub(super) fn step(&mut self) -> Result<IOResult<Arc<Pager>>, PagerError> {
@@ -260,6 +262,7 @@ impl Recovery {
             Some(problem) => Err(self.corrupt_log(0, problem)),
             None => {
                 self.generation = header.generation;
+                self.damaged_slot = LogHeader::damaged_slot(start);
                 Ok(self.scan_on(header, LogScan::new(&header)))
             }
         }
@@ -314,7 +317,7 @@ impl Recovery {
             return Ok(Stage::RewriteFoundHeader(wait, state));
         };
         self.database.require_all_pages(&state, &prefix.index)?;
-        let harden = Harden::begin(&self.log, &header, &prefix, page_size);
+        let harden = Harden::begin(&self.log, &header, self.damaged_slot, &prefix, page_size);
         Ok(Stage::HardenLog(harden, header, prefix, state))
     }
 

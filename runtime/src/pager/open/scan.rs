@@ -20,8 +20,8 @@ pub(super) struct LogScan {
     tip: Tip,
     /// Pages of the frames after the last whole commit.
     pending: Vec<PageNo>,
-    /// Number and last frame of each whole commit that no frame of the prefix calls durable.
-    undurable: VecDeque<(u64, u64)>,
+    /// Of each whole commit that no frame of the prefix calls durable: its number, its last frame, and the chain after that.
+    undurable: VecDeque<(u64, u64, u64)>,
     /// Set at the first frame that does not follow. Later ones are only evidence.
     broken: bool,
     problem: Option<LogProblem>,
@@ -46,6 +46,8 @@ pub(super) struct Prefix {
     pub(super) frames: u64,
     /// How many of them belong to commits that were durable before a later one was written, as that one says.
     pub(super) durable_frames: u64,
+    /// The chain after those.
+    pub(super) durable_chain: u64,
     /// The chain after it.
     pub(super) chain: u64,
     /// The run of its last commit.
@@ -64,6 +66,7 @@ impl LogScan {
         let found = Prefix {
             frames: 0,
             durable_frames: 0,
+            durable_chain: chain,
             chain,
             run: 0,
             sequence: header.base,
@@ -123,10 +126,10 @@ impl LogScan {
         let chain = follow_chain(frame, self.tip.chain)?;
         self.tip = Tip { frames: self.tip.frames + 1, chain, runs };
         self.pending.push(header.page);
-        while let Some((sequence, end)) = self.undurable.front().copied()
+        while let Some((sequence, end, chain)) = self.undurable.front().copied()
             && sequence <= header.durable
         {
-            self.found.durable_frames = end;
+            (self.found.durable_frames, self.found.durable_chain) = (end, chain);
             self.undurable.pop_front();
         }
         let Some(mark) = header.commit else { return Some(()) };
@@ -139,7 +142,7 @@ impl LogScan {
             self.found.frames += 1;
             self.found.index.insert(page, self.found.frames);
         }
-        self.undurable.push_back((header.sequence, self.found.frames));
+        self.undurable.push_back((header.sequence, self.found.frames, chain));
         self.found.chain = chain;
         self.found.run = header.run;
         self.found.sequence = header.sequence;
