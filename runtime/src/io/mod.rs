@@ -3,6 +3,7 @@
 mod backend;
 mod buffer;
 mod drive;
+mod lock;
 mod memory;
 mod operation;
 mod pool;
@@ -42,6 +43,13 @@ pub trait IO: Send + Sync {
 
     /// Whether there is a file of this name.
     fn exists(&self, path: &Path) -> bool;
+
+    /// The number of the process that has the file of this name open with [`OpenOptions::exclusive`], where that can be known.
+    /// For a message: it may be another a moment later.
+    fn holder_of(&self, path: &Path) -> Option<u32> {
+        let _ = path;
+        None
+    }
 
     /// Runs or collects what is ready, without waiting, and runs the callbacks of what ended in this thread. Returns
     /// how many operations ended; 0 means that there is nothing to be done right now.
@@ -89,6 +97,11 @@ pub struct OpenOptions {
     /// [`DIRECT_ALIGNMENT`], or the operation fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput). For backends on
     /// real files; the others have no cache to go past.
     pub direct: bool,
+    /// For nobody else who asks for the same: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while somebody
+    /// else has the file, in this process or another. It is given up when the file is closed, which is when the last handle
+    /// to it is gone and the last operation on it has ended, and by the end of the process. On real files an advisory lock
+    /// (`flock`) that whoever does not ask for it does not feel.
+    pub exclusive: bool,
 }
 
 impl OpenOptions {
@@ -97,12 +110,18 @@ impl OpenOptions {
     pub fn creating() -> Self {
         Self { create: true, ..Self::default() }
     }
+
+    /// The same for nobody else who asks for it.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { exclusive: true, ..self }
+    }
 }
 
 /// A file that could not be opened, removed or asked, or a backend that could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IoError {
-    /// What was tried: "open", "remove", "step".
+    /// What was tried: "open", "lock", "remove", "step".
     pub operation: &'static str,
     /// On which file; empty where it was on none.
     pub path: PathBuf,
@@ -113,6 +132,18 @@ pub struct IoError {
 }
 
 impl IoError {
+    /// The answer to who asks for a file that somebody else has [to themselves](OpenOptions::exclusive).
+    #[must_use]
+    pub fn locked(path: &Path, os_code: i32) -> Self {
+        Self { operation: "lock", path: path.to_owned(), kind: std::io::ErrorKind::ResourceBusy, os_code }
+    }
+
+    /// Whether it is that answer.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.operation == "lock" && self.kind == std::io::ErrorKind::ResourceBusy
+    }
+
     pub(crate) fn of(operation: &'static str, path: &Path, error: &std::io::Error) -> Self {
         let os_code = error.raw_os_error().unwrap_or(0);
         Self { operation, path: path.to_owned(), kind: error.kind(), os_code }

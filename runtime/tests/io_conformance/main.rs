@@ -3,6 +3,7 @@
 //! A program without the test harness: some behaviours need a process of their own, with a limit on it.
 
 mod behaviours;
+mod exclusive;
 mod faults;
 mod rig;
 
@@ -46,6 +47,12 @@ const BEHAVIOURS: &[Behaviour] = &[
     shared("threads end with I/O in flight", behaviours::threads_end_with_io_in_flight),
     shared("eight threads, 100,000 operations", behaviours::eight_threads_lose_nothing),
     shared("missing file, directory, no permission", faults::refusals_name_the_file),
+    shared("one opener at a time", exclusive::one_opener_at_a_time),
+    shared("I/O in flight keeps the file", exclusive::io_in_flight_keeps_the_file),
+    shared(
+        "another process is named, a dead one not",
+        exclusive::another_process_is_named_and_a_dead_one_holds_nothing,
+    ),
     alone("disk full", faults::disk_full),
     alone("out of descriptors", faults::out_of_descriptors),
 ];
