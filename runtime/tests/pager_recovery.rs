@@ -413,6 +413,34 @@ fn generations_begin_again_after_the_last_one() {
     assert_sound(&disk, &pager);
 }
 
+/// The rest of the slots for the log's headers, what follows the last whole frame, and what follows the last page.
+#[test]
+fn byte_that_no_checksum_covers_changes_nothing() {
+    let sample = Sample::new();
+    let newest = sample.states.len() - 1;
+    let (mut log, mut database) = (sample.log.clone(), sample.database.clone());
+    log.extend([0x5a; FRAME - 1]);
+    database.extend([0x5a; 700]);
+    let slots = (56..4096).chain(4096 + 56..HEADERS).step_by(331);
+    for at in slots.chain((sample.log.len()..log.len()).step_by(61)) {
+        let mut flipped = log.clone();
+        flipped[at] ^= 0x10;
+        assert_eq!(sample.recover(&flipped), Ok(newest), "byte {at} of the log");
+    }
+    // Commit 0 has one page, so the rest of the file is nobody's.
+    for at in (512..database.len()).step_by(93) {
+        let mut flipped = database.clone();
+        flipped[at] ^= 0x10;
+        let with = Sample {
+            database: flipped,
+            log: sample.log.clone(),
+            ends: Vec::new(),
+            states: sample.states.clone(),
+        };
+        assert_eq!(with.recover(&sample.log), Ok(newest), "byte {at} of the database file");
+    }
+}
+
 /// A disk of which one read of the log is wrong in one bit, that of the place that is given; nothing on it is.
 fn open_with_flip(
     disk: &Disk,
@@ -466,6 +494,29 @@ fn flip_in_the_second_read_of_the_frames_is_not_written_back() {
         assert_eq!(sample.recover(&disk.bytes(log_path())), Ok(newest), "byte {at}");
     }
     assert!(refused > 4, "{refused}");
+}
+
+/// Broke: one wrong bit in the read of the newest commits' frames, which no later frame calls durable, ended the prefix before
+/// them, as a torn write does, and what was acknowledged was cut off. Fixed by reading the frame at which it ends again.
+#[test]
+fn flip_in_the_first_read_of_the_frames_loses_no_commit() {
+    let sample = Sample::new();
+    let newest = sample.states.len() - 1;
+    let mut refused = 0;
+    for at in (HEADERS..sample.log.len()).step_by(97) {
+        let disk = sample.disk(&sample.log);
+        match open_with_flip(&disk, |read| read.offset >= HEADERS as u64, 1, at) {
+            Err(PagerError::CorruptLog { frame, problem: LogProblem::ReadsDiffer, .. }) => {
+                assert_eq!(frame as usize, (at - HEADERS) / FRAME, "byte {at}");
+                refused += 1;
+            }
+            Err(error) => panic!("byte {at}: {error}"),
+            Ok(_) => panic!("byte {at}: taken for a torn end, or for whole"),
+        }
+        assert!(disk.bytes(log_path()) == sample.log, "byte {at}: the log has changed");
+        assert_eq!(sample.recover(&disk.bytes(log_path())), Ok(newest), "byte {at}");
+    }
+    assert!(refused > 40, "{refused}");
 }
 
 /// Broke: of two headers the newer was read as damaged, though it was whole. The opening went on with the generation before,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::super::PageNo;
 use super::super::error::LogProblem;
 use super::super::header::{FileState, HEADER_PAGE};
@@ -24,6 +26,9 @@ pub(super) struct LogScan {
     undurable: VecDeque<(u64, u64, u64)>,
     /// Set at the first frame that does not follow. Later ones are only evidence.
     broken: bool,
+    /// That frame, from 0, and what was read of it, until it has been read a second time: a commit that was acknowledged may
+    /// end here because of one wrong bit that is not on the disk.
+    doubt: Option<(u64, u64)>,
     problem: Option<LogProblem>,
     /// The newest commit that some frame of this generation says was durable.
     durable: u64,
@@ -82,6 +87,7 @@ impl LogScan {
             pending: Vec::new(),
             undurable: VecDeque::new(),
             broken: false,
+            doubt: None,
             problem: None,
             durable: 0,
             outdated: false,
@@ -100,6 +106,7 @@ impl LogScan {
         self.looked_at += 1;
         if !self.broken {
             self.broken = header.as_ref().and_then(|header| self.follow(header, frame)).is_none();
+            self.doubt = self.broken.then(|| (self.looked_at - 1, xxh3_64(frame)));
         }
         header.is_some()
     }
@@ -107,6 +114,16 @@ impl LogScan {
     /// Whether the prefix has come to its end: what follows is evidence at most.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// The frame at which the prefix ends, if it has to be read again.
+    pub(super) fn doubt(&self) -> Option<u64> {
+        self.doubt.map(|(frame, _)| frame)
+    }
+
+    /// It has been read again: whether it is the same as before. Then nothing is left to be doubted.
+    pub(super) fn is_confirmed_by(&mut self, again: &[u8]) -> bool {
+        self.doubt.take().is_none_or(|(_, before)| before == xxh3_64(again))
     }
 
     pub(super) fn looked_at(&self) -> u64 {
