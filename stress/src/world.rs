@@ -178,7 +178,7 @@ impl<S: System> World<S> {
     fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
         match self.phase {
             Phase::Booting if self.steps >= self.deadline && self.calm => {
-                return Err(self.too_late("to boot"));
+                return Err(self.not_booted("to boot"));
             }
             Phase::Booting if self.steps >= self.deadline => {
                 // Not a verdict yet: with enough faults nothing boots.
@@ -332,7 +332,7 @@ impl<S: System> World<S> {
         const STILLBORN: u32 = 50;
         self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
         if self.stillborn > STILLBORN {
-            return Err(self.too_late("to boot, however often it is restarted"));
+            return Err(self.not_booted("to boot, however often it is restarted"));
         }
         self.crash(Crash::ProcessKilled)
     }

@@ -1,8 +1,8 @@
 //! A simulated disk: delays, reorders and fails I/O, and forgets what was not synced when power is lost.
 //!
 //! Operations queue at submission and end when the world delivers them, in any order once their drawn delay has
-//! passed on the virtual clock. A write takes effect when it is delivered, but a read that overlaps it may see some
-//! of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
+//! passed on the virtual clock. A read takes its bytes when it is submitted, when it is delivered, or some of them then and some
+//! now. A write takes effect when it is delivered, but a read that overlaps it may see some of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
 //! it was submitted; see `file.rs` for the two images of a file and `crash.rs` for what survives.
 //!
 //! A disk lives through power losses. Each time it hands out new handles, and those of the life before only answer
@@ -16,6 +16,7 @@ mod handle;
 mod image;
 mod odds;
 mod queue;
+mod sample;
 mod script;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ const DROPPED: Site = Site::new(15, "dropped");
 const EXECUTED: Site = Site::new(16, "executed");
 const IMMEDIATE: Site = Site::new(17, "immediate");
 const BESIDE: Site = Site::new(19, "failed sync beside another");
+const SAMPLED: Site = Site::new(20, "when a read looks");
+const LATE: Site = Site::new(21, "pieces that it reads late");
 const ELSEWHERE: Site = Site::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
@@ -57,6 +60,8 @@ pub struct DiskOptions {
     pub max_delay: u32,
     /// The same for syncs, which wait for the device, while there are faults.
     pub max_sync_delay: u32,
+    /// The same for reads: some last longer than a commit and a checkpoint together.
+    pub max_read_delay: u32,
     /// How likely an operation ends before `submit` returns, so that its starter never yields.
     pub immediate: Chance,
     /// How likely each fault is. A sync beside which another one of the same file begins drops what it covers 120 times as
@@ -67,7 +72,8 @@ pub struct DiskOptions {
 impl Default for DiskOptions {
     /// Short delays, no faults.
     fn default() -> Self {
-        DiskOptions { max_delay: 64, max_sync_delay: 64, immediate: Chance::NEVER, faults: FaultPlan::NONE }
+        let (immediate, faults) = (Chance::NEVER, FaultPlan::NONE);
+        DiskOptions { max_delay: 64, max_sync_delay: 64, max_read_delay: 64, immediate, faults }
     }
 }
 
@@ -342,6 +348,7 @@ impl State {
 
     fn end_life(&mut self) -> Vec<Pending> {
         self.life += 1;
+        self.files.iter_mut().for_each(SimFile::release);
         self.queue.drain()
     }
 
@@ -371,6 +378,11 @@ pub(crate) fn operation_kind(detail: u32) -> Option<OperationKind> {
         4 => Some(OperationKind::Truncate),
         _ => None,
     }
+}
+
+/// Whether a disk's event is the end of an operation that was cancelled.
+pub(crate) fn is_cancelled(event: &Event) -> bool {
+    event.kind == EventKind::Delivered && event.detail >> 12 == FaultKind::Cancelled as u32 + 1
 }
 
 /// A number that stands for an outcome in the trace: bytes, or a bit above them.

@@ -53,6 +53,7 @@ const PARTS: [u32; 2] = [200, 600];
 const OBLIGING: DiskOptions = DiskOptions {
     max_delay: 1,
     max_sync_delay: 1,
+    max_read_delay: 1,
     immediate: Chance::per_million(1_000_000),
     faults: FaultPlan::NONE,
 };
@@ -204,7 +205,7 @@ impl SimDisk {
         let mut tape = Tape::default();
         tape.put(Actor::DISK, script.record);
         self.reset(
-            DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: possible, faults },
+            DiskOptions { max_delay: 1, max_sync_delay: 1, max_read_delay: 1, immediate: possible, faults },
             Source::Recorded(tape),
         );
     }
@@ -249,6 +250,7 @@ impl SimDisk {
         debug_assert_eq!(state.queue.len(), 0, "what is in flight can't be copied");
         let mut copied = copy.shared.lock();
         copied.files.clone_from(&state.files);
+        copied.files.iter_mut().for_each(super::SimFile::release);
         copied.names.clone_from(&state.names);
         drop(copied);
         copy
