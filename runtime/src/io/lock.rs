@@ -27,7 +27,7 @@ pub(super) fn take(file: BorrowedFd<'_>, path: &Path) -> Result<(), IoError> {
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) if holder(file).is_some_and(|holder| tries < tries_of(holder)) => {
+            Err(Errno::WOULDBLOCK) if tries < tries_of(holder(file)) => {
                 tries += 1;
                 std::thread::sleep(PAUSE);
             }
@@ -37,14 +37,14 @@ pub(super) fn take(file: BorrowedFd<'_>, path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// How often it is worth asking. io_uring lets go of a dead process's files a moment after the process is gone; and a thread of
-/// our own that has told of the end of an operation, the last on a file that is closed, lets go of it after that. Neither is
-/// told by anybody.
-fn tries_of(holder: u32) -> u32 {
+/// How often it is worth asking. io_uring lets go of a dead process's files a moment after the process is gone, and the system
+/// names no holder then; and a thread of our own that has told of the end of an operation, the last on a file that is closed,
+/// lets go of it after that. Neither is told by anybody.
+fn tries_of(holder: Option<u32>) -> u32 {
     match holder {
-        ours if ours == std::process::id() => TRIES_OF_OURS,
-        other if has_ended(other) => TRIES_OF_THE_DEAD,
-        _ => 0,
+        Some(ours) if ours == std::process::id() => TRIES_OF_OURS,
+        Some(other) if !has_ended(other) => 0,
+        Some(_) | None => TRIES_OF_THE_DEAD,
     }
 }
 

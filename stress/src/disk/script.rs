@@ -237,6 +237,14 @@ impl SimDisk {
         drop(self.lose_power());
     }
 
+    /// The same as a run of the simulator draws it, sectors torn in every pattern among the rest.
+    pub(crate) fn fall_by(&self, seed: u64) {
+        let mut faults = FaultPlan::NONE;
+        faults.set(FaultKind::SectorTorn, Chance::per_mille(300));
+        self.reset(DiskOptions { faults, ..OBLIGING }, Source::Seed(seed));
+        drop(self.lose_power());
+    }
+
     /// After [`SimDisk::cut_power`]: nothing survives that was not synced, and from here on everything ends well.
     pub(crate) fn lose_unsynced(&self) {
         self.fall(&vec![Fate::Nothing; self.unsynced().len()]);
