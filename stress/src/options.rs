@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use tenterhook_runtime::pager::{Durability, PagerOptions};
 
-pub use self::overrides::{OptionsError, Overrides};
+pub use self::overrides::{Level, OptionsError, Overrides};
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
 use crate::pager::{Abuse, Extent, PagerPlan};
 use crate::schedule::SchedulerKind;

@@ -108,16 +108,21 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
     // A log that is never moved into the file would fill the memory with large pages.
     let room = (8 << 20) / page_size;
     let checkpoint_frames = [100, 8, 32, 400, 1000][lane.choose(CHECKPOINT, 5) as usize].min(room.max(8));
+    let checkpoint_frames = overrides.checkpoint_frames.unwrap_or(checkpoint_frames);
     let tight = 2 + extent.pages() + lane.choose(LIMIT, 20);
+    let spilled = spill(lane);
     PagerOptions {
         page_size,
         cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
-        spill_pages: spill(lane),
+        spill_pages: overrides.spill_pages.unwrap_or(spilled),
         checkpoint_frames,
-        restart_frames: checkpoint_frames * [4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize],
+        restart_frames: checkpoint_frames.saturating_mul([4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize]),
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
         // A power loss may damage a file that is never synced: nothing would be left to judge.
-        durability: if lane.choose(DURABILITY, 3) == 1 { Durability::Normal } else { Durability::Full },
+        durability: match (overrides.durability, lane.choose(DURABILITY, 3)) {
+            (Some(Level::Normal), _) | (None, 1) => Durability::Normal,
+            (Some(Level::Full), _) | (None, _) => Durability::Full,
+        },
         id_seed: seed,
     }
 }

@@ -77,6 +77,15 @@ pub enum Observation<'a> {
         /// What it holds.
         seen: u64,
     },
+    /// A transaction went back to a savepoint: pages that its file had there, and has now.
+    TakenBack {
+        /// The snapshot that it started from.
+        sequence: u64,
+        /// Pages at the savepoint.
+        expected: u32,
+        /// Pages now.
+        seen: u32,
+    },
     /// A page that was pinned for a while was looked at again.
     PinnedAgain {
         /// The page.

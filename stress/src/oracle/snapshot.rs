@@ -25,6 +25,15 @@ impl Oracle for Snapshot {
                     format!("page {page} as the transaction has left it, with digest {expected:#x}");
                 Err(Violation::safety("snapshot", expected, format!("digest {seen:#x}{was}")))
             }
+            Observation::TakenBack { sequence, expected, seen } if expected != seen => {
+                let upon =
+                    format!("after a rollback to a savepoint, in a transaction upon commit {sequence}");
+                Err(Violation::safety(
+                    "snapshot",
+                    format!("{expected} pages {upon}"),
+                    format!("{seen} pages"),
+                ))
+            }
             Observation::ReadBegan { sequence } => can_be_read(history, sequence),
             Observation::PinnedAgain { page, before, after } if before != after => {
                 let expected = format!("page {page} with digest {before:#x} for as long as it is pinned");

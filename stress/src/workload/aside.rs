@@ -210,8 +210,7 @@ impl Aside {
         *desk.changes = mark.changes.clone();
         let pages = mark.pages;
         self.marks.truncate(place + 1);
-        let seen = i64::from(desk.transaction.page_count());
-        desk.rolled_back("a page count after a rollback to a savepoint of", i64::from(pages), seen)
+        desk.rolled_back(pages)
     }
 }
 
@@ -231,16 +230,10 @@ pub(super) fn compare(desk: &mut Desk<'_, '_>, page: PageNo) -> Result<Option<Pr
         Err(error) => return Err(error.into()),
     };
     desk.bench.tally.looked(seen);
-    match desk.changes.digest(page) {
-        Some(known) => desk.rolled_back(
-            "a page after a rollback to a savepoint with a digest of",
-            known as i64,
-            seen as i64,
-        )?,
-        None => {
-            let sequence = desk.changes.base();
-            desk.bench.observe(&Observation::PageRead { sequence, page, digest: seen })?;
-        }
-    }
+    let sequence = desk.changes.base();
+    desk.bench.observe(&match desk.changes.digest(page) {
+        Some(known) => Observation::OwnPage { sequence, page, expected: known, seen },
+        None => Observation::PageRead { sequence, page, digest: seen },
+    })?;
     Ok(None)
 }

@@ -128,8 +128,7 @@ impl Detour {
             desk.transaction.release(inner)?;
         }
         desk.transaction.rollback_to(&back)?;
-        let seen = i64::from(desk.transaction.page_count());
-        desk.rolled_back("a page count after a rollback to a savepoint of", i64::from(pages), seen)?;
+        desk.rolled_back(pages)?;
         let strayed = std::mem::replace(desk.changes, before);
         let touched: Vec<_> = strayed.pages().collect();
         sometimes!(!touched.is_empty(), "a savepoint takes something back");

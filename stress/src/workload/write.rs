@@ -457,14 +457,10 @@ impl Desk<'_, '_> {
         *self.bench.shape
     }
 
-    /// Has the oracles compare what a rollback to a savepoint must have restored.
-    pub(crate) fn rolled_back(
-        &mut self,
-        what: &'static str,
-        expected: i64,
-        seen: i64,
-    ) -> Result<(), Failure> {
-        self.bench.observe(&Observation::Invariant { sequence: self.changes.base, what, expected, seen })
+    /// Has the oracles compare how many pages a rollback to a savepoint has restored.
+    pub(crate) fn rolled_back(&mut self, expected: u32) -> Result<(), Failure> {
+        let (sequence, seen) = (self.changes.base, self.transaction.page_count());
+        self.bench.observe(&Observation::TakenBack { sequence, expected, seen })
     }
 
     /// Reads `page` as the transaction sees it and has the oracles compare it.
