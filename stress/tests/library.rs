@@ -24,7 +24,8 @@ simulate! {
 
 #[test]
 fn recovery_that_believes_every_record_is_found_and_made_small() {
-    let broken = log_store::check(false).search(2, 1_000).expect("one of a thousand seeds finds it");
+    // From a seed on whose run is long: a short one has less that could go.
+    let broken = log_store::check(false).search(100, 1_000).expect("one of a thousand seeds finds it");
     let (before, after) = (broken.shrunk.before, broken.shrunk.after);
     assert_eq!(broken.shrunk.violation.oracle, "durability");
     assert!(

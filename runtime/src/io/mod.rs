@@ -100,7 +100,8 @@ pub struct OpenOptions {
     /// For nobody else who asks for the same: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while somebody
     /// else has the file, in this process or another. It is given up when the file is closed, which is when the last handle
     /// to it is gone and the last operation on it has ended, and by the end of the process. On real files an advisory lock
-    /// (`flock`) that whoever does not ask for it does not feel.
+    /// (`flock`) that whoever does not ask for it does not feel; whoever does is refused at once while the holder runs, and asks
+    /// again for a second where none that runs is known.
     pub exclusive: bool,
 }
 
