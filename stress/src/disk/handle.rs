@@ -11,7 +11,7 @@ use tenterhook_runtime::io::{
 
 use super::file::Claim;
 use super::queue::Pending;
-use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, OPEN, REFUSE, STUCK, Shared, State};
+use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, LEN_BITS, OPEN, REFUSE, STUCK, Shared, State};
 use crate::disk::{FaultKind, Flippable};
 use crate::trace::EventKind;
 
@@ -185,7 +185,7 @@ impl State {
         let due_at = self.now + delay;
         let sample = self.sample(&mut operation, file);
         let pending = Pending { operation, token, file, _claim: claim, fault, sample, covered, due_at };
-        self.log(EventKind::Submitted, &pending, descriptor.offset ^ descriptor.len << 20);
+        self.log(EventKind::Submitted, &pending, descriptor.offset << LEN_BITS | descriptor.len);
         self.queue.insert(pending, self.now);
     }
 

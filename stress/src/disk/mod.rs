@@ -323,6 +323,12 @@ impl SimDisk {
         read(&mut self.shared.lock().lane)
     }
 
+    /// The name of a file, by its number.
+    pub(crate) fn name_of(&self, file: u32) -> Option<PathBuf> {
+        let state = self.shared.lock();
+        state.names.iter().find(|&(_, &index)| index == file).map(|(path, _)| path.clone())
+    }
+
     /// The content that reads of `path` would return.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.shared.lock();
@@ -393,6 +399,24 @@ fn outcome_code(outcome: Outcome) -> u64 {
         Err(CompletionError::NoSpace) => 1 << 34,
         Err(_) => 1 << 35,
     }
+}
+
+/// Bits of a submission's value that say how many bytes it is about; those above say from where on.
+const LEN_BITS: u32 = 24;
+
+/// What a disk's submission is about: the number of its file, the first byte, and how many bytes.
+pub(crate) fn place_of(event: &Event) -> Option<(u32, u64, u64)> {
+    let is_submission = event.actor == Actor::DISK && event.kind == EventKind::Submitted;
+    let moves = matches!(operation_kind(event.detail), Some(OperationKind::Read | OperationKind::Write));
+    let (offset, len) = (event.value >> LEN_BITS, event.value & ((1 << LEN_BITS) - 1));
+    (is_submission && moves).then_some((event.detail >> 4 & 0xff, offset, len))
+}
+
+/// What a disk's event is about, for people: the operation, and the fault that is to befall it.
+pub(crate) fn describe_operation(detail: u32) -> String {
+    let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
+    let fault = (detail >> 12).checked_sub(1).and_then(|fault| FaultKind::ALL.get(fault as usize));
+    fault.map_or((*operation).into(), |fault| format!("{operation} ({})", fault.name()))
 }
 
 /// What a disk's event says, for people.
