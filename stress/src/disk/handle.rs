@@ -160,6 +160,7 @@ impl State {
         claim: Option<Claim>,
     ) {
         let fault = match descriptor.kind {
+            OperationKind::Read if self.opening => self.odds.read_at_opening.draw(&mut self.lane, FAULT),
             OperationKind::Read => self.odds.read.draw(&mut self.lane, FAULT),
             OperationKind::Write => self.odds.write.draw(&mut self.lane, FAULT),
             OperationKind::Sync => self.odds.sync.draw(&mut self.lane, FAULT),

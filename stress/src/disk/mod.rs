@@ -131,6 +131,8 @@ struct State {
     odds: Odds,
     calm: bool,
     flippable: Flippable,
+    /// Whether the system opens its files.
+    opening: bool,
     counts: FaultCounts,
     queue: Queue,
     files: Vec<SimFile>,
@@ -152,6 +154,7 @@ impl SimDisk {
             odds: Odds::new(&options.faults, options.immediate),
             calm: false,
             flippable: Flippable::Everything,
+            opening: false,
             counts: FaultCounts::default(),
             queue: Queue::default(),
             files: Vec::new(),
@@ -220,6 +223,11 @@ impl SimDisk {
     /// torn end, so it has to be spared then.
     pub fn set_flippable(&self, flippable: Flippable) {
         self.shared.lock().flippable = flippable;
+    }
+
+    /// Says whether the system opens its files: then flipped bits are more likely, 20 times, in a tenth of reads at most.
+    pub fn set_opening(&self, opening: bool) {
+        self.shared.lock().opening = opening;
     }
 
     /// The power goes: what was not synced survives as the tape has it, and all handles die.
@@ -354,6 +362,7 @@ impl State {
 
     fn end_life(&mut self) -> Vec<Pending> {
         self.life += 1;
+        self.opening = false;
         self.files.iter_mut().for_each(SimFile::release);
         self.queue.drain()
     }

@@ -77,6 +77,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
                 false => Flippable::Nothing,
             };
             context.disk.set_flippable(flippable);
+            context.disk.set_opening(true);
             system.boot.struck = context.struck;
             system.struck_at_birth = context.struck;
             system.boot.stage = Stage::Open(Pager::open(Arc::clone(io), database(system), system.plan.pager));
@@ -84,6 +85,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         }
         Stage::Open(open) => match open.step()? {
             IOResult::Done(pager) => {
+                context.disk.set_opening(false);
                 nobody_else_may_open(system, io)?;
                 if context
                     .disk
