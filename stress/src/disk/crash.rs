@@ -123,12 +123,15 @@ impl Survivor<'_> {
     fn tear(&mut self, at: u64, sector: &[u8]) {
         self.counts.request(FaultKind::SectorTorn);
         if sector.len() > 1 {
-            let (new, old) = self.draw_tear(sector.len());
-            let holds =
-                |range: &Range<usize>| self.image.holds(at + range.start as u64, &sector[range.clone()]);
+            let parts = self.draw_tear(sector.len());
+            let differs = |is_new: bool| {
+                let mut of_that_age = parts.iter().filter(|(_, new)| *new == is_new);
+                of_that_age
+                    .any(|(range, _)| !self.image.holds(at + range.start as u64, &sector[range.clone()]))
+            };
             // Where the new parts or the old ones are the same in both, nobody can tell it from a whole sector.
-            let torn = !new.iter().all(holds) && !old.iter().all(holds);
-            for range in new {
+            let torn = differs(true) && differs(false);
+            for (range, _) in parts.into_iter().filter(|(_, new)| *new) {
                 self.image.write(at + range.start as u64, &sector[range]);
             }
             if torn {
@@ -137,27 +140,27 @@ impl Survivor<'_> {
         }
     }
 
-    /// Which parts of a torn sector are new and which old.
-    fn draw_tear(&mut self, len: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    /// The parts of a torn sector, each with whether it is new.
+    fn draw_tear(&mut self, len: usize) -> Vec<(Range<usize>, bool)> {
         let how = self.lane.choose(TEAR_HOW, 8);
         let cut = 1 + self.lane.choose(TEAR_AT, len as u32 - 1) as usize;
         // Fields and records end there.
         let edge = (cut & !(WORD - 1)).max(WORD).min(len - 1);
-        let words = |odd: usize| {
-            let starts = (0..len).step_by(WORD).skip(odd).step_by(2);
-            starts.map(|start| start..(start + WORD).min(len)).collect::<Vec<_>>()
+        let words = |new: usize| {
+            let starts = (0..len).step_by(WORD).enumerate();
+            starts.map(|(word, start)| (start..(start + WORD).min(len), word % 2 == new)).collect()
         };
         match how {
-            0 | 1 => (vec![0..cut], vec![cut..len]),
-            2 => (vec![0..edge], vec![edge..len]),
-            3 => (vec![cut..len], vec![0..cut]),
-            4 => (vec![edge..len], vec![0..edge]),
-            5 => (words(0), words(1)),
-            6 => (words(1), words(0)),
+            0 | 1 => vec![(0..cut, true), (cut..len, false)],
+            2 => vec![(0..edge, true), (edge..len, false)],
+            3 => vec![(0..cut, false), (cut..len, true)],
+            4 => vec![(0..edge, false), (edge..len, true)],
+            5 => words(0),
+            6 => words(1),
             // One word of it.
             _ => {
                 let end = (edge + WORD).min(len);
-                (vec![edge..end], vec![0..edge, end..len])
+                vec![(0..edge, false), (edge..end, true), (end..len, false)]
             }
         }
     }

@@ -214,11 +214,8 @@ impl Connection {
                     completion.cancel();
                 }
             }
-            Some(4) => {
-                if self.give_up(&io, bench, context) {
-                    return Ok(Step::Continue);
-                }
-            }
+            Some(4) if self.give_up(&io, bench, context) => return Ok(Step::Continue),
+            Some(4) => {}
             Some(_) => {
                 let lane = &mut *context.lane;
                 bench.tally.cancels +=

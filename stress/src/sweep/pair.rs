@@ -110,8 +110,7 @@ impl Theatre {
     /// Steps one of them up to its yield `yields`, and delivers what was submitted last while it waits, so that what the other
     /// has in flight stays there. False when it has ended before, or waits for the other.
     fn advance(&mut self, who: Who, yields: u32) -> Result<bool, Box<Violation>> {
-        let mut seen = 0;
-        for _ in 0..PATIENCE {
+        for seen in 0..PATIENCE {
             let io = match self.step_one(who) {
                 Standing::Ended(ending) => {
                     self.keep(who, ending);
@@ -122,7 +121,6 @@ impl Theatre {
             if seen == yields {
                 return Ok(true);
             }
-            seen += 1;
             if let IOCompletions::Single(completion) = io {
                 while !completion.finished() {
                     if !self.deliver_newest() {
