@@ -97,11 +97,11 @@ pub struct OpenOptions {
     /// [`DIRECT_ALIGNMENT`], or the operation fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput). For backends on
     /// real files; the others have no cache to go past.
     pub direct: bool,
-    /// For nobody else who asks for the same: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while somebody
-    /// else has the file, in this process or another. It is given up when the file is closed, which is when the last handle
-    /// to it is gone and the last operation on it has ended, and by the end of the process. On real files an advisory lock
-    /// (`flock`) that whoever does not ask for it does not feel; whoever does is refused at once while the holder runs, and asks
-    /// again for a second where none that runs is known.
+    /// One opener at a time: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while another opener that asked
+    /// for the same has the file, in this process or in another. The file is free again when its last handle is gone and the last
+    /// operation on it has ended, or when the process ends. On real files this is an advisory lock (`flock`): it does not affect
+    /// openers that do not ask for it. While the holder is known to run, an opener is refused at once. Otherwise the opener asks
+    /// again for up to a second.
     pub exclusive: bool,
 }
 
@@ -112,7 +112,7 @@ impl OpenOptions {
         Self { create: true, ..Self::default() }
     }
 
-    /// The same for nobody else who asks for it.
+    /// The same, for one opener at a time.
     #[must_use]
     pub fn alone(self) -> Self {
         Self { exclusive: true, ..self }
