@@ -11,6 +11,8 @@ use tenterhook_runtime::{IOCompletions, IOResult};
 use crate::corpus::contents;
 use crate::input::Input;
 
+mod uncovered;
+
 /// What a case came to: `opened and sound`, `opened` with the first thing that is wrong, or the name of a refusal.
 pub type Kind = String;
 /// Why the property does not hold.
@@ -28,7 +30,8 @@ const MOST_STEPS: u32 = 20_000;
 const FILL: u8 = 0xA5;
 
 /// Opens the files. If they are refused, with an error of one line, they are as they were. If not, every page can be read or
-/// is an error of one line, the integrity check ends, a commit changes no page that it was not told to, and what is committed is there when the files are opened again.
+/// is an error of one line, the integrity check ends, a commit changes no page that it was not told to, and what is committed
+/// is there when the files are opened again. A byte that no checksum covers changes nothing of that.
 ///
 /// # Errors
 ///
@@ -41,6 +44,8 @@ pub fn check(input: &Input) -> Result<Kind, Violation> {
         Err(error) => return world.refused(input, &error),
     };
     let (kind, before) = world.look(&pager)?;
+    let seen = Seen { kind: &kind, pages: &before, sequence: pager.commit_sequence() };
+    uncovered::expect_the_same(input, pager.page_count(), &seen)?;
     let written = world.change(&pager)?;
     world.copy(&pager)?;
     world.shorten(&pager)?;
@@ -51,6 +56,14 @@ pub fn check(input: &Input) -> Result<Kind, Violation> {
     drop(pager);
     world.open_again(page_size, sequence, written)?;
     Ok(kind)
+}
+
+/// What was found in the files.
+#[derive(PartialEq, Eq)]
+struct Seen<'a> {
+    kind: &'a str,
+    pages: &'a Pages,
+    sequence: u64,
 }
 
 /// The disk, and the patience that is left.

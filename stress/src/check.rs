@@ -30,6 +30,7 @@ const DEPTH: Site = Site::new(2, "depth");
 const DISK: Site = Site::new(3, "disk");
 const RATE: Site = Site::new(4, "rates of faults");
 const LIFE: Site = Site::new(5, "length of lives");
+const READ_DELAY: Site = Site::new(8, "delay of reads");
 const SYNC_DELAY: Site = Site::new(6, "delay of syncs");
 const FAILED_SYNCS: Site = Site::new(7, "power after failed syncs");
 
@@ -277,6 +278,7 @@ where
             disk: DiskOptions {
                 max_delay,
                 max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
+                max_read_delay: max_delay * [1, 1, 4, 16][lane.choose(READ_DELAY, 4) as usize],
                 immediate: Chance::per_mille([0, 100, 900][lane.choose(DISK, 3) as usize]),
                 faults,
             },

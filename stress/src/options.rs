@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use tenterhook_runtime::pager::{Durability, PagerOptions};
 
-pub use self::overrides::{OptionsError, Overrides};
+pub use self::overrides::{Level, OptionsError, Overrides};
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
 use crate::pager::{Abuse, Extent, PagerPlan};
 use crate::schedule::SchedulerKind;
@@ -156,14 +156,16 @@ impl SimOptions {
             ("operations", list(operations)),
             ("others first", format!("{} between two calls", plan.interleave)),
             ("rolled back", plan.rollback.to_string()),
+            ("aside", format!("{} of transactions first, {} go on after an error", plan.aside, plan.go_on)),
             (
                 "abuse at yields",
                 format!(
-                    "drop={} drop-later={} cancel={} cancel-change={} nap={}, of checkpoints times {}",
+                    "drop={} drop-later={} cancel={} cancel-change={} give-up={} nap={}, of checkpoints times {}",
                     plan.abuse.drop,
                     plan.abuse.drop_later,
                     plan.abuse.cancel,
                     plan.abuse.cancel_change,
+                    plan.abuse.give_up,
                     plan.abuse.nap,
                     plan.abuse.checkpoints
                 ),
@@ -204,8 +206,10 @@ fn scheduler(world: &WorldOptions) -> String {
 }
 
 fn delay(disk: &DiskOptions) -> String {
-    let DiskOptions { max_delay, max_sync_delay, immediate, .. } = disk;
-    format!("up to {max_delay} ticks, of a sync up to {max_sync_delay}, {immediate} at once")
+    let DiskOptions { max_delay, max_sync_delay, max_read_delay, immediate, .. } = disk;
+    format!(
+        "up to {max_delay} ticks, of a sync up to {max_sync_delay}, of a read up to {max_read_delay}, {immediate} at once"
+    )
 }
 
 fn limit(pager: &PagerOptions) -> String {
@@ -214,7 +218,7 @@ fn limit(pager: &PagerOptions) -> String {
 
 fn flips(plan: &PagerPlan) -> String {
     let place = if plan.flips_in_log { "database and log" } else { "database" };
-    let recovery = if plan.flips_in_recovery { "in recovery too (database only)" } else { "not in recovery" };
+    let recovery = if plan.flips_in_recovery { "in recovery of both" } else { "not in recovery" };
     format!("in reads of {place}, {recovery}")
 }
 

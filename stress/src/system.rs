@@ -1,5 +1,6 @@
 //! What the world asks of a system under test.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
@@ -99,6 +100,11 @@ pub trait System {
     fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let _ = context;
         Ok(Step::Ended)
+    }
+
+    /// What `len` bytes from `offset` on of the file `path` are, in a word or two, for people who read a timeline.
+    fn locate(&self, path: &Path, offset: u64, len: u64) -> String {
+        format!("{len} bytes at {offset} of {}", path.display())
     }
 
     /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.

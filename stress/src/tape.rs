@@ -15,7 +15,7 @@ pub use self::record::{LaneRecord, Slot, Tape};
 use crate::rng;
 
 /// Sites per actor. A lane counts each one's occurrences in place, so the number is fixed.
-pub const SITES: usize = 24;
+pub const SITES: usize = 32;
 
 /// Who makes a choice.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::disk::describe_event;
+use crate::disk::{describe_event, describe_operation};
 use crate::tape::Actor;
 use crate::trace::EventKind;
 use crate::world::RunOutcome;
@@ -93,7 +93,10 @@ fn moments(outcome: &RunOutcome) -> Vec<Moment> {
     for (index, event) in outcome.trace.events().unwrap_or_default().iter().enumerate() {
         let text = match event.kind {
             EventKind::Step => captions.get(&index).map_or(String::new(), |&caption| caption.to_owned()),
-            EventKind::Submitted => format!("<- {}", describe_event(event.detail, event.value)),
+            EventKind::Submitted => match captions.get(&index) {
+                Some(place) => format!("<- {} {place}", describe_operation(event.detail)),
+                None => format!("<- {}", describe_operation(event.detail)),
+            },
             EventKind::Delivered => format!("-> {}", describe_event(event.detail, event.value)),
             EventKind::Crashed => {
                 let what = if event.detail == crate::disk::FaultKind::PowerLoss as u32 {

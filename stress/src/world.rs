@@ -23,7 +23,7 @@ pub use self::nemesis::NemesisOptions;
 pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
-use crate::disk::{FaultKind, SimDisk, Struck};
+use crate::disk::{FaultKind, SimDisk, Struck, place_of};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
@@ -142,7 +142,9 @@ impl<S: System> World<S> {
             }
             self.turn_phase()?;
             self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.lane);
+            let told = self.trace.len();
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
+            self.locate(told as usize);
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
             match self.scheduler.pick(disk.due, &mut self.lane) {
@@ -178,7 +180,7 @@ impl<S: System> World<S> {
     fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
         match self.phase {
             Phase::Booting if self.steps >= self.deadline && self.calm => {
-                return Err(self.too_late("to boot"));
+                return Err(self.not_booted("to boot"));
             }
             Phase::Booting if self.steps >= self.deadline => {
                 // Not a verdict yet: with enough faults nothing boots.
@@ -273,6 +275,19 @@ impl<S: System> World<S> {
         Ok(())
     }
 
+    /// For people who read the events: what the disk was asked for, from event `told` on.
+    fn locate(&mut self, told: usize) {
+        let Some(captions) = &mut self.captions else { return };
+        let events = self.trace.events().unwrap_or_default();
+        for (index, event) in events.iter().enumerate().skip(told) {
+            if let Some((file, offset, len)) = place_of(event)
+                && let Some(path) = self.disk.name_of(file)
+            {
+                captions.push((index, self.system.locate(&path, offset, len)));
+            }
+        }
+    }
+
     /// For people who read the events: what the fiber is doing, and what it wants.
     fn caption(&mut self, fiber: FiberId, step: &Step) {
         let Some(captions) = &mut self.captions else { return };
@@ -332,7 +347,7 @@ impl<S: System> World<S> {
         const STILLBORN: u32 = 50;
         self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
         if self.stillborn > STILLBORN {
-            return Err(self.too_late("to boot, however often it is restarted"));
+            return Err(self.not_booted("to boot, however often it is restarted"));
         }
         self.crash(Crash::ProcessKilled)
     }

@@ -4,6 +4,7 @@ mod abandon;
 mod backend;
 mod buffer;
 mod drive;
+mod lock;
 mod memory;
 mod operation;
 mod pool;
@@ -43,6 +44,13 @@ pub trait IO: Send + Sync {
 
     /// Whether there is a file of this name.
     fn exists(&self, path: &Path) -> bool;
+
+    /// The number of the process that has the file of this name open with [`OpenOptions::exclusive`], where that can be known.
+    /// For a message: it may be another a moment later.
+    fn holder_of(&self, path: &Path) -> Option<u32> {
+        let _ = path;
+        None
+    }
 
     /// Runs or collects what is ready, without waiting, and runs the callbacks of what ended in this thread. Returns
     /// how many operations ended; 0 means that there is nothing to be done right now.
@@ -103,6 +111,12 @@ pub struct OpenOptions {
     /// [`DIRECT_ALIGNMENT`], or the operation fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput). For backends on
     /// real files; the others have no cache to go past.
     pub direct: bool,
+    /// One opener at a time: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while another opener that asked
+    /// for the same has the file, in this process or in another. The file is free again when its last handle is gone and the last
+    /// operation on it has ended, or when the process ends. On real files this is an advisory lock (`flock`): it does not affect
+    /// openers that do not ask for it. While the holder is known to run, an opener is refused at once. Otherwise the opener asks
+    /// again for up to a second.
+    pub exclusive: bool,
 }
 
 impl OpenOptions {
@@ -111,12 +125,18 @@ impl OpenOptions {
     pub fn creating() -> Self {
         Self { create: true, ..Self::default() }
     }
+
+    /// The same, for one opener at a time.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { exclusive: true, ..self }
+    }
 }
 
 /// A file that could not be opened, removed or asked, or a backend that could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IoError {
-    /// What was tried: "open", "remove", "enter io_uring".
+    /// What was tried: "open", "lock", "remove", "enter io_uring".
     pub operation: &'static str,
     /// On which file or folder, if it was on one.
     pub path: Option<PathBuf>,
@@ -127,6 +147,19 @@ pub struct IoError {
 }
 
 impl IoError {
+    /// The answer to an opener of a file that somebody else has [to themselves](OpenOptions::exclusive).
+    #[must_use]
+    pub fn locked(path: &Path, os_code: i32) -> Self {
+        let path = Some(path.to_owned());
+        Self { operation: "lock", path, kind: std::io::ErrorKind::ResourceBusy, os_code }
+    }
+
+    /// Whether it is that answer.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.operation == "lock" && self.kind == std::io::ErrorKind::ResourceBusy
+    }
+
     /// Of something that was tried on no file.
     pub(crate) fn of(operation: &'static str, error: &std::io::Error) -> Self {
         let os_code = error.raw_os_error().unwrap_or(0);

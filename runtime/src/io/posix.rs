@@ -43,6 +43,9 @@ impl PosixFile {
         if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
             return Err(refuse(Errno::ISDIR));
         }
+        if options.exclusive {
+            super::lock::take(descriptor.as_fd(), path)?;
+        }
         if options.create {
             sync_folder_of(path)?;
         }

@@ -30,7 +30,8 @@ pub struct Commit {
 }
 
 impl Commit {
-    pub(super) fn new(transaction: WriteTransaction) -> Self {
+    pub(super) fn new(mut transaction: WriteTransaction) -> Self {
+        transaction.give_up_call();
         let pager = Arc::clone(&transaction.reader.pager);
         Self { machine: StateMachine::new(Committing { pager, stage: Stage::Begin(transaction) }) }
     }

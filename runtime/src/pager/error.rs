@@ -30,6 +30,13 @@ pub enum PagerError {
         /// The version that is understood.
         supported: u32,
     },
+    /// Another pager has the file or its log open, or one that was dropped has left I/O on it which has not ended.
+    Locked {
+        /// The file.
+        path: Arc<Path>,
+        /// The process that has it, where the backend knows; it may be this one.
+        holder: Option<u32>,
+    },
     /// The file was made with another page size than the options ask for.
     PageSizeMismatch {
         /// The file.
@@ -262,6 +269,9 @@ pub enum LogProblem {
         /// Its value.
         value: u64,
     },
+    /// The frame was whole when the log was scanned, and a second read of it brought something else. Nothing was changed:
+    /// another opening may go well.
+    ReadsDiffer,
 }
 
 impl fmt::Display for PagerError {
@@ -279,6 +289,12 @@ impl fmt::Display for PagerError {
                 "{} has format version {found}; this program understands version {supported}",
                 path.display()
             ),
+            Self::Locked { path, holder: Some(process) } => {
+                write!(f, "{} is open in process {process}: one pager at a time may have it", path.display())
+            }
+            Self::Locked { path, holder: None } => {
+                write!(f, "{} is open in another pager: one at a time may have it", path.display())
+            }
             Self::PageSizeMismatch { path, found, asked } => write!(
                 f,
                 "{} has pages of {found} bytes, not {asked}: open it with page_size {found}",
@@ -406,6 +422,7 @@ impl fmt::Display for LogProblem {
             }
             Self::PageSize { found, expected } => write!(f, "its pages have {found} bytes, not {expected}"),
             Self::Field { name, value } => write!(f, "a whole frame has {name} {value}"),
+            Self::ReadsDiffer => f.write_str("two reads of it differ, so that the device can't be trusted"),
         }
     }
 }

@@ -121,7 +121,7 @@ impl IntegrityCheck {
     ///
     /// # Errors
     ///
-    /// [`PagerError::Io`]; [`PagerError::Poisoned`] when a sync failed before the newest commit was durable. Damage is no
+    /// [`PagerError::Io`]; [`PagerError::Poisoned`] when a sync fails before the commit that is checked is durable, also during the check. Damage is no
     /// error but a problem in the report.
     ///
     /// # Panics
@@ -189,12 +189,13 @@ impl Checking {
         let run = self.run.get_or_insert_with(|| Run::begin(&self.pager));
         self.stage = match &mut self.stage {
             Stage::Begin => {
-                self.pager.state.lock().require_sound(&run.reader.snapshot)?;
+                run.require_sound()?;
                 Stage::FollowFreelist { page: run.reader.snapshot.state.free_head }
             }
             Stage::FollowFreelist { page } => run.follow_freelist(*page),
             Stage::ReadFreePage { key, read } => {
                 let bytes = transition_if_io!(read.poll().map_err(read_error));
+                run.require_sound()?;
                 run.look_at_free_page(*key, &bytes[0])
             }
             Stage::ChoosePages { after } => {
@@ -207,6 +208,7 @@ impl Checking {
             }
             Stage::ReadPages { keys, read } => {
                 let bytes = transition_if_io!(read.poll().map_err(read_error));
+                run.require_sound()?;
                 for (key, bytes) in keys.iter().zip(&bytes) {
                     run.look_at_page(*key, bytes);
                 }
@@ -214,6 +216,7 @@ impl Checking {
             }
             Stage::ReadHeader(read) => {
                 let bytes = transition_if_io!(read.poll().map_err(read_error));
+                run.require_sound()?;
                 run.look_at_header(&bytes[0]);
                 return Ok(run.finish());
             }
@@ -243,6 +246,11 @@ impl Run {
         let on_freelist = vec![0; state.page_count as usize / 64 + 1];
         let reader = SnapshotReader::new(pager, snapshot);
         Self { reader, report, on_freelist, followed: true, damaged_free_page: None }
+    }
+
+    /// To be asked before anything that was read is judged: while it was read, a sync may have failed and taken it back.
+    fn require_sound(&self) -> Result<(), PagerError> {
+        self.reader.pager.state.lock().require_sound(&self.reader.snapshot)
     }
 
     fn key(&self, page: PageNo) -> Key {

@@ -61,6 +61,14 @@ impl LogHeader {
         headers.max_by_key(|(_, header)| header.generation)
     }
 
+    /// Where a header was that is not whole any more, if there is one beside a whole one: the next header would have gone
+    /// there, or this one counts no longer and was read wrong.
+    pub(super) fn damaged_slot(start: &[u8]) -> Option<u64> {
+        let slots = (0..).step_by(HEADER_SLOT as usize).zip(start.chunks(HEADER_SLOT as usize));
+        let is_damaged = |slot: &[u8]| Self::decode(slot).is_none() && slot.iter().any(|byte| *byte != 0);
+        slots.into_iter().find(|(_, slot)| is_damaged(slot)).map(|(offset, _)| offset)
+    }
+
     /// Where the chain of this generation's frames begins.
     pub(super) fn chain(&self) -> u64 {
         get_u64(&self.fields(), AT_CHECKSUM)

@@ -5,6 +5,7 @@ mod audit;
 mod begin_write;
 mod bytes;
 mod cache;
+mod call;
 mod checkpoint;
 mod commit;
 mod error;

@@ -105,6 +105,7 @@ impl WriteTransaction {
     /// page keeps a copy of it. Once a page has changed that was not in memory, nothing is spilled before the savepoint is
     /// gone, or has been rolled back to.
     pub fn savepoint(&mut self) -> Savepoint {
+        self.give_up_call();
         self.undo.begin(self.state)
     }
 
@@ -115,6 +116,7 @@ impl WriteTransaction {
     ///
     /// [`PagerError::NoSuchSavepoint`] for a savepoint of another transaction, or one that is gone.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), PagerError> {
+        self.give_up_call();
         let place = self.undo.find(savepoint)?;
         let levels = &mut self.undo.levels[place..];
         // From the innermost on, so that each page ends with its oldest image.
@@ -135,6 +137,7 @@ impl WriteTransaction {
     ///
     /// As [`WriteTransaction::rollback_to`].
     pub fn release(&mut self, savepoint: Savepoint) -> Result<(), PagerError> {
+        self.give_up_call();
         let place = self.undo.find(&savepoint)?;
         self.undo.merge(place);
         Ok(())

@@ -67,8 +67,8 @@ impl PagerFile {
 /// them, and one sync acknowledges all commits whose frames were written before it. A transaction that is larger than
 /// [`PagerOptions::spill_pages`] is the exception: it keeps the right.
 ///
-/// One pager at a time may have a file open. Before the file is opened again, let the I/O end that
-/// [`Audit::log_writes`] and [`Audit::database_writes`] count, or be sure that it never will.
+/// One pager at a time may have a file open, whatever process it is in: another is refused with [`PagerError::Locked`]. A
+/// pager that was dropped has it until the I/O has ended that it had begun; the end of a process ends that, too.
 ///
 /// ```
 /// use std::sync::Arc;

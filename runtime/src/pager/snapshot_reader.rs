@@ -62,6 +62,11 @@ impl SnapshotReader {
         }
     }
 
+    /// Forgets the read that a call waited for which its caller has given up. The read itself is the pager's and goes on.
+    pub(super) fn give_up(&mut self) {
+        self.pending = None;
+    }
+
     /// A page newer than the snapshot must not be there: a checkpoint would have gone past a reader.
     #[inline]
     fn admit(&self, page: Arc<Page>) -> Result<IOResult<Arc<Page>>, PagerError> {

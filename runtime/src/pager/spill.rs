@@ -35,8 +35,8 @@ pub(super) struct Spilled {
     /// The newest frame of each page. Pages that a vacuum has cut off since may be among them.
     frames: BTreeMap<PageNo, FrameNo>,
     write: Write,
-    /// The one read that the transaction waits for.
-    reading: Option<(PageNo, ReadBatch)>,
+    /// The one read that the transaction waits for, of a page in one version.
+    reading: Option<(Key, ReadBatch)>,
     /// Images of pages as their newest frames have them: what was read lately.
     images: BTreeMap<PageNo, Arc<Page>>,
     handed_over: bool,
@@ -84,6 +84,17 @@ impl Spill {
     fn forget_images(&mut self) {
         if let Some(spilled) = &mut self.spilled {
             spilled.images.clear();
+        }
+    }
+
+    /// Forgets what a call waited for that its caller has given up. What was handed to the log goes on.
+    pub(super) fn give_up(&mut self) {
+        self.prepare = PrepareLog::default();
+        if let Some(spilled) = &mut self.spilled {
+            spilled.reading = None;
+            if let Write::UnderWay(wait) = &mut spilled.write {
+                wait.renew();
+            }
         }
     }
 
@@ -178,13 +189,13 @@ impl Spilled {
         }
         let key = Key { page, frame: self.frames[&page] };
         let (log, offset, _) = self.pager.locate(key);
-        let pending = self.reading.take().filter(|(pending, _)| *pending == page);
+        let pending = self.reading.take().filter(|(pending, _)| *pending == key);
         let (_, mut read) = pending
-            .unwrap_or_else(|| (page, ReadBatch::one(&*log.file, offset, self.pager.sealer.page_size())));
+            .unwrap_or_else(|| (key, ReadBatch::one(&*log.file, offset, self.pager.sealer.page_size())));
         let mut bytes = match read.poll().map_err(|error| log.error("read a page of", error))? {
             IOResult::Done(bytes) => bytes,
             IOResult::IO(io) => {
-                self.reading = Some((page, read));
+                self.reading = Some((key, read));
                 return Ok(IOResult::IO(io));
             }
         };

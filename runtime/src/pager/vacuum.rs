@@ -58,7 +58,8 @@ struct Cut {
 
 impl WriteTransaction {
     /// Shortens the file by the free pages at its end.
-    pub fn vacuum(self) -> Vacuum {
+    pub fn vacuum(mut self) -> Vacuum {
+        self.give_up_call();
         Vacuum { transaction: Some(self), stage: Stage::Begin }
     }
 }
@@ -125,7 +126,8 @@ impl Vacuum {
 
     /// Gives up, and gives the transaction back as it was; `None` when the vacuum has ended.
     #[must_use = "dropping it rolls the transaction back"]
-    pub fn into_transaction(self) -> Option<WriteTransaction> {
+    pub fn into_transaction(mut self) -> Option<WriteTransaction> {
+        self.transaction.iter_mut().for_each(WriteTransaction::give_up_call);
         self.transaction
     }
 }

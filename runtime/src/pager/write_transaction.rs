@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ask_for_right::RightClaim;
+use super::call::Call;
 use super::header::FileState;
 use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
 use super::savepoint::Undo;
@@ -20,6 +21,10 @@ use crate::{IOResult, return_if_io};
 /// [`PagerError::EarlierCommitFailed`], at its next read of a page or at its commit. What it has read is sure once its
 /// commit is acknowledged, not before.
 ///
+/// A call that returns `IO` may be given up: drop its result and go on with another call, the same call again, a rollback to a
+/// savepoint, a vacuum or the commit. What the abandoned call waited for has no effect on those, however it ends, except for
+/// a write of a transaction that spills.
+///
 /// The pages it changed are its own: they are neither in the cache nor counted there. Up to
 /// [`PagerOptions::spill_pages`](super::PagerOptions::spill_pages) of them are in memory. Beyond that it *spills*: it writes
 /// them to the log ahead of its commit, and reads them from there. From then on it keeps the write right until its commit is
@@ -34,6 +39,8 @@ pub struct WriteTransaction {
     pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
     pub(super) state: FileState,
     pub(super) undo: Undo,
+    /// The call that was made last, with what it waits for in the fields above.
+    pub(super) call: Option<Call>,
 }
 
 impl WriteTransaction {
@@ -46,6 +53,7 @@ impl WriteTransaction {
             changed: BTreeMap::new(),
             state,
             undo: Undo::default(),
+            call: None,
         }
     }
 
@@ -55,6 +63,7 @@ impl WriteTransaction {
     ///
     /// As [`ReadTransaction::page`](super::ReadTransaction::page).
     pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
+        self.enter(Call::Page(page));
         require_in_range(page, self.state.page_count)?;
         let current = return_if_io!(self.current(page));
         require_data(current).map(|page| IOResult::Done(PageRef::new(page)))
@@ -66,6 +75,7 @@ impl WriteTransaction {
     ///
     /// As [`ReadTransaction::page`](super::ReadTransaction::page), and those of a commit: when it spills.
     pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
+        self.enter(Call::PageMut(page));
         require_in_range(page, self.state.page_count)?;
         return_if_io!(self.make_room_for(page));
         if let Some(own) = self.changed.get(&page) {
@@ -90,6 +100,7 @@ impl WriteTransaction {
     ///
     /// [`PagerError::NoSpace`], [`PagerError::CorruptFreelist`], and those of [`WriteTransaction::page_mut`].
     pub fn allocate(&mut self) -> Result<IOResult<PageNo>, PagerError> {
+        self.enter(Call::Allocate);
         if self.state.free_head == 0 {
             return self.extend();
         }
@@ -109,6 +120,7 @@ impl WriteTransaction {
     ///
     /// [`PagerError::PageFreedTwice`], [`PagerError::PageOutOfRange`], and those of [`WriteTransaction::page_mut`].
     pub fn free(&mut self, page: PageNo) -> Result<IOResult<()>, PagerError> {
+        self.enter(Call::Free(page));
         require_in_range(page, self.state.page_count)?;
         return_if_io!(self.make_room_for(page));
         let current = return_if_io!(self.current(page));

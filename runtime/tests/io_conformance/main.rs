@@ -4,6 +4,7 @@
 
 mod behaviours;
 mod edges;
+mod exclusive;
 mod faults;
 mod panics;
 mod rig;
@@ -60,6 +61,12 @@ const BEHAVIOURS: &[Behaviour] = &[
     alone("signals", edges::signals_are_no_failure),
     shared("eight threads, 100,000 operations", behaviours::eight_threads_lose_nothing),
     shared("missing file, directory, no permission", faults::refusals_name_the_file),
+    shared("one opener at a time", exclusive::one_opener_at_a_time),
+    shared("I/O in flight keeps the file", exclusive::io_in_flight_keeps_the_file),
+    shared(
+        "another process is named, a dead one not",
+        exclusive::another_process_is_named_and_a_dead_one_holds_nothing,
+    ),
     alone("disk full", faults::disk_full),
     alone("out of descriptors", faults::out_of_descriptors),
     alone("folder sync fails once", faults::folder_sync_is_made_up_for),

@@ -1,6 +1,7 @@
 //! Transactions that are larger than the memory they may have.
 
 mod failures;
+mod given_up;
 #[path = "../pager_support/mod.rs"]
 mod pager_support;
 mod queued;

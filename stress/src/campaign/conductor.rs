@@ -199,6 +199,9 @@ impl Conductor<'_> {
             self.totals.add(&result);
         }
         self.failures.sort_by_key(|failure| (failure.seed, matches!(failure.finding, Finding::Violation(_))));
+        // Seeds that ran beside the last one that was wanted may have failed, too: lower ones go before.
+        let wanted = self.options.max_failures.max(1);
+        self.failures.truncate(wanted);
         let mut summary = Summary {
             elapsed: self.elapsed(),
             earlier: self.earlier,

@@ -180,15 +180,18 @@ pub(super) struct ChildArguments {
     occurrence: Option<u32>,
     #[arg(long)]
     record: bool,
+    #[arg(long, default_value_t = 0)]
+    variety: u64,
     #[arg(long)]
     hasty: bool,
 }
 
 pub(super) fn run_child(arguments: ChildArguments) -> ExitCode {
-    let ChildArguments { directory, backend, connections, point, occurrence, record, hasty } = arguments;
+    let ChildArguments { directory, backend, connections, point, occurrence, record, variety, hasty } =
+        arguments;
     let point = point.zip(occurrence);
     let Err(error) =
-        crash::run_child(&ChildOptions { directory, backend, connections, point, record, hasty });
+        crash::run_child(&ChildOptions { directory, backend, connections, point, record, variety, hasty });
     eprintln!("{error}");
     ExitCode::Internal
 }

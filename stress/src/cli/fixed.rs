@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::disk::FaultKind;
-use crate::options::{Overrides, Profile};
+use crate::options::{Level, Overrides, Profile};
 use crate::schedule::SchedulerKind;
 use crate::workload::OperationKind;
 
@@ -22,6 +22,15 @@ pub(super) struct Fixed {
     /// Pages that the cache keeps.
     #[arg(long, value_name = "N")]
     cache_pages: Option<usize>,
+    /// Changed pages that a transaction has in memory before it spills.
+    #[arg(long, value_name = "N")]
+    spill_pages: Option<usize>,
+    /// Log frames from which on a checkpoint is due, 0 for never.
+    #[arg(long, value_name = "N")]
+    checkpoint_frames: Option<u32>,
+    /// What an acknowledged commit is worth.
+    #[arg(long, value_name = "LEVEL")]
+    durability: Option<Level>,
     /// What runs concentrate on.
     #[arg(long, value_name = "PROFILE")]
     profile: Option<Profile>,
@@ -44,6 +53,9 @@ impl Fixed {
             steps: self.steps,
             page_size: self.page_size,
             cache_pages: self.cache_pages,
+            spill_pages: self.spill_pages,
+            checkpoint_frames: self.checkpoint_frames,
+            durability: self.durability,
             profile: self.profile,
             scheduler: self.scheduler,
             faults: self.faults.map(|kinds| kinds.0),

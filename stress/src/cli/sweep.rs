@@ -39,6 +39,9 @@ pub(super) struct SweepArguments {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
+    /// Print no line for each operation, only what came of all.
+    #[arg(long)]
+    quiet: bool,
 }
 
 pub(super) fn run(arguments: SweepArguments) -> ExitCode {
@@ -65,7 +68,8 @@ pub(super) fn run(arguments: SweepArguments) -> ExitCode {
 
 fn sweep_all(subjects: &[Box<dyn Subject>], arguments: &SweepArguments) -> ExitCode {
     let bounds = Bounds { subsets: arguments.subsets, sectors: arguments.sectors };
-    if !arguments.json {
+    let is_told = !arguments.json && !arguments.quiet;
+    if is_told {
         print(&format!("{}\n", SubjectReport::head()));
     }
     let mut reports = Vec::new();
@@ -73,13 +77,13 @@ fn sweep_all(subjects: &[Box<dyn Subject>], arguments: &SweepArguments) -> ExitC
     for subject in subjects {
         match sweep::sweep(subject.as_ref(), bounds) {
             Ok(report) => {
-                if !arguments.json {
+                if is_told {
                     print(&format!("{report}\n"));
                 }
                 reports.push(report);
             }
             Err(failure) => {
-                if !arguments.json {
+                if is_told {
                     print(&format!("{:<34} fails in case {}\n", failure.subject, failure.case));
                 }
                 failures.push(*failure);

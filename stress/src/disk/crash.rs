@@ -1,9 +1,12 @@
 //! What a power loss leaves of a file.
 //!
 //! Of each unsynced write every 512-byte sector may have reached the disk or not, whatever happened to its
-//! neighbours and to earlier and later writes, and the sector that was being written may be torn. Independent coins
+//! neighbours and to earlier and later writes, and the sector that was being written may be torn: a new head and an old tail
+//! or the other way round, cut anywhere or at an edge of a field, or words of both. Independent coins
 //! alone would hardly ever draw the plain cases, so a pattern is drawn first: nothing survived, everything did, the
 //! writes up to some point did, whole writes at random, sectors at random.
+
+use std::ops::Range;
 
 use super::faults::{FaultCounts, FaultKind};
 use super::file::{Change, SimFile};
@@ -13,11 +16,15 @@ use crate::tape::{Chance, Lane, Site};
 /// Unit of what a disk writes at once.
 pub(super) const SECTOR: u64 = 512;
 
+/// Unit of what a processor writes at once, and of most fields.
+const WORD: usize = 8;
+
 pub(super) const PATTERN: Site = Site::new(8, "crash: pattern");
 pub(super) const CUT: Site = Site::new(9, "crash: cut");
 pub(super) const SURVIVES: Site = Site::new(10, "crash: survives");
 pub(super) const TEARS: Site = Site::new(11, "crash: tears");
 pub(super) const TEAR_AT: Site = Site::new(12, "crash: tear at");
+const TEAR_HOW: Site = Site::new(22, "crash: tear how");
 const GROWS: Site = Site::new(13, "crash: length survives");
 const EXISTS: Site = Site::new(14, "crash: name is lost");
 
@@ -116,13 +123,44 @@ impl Survivor<'_> {
     fn tear(&mut self, at: u64, sector: &[u8]) {
         self.counts.request(FaultKind::SectorTorn);
         if sector.len() > 1 {
-            let length = 1 + self.lane.choose(TEAR_AT, sector.len() as u32 - 1) as usize;
-            // Where head or tail are the same in both, nobody can tell it from a whole sector.
-            let torn = !self.image.holds(at, &sector[..length])
-                && !self.image.holds(at + length as u64, &sector[length..]);
-            self.image.write(at, &sector[..length]);
+            let parts = self.draw_tear(sector.len());
+            let differs = |is_new: bool| {
+                let mut of_that_age = parts.iter().filter(|(_, new)| *new == is_new);
+                of_that_age
+                    .any(|(range, _)| !self.image.holds(at + range.start as u64, &sector[range.clone()]))
+            };
+            // Where the new parts or the old ones are the same in both, nobody can tell it from a whole sector.
+            let torn = differs(true) && differs(false);
+            for (range, _) in parts.into_iter().filter(|(_, new)| *new) {
+                self.image.write(at + range.start as u64, &sector[range]);
+            }
             if torn {
                 self.counts.deliver(FaultKind::SectorTorn);
+            }
+        }
+    }
+
+    /// The parts of a torn sector, each with whether it is new.
+    fn draw_tear(&mut self, len: usize) -> Vec<(Range<usize>, bool)> {
+        let how = self.lane.choose(TEAR_HOW, 8);
+        let cut = 1 + self.lane.choose(TEAR_AT, len as u32 - 1) as usize;
+        // Fields and records end there.
+        let edge = (cut & !(WORD - 1)).max(WORD).min(len - 1);
+        let words = |new: usize| {
+            let starts = (0..len).step_by(WORD).enumerate();
+            starts.map(|(word, start)| (start..(start + WORD).min(len), word % 2 == new)).collect()
+        };
+        match how {
+            0 | 1 => vec![(0..cut, true), (cut..len, false)],
+            2 => vec![(0..edge, true), (edge..len, false)],
+            3 => vec![(0..cut, false), (cut..len, true)],
+            4 => vec![(0..edge, false), (edge..len, true)],
+            5 => words(0),
+            6 => words(1),
+            // One word of it.
+            _ => {
+                let end = (edge + WORD).min(len);
+                vec![(0..edge, false), (edge..end, true), (end..len, false)]
             }
         }
     }

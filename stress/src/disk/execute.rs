@@ -45,10 +45,8 @@ impl State {
     }
 
     fn read(&mut self, pending: &mut Pending) -> Outcome {
-        self.expose_overlapping_writes(pending);
-        let Operation::Read { offset, buffer } = pending.operation.operation() else { return Err(FAILED) };
-        let file = &self.files[pending.file as usize];
-        let available = file.current.read(offset, buffer);
+        let available = self.take_sample(pending);
+        let Operation::Read { buffer, .. } = pending.operation.operation() else { return Err(FAILED) };
         match pending.fault {
             Some(fault @ FaultKind::ReadError) => {
                 buffer.fill(GARBAGE);
@@ -78,7 +76,7 @@ impl State {
     }
 
     /// A device may have done part of a write that it has not yet reported. What a read sees of one stays seen.
-    fn expose_overlapping_writes(&mut self, read: &Pending) {
+    pub(super) fn expose_overlapping_writes(&mut self, read: &Pending) {
         let range = read.operation.descriptor();
         for write in self.queue.writes() {
             let written = write.operation.descriptor();

@@ -43,7 +43,7 @@ pub enum FaultKind {
     ProcessKilled,
     /// At a power loss an unsynced sector keeps its old content.
     SectorLost,
-    /// At a power loss an unsynced sector ends up with the head of the new content and the tail of the old.
+    /// At a power loss an unsynced sector ends up with parts of the new content and parts of the old.
     SectorTorn,
     /// Power is lost, or the process killed, before recovery from the last time has finished.
     CrashInRecovery,

@@ -1,6 +1,7 @@
 //! One simulated file: what a program sees, what a power loss would leave, and what lies between.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
 use super::image::Image;
 
@@ -26,9 +27,29 @@ pub(super) struct SimFile {
     arena: Vec<u8>,
     /// Whether a sync has made the file's existence durable.
     pub(super) linked: bool,
+    /// Whoever has it to itself in this life.
+    holder: Weak<()>,
 }
 
+/// Held by a handle that has its file to itself, and by the operations in flight of it.
+pub(super) type Claim = Arc<()>;
+
 impl SimFile {
+    /// The file for one handle alone, if no other has it.
+    pub(super) fn claim(&mut self) -> Option<Claim> {
+        let is_free = self.holder.strong_count() == 0;
+        is_free.then(|| {
+            let claim = Arc::new(());
+            self.holder = Arc::downgrade(&claim);
+            claim
+        })
+    }
+
+    /// The process that had it is gone; who still has its handles has nothing.
+    pub(super) fn release(&mut self) {
+        self.holder = Weak::new();
+    }
+
     /// The number that the next change will have. A sync submitted now covers all smaller ones.
     pub(super) fn next_change(&self) -> u64 {
         self.first + self.unsynced.len() as u64

@@ -9,8 +9,9 @@ use tenterhook_runtime::io::{
     Canceller, Descriptor, File, IO, InFlight, IoError, OpenOptions, OperationKind, Submission,
 };
 
+use super::file::Claim;
 use super::queue::Pending;
-use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, OPEN, REFUSE, STUCK, Shared, State};
+use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, LEN_BITS, OPEN, REFUSE, STUCK, Shared, State};
 use crate::disk::{FaultKind, Flippable};
 use crate::trace::EventKind;
 
@@ -27,6 +28,8 @@ struct Handle {
     shared: Arc<Shared>,
     life: u64,
     file: u32,
+    /// Of a file that is open for nobody else.
+    claim: Option<Claim>,
 }
 
 /// The answer to whoever still holds a handle after the power went.
@@ -48,7 +51,13 @@ impl IO for SimIO {
             None if options.create => state.create(path),
             None => return Err(refusal("open", path, ErrorKind::NotFound)),
         };
-        Ok(Arc::new(Handle { shared: Arc::clone(&self.shared), life: self.life, file }))
+        let claim = if options.exclusive {
+            let claim = state.files[file as usize].claim();
+            Some(claim.ok_or_else(|| IoError::locked(path, 0))?)
+        } else {
+            None
+        };
+        Ok(Arc::new(Handle { shared: Arc::clone(&self.shared), life: self.life, file, claim }))
     }
 
     fn remove(&self, path: &Path) -> Result<(), IoError> {
@@ -103,7 +112,7 @@ impl File for Handle {
         let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
         if let Ok(operation) = submission.start(Some((canceller, token))) {
             let mut state = self.shared.lock();
-            state.enqueue(operation, descriptor, token, self.file);
+            state.enqueue(operation, descriptor, token, self.file, self.claim.clone());
             let chance = state.odds.immediate;
             if state.lane.happens(IMMEDIATE, chance) {
                 drop(state);
@@ -142,8 +151,16 @@ impl State {
         file
     }
 
-    fn enqueue(&mut self, operation: InFlight, descriptor: Descriptor, token: u64, file: u32) {
+    fn enqueue(
+        &mut self,
+        mut operation: InFlight,
+        descriptor: Descriptor,
+        token: u64,
+        file: u32,
+        claim: Option<Claim>,
+    ) {
         let fault = match descriptor.kind {
+            OperationKind::Read if self.opening => self.odds.read_at_opening.draw(&mut self.lane, FAULT),
             OperationKind::Read => self.odds.read.draw(&mut self.lane, FAULT),
             OperationKind::Write => self.odds.write.draw(&mut self.lane, FAULT),
             OperationKind::Sync => self.odds.sync.draw(&mut self.lane, FAULT),
@@ -152,6 +169,7 @@ impl State {
         let fault = fault.filter(|&fault| fault != FaultKind::BitFlip || self.is_flippable(file));
         let longest = match descriptor.kind {
             OperationKind::Sync if !self.calm => self.options.max_sync_delay,
+            OperationKind::Read if !self.calm => self.options.max_read_delay,
             _ => self.options.max_delay,
         };
         let mut delay = u64::from(self.lane.mostly_small(DELAY, longest));
@@ -166,8 +184,9 @@ impl State {
         }
         let covered = self.files[file as usize].next_change();
         let due_at = self.now + delay;
-        let pending = Pending { operation, token, file, fault, covered, due_at };
-        self.log(EventKind::Submitted, &pending, descriptor.offset ^ descriptor.len << 20);
+        let sample = self.sample(&mut operation, file);
+        let pending = Pending { operation, token, file, _claim: claim, fault, sample, covered, due_at };
+        self.log(EventKind::Submitted, &pending, descriptor.offset << LEN_BITS | descriptor.len);
         self.queue.insert(pending, self.now);
     }
 

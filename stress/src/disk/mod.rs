@@ -1,8 +1,8 @@
 //! A simulated disk: delays, reorders and fails I/O, and forgets what was not synced when power is lost.
 //!
 //! Operations queue at submission and end when the world delivers them, in any order once their drawn delay has
-//! passed on the virtual clock. A write takes effect when it is delivered, but a read that overlaps it may see some
-//! of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
+//! passed on the virtual clock. A read takes its bytes when it is submitted, when it is delivered, or some of them then and some
+//! now. A write takes effect when it is delivered, but a read that overlaps it may see some of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
 //! it was submitted; see `file.rs` for the two images of a file and `crash.rs` for what survives.
 //!
 //! A disk lives through power losses. Each time it hands out new handles, and those of the life before only answer
@@ -16,6 +16,7 @@ mod handle;
 mod image;
 mod odds;
 mod queue;
+mod sample;
 mod script;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ const DROPPED: Site = Site::new(15, "dropped");
 const EXECUTED: Site = Site::new(16, "executed");
 const IMMEDIATE: Site = Site::new(17, "immediate");
 const BESIDE: Site = Site::new(19, "failed sync beside another");
+const SAMPLED: Site = Site::new(20, "when a read looks");
+const LATE: Site = Site::new(21, "pieces that it reads late");
 const ELSEWHERE: Site = Site::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
@@ -57,6 +60,8 @@ pub struct DiskOptions {
     pub max_delay: u32,
     /// The same for syncs, which wait for the device, while there are faults.
     pub max_sync_delay: u32,
+    /// The same for reads: some last longer than a commit and a checkpoint together.
+    pub max_read_delay: u32,
     /// How likely an operation ends before `submit` returns, so that its starter never yields.
     pub immediate: Chance,
     /// How likely each fault is. A sync beside which another one of the same file begins drops what it covers 120 times as
@@ -67,7 +72,8 @@ pub struct DiskOptions {
 impl Default for DiskOptions {
     /// Short delays, no faults.
     fn default() -> Self {
-        DiskOptions { max_delay: 64, max_sync_delay: 64, immediate: Chance::NEVER, faults: FaultPlan::NONE }
+        let (immediate, faults) = (Chance::NEVER, FaultPlan::NONE);
+        DiskOptions { max_delay: 64, max_sync_delay: 64, max_read_delay: 64, immediate, faults }
     }
 }
 
@@ -125,6 +131,8 @@ struct State {
     odds: Odds,
     calm: bool,
     flippable: Flippable,
+    /// Whether the system opens its files.
+    opening: bool,
     counts: FaultCounts,
     queue: Queue,
     files: Vec<SimFile>,
@@ -146,6 +154,7 @@ impl SimDisk {
             odds: Odds::new(&options.faults, options.immediate),
             calm: false,
             flippable: Flippable::Everything,
+            opening: false,
             counts: FaultCounts::default(),
             queue: Queue::default(),
             files: Vec::new(),
@@ -214,6 +223,11 @@ impl SimDisk {
     /// torn end, so it has to be spared then.
     pub fn set_flippable(&self, flippable: Flippable) {
         self.shared.lock().flippable = flippable;
+    }
+
+    /// Says whether the system opens its files: then flipped bits are more likely, 20 times, in a tenth of reads at most.
+    pub fn set_opening(&self, opening: bool) {
+        self.shared.lock().opening = opening;
     }
 
     /// The power goes: what was not synced survives as the tape has it, and all handles die.
@@ -317,6 +331,12 @@ impl SimDisk {
         read(&mut self.shared.lock().lane)
     }
 
+    /// The name of a file, by its number.
+    pub(crate) fn name_of(&self, file: u32) -> Option<PathBuf> {
+        let state = self.shared.lock();
+        state.names.iter().find(|&(_, &index)| index == file).map(|(path, _)| path.clone())
+    }
+
     /// The content that reads of `path` would return.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.shared.lock();
@@ -342,6 +362,8 @@ impl State {
 
     fn end_life(&mut self) -> Vec<Pending> {
         self.life += 1;
+        self.opening = false;
+        self.files.iter_mut().for_each(SimFile::release);
         self.queue.drain()
     }
 
@@ -373,6 +395,11 @@ pub(crate) fn operation_kind(detail: u32) -> Option<OperationKind> {
     }
 }
 
+/// Whether a disk's event is the end of an operation that was cancelled.
+pub(crate) fn is_cancelled(event: &Event) -> bool {
+    event.kind == EventKind::Delivered && event.detail >> 12 == FaultKind::Cancelled as u32 + 1
+}
+
 /// A number that stands for an outcome in the trace: bytes, or a bit above them.
 fn outcome_code(outcome: Outcome) -> u64 {
     match outcome {
@@ -381,6 +408,24 @@ fn outcome_code(outcome: Outcome) -> u64 {
         Err(CompletionError::NoSpace) => 1 << 34,
         Err(_) => 1 << 35,
     }
+}
+
+/// Bits of a submission's value that say how many bytes it is about; those above say from where on.
+const LEN_BITS: u32 = 24;
+
+/// What a disk's submission is about: the number of its file, the first byte, and how many bytes.
+pub(crate) fn place_of(event: &Event) -> Option<(u32, u64, u64)> {
+    let is_submission = event.actor == Actor::DISK && event.kind == EventKind::Submitted;
+    let moves = matches!(operation_kind(event.detail), Some(OperationKind::Read | OperationKind::Write));
+    let (offset, len) = (event.value >> LEN_BITS, event.value & ((1 << LEN_BITS) - 1));
+    (is_submission && moves).then_some((event.detail >> 4 & 0xff, offset, len))
+}
+
+/// What a disk's event is about, for people: the operation, and the fault that is to befall it.
+pub(crate) fn describe_operation(detail: u32) -> String {
+    let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
+    let fault = (detail >> 12).checked_sub(1).and_then(|fault| FaultKind::ALL.get(fault as usize));
+    fault.map_or((*operation).into(), |fault| format!("{operation} ({})", fault.name()))
 }
 
 /// What a disk's event says, for people.

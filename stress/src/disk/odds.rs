@@ -22,6 +22,10 @@ pub(super) const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, Fa
 /// through one open file Linux tells one that a write was lost, and until 4.13 of any two: the other makes nobody doubt.
 const BESIDE_TIMES: u32 = 120;
 
+/// How much more likely a read returns a flipped bit while a file is opened: an opening has a handful of reads, each of which
+/// decides what is there.
+const OPENING_TIMES: u32 = 20;
+
 /// The fault plan, laid out for drawing.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Odds {
@@ -29,6 +33,8 @@ pub(super) struct Odds {
     pub(super) refuse: Chance,
     pub(super) cancel: Chance,
     pub(super) read: Weights<4>,
+    /// The same while a file is opened.
+    pub(super) read_at_opening: Weights<4>,
     pub(super) write: Weights<6>,
     pub(super) sync: Weights<4>,
     /// That a sync drops what it covers because another one begins.
@@ -39,12 +45,16 @@ pub(super) struct Odds {
 
 impl Odds {
     pub(super) fn new(plan: &FaultPlan, immediate: Chance) -> Odds {
+        let mut at_opening = *plan;
+        let flips = plan.chance(FaultKind::BitFlip).parts() * OPENING_TIMES;
+        at_opening.set(FaultKind::BitFlip, Chance::per_million(flips.min(100_000)));
         Odds {
             immediate,
             open: plan.chance(FaultKind::OpenError),
             refuse: plan.chance(FaultKind::SubmitRefused),
             cancel: plan.chance(FaultKind::Cancelled),
             read: plan.weights(READ_FAULTS),
+            read_at_opening: at_opening.weights(READ_FAULTS),
             write: plan.weights(WRITE_FAULTS),
             sync: plan.weights(SYNC_FAULTS),
             beside: Chance::per_million(

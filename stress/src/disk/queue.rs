@@ -6,6 +6,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use tenterhook_runtime::io::{InFlight, OperationKind};
 
 use super::faults::FaultKind;
+use super::file::Claim;
+use super::sample::Sample;
 
 /// An operation in flight.
 #[derive(Debug)]
@@ -14,8 +16,12 @@ pub(super) struct Pending {
     /// Number of the submission, from 0 for the life of the disk.
     pub(super) token: u64,
     pub(super) file: u32,
+    /// That of the handle: an operation in flight keeps the file from others, as the handle does.
+    pub(super) _claim: Option<Claim>,
     /// The fault with which it will end, if any.
     pub(super) fault: Option<FaultKind>,
+    /// For a read: when it takes its bytes.
+    pub(super) sample: Sample,
     /// For a sync: the first change that it does not cover.
     pub(super) covered: u64,
     /// When it can be delivered.

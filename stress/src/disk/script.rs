@@ -53,6 +53,7 @@ const PARTS: [u32; 2] = [200, 600];
 const OBLIGING: DiskOptions = DiskOptions {
     max_delay: 1,
     max_sync_delay: 1,
+    max_read_delay: 1,
     immediate: Chance::per_million(1_000_000),
     faults: FaultPlan::NONE,
 };
@@ -204,7 +205,7 @@ impl SimDisk {
         let mut tape = Tape::default();
         tape.put(Actor::DISK, script.record);
         self.reset(
-            DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: possible, faults },
+            DiskOptions { max_delay: 1, max_sync_delay: 1, max_read_delay: 1, immediate: possible, faults },
             Source::Recorded(tape),
         );
     }
@@ -236,6 +237,14 @@ impl SimDisk {
         drop(self.lose_power());
     }
 
+    /// The same as a run of the simulator draws it, sectors torn in every pattern among the rest.
+    pub(crate) fn fall_by(&self, seed: u64) {
+        let mut faults = FaultPlan::NONE;
+        faults.set(FaultKind::SectorTorn, Chance::per_mille(300));
+        self.reset(DiskOptions { faults, ..OBLIGING }, Source::Seed(seed));
+        drop(self.lose_power());
+    }
+
     /// After [`SimDisk::cut_power`]: nothing survives that was not synced, and from here on everything ends well.
     pub(crate) fn lose_unsynced(&self) {
         self.fall(&vec![Fate::Nothing; self.unsynced().len()]);
@@ -249,6 +258,7 @@ impl SimDisk {
         debug_assert_eq!(state.queue.len(), 0, "what is in flight can't be copied");
         let mut copied = copy.shared.lock();
         copied.files.clone_from(&state.files);
+        copied.files.iter_mut().for_each(super::SimFile::release);
         copied.names.clone_from(&state.names);
         drop(copied);
         copy

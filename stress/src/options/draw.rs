@@ -21,6 +21,8 @@ const DURABILITY: Site = Site::new(17, "durability");
 const ABUSE_RATE: Site = Site::new(16, "abuse rate");
 const SPILL: Site = Site::new(18, "spill");
 const SYNC_DELAY: Site = Site::new(19, "delay of syncs");
+const GIVE_UP: Site = Site::new(22, "calls given up");
+const READ_DELAY: Site = Site::new(23, "delay of reads");
 const CHECKPOINT_ABUSE: Site = Site::new(21, "abuse of checkpoints");
 const FAILED_SYNCS: Site = Site::new(20, "power after failed syncs");
 
@@ -42,6 +44,7 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
         immediate: Chance::per_mille(immediate),
         max_delay,
         max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
+        max_read_delay: max_delay * [1, 1, 4, 16][lane.choose(READ_DELAY, 4) as usize],
         faults: faults(lane, profile, plan.pager.durability, overrides.faults.as_deref()),
     };
     let world = WorldOptions {
@@ -78,9 +81,12 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
             drop_later: abuse(lane),
             cancel: abuse(lane),
             cancel_change: abuse(lane),
+            give_up: Chance::per_mille([0, 10, 50, 200][lane.choose(GIVE_UP, 4) as usize]),
             checkpoints: [1, 6, 8][lane.choose(CHECKPOINT_ABUSE, 3) as usize],
             nap: abuse(lane),
         },
+        aside: Chance::per_mille([0, 100, 400][lane.choose(GIVE_UP, 3) as usize]),
+        go_on: Chance::per_mille([0, 500, 900][lane.choose(GIVE_UP, 3) as usize]),
         rollback: Chance::per_mille([50, 0, 200][lane.choose(HABITS, 3) as usize]),
         restart: Chance::per_mille([1000, 20, 5][lane.choose(HABITS, 3) as usize]),
         flips_in_log: lane.choose(HABITS, 2) == 1,
@@ -102,18 +108,34 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
     // A log that is never moved into the file would fill the memory with large pages.
     let room = (8 << 20) / page_size;
     let checkpoint_frames = [100, 8, 32, 400, 1000][lane.choose(CHECKPOINT, 5) as usize].min(room.max(8));
+    let checkpoint_frames = overrides.checkpoint_frames.unwrap_or(checkpoint_frames);
     let tight = 2 + extent.pages() + lane.choose(LIMIT, 20);
+    let spilled = spill(lane);
     PagerOptions {
         page_size,
         cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
-        // Whoever spills keeps the write right until the end, and that takes the pipeline away.
-        spill_pages: [2048, 1, 2048, 2, 2048, 4, 2048, 2048][lane.choose(SPILL, 8) as usize],
+        spill_pages: overrides.spill_pages.unwrap_or(spilled),
         checkpoint_frames,
-        restart_frames: checkpoint_frames * [4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize],
+        restart_frames: checkpoint_frames.saturating_mul([4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize]),
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
         // A power loss may damage a file that is never synced: nothing would be left to judge.
-        durability: if lane.choose(DURABILITY, 3) == 1 { Durability::Normal } else { Durability::Full },
+        durability: match (overrides.durability, lane.choose(DURABILITY, 3)) {
+            (Some(Level::Normal), _) | (None, 1) => Durability::Normal,
+            (Some(Level::Full), _) | (None, _) => Durability::Full,
+        },
         id_seed: seed,
+    }
+}
+
+/// How many pages a transaction may have in memory: none ever spills, or from the smallest limit to one that only the largest
+/// transactions exceed. Who spills keeps the write right until the end, which takes the pipeline away, so half never do.
+fn spill(lane: &mut Lane) -> usize {
+    match lane.choose(SPILL, 8) {
+        1 => 1,
+        3 => 2 + lane.choose(SPILL, 3) as usize,
+        5 => 1 + lane.choose(SPILL, 8) as usize,
+        7 => 1 + lane.choose(SPILL, 24) as usize,
+        _ => 2048,
     }
 }
 
@@ -227,7 +249,13 @@ fn nemesis(lane: &mut Lane, profile: Profile, only: Option<&[FaultKind]>) -> Nem
 
 /// No more than a plainer tester does.
 fn plainer(world: WorldOptions, plan: PagerPlan) -> (WorldOptions, PagerPlan) {
-    let disk = DiskOptions { max_delay: 1, max_sync_delay: 1, immediate: Chance::NEVER, ..world.disk };
+    let disk = DiskOptions {
+        max_delay: 1,
+        max_sync_delay: 1,
+        max_read_delay: 1,
+        immediate: Chance::NEVER,
+        ..world.disk
+    };
     let nemesis = NemesisOptions { mean_life: 0, failed_syncs: Chance::NEVER, ..world.nemesis };
     let never = Chance::NEVER;
     let abuse = Abuse {
@@ -235,9 +263,10 @@ fn plainer(world: WorldOptions, plan: PagerPlan) -> (WorldOptions, PagerPlan) {
         drop_later: never,
         cancel: never,
         cancel_change: never,
+        give_up: never,
         checkpoints: 1,
         nap: never,
     };
     let world = WorldOptions { scheduler: SchedulerKind::Lockstep, disk, nemesis, ..world };
-    (world, PagerPlan { abuse, ..plan })
+    (world, PagerPlan { abuse, aside: never, go_on: never, ..plan })
 }

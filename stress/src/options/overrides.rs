@@ -16,6 +16,12 @@ pub struct Overrides {
     pub page_size: Option<u32>,
     /// Pages that the cache keeps.
     pub cache_pages: Option<usize>,
+    /// Changed pages that a transaction has in memory.
+    pub spill_pages: Option<usize>,
+    /// Log frames from which on a checkpoint is due.
+    pub checkpoint_frames: Option<u32>,
+    /// What an acknowledged commit is worth.
+    pub durability: Option<Level>,
     /// What the run concentrates on.
     pub profile: Option<Profile>,
     /// Who chooses.
@@ -24,6 +30,25 @@ pub struct Overrides {
     pub faults: Option<Vec<FaultKind>>,
     /// The only kinds of operation that are drawn.
     pub operations: Option<Vec<OperationKind>>,
+}
+
+/// A level of durability that can be judged: without any sync a power loss may leave nothing to judge.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Commits survive a power loss.
+    Full,
+    /// Commits survive the end of the process.
+    Normal,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Full => "full",
+            Level::Normal => "normal",
+        }
+    }
 }
 
 /// An option out of its bounds: what, its value, what would be right.
@@ -78,6 +103,12 @@ impl Overrides {
             |n| (1..=MAX_CACHE as u64).contains(&n),
             "from 1 to 10000000",
         )?;
+        check(
+            "--spill-pages",
+            self.spill_pages.map(|n| n as u64),
+            |n| (1..=MAX_CACHE as u64).contains(&n),
+            "from 1 to 10000000",
+        )?;
         if self.operations.as_ref().is_some_and(Vec::is_empty) {
             let right = "a list of at least one kind of operation";
             return Err(OptionsError { flag: "--operations", value: "empty".into(), right });
@@ -98,6 +129,9 @@ impl Overrides {
         push("--steps", self.steps.map(|n| n.to_string()));
         push("--page-size", self.page_size.map(|n| n.to_string()));
         push("--cache-pages", self.cache_pages.map(|n| n.to_string()));
+        push("--spill-pages", self.spill_pages.map(|n| n.to_string()));
+        push("--checkpoint-frames", self.checkpoint_frames.map(|n| n.to_string()));
+        push("--durability", self.durability.map(|level| level.name().into()));
         push("--profile", self.profile.map(|profile| profile.name().into()));
         push("--scheduler", self.scheduler.map(|kind| kind.name().into()));
         push(

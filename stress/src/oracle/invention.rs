@@ -18,7 +18,9 @@ impl Oracle for Invention {
             Observation::CommitBegan { changes, .. } => self.written.extend(changes),
             // A transaction that spills writes it, and a write that is lost then shows it.
             Observation::PageChanged { page, digest } => drop(self.written.insert((page, digest))),
-            Observation::PageRead { page, digest, .. } => return self.known(page, digest),
+            Observation::PageRead { page, digest, .. } | Observation::OwnPage { page, seen: digest, .. } => {
+                return self.known(page, digest);
+            }
             Observation::Recovered { pages } => {
                 return (2..)
                     .zip(pages.iter().skip(2))

@@ -66,6 +66,26 @@ pub enum Observation<'a> {
         /// What it holds.
         digest: u64,
     },
+    /// A transaction looked at a page that it has changed itself.
+    OwnPage {
+        /// The snapshot that it started from.
+        sequence: u64,
+        /// The page.
+        page: PageNo,
+        /// What it has made of it.
+        expected: u64,
+        /// What it holds.
+        seen: u64,
+    },
+    /// A transaction went back to a savepoint: pages that its file had there, and has now.
+    TakenBack {
+        /// The snapshot that it started from.
+        sequence: u64,
+        /// Pages at the savepoint.
+        expected: u32,
+        /// Pages now.
+        seen: u32,
+    },
     /// A page that was pinned for a while was looked at again.
     PinnedAgain {
         /// The page.
@@ -228,7 +248,9 @@ impl Oracles {
         }
         match seen {
             // Nine of ten observations, and only one oracle has an eye for them.
-            Observation::PageRead { .. } => return self.snapshot.judge(&self.history, seen),
+            Observation::PageRead { .. } | Observation::OwnPage { .. } => {
+                return self.snapshot.judge(&self.history, seen);
+            }
             // What a transaction does before its commit is nobody's business, unless the disk lies.
             Observation::PageChanged { .. } => return Ok(()),
             _ => {}

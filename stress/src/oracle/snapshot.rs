@@ -2,7 +2,7 @@ use super::{ABSENT, History, Observation, Oracle, Verdict};
 use crate::violation::Violation;
 
 /// A reader sees one committed state, all of it and nothing else, and none older than what was acknowledged when it
-/// began.
+/// began. A transaction sees, besides, what it has changed itself.
 #[derive(Debug, Default)]
 pub struct Snapshot;
 
@@ -17,6 +17,22 @@ impl Oracle for Snapshot {
                 } else {
                     Err(mismatch(history, sequence, page, expected, digest))
                 }
+            }
+            Observation::OwnPage { sequence, page, expected, seen } if expected != seen => {
+                let was =
+                    if seen == history.digest(page, sequence) { ", as its snapshot has it" } else { "" };
+                let expected =
+                    format!("page {page} as the transaction has left it, with digest {expected:#x}");
+                Err(Violation::safety("snapshot", expected, format!("digest {seen:#x}{was}")))
+            }
+            Observation::TakenBack { sequence, expected, seen } if expected != seen => {
+                let upon =
+                    format!("after a rollback to a savepoint, in a transaction upon commit {sequence}");
+                Err(Violation::safety(
+                    "snapshot",
+                    format!("{expected} pages {upon}"),
+                    format!("{seen} pages"),
+                ))
             }
             Observation::ReadBegan { sequence } => can_be_read(history, sequence),
             Observation::PinnedAgain { page, before, after } if before != after => {

@@ -72,12 +72,12 @@ pub(super) fn step(
 fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Failure> {
     match &mut system.boot.stage {
         Stage::Begin => {
-            let flippable = if system.plan.flips_in_recovery {
-                Flippable::Only(database(system).to_owned())
-            } else {
-                Flippable::Nothing
+            let flippable = match system.plan.flips_in_recovery {
+                true => Flippable::Everything,
+                false => Flippable::Nothing,
             };
             context.disk.set_flippable(flippable);
+            context.disk.set_opening(true);
             system.boot.struck = context.struck;
             system.struck_at_birth = context.struck;
             system.boot.stage = Stage::Open(Pager::open(Arc::clone(io), database(system), system.plan.pager));
@@ -85,6 +85,8 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         }
         Stage::Open(open) => match open.step()? {
             IOResult::Done(pager) => {
+                context.disk.set_opening(false);
+                nobody_else_may_open(system, io)?;
                 if context
                     .disk
                     .struck_since(&[FaultKind::SyncDropped], system.struck_at_verification)
@@ -111,6 +113,18 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         }
         Stage::Verify(_) => verify(system),
     }
+}
+
+/// The file is open: a second opener is told so, whatever else may befall it.
+fn nobody_else_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failure> {
+    let seen = match Pager::open(Arc::clone(io), database(system), system.plan.pager).step() {
+        Err(PagerError::Locked { path, .. }) if &*path == database(system) => return Ok(()),
+        // The backend refuses before it looks.
+        Err(PagerError::Backend(_)) => return Ok(()),
+        Err(error) => format!("the error: {error}"),
+        Ok(_) => "it was let in".into(),
+    };
+    Err(Violation::safety("exclusion", "a second opener to be told that the file is open", seen).into())
 }
 
 /// The pager is there. What it says of its newest commit is the first thing to judge.
@@ -176,6 +190,8 @@ fn failed(
     context: &mut Context<'_>,
 ) -> Result<Step, Box<Violation>> {
     system.tally.notice(error);
+    let times = system.refusal.as_ref().map_or(0, |(times, _)| *times) + 1;
+    system.refusal = Some((times, error.to_string()));
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
         match write.failed(error, &mut bench!(system, pager)) {

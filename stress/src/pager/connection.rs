@@ -9,8 +9,8 @@ use crate::system::{Context, Step};
 use crate::tape::Site;
 use crate::violation::Violation;
 use crate::workload::{
-    Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress, Read,
-    Stamp, Transfer, Write, WriteEnd,
+    Aside, Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress,
+    Read, Stamp, Transfer, Write, WriteEnd,
 };
 
 const OPERATION: Site = Site::new(0, "operation");
@@ -24,6 +24,9 @@ const NAP: Site = Site::new(7, "nap");
 const NAP_LENGTH: Site = Site::new(17, "length of a nap");
 const LOOKS: Site = Site::new(21, "upgrade: pages read before");
 const MODE: Site = Site::new(22, "mode of a checkpoint");
+const ASIDE: Site = Site::new(27, "something aside first");
+const GO_ON: Site = Site::new(28, "go on after an error");
+const GIVE_UP: Site = Site::new(29, "cancel what is given up");
 
 /// Those that hold up nobody are the most.
 pub(super) const MODES: [CheckpointMode; 6] = {
@@ -155,6 +158,7 @@ impl Connection {
                 return Ok(Progress::More);
             }
         };
+        let aside = lane.happens(ASIDE, plan.aside).then(|| Aside::plan(id, layout, lane));
         let end = if lane.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
         let write = match kind {
             OperationKind::Upgrade => {
@@ -163,6 +167,10 @@ impl Connection {
             }
             OperationKind::Vacuum => Write::new(id, job, end, bench).with_vacuum(),
             _ => Write::new(id, job, end, bench),
+        };
+        let write = match aside {
+            Some(aside) => write.with_aside(aside),
+            None => write,
         };
         self.operation = Operation::Write(Box::new(write));
         Ok(Progress::More)
@@ -186,10 +194,10 @@ impl Connection {
         bench: &mut Bench<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
-        let Abuse { drop, drop_later, cancel, cancel_change, checkpoints, .. } = plan.abuse;
+        let Abuse { drop, drop_later, cancel, cancel_change, give_up, checkpoints, .. } = plan.abuse;
         let times = if matches!(self.operation, Operation::Checkpoint(_)) { checkpoints } else { 1 };
         let [drop, drop_later, cancel] = [drop, drop_later, cancel].map(|chance| chance.parts() * times);
-        let abuse = [drop, drop_later, cancel, cancel_change.parts()];
+        let abuse = [drop, drop_later, cancel, cancel_change.parts(), give_up.parts()];
         let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
         let drawn = if context.calm || gentle == 1_000_000 {
             None
@@ -206,6 +214,8 @@ impl Connection {
                     completion.cancel();
                 }
             }
+            Some(4) if self.give_up(&io, bench, context) => return Ok(Step::Continue),
+            Some(4) => {}
             Some(_) => {
                 let lane = &mut *context.lane;
                 bench.tally.cancels +=
@@ -217,6 +227,22 @@ impl Connection {
             IOCompletions::Single(completion) => Step::Wait(completion),
             IOCompletions::Yield => Step::Yield,
         })
+    }
+
+    /// The caller loses interest in the call, and not in the transaction. Whether there was such a call.
+    fn give_up(&mut self, io: &IOCompletions, bench: &mut Bench<'_>, context: &mut Context<'_>) -> bool {
+        let Operation::Write(write) = &mut self.operation else { return false };
+        let cancels = context.lane.choose(GIVE_UP, 2) == 1;
+        let is_given_up = write.give_up(cancels, bench.layout, context.lane);
+        if is_given_up {
+            bench.tally.given_up += 1;
+            // Whatever becomes of what it waited for is told to nobody.
+            if let Some(completion) = io.completion().filter(|_| cancels) {
+                bench.tally.cancels += 1;
+                completion.cancel();
+            }
+        }
+        is_given_up
     }
 
     /// The caller loses interest: whatever the machine held must be let go of by this alone.
@@ -259,7 +285,14 @@ impl Connection {
             write.failed(&error, bench).or_else(oracle_fired)?;
         }
         let described = self.describe();
-        self.forget();
+        let goes_on = self.goes_on_after(&error, plan, context);
+        if goes_on {
+            bench.tally.went_on += 1;
+            sometimes!(true, "a transaction goes on after an error");
+            self.cancelled = false;
+        } else {
+            self.forget();
+        }
         let seen = Observation::Failed { what, error: &error, cause };
         bench.oracles.observe(&seen).map_err(|violation| violation.note(format!("while in {described}")))?;
         let is_poisoned = matches!(error, PagerError::Poisoned { .. });
@@ -267,7 +300,14 @@ impl Connection {
             bench.tally.restarts += 1;
             return Ok(Step::Restart);
         }
-        Ok(Step::Ended)
+        Ok(if goes_on { Step::Continue } else { Step::Ended })
+    }
+
+    /// Whether the caller makes the call again that was told of an error, in the same transaction.
+    fn goes_on_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
+        let is_passing = matches!(error, PagerError::Io { .. } | PagerError::Corrupt { .. });
+        let may_go_on = matches!(&self.operation, Operation::Write(write) if write.may_go_on());
+        is_passing && may_go_on && !context.calm && context.lane.happens(GO_ON, plan.go_on)
     }
 
     /// Whether it has pages of a transaction in the log that nobody has asked to commit.

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tenterhook_runtime::io::IO;
-use tenterhook_runtime::pager::{Durability, PagePlace, Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 
 use self::boot::Boot;
 use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
-use crate::disk::{FaultKind, Flippable, Struck};
+use crate::disk::{Flippable, Struck};
 use crate::oracle::{Observation, Oracles};
 use crate::schedule::FiberId;
 use crate::sometimes;
@@ -38,13 +38,17 @@ pub(crate) struct PagerPlan {
     /// How likely a fiber lets others go first between two calls of the pager.
     pub(crate) interleave: Chance,
     pub(crate) abuse: Abuse,
+    /// Share of write transactions that change something else first, and take it back.
+    pub(crate) aside: Chance,
+    /// How likely a transaction goes on after an error.
+    pub(crate) go_on: Chance,
     /// Share of write transactions that their owner rolls back.
     pub(crate) rollback: Chance,
     /// How likely the system is restarted when it refuses writes after a failed sync.
     pub(crate) restart: Chance,
     /// Whether reads of the log may return flipped bits (outside of recovery).
     pub(crate) flips_in_log: bool,
-    /// Whether reads of the database file may return flipped bits during recovery.
+    /// Whether reads may return flipped bits during recovery.
     pub(crate) flips_in_recovery: bool,
     /// Whether the disk may say that it has done what it has not.
     pub(crate) disk_lies: bool,
@@ -63,6 +67,8 @@ pub(crate) struct Abuse {
     pub(crate) cancel_change: Chance,
     /// How many times as likely the first three are for a checkpoint: there are few, and each leaves I/O which the next meets.
     pub(crate) checkpoints: u32,
+    /// Give up the call that waits, and go on in the same transaction.
+    pub(crate) give_up: Chance,
     /// Leave a connection alone for a while before its next operation.
     pub(crate) nap: Chance,
 }
@@ -84,6 +90,8 @@ pub(crate) struct PagerSystem {
     rest: Rest,
     oracles: Oracles,
     tally: Tally,
+    /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
+    refusal: Option<(u32, String)>,
     /// Delivered faults when this life began.
     struck_at_birth: Struck,
     /// Delivered faults when the oracles last compared all pages.
@@ -109,6 +117,7 @@ impl PagerSystem {
                 (false, Durability::Normal | Durability::Off) => Oracles::of_late_syncs(),
             },
             tally: Tally::default(),
+            refusal: None,
             struck_at_birth: Struck::default(),
             struck_at_verification: Struck::default(),
         }
@@ -138,6 +147,7 @@ impl System for PagerSystem {
         let step = boot::step(self, io, context)?;
         if matches!(step, Step::Ended) {
             self.tally.recoveries += 1;
+            self.refusal = None;
             let everything = if self.plan.flips_in_log {
                 Flippable::Everything
             } else {
@@ -177,10 +187,33 @@ impl System for PagerSystem {
         self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
     }
 
+    fn locate(&self, path: &Path, offset: u64, len: u64) -> String {
+        let page_size = u64::from(self.plan.pager.page_size);
+        // Of the log: two slots for headers, then frames of a header and a page each.
+        let (name, first, size) = match path == database(self) {
+            true => ("page", 0, page_size),
+            false => ("log frame", 2 * 4096, 64 + page_size),
+        };
+        let Some(from) = offset.checked_sub(first) else {
+            return format!("log header, {len} bytes at {offset}");
+        };
+        // Pages are counted from 1, and frames from 0.
+        let number = from / size + u64::from(first == 0);
+        match len.div_ceil(size).max(1) {
+            1 => format!("{name} {number}, {len} bytes at {offset}"),
+            count => format!("{name}s {number} to {}, {len} bytes at {offset}", number + count - 1),
+        }
+    }
+
     fn describe(&self, fiber: FiberId) -> String {
         match self.connections.get(fiber as usize) {
             Some(connection) => connection.describe(),
-            None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
+            None => match &self.refusal {
+                Some((times, error)) => {
+                    format!("coming back to life, refused {times} times, the last time with: {error}")
+                }
+                None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
+            },
         }
     }
 
@@ -201,11 +234,7 @@ fn cause(
     // the last has ended; other errors have a cause of their own time.
     let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
     let since = if is_older { at_birth } else { before };
-    // What is read before it is synced, a sync that fails may take back, and a reader be quicker than the news of that.
-    let is_early = plan.pager.durability != Durability::Full
-        && matches!(error, PagerError::Corrupt { place: PagePlace::LogFrame(_), .. });
-    let taken_back = || context.disk.struck_since(&[FaultKind::SyncDropped], at_birth).filter(|_| is_early);
-    let fault = context.disk.struck_since(explanations(error), since).or_else(taken_back);
+    let fault = context.disk.struck_since(explanations(error), since);
     if let Some(kind) = fault {
         context.disk.count(|counts| counts.notice(kind));
         return Some(kind.name());

@@ -1,3 +1,5 @@
+use tenterhook_runtime::pager::PagerError;
+
 use super::connection::MODES;
 use crate::oracle::Observation;
 use crate::system::{Context, Step};
@@ -35,8 +37,8 @@ impl Rest {
             Err(Failure::Violation(violation)) => Err(violation.note("while at rest")),
             Err(Failure::Pager(error)) => {
                 let what = self.describe();
-                let poisoned = bench.pager.audit().poisoned;
-                let cause = poisoned.then_some("an earlier failed sync");
+                let is_poison = matches!(error, PagerError::Poisoned { .. }) && bench.pager.audit().poisoned;
+                let cause = is_poison.then_some("an earlier failed sync");
                 bench
                     .oracles
                     .observe(&Observation::Failed { what: "a check at rest", error: &error, cause })

@@ -147,6 +147,10 @@ impl<W: Watcher> IO for Layer<W> {
         self.below.exists(path)
     }
 
+    fn holder_of(&self, path: &Path) -> Option<u32> {
+        self.below.holder_of(path)
+    }
+
     fn step(&self) -> Result<usize, IoError> {
         self.below.step()
     }

@@ -53,7 +53,7 @@ impl Rehearsal<'_> {
         harm: Harm,
     ) -> Result<(), Box<Violation>> {
         match aftermath {
-            Aftermath::PowerLost => self.judge_power_loss(theatre, is_whole),
+            Aftermath::PowerLost => self.judge_power_loss(theatre, is_whole, harm),
             Aftermath::HurriedOn(way) => {
                 theatre.disk.oblige();
                 self.judge_going_on(theatre, way, is_whole, harm)
@@ -78,13 +78,20 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn judge_power_loss(&self, theatre: Theatre, is_whole: bool) -> Result<(), Box<Violation>> {
+    /// After a harm a restart is itself cut off: what the harm has left and what the first restart makes of it meet.
+    fn judge_power_loss(&self, theatre: Theatre, is_whole: bool, harm: Harm) -> Result<(), Box<Violation>> {
         let disk = theatre.cut_power();
         for fates in plan::together(&disk.unsynced()) {
             let fallen = disk.copy();
             fallen.fall(&fates);
             fallen.oblige();
-            let judged = self.judge_recovery(&fallen, &self.now, is_whole);
+            let broken = || match harm {
+                Harm::None => Ok(()),
+                Harm::Errors | Harm::Refusals => {
+                    self.judge_broken_restarts(&fallen.copy(), &self.now, is_whole)
+                }
+            };
+            let judged = broken().and_then(|()| self.judge_recovery(&fallen, &self.now, is_whole));
             judged.map_err(|violation| violation.note(format!("of each file survived: {fates:?}")))?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::pair::TO_THE_END;
 use crate::disk::{Fate, FaultKind};
 
 /// What is done to one run of an operation. I/Os and yields are counted from 0.
@@ -23,6 +24,11 @@ pub enum Case {
     /// All I/O is pending, and what the operation waits for at this yield is cancelled; it had done nothing (0), part (1)
     /// or all (2).
     Cancelled(u32, u32),
+    /// All I/O is pending, and the call that waits at this yield is given up, though not its transaction; what it waited for is
+    /// left alone (0) or cancelled (1).
+    GivenUp(u32, u32),
+    /// All I/O is pending, and at this yield another operation runs, to that yield of its own or to its end.
+    Paired(u32, u32, u32),
     /// The power goes after this many I/Os have ended; what becomes of each file that has something at stake.
     Crash(u32, Vec<Fallen>),
 }
@@ -46,13 +52,24 @@ impl Case {
             Case::Dropped(_) => "dropped",
             Case::DroppedLate(_) => "dropped-late",
             Case::Cancelled(..) => "cancelled",
+            Case::GivenUp(..) => "given-up",
+            Case::Paired(..) => "paired",
             Case::Crash(..) => "crash",
         }
     }
 
     /// All dimensions, in the order of a report.
-    pub const DIMENSIONS: [&'static str; 7] =
-        ["pending", "disturbed", "fault", "dropped", "dropped-late", "cancelled", "crash"];
+    pub const DIMENSIONS: [&'static str; 9] = [
+        "pending",
+        "disturbed",
+        "fault",
+        "dropped",
+        "dropped-late",
+        "cancelled",
+        "given-up",
+        "paired",
+        "crash",
+    ];
 }
 
 impl fmt::Display for Case {
@@ -64,7 +81,11 @@ impl fmt::Display for Case {
             Case::Disturbed(at) | Case::Dropped(at) | Case::DroppedLate(at) => write!(f, "{dimension}:{at}"),
             Case::Fault(at, kind, 0) => write!(f, "{dimension}:{at}:{}", kind.name()),
             Case::Fault(at, kind, effect) => write!(f, "{dimension}:{at}:{}:{effect}", kind.name()),
-            Case::Cancelled(at, effect) => write!(f, "{dimension}:{at}:{effect}"),
+            Case::Cancelled(at, effect) | Case::GivenUp(at, effect) => {
+                write!(f, "{dimension}:{at}:{effect}")
+            }
+            Case::Paired(at, other, TO_THE_END) => write!(f, "{dimension}:{at}:{other}:end"),
+            Case::Paired(at, other, until) => write!(f, "{dimension}:{at}:{other}:{until}"),
             Case::Crash(after, fates) => write!(f, "{dimension}:{after}:{}", join(fates)),
         }
     }
@@ -95,6 +116,9 @@ impl FromStr for Case {
                 Case::Fault(number(at)?, known.ok_or_else(bad)?, effect)
             }
             ("cancelled", [at, effect]) => Case::Cancelled(number(at)?, number(effect)?),
+            ("given-up", [at, effect]) => Case::GivenUp(number(at)?, number(effect)?),
+            ("paired", [at, other, "end"]) => Case::Paired(number(at)?, number(other)?, TO_THE_END),
+            ("paired", [at, other, until]) => Case::Paired(number(at)?, number(other)?, number(until)?),
             ("crash", [after, fates]) => {
                 Case::Crash(number(after)?, list(fates, |fate| fate.parse().map_err(|()| bad()))?)
             }
@@ -169,6 +193,9 @@ mod tests {
             Case::Dropped(1),
             Case::DroppedLate(1),
             Case::Cancelled(1, 2),
+            Case::GivenUp(3, 1),
+            Case::Paired(1, 2, 3),
+            Case::Paired(1, 2, TO_THE_END),
             Case::Crash(7, Vec::new()),
             Case::Crash(7, fates.map(Fallen).to_vec()),
         ];

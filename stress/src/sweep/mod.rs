@@ -3,7 +3,8 @@
 //! An operation begins from a state that is prepared without faults. It is run once undisturbed; that run says how much
 //! I/O it does, what it comes to, and what it leaves. Then it is run once for each [`Case`]: every subset of its I/O
 //! pending instead of done at once, up to a bound; other connections at work at each yield; each fault on each I/O; the
-//! machine dropped or its I/O cancelled at each yield; the power lost between any two I/Os, with each sector that was not
+//! machine dropped or its I/O cancelled at each yield; a call given up at each yield while its transaction goes on; another
+//! operation run at each yield, to each yield of its own or to its end; the power lost between any two I/Os, with each sector that was not
 //! synced surviving or not.
 //!
 //! None of these ends with the operation: a fault may leave in memory or in a file what shows only when somebody builds on
@@ -21,6 +22,7 @@
 mod aftermath;
 mod case;
 mod pager;
+mod pair;
 mod plan;
 mod rehearsal;
 mod report;

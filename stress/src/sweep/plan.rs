@@ -1,10 +1,14 @@
 //! Which cases there are.
 
 use super::case::{Case, Fallen};
+use super::pair::TO_THE_END;
 use super::rehearsal::Rehearsal;
 use super::report::SubjectReport;
 use crate::disk::{Fate, Unsynced};
 use crate::violation::Violation;
+
+/// Up to so many yields of another operation it is run to each of them, and to its end.
+const PARTNERS_YIELDS: u32 = 16;
 
 /// Where exhaustive would be too much.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,11 @@ pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut Subj
     for at in 0..extent.yields {
         cases.extend([Case::Dropped(at), Case::DroppedLate(at)]);
         cases.extend((0..3).map(|effect| Case::Cancelled(at, effect)));
+        cases.extend((0..2).map(|effect| Case::GivenUp(at, effect)));
+        for other in 0..rehearsal.partners() {
+            cases
+                .extend((0..PARTNERS_YIELDS).chain([TO_THE_END]).map(|until| Case::Paired(at, other, until)));
+        }
     }
     cases
 }

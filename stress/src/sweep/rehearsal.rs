@@ -1,6 +1,7 @@
 //! One operation, run again and again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use tenterhook_runtime::io::OperationKind;
 
@@ -51,6 +52,8 @@ pub(super) struct Rehearsal<'a> {
     pub(super) now: Course,
     /// The state when somebody has gone on, for each way of that.
     later: Vec<Course>,
+    /// The states when the operation and a partner are over, by partner and by whether the operation was refused.
+    pub(super) pairs: RefCell<BTreeMap<(u32, bool), Course>>,
     /// Runs of the operation and recoveries so far.
     runs: Cell<u64>,
 }
@@ -82,7 +85,8 @@ impl<'a> Rehearsal<'a> {
             Ok(Course { before: gone_on(without(subject)?, way)?, after: gone_on(with, way)? })
         });
         let later = later.collect::<Result<Vec<_>, Box<Violation>>>()?;
-        Ok(Rehearsal { subject, extent, ending, now, later, runs: Cell::new(0) })
+        let (pairs, runs) = (RefCell::default(), Cell::new(0));
+        Ok(Rehearsal { subject, extent, ending, now, later, pairs, runs })
     }
 
     pub(super) fn extent(&self) -> &Extent {
@@ -106,6 +110,10 @@ impl<'a> Rehearsal<'a> {
         &self.later[way as usize]
     }
 
+    pub(super) fn partners(&self) -> u32 {
+        self.subject.partners()
+    }
+
     pub(super) fn ways_on(&self) -> u32 {
         self.later.len() as u32
     }
@@ -120,13 +128,16 @@ impl<'a> Rehearsal<'a> {
         if let Case::Crash(delivered, fates) = case {
             return caught(|| self.crash(*delivered, fates)).map(|()| true);
         }
+        if let Case::Paired(at, other, until) = *case {
+            return self.judge_pair(at, other, until);
+        }
         let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
         let mut has_struck = false;
         for aftermath in Aftermath::all(self.ways_on(), is_gentle) {
             let judged = caught(|| {
-                let (theatre, run) = self.perform(case)?;
+                let (mut theatre, run) = self.perform(case)?;
                 has_struck = strikes(case, &theatre);
-                let harm = self.harm(case, &theatre);
+                let harm = self.harm(case, &mut theatre);
                 let is_whole = self.judge_ending(run, harm)?;
                 self.judge_aftermath(theatre, aftermath, is_whole, harm)
             });
@@ -145,12 +156,14 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// What may come of what has struck.
-    fn harm(&self, case: &Case, theatre: &Theatre) -> Harm {
+    fn harm(&self, case: &Case, theatre: &mut Theatre) -> Harm {
         match *case {
             _ if !strikes(case, theatre) => Harm::None,
             // It takes long, and that is all.
             Case::Fault(_, FaultKind::Stuck, _) => Harm::None,
             Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => Harm::Refusals,
+            // A read that was given up is nobody's concern, and a write is the transaction's.
+            Case::GivenUp(..) if theatre.change_was_cancelled() => Harm::Refusals,
             // It may have been a sync.
             Case::Cancelled(..) if delivered(FaultKind::Cancelled, theatre) => Harm::Refusals,
             Case::Fault(..) | Case::Cancelled(..) => Harm::Errors,
@@ -165,7 +178,9 @@ impl<'a> Rehearsal<'a> {
         let mut script = Script::default();
         let mut deed = None;
         match *case {
-            Case::Undisturbed | Case::Crash(..) => (0..self.extent.ios).for_each(|io| script.at_once(io)),
+            Case::Undisturbed | Case::Crash(..) | Case::Paired(..) => {
+                (0..self.extent.ios).for_each(|io| script.at_once(io))
+            }
             Case::Pending(ref ios) => {
                 (0..self.extent.ios).filter(|io| !ios.contains(io)).for_each(|io| script.at_once(io));
             }
@@ -179,6 +194,11 @@ impl<'a> Rehearsal<'a> {
             }
             Case::Dropped(at) => deed = Some((at, Deed::Drop)),
             Case::DroppedLate(at) => deed = Some((at, Deed::DropLate)),
+            Case::GivenUp(at, 0) => deed = Some((at, Deed::GiveUp)),
+            Case::GivenUp(at, _) => {
+                script.honour_cancel(0);
+                deed = Some((at, Deed::GiveUpCancelled));
+            }
             Case::Cancelled(at, effect) => {
                 script.honour_cancel(effect);
                 deed = Some((at, Deed::Cancel));
@@ -260,6 +280,11 @@ impl Course {
         Course { before: state.to_owned(), after: state.to_owned() }
     }
 
+    /// One or the other.
+    pub(super) fn either(one: String, other: String) -> Course {
+        Course { before: one, after: other }
+    }
+
     /// All of the effects, or, unless the operation `is_whole`, none.
     pub(super) fn judge(&self, oracle: &str, state: &str, is_whole: bool) -> Result<(), Box<Violation>> {
         if state == self.after || (!is_whole && state == self.before) {
@@ -274,13 +299,17 @@ impl Course {
 }
 
 /// A panic of the subject is a violation like any other.
-fn caught<T>(run: impl FnOnce() -> Result<T, Box<Violation>>) -> Result<T, Box<Violation>> {
+pub(super) fn caught<T>(run: impl FnOnce() -> Result<T, Box<Violation>>) -> Result<T, Box<Violation>> {
     panics::catch(run).unwrap_or_else(|panic| Err(Violation::panic(panic)))
 }
 
 /// Whether the harm of a case came about: not every write can find the disk full.
 fn strikes(case: &Case, theatre: &Theatre) -> bool {
-    !matches!(*case, Case::Fault(_, kind, _) if !delivered(kind, theatre))
+    match *case {
+        Case::Fault(_, kind, _) => delivered(kind, theatre),
+        Case::GivenUp(..) => theatre.has_given_up,
+        _ => true,
+    }
 }
 
 fn delivered(kind: FaultKind, theatre: &Theatre) -> bool {
@@ -303,7 +332,7 @@ fn gone_on(mut theatre: Theatre, way: u32) -> Result<String, Box<Violation>> {
 }
 
 /// The case can't be had; no promise of the operation.
-fn no_such_case(seen: String) -> Box<Violation> {
+pub(super) fn no_such_case(seen: String) -> Box<Violation> {
     Violation::safety(NO_SUCH_CASE, "a case of this operation", seen)
 }
 

@@ -45,6 +45,17 @@ pub trait Subject: Sync {
         Err(format!("no way {way} to go on after a restart"))
     }
 
+    /// How many [other operations](Stage::begin_partner) there are to run while this one is suspended.
+    fn partners(&self) -> u32 {
+        0
+    }
+
+    /// Whether the operation may be refused with this error because of what another has done meanwhile.
+    fn may_be_refused(&self, error: &str) -> bool {
+        let _ = error;
+        false
+    }
+
     /// Whether the system notices a flipped bit in whatever it reads.
     fn notices_bit_flips(&self) -> bool {
         false
@@ -62,6 +73,26 @@ pub trait Stage {
 
     /// Drops the operation where it is.
     fn drop_operation(&mut self);
+
+    /// Gives up the call that the operation waits for, but not the operation: its next step makes another call, and then goes on
+    /// as if nothing had been. False where that is the same as dropping it.
+    fn give_up(&mut self) -> bool {
+        false
+    }
+
+    /// Begins another operation, one of [`Subject::partners`], beside this one. False if it can't be had now.
+    fn begin_partner(&mut self, which: u32) -> bool {
+        let _ = which;
+        false
+    }
+
+    /// One step of that operation.
+    fn step_partner(&mut self) -> IOResult<Ending> {
+        IOResult::Done(Err("there is no other operation".into()))
+    }
+
+    /// Drops that operation where it is.
+    fn drop_partner(&mut self) {}
 
     /// What other connections may do while the operation waits: read, evict, change what it must not depend on. Nothing
     /// fails here, and no I/O is left pending.

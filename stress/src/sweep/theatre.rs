@@ -24,6 +24,9 @@ pub(super) enum Deed {
     Drop,
     DropLate,
     Cancel,
+    GiveUp,
+    /// What the call waits for is cancelled besides.
+    GiveUpCancelled,
 }
 
 /// Steps after which an operation that does not end is said never to end.
@@ -37,6 +40,10 @@ pub(super) struct Theatre {
     now: u64,
     pub(super) yields: u32,
     delivered: u32,
+    /// How the operation and its partner have ended while the other's turn was.
+    pub(super) endings: [Option<Ending>; 2],
+    /// Whether a call was given up where that is more than dropping the operation.
+    pub(super) has_given_up: bool,
 }
 
 impl Theatre {
@@ -45,7 +52,9 @@ impl Theatre {
         let stage = subject.prepare(&disk.io());
         let stage =
             stage.map_err(|problem| Violation::safety("preparation", "a subject that works", problem))?;
-        let mut theatre = Theatre { stage, disk, trace: Trace::new(true), now: 0, yields: 0, delivered: 0 };
+        let (trace, endings) = (Trace::new(true), [None, None]);
+        let mut theatre =
+            Theatre { stage, disk, trace, now: 0, yields: 0, delivered: 0, endings, has_given_up: false };
         // What the preparation did is nobody's concern.
         theatre.disk.begin_step(0, &mut Trace::new(false));
         theatre.trace = Trace::new(true);
@@ -65,6 +74,13 @@ impl Theatre {
                 Some(Deed::Disturb) => self.stage.disturb(),
                 Some(Deed::Drop) => return Ok(self.drop_operation()),
                 Some(Deed::Cancel) => io.completion().into_iter().for_each(Completion::cancel),
+                Some(Deed::GiveUp | Deed::GiveUpCancelled) => {
+                    self.has_given_up = self.stage.give_up();
+                    if deed == Some(Deed::GiveUpCancelled) && self.has_given_up {
+                        io.completion().into_iter().for_each(Completion::cancel);
+                    }
+                    continue;
+                }
                 Some(Deed::DropLate) | None => {}
             }
             if let IOCompletions::Single(completion) = io {
@@ -102,6 +118,27 @@ impl Theatre {
         self.disk.deliver(0);
         self.delivered += 1;
         Ok(())
+    }
+
+    /// Ends the I/O that was submitted last; false when there is none.
+    pub(super) fn deliver_newest(&mut self) -> bool {
+        let mut status = self.disk.begin_step(self.now, &mut self.trace);
+        while let Some(moment) = status.next_due {
+            self.now = moment;
+            status = self.disk.begin_step(self.now, &mut self.trace);
+        }
+        if status.due > 0 {
+            self.disk.deliver(status.due - 1);
+        }
+        status.due > 0
+    }
+
+    /// Whether anything but reads was cancelled.
+    pub(super) fn change_was_cancelled(&mut self) -> bool {
+        self.disk.begin_step(self.now, &mut self.trace);
+        let events = self.trace.events().unwrap_or_default().iter();
+        let mut cancelled = events.filter(|event| crate::disk::is_cancelled(event));
+        cancelled.any(|event| crate::disk::operation_kind(event.detail) != Some(OperationKind::Read))
     }
 
     /// The state after the operation, when all I/O has ended.

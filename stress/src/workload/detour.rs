@@ -1,9 +1,10 @@
-use tenterhook_runtime::pager::{PageNo, PagerError, Savepoint};
+use tenterhook_runtime::pager::{PageNo, Savepoint};
 
+use super::aside::compare;
 use super::layout::{Layout, Shape};
 use super::write::{Changes, Desk};
 use super::{Churn, Failure, Progress, Stamp, Transfer};
-use crate::oracle::{ABSENT, Observation};
+use crate::oracle::ABSENT;
 use crate::sometimes;
 use crate::tape::{Lane, Site};
 
@@ -51,7 +52,7 @@ enum Stage {
         steps: u32,
     },
     Compare {
-        touched: Vec<(PageNo, Option<u64>)>,
+        touched: Vec<PageNo>,
     },
     Last,
     /// Also the place holder while a stage is replaced.
@@ -104,8 +105,8 @@ impl Detour {
             }
             Stage::Stray { .. } => self.go_back(desk)?,
             Stage::Compare { touched } => match touched.last() {
-                Some(&(page, known)) => {
-                    if let Some(suspended) = compare(desk, page, known)? {
+                Some(&page) => {
+                    if let Some(suspended) = compare(desk, page)? {
                         return Ok(suspended);
                     }
                     touched.pop();
@@ -127,41 +128,15 @@ impl Detour {
             desk.transaction.release(inner)?;
         }
         desk.transaction.rollback_to(&back)?;
-        let seen = i64::from(desk.transaction.page_count());
-        desk.rolled_back("a page count after a rollback to a savepoint of", i64::from(pages), seen)?;
+        desk.rolled_back(pages)?;
         let strayed = std::mem::replace(desk.changes, before);
-        let touched: Vec<_> = strayed.pages().map(|page| (page, desk.changes.digest(page))).collect();
+        let touched: Vec<_> = strayed.pages().collect();
         sometimes!(!touched.is_empty(), "a savepoint takes something back");
         sometimes!(
-            touched.iter().any(|(_, known)| *known == Some(ABSENT)),
+            touched.iter().any(|&page| desk.changes.digest(page) == Some(ABSENT)),
             "a page is free again after a rollback"
         );
         self.stage = Stage::Compare { touched };
         Ok(())
     }
-}
-
-/// Whether `page` is what the transaction had made of it, or what its snapshot has.
-fn compare(desk: &mut Desk<'_, '_>, page: PageNo, known: Option<u64>) -> Result<Option<Progress>, Failure> {
-    let seen = match desk.transaction.page(page) {
-        Ok(tenterhook_runtime::IOResult::Done(bytes)) => desk.bench.shape.digest(&bytes),
-        Ok(tenterhook_runtime::IOResult::IO(io)) => return Ok(Some(Progress::Wait(io))),
-        Err(PagerError::PageNotAllocated { .. } | PagerError::PageOutOfRange { .. }) => ABSENT,
-        Err(error) => return Err(error.into()),
-    };
-    desk.bench.tally.looked(seen);
-    match known {
-        Some(known) => {
-            desk.rolled_back(
-                "a page after a rollback to a savepoint with a digest of",
-                known as i64,
-                seen as i64,
-            )?;
-        }
-        None => {
-            let sequence = desk.changes.base();
-            desk.bench.observe(&Observation::PageRead { sequence, page, digest: seen })?;
-        }
-    }
-    Ok(None)
 }

@@ -3,6 +3,7 @@
 //! An operation takes one call of the pager a step and reports everything that it saw to the oracles. It draws its
 //! plan when it is made, so that a step, called again from the top, does what the last one would have done.
 
+mod aside;
 mod churn;
 mod detour;
 pub(crate) mod layout;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::{Pager, PagerError};
 
+pub(crate) use self::aside::Aside;
 pub(crate) use self::churn::Churn;
 pub(crate) use self::detour::Detour;
 use self::layout::{Layout, Shape};
@@ -201,6 +203,10 @@ tally! {
     checks: "integrity checks",
     /// Machines dropped at a yield.
     drops: "machines dropped",
+    /// Calls on a write transaction given up at a yield, with the transaction going on.
+    given_up: "calls given up",
+    /// Transactions that went on after an error.
+    went_on: "went on after an error",
     /// Completions that were asked to cancel.
     cancels: "cancels asked",
     /// Recoveries that came to their end.

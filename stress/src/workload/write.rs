@@ -4,9 +4,10 @@ use tenterhook_runtime::pager::{
 };
 
 use super::layout::{Layout, Shape};
-use super::{Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
-use crate::oracle::{ABSENT, Observation, TransactionId};
+use super::{Aside, Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
+use crate::oracle::{ABSENT, Observation, Oracles, TransactionId};
 use crate::sometimes;
+use crate::tape::Lane;
 
 /// What a write transaction is for.
 pub(crate) enum Job {
@@ -40,6 +41,9 @@ pub(crate) struct Write {
     queued: bool,
     /// Whether the file is shortened after the job.
     vacuum: bool,
+    /// What it does before it goes on with its job, or ends.
+    aside: Option<Box<Aside>>,
+    is_job_done: bool,
     stage: Stage,
     changes: Changes,
 }
@@ -99,8 +103,58 @@ impl Write {
         Write { vacuum: true, ..self }
     }
 
+    /// The same transaction, with something else to do before its job.
+    pub(crate) fn with_aside(self, aside: Aside) -> Write {
+        Write { aside: Some(Box::new(aside)), ..self }
+    }
+
     fn at(id: TransactionId, job: Job, end: WriteEnd, stage: Stage) -> Write {
-        Write { id, job, end, queued: false, vacuum: false, stage, changes: Changes::default() }
+        let (queued, vacuum, is_job_done) = (false, false, false);
+        Write { id, job, end, queued, vacuum, aside: None, is_job_done, stage, changes: Changes::default() }
+    }
+
+    /// Gives up the call that waits, and goes on in the same transaction: with the next thing that it does aside, with the end
+    /// in place of a vacuum, or with something aside before the same call is made again. False where no call can be
+    /// given up without the transaction.
+    ///
+    /// If what the call waits for is about to be cancelled, something comes in between: the same call made again right away
+    /// would be the one that is told.
+    pub(crate) fn give_up(&mut self, is_cancelled: bool, layout: &Layout, lane: &mut Lane) -> bool {
+        if let (Stage::Work(transaction), true) = (&mut self.stage, is_cancelled) {
+            let between = transaction.savepoint();
+            if transaction.release(between).is_err() {
+                return false;
+            }
+        }
+        match (&self.stage, &mut self.aside) {
+            (Stage::Work(_), Some(aside)) if aside.is_due(&self.changes, self.is_job_done) => {
+                sometimes!(true, "a call is given up and another made with a savepoint open");
+                aside.give_up();
+            }
+            (Stage::Work(_), aside) => {
+                sometimes!(true, "a call is given up and another made");
+                *aside = Some(Box::new(Aside::plan(self.id, layout, lane).at_once()));
+            }
+            (Stage::Vacuum(_), _) => return self.give_up_vacuum(),
+            (Stage::Look(..) | Stage::Upgrade(..) | Stage::Begin(_) | Stage::Commit(_) | Stage::Over, _) => {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn give_up_vacuum(&mut self) -> bool {
+        if let Stage::Vacuum(vacuum) = std::mem::replace(&mut self.stage, Stage::Over) {
+            sometimes!(true, "a vacuum is given up and the transaction goes on");
+            (self.vacuum, self.is_job_done) = (false, true);
+            self.stage = vacuum.into_transaction().map_or(Stage::Over, Stage::Work);
+        }
+        true
+    }
+
+    /// Whether the transaction may go on after an error that one of its calls was told.
+    pub(crate) fn may_go_on(&self) -> bool {
+        matches!(self.stage, Stage::Work(_))
     }
 
     /// One call of the pager.
@@ -166,7 +220,20 @@ impl Write {
             }
             Stage::Work(transaction) => {
                 let mut desk = Desk { transaction, changes: &mut self.changes, bench };
+                if let Some(aside) = &mut self.aside
+                    && aside.is_due(desk.changes, self.is_job_done)
+                {
+                    let progress = aside.step(&mut desk)?;
+                    return Ok(match progress {
+                        Progress::Done => {
+                            self.aside = None;
+                            Progress::More
+                        }
+                        other => other,
+                    });
+                }
                 let progress = match &mut self.job {
+                    _ if self.is_job_done => Progress::Done,
                     Job::Transfer(job) => job.step(&mut desk)?,
                     Job::Stamp(job) => job.step(&mut desk)?,
                     Job::Churn(job) => job.step(&mut desk)?,
@@ -174,6 +241,10 @@ impl Write {
                     Job::Prepare(job) => job.step(&mut desk)?,
                 };
                 match progress {
+                    Progress::Done if self.aside.is_some() => {
+                        self.is_job_done = true;
+                        Ok(Progress::More)
+                    }
                     Progress::Done if self.vacuum => Ok(self.begin_vacuum()),
                     Progress::Done => self.end(bench),
                     suspended => Ok(suspended),
@@ -360,11 +431,19 @@ impl Changes {
         self.pages.iter().find(|&&(changed, _)| changed == page).map(|&(_, digest)| digest)
     }
 
-    fn contains(&self, page: PageNo) -> bool {
-        self.pages.iter().any(|&(changed, _)| changed == page)
+    /// Whether nothing has been changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pages.is_empty()
     }
 
-    fn set(&mut self, page: PageNo, digest: u64) {
+    /// One of the changed pages that are there.
+    pub(crate) fn any_page(&self, place: usize) -> Option<PageNo> {
+        let there = || self.pages.iter().filter(|(_, digest)| *digest != ABSENT);
+        let count = there().count();
+        (count > 0).then(|| there().nth(place % count)).flatten().map(|&(page, _)| page)
+    }
+
+    pub(crate) fn set(&mut self, page: PageNo, digest: u64) {
         match self.pages.iter_mut().find(|(changed, _)| *changed == page) {
             Some((_, known)) => *known = digest,
             None => self.pages.push((page, digest)),
@@ -378,14 +457,10 @@ impl Desk<'_, '_> {
         *self.bench.shape
     }
 
-    /// Has the oracles compare what a rollback to a savepoint must have restored.
-    pub(crate) fn rolled_back(
-        &mut self,
-        what: &'static str,
-        expected: i64,
-        seen: i64,
-    ) -> Result<(), Failure> {
-        self.bench.observe(&Observation::Invariant { sequence: self.changes.base, what, expected, seen })
+    /// Has the oracles compare how many pages a rollback to a savepoint has restored.
+    pub(crate) fn rolled_back(&mut self, expected: u32) -> Result<(), Failure> {
+        let (sequence, seen) = (self.changes.base, self.transaction.page_count());
+        self.bench.observe(&Observation::TakenBack { sequence, expected, seen })
     }
 
     /// Reads `page` as the transaction sees it and has the oracles compare it.
@@ -398,11 +473,9 @@ impl Desk<'_, '_> {
             IOResult::Done(bytes) => bytes,
             IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
         };
-        if !self.changes.contains(page) {
-            let digest = self.bench.shape.digest(&bytes);
-            self.bench.tally.looked(digest);
-            self.bench.observe(&compared(self.changes.base, page, digest))?;
-        }
+        let digest = self.bench.shape.digest(&bytes);
+        self.bench.tally.looked(digest);
+        compare(self.bench.oracles, self.changes, page, digest)?;
         Ok(Ok(read(&bytes)))
     }
 
@@ -410,11 +483,9 @@ impl Desk<'_, '_> {
     pub(crate) fn edit(&mut self, page: PageNo, edit: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
         let bytes = await_io!(self.transaction.page_mut(page));
         let shape = self.bench.shape;
-        if !self.changes.contains(page) {
-            let digest = shape.digest(bytes);
-            self.bench.tally.looked(digest);
-            self.bench.oracles.observe(&compared(self.changes.base, page, digest))?;
-        }
+        let digest = shape.digest(bytes);
+        self.bench.tally.looked(digest);
+        compare(self.bench.oracles, self.changes, page, digest)?;
         edit(bytes);
         let digest = shape.digest(bytes);
         self.changed(page, digest)
@@ -454,6 +525,11 @@ impl Desk<'_, '_> {
     }
 }
 
-fn compared(sequence: u64, page: PageNo, digest: u64) -> Observation<'static> {
-    Observation::PageRead { sequence, page, digest }
+/// Has the oracles compare a page with what the transaction has made of it, or with its snapshot.
+fn compare(oracles: &mut Oracles, changes: &Changes, page: PageNo, digest: u64) -> Result<(), Failure> {
+    let sequence = changes.base;
+    Ok(oracles.observe(&match changes.digest(page) {
+        Some(known) => Observation::OwnPage { sequence, page, expected: known, seen: digest },
+        None => Observation::PageRead { sequence, page, digest },
+    })?)
 }

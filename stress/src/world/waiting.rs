@@ -23,6 +23,12 @@ impl<S: System> World<S> {
         self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
     }
 
+    /// What was in the way may be an error that it is told each time, and not a wait.
+    pub(super) fn not_booted(&self, what: &str) -> Box<Violation> {
+        let boot = self.system.describe(self.fibers.control());
+        self.too_late(what).note(format!("the last attempt: {boot}"))
+    }
+
     /// Adds who is still waiting for what.
     fn who_waits(&self, mut violation: Box<Violation>) -> Box<Violation> {
         const SHOWN: usize = 20;

@@ -31,6 +31,9 @@ impl IO for TokioIO {
         let opened =
             StdFile::options().read(true).write(true).create(options.create).truncate(false).open(path);
         let file = opened.map_err(|error| refusal("open", path, &error))?;
+        if options.exclusive {
+            file.try_lock().map_err(|_| IoError::locked(path, 0))?;
+        }
         Ok(Arc::new(TokioFile { file: Arc::new(file), runtime: self.runtime.clone() }))
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::abandon::abandon;
+use super::lock::{Claim, Claims};
 use super::{File, IO, InFlight, IoError, OpenOptions, Operation, Submission};
 use crate::panics::Panics;
 use crate::sync::Mutex;
@@ -18,7 +19,7 @@ use sparse::Sparse;
 /// Dropping it abandons what is queued, and what is submitted afterwards.
 #[derive(Debug)]
 pub struct MemoryIO {
-    files: Mutex<BTreeMap<PathBuf, Arc<Mutex<Sparse>>>>,
+    files: Mutex<BTreeMap<PathBuf, Arc<Stored>>>,
     queue: Arc<Mutex<Queue>>,
     /// No file grows beyond so many bytes.
     most: u64,
@@ -26,13 +27,27 @@ pub struct MemoryIO {
 
 #[derive(Debug, Default)]
 struct Queue {
-    operations: VecDeque<(Arc<Mutex<Sparse>>, Submission)>,
+    operations: VecDeque<(Opened, Submission)>,
     /// Nobody is going to step any more.
     closed: bool,
 }
 
+/// A file, open or not.
+#[derive(Debug, Default)]
+struct Stored {
+    content: Mutex<Sparse>,
+    claims: Claims,
+}
+
+/// A file that is open. Operations hold it, and so what it has claimed.
+#[derive(Clone, Debug)]
+struct Opened {
+    stored: Arc<Stored>,
+    _claim: Option<Claim>,
+}
+
 struct MemoryFile {
-    bytes: Arc<Mutex<Sparse>>,
+    opened: Opened,
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -60,12 +75,13 @@ impl Default for MemoryIO {
 impl IO for MemoryIO {
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
         let mut files = self.files.lock();
-        let bytes = match files.get(path) {
-            Some(bytes) => Arc::clone(bytes),
+        let stored = match files.get(path) {
+            Some(stored) => Arc::clone(stored),
             None if options.create => Arc::clone(files.entry(path.to_owned()).or_default()),
             None => return Err(not_found("open", path)),
         };
-        Ok(Arc::new(MemoryFile { bytes, queue: Arc::clone(&self.queue) }))
+        let claim = if options.exclusive { Some(stored.claims.take(path)?) } else { None };
+        Ok(Arc::new(MemoryFile { opened: Opened { stored, _claim: claim }, queue: Arc::clone(&self.queue) }))
     }
 
     fn remove(&self, path: &Path) -> Result<(), IoError> {
@@ -81,9 +97,11 @@ impl IO for MemoryIO {
         let due = self.queue.lock().operations.len();
         let mut ended = 0;
         while ended < due {
-            let Some((bytes, submission)) = self.queue.lock().operations.pop_front() else { break };
+            let Some((opened, submission)) = self.queue.lock().operations.pop_front() else { break };
             if let Ok(mut operation) = submission.start(None) {
-                let outcome = run(&bytes, self.most, &mut operation);
+                let outcome = run(&opened.stored.content, self.most, &mut operation);
+                // Before anyone hears of its end, who may open the file again.
+                drop(opened);
                 operation.finish(outcome);
             }
             ended += 1;
@@ -114,12 +132,12 @@ impl File for MemoryFile {
             drop(queue);
             abandon(submission);
         } else {
-            queue.operations.push_back((Arc::clone(&self.bytes), submission));
+            queue.operations.push_back((self.opened.clone(), submission));
         }
     }
 
     fn len(&self) -> Result<u64, CompletionError> {
-        Ok(self.bytes.lock().len())
+        Ok(self.opened.stored.content.lock().len())
     }
 }
 

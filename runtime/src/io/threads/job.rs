@@ -52,6 +52,8 @@ impl Job {
         } else {
             file.run(&mut in_flight)
         };
+        // Before anyone hears of its end, who may open the file again.
+        drop(file);
         in_flight.finish(outcome);
     }
 
@@ -67,6 +69,7 @@ impl Job {
             Operation::Write { .. } | Operation::Sync | Operation::Truncate { .. } => None,
         };
         let Some(outcome) = cached else { return Some(Self { file, stage: Stage::Started(in_flight) }) };
+        drop(file);
         in_flight.finish(outcome);
         None
     }

@@ -88,6 +88,10 @@ impl IO for ThreadsIO {
         path.exists()
     }
 
+    fn holder_of(&self, path: &Path) -> Option<u32> {
+        super::lock::holder_of(path)
+    }
+
     fn step(&self) -> Result<usize, IoError> {
         if !self.shared.stepped {
             return Ok(0);

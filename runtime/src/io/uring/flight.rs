@@ -61,12 +61,15 @@ impl Flight {
     /// Does the whole operation in this thread. The kernel has let go of it.
     pub(super) fn run(mut self) {
         let outcome = self.file.run(&mut self.in_flight);
-        self.in_flight.finish(outcome);
+        self.finish(outcome);
     }
 
     /// Ends the operation. The kernel has let go of it.
     pub(super) fn finish(self, outcome: Outcome) {
-        self.in_flight.finish(outcome);
+        let Self { file, in_flight, .. } = self;
+        // Before anyone hears of its end, who may open the file again.
+        drop(file);
+        in_flight.finish(outcome);
     }
 
     /// The entry for the next piece. It points into this flight's buffers and `parts`, which must not go before the

@@ -86,6 +86,10 @@ impl IO for UringIO {
         path.exists()
     }
 
+    fn holder_of(&self, path: &Path) -> Option<u32> {
+        super::lock::holder_of(path)
+    }
+
     fn step(&self) -> Result<usize, IoError> {
         if self.reaper.is_some() {
             return Ok(0);

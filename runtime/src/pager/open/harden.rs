@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::PagerError;
 use super::super::latch::{Latch, Wait};
-use super::super::log_format::{LogHeader, frame_offset, frame_size};
+use super::super::log_format::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
 use super::super::shared::PagerFile;
-use super::super::transfer::{self, Ended, Piece, ReadBatch};
+use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
+use super::super::{LogProblem, PagerError};
 use super::scan::Prefix;
+use crate::io::Buffer;
 use crate::{IOResult, return_if_io};
 
 /// Writes the newest commits' frames once more, cuts off what comes after them, and syncs.
@@ -17,11 +18,15 @@ use crate::{IOResult, return_if_io};
 /// failed; in that case the system may have marked their bytes as clean although they are not on disk, and a sync now
 /// would do nothing. Bytes that are written anew are synced.
 ///
-/// Writing the same bytes to the same place changes nothing, whichever part of it a power loss lets through.
+/// Writing the same bytes to the same place changes nothing, whichever part of it a power loss lets through. The frames are
+/// read a second time for that, so they are checked a second time: what a device returns now need not be what it returned
+/// to the scan.
 pub(super) struct Harden {
     page_size: usize,
     /// Frames that are through.
     done: u64,
+    /// The chain after those.
+    chain: u64,
     end: u64,
     stage: Stage,
 }
@@ -36,10 +41,26 @@ enum Stage {
 }
 
 impl Harden {
-    pub(super) fn begin(log: &PagerFile, header: &LogHeader, prefix: &Prefix, page_size: usize) -> Self {
+    /// A header that was read as damaged may be whole on disk, and newer. Then the log has nothing of its generation, and what
+    /// this opening adds to the older one would be lost to the next. So it goes.
+    pub(super) fn begin(
+        log: &PagerFile,
+        header: &LogHeader,
+        damaged_slot: Option<u64>,
+        prefix: &Prefix,
+        page_size: usize,
+    ) -> Self {
         let piece = Piece { offset: header.offset(), buffers: vec![header.encode()] };
-        let stage = Stage::WriteHeader(write(log, piece));
-        Self { page_size, done: prefix.durable_frames, end: prefix.frames, stage }
+        let nothing = |offset| Piece { offset, buffers: vec![Buffer::zeroed(HEADER_SLOT as usize)] };
+        let pieces = [piece].into_iter().chain(damaged_slot.map(nothing)).collect();
+        let stage = Stage::WriteHeader(write(log, pieces));
+        Self {
+            page_size,
+            done: prefix.durable_frames,
+            chain: prefix.durable_chain,
+            end: prefix.frames,
+            stage,
+        }
     }
 
     pub(super) fn step(&mut self, log: &PagerFile) -> Result<IOResult<()>, PagerError> {
@@ -63,11 +84,11 @@ impl Harden {
                 }
                 Stage::WriteFrames(read, count) => {
                     let mut bytes = return_if_io!(read.poll().map_err(|error| log.error("read", error)));
-                    let frames = bytes.swap_remove(0);
-                    // It was longer a moment ago.
-                    let frames = frames.require_whole().map_err(|error| log.error("read", error))?;
+                    let count = *count;
+                    let (frames, chain) = self.check(log, bytes.swap_remove(0))?;
+                    self.chain = chain;
                     let offset = frame_offset(self.done, self.page_size);
-                    Stage::AwaitFrames(write(log, Piece { offset, buffers: vec![frames] }), *count)
+                    Stage::AwaitFrames(write(log, vec![Piece { offset, buffers: vec![frames] }]), count)
                 }
                 Stage::AwaitFrames(wait, count) => {
                     return_if_io!(log.ended(wait, "write frames to"));
@@ -86,14 +107,31 @@ impl Harden {
     }
 }
 
+impl Harden {
+    /// The frames that come next, if they are what the scan has seen, and the chain after them.
+    fn check(&self, log: &PagerFile, frames: Filled) -> Result<(Buffer, u64), PagerError> {
+        // It was longer a moment ago.
+        let mut frames = frames.require_whole().map_err(|error| log.error("read", error))?;
+        let mut chain = self.chain;
+        for (frame, bytes) in (self.done..).zip(frames.chunks_exact_mut(frame_size(self.page_size))) {
+            chain = follow_chain(bytes, chain).ok_or_else(|| PagerError::CorruptLog {
+                path: Arc::clone(&log.path),
+                frame,
+                problem: LogProblem::ReadsDiffer,
+            })?;
+        }
+        Ok((frames, chain))
+    }
+}
+
 fn latch() -> (Arc<Latch<Ended>>, Wait<Ended>) {
     let latch = Latch::new();
     let wait = Wait::new(Arc::clone(&latch));
     (latch, wait)
 }
 
-fn write(log: &PagerFile, piece: Piece) -> Wait<Ended> {
+fn write(log: &PagerFile, pieces: Vec<Piece>) -> Wait<Ended> {
     let (latch, wait) = latch();
-    transfer::write_all(&*log.file, vec![piece], move |ended| latch.set(ended));
+    transfer::write_all(&*log.file, pieces, move |ended| latch.set(ended));
     wait
 }

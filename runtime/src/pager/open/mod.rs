@@ -40,8 +40,8 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// What is wrong with the options, the file or its log, all of which then stay as they are; [`PagerError::Io`] and
-    /// [`PagerError::Backend`], after which opening may be tried again.
+    /// What is wrong with the options, the file or its log, all of which then stay as they are; [`PagerError::Locked`],
+    /// [`PagerError::Io`] and [`PagerError::Backend`], after which opening may be tried again.
     ///
     /// # Panics
     ///
@@ -109,13 +109,23 @@ impl StateTransition for Opening {
 impl Opening {
     fn open_database(&mut self) -> Transition {
         self.options.validate()?;
-        let file = self.io.open(&self.path, OpenOptions::creating())?;
-        let file = PagerFile { file, path: Arc::clone(&self.path) };
+        let file = self.open(&self.path)?;
         let len = file.len()?;
         let wanted = len.min(self.options.page_size.into()) as usize;
         let read = ReadBatch::one(&*file.file, 0, wanted);
         self.stage = Stage::ReadHeader { file, len, read };
         Ok(TransitionResult::Continue)
+    }
+
+    /// Opens a file for this pager alone. Both files are: I/O that a dropped pager has left may be on either.
+    fn open(&self, path: &Arc<Path>) -> Result<PagerFile, PagerError> {
+        match self.io.open(path, OpenOptions::creating().alone()) {
+            Ok(file) => Ok(PagerFile { file, path: Arc::clone(path) }),
+            Err(error) if error.is_locked() => {
+                Err(PagerError::Locked { path: Arc::clone(path), holder: self.io.holder_of(path) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Opens the log; makes it only beside a database file that is one.
@@ -124,8 +134,7 @@ impl Opening {
         if let (Verdict::Damaged(problem), false) = (&database.verdict, exists) {
             return Err(PagerError::CorruptHeader { path: Arc::clone(&self.path), problem: *problem });
         }
-        let file = self.io.open(&self.log_path, OpenOptions::creating())?;
-        let log = PagerFile { file, path: Arc::clone(&self.log_path) };
+        let log = self.open(&self.log_path)?;
         let log_len = log.len()?;
         if log_len > 0 && !database.be_finished() {
             return Err(PagerError::LogWithoutDatabase { path: log.path, len: log_len });

@@ -34,6 +34,8 @@ pub(super) struct Recovery {
     log_len: u64,
     /// Of the log's newest header; 0 while there is none.
     generation: u32,
+    /// Where the log has a header that is not whole.
+    damaged_slot: Option<u64>,
     options: PagerOptions,
     stage: Stage,
 }
@@ -46,6 +48,8 @@ enum Stage {
     LookForOrphans(ReadBatch, u64),
     ScanLog(ReadBatch, LogHeader, LogScan),
     ConcludeScan(LogHeader, LogScan),
+    /// The frame at which the commits end is read again, before anything is taken for lost.
+    LookAgain(ReadBatch, LogHeader, LogScan),
     WithoutLog,
     /// The log has a header and no commit. That header has to be on disk before the other one is overwritten, or a
     /// power loss could leave neither, beside frames that look like lost commits. The frames stay until then: they may
@@ -66,7 +70,7 @@ enum Stage {
 
 impl Recovery {
     pub(super) fn new(database: DatabaseFile, log: PagerFile, log_len: u64, options: PagerOptions) -> Self {
-        Self { database, log, log_len, generation: 0, options, stage: Stage::Begin }
+        Self { database, log, log_len, generation: 0, damaged_slot: None, options, stage: Stage::Begin }
     }
 
     pub(super) fn step(&mut self) -> Result<IOResult<Arc<Pager>>, PagerError> {
@@ -90,7 +94,24 @@ impl Recovery {
                         return_and_restore_if_io!(self.stage, Stage::ScanLog(read, header, scan), bytes);
                     self.scan_log(header, scan, &mut self.whole(bytes)?)
                 }
-                Stage::ConcludeScan(header, scan) => self.conclude_scan(header, scan)?,
+                Stage::ConcludeScan(header, scan) => match scan.doubt() {
+                    Some(frame) => {
+                        let page_size = self.database.sealer.page_size();
+                        let (offset, len) = (frame_offset(frame, page_size), frame_size(page_size));
+                        Stage::LookAgain(ReadBatch::one(&*self.log.file, offset, len), header, scan)
+                    }
+                    None => self.conclude_scan(header, scan)?,
+                },
+                Stage::LookAgain(mut read, header, mut scan) => {
+                    let bytes = read.poll().map_err(|error| self.log.error("read", error));
+                    let bytes =
+                        return_and_restore_if_io!(self.stage, Stage::LookAgain(read, header, scan), bytes);
+                    let frame = scan.doubt().unwrap_or_default();
+                    if !scan.is_confirmed_by(&self.whole(bytes)?) {
+                        return Err(self.corrupt_log(frame, LogProblem::ReadsDiffer));
+                    }
+                    Stage::ConcludeScan(header, scan)
+                }
                 Stage::WithoutLog => self.cut_log(self.state_without_log()?),
                 Stage::RewriteFoundHeader(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "write the header of");
@@ -260,6 +281,7 @@ impl Recovery {
             Some(problem) => Err(self.corrupt_log(0, problem)),
             None => {
                 self.generation = header.generation;
+                self.damaged_slot = LogHeader::damaged_slot(start);
                 Ok(self.scan_on(header, LogScan::new(&header)))
             }
         }
@@ -314,7 +336,7 @@ impl Recovery {
             return Ok(Stage::RewriteFoundHeader(wait, state));
         };
         self.database.require_all_pages(&state, &prefix.index)?;
-        let harden = Harden::begin(&self.log, &header, &prefix, page_size);
+        let harden = Harden::begin(&self.log, &header, self.damaged_slot, &prefix, page_size);
         Ok(Stage::HardenLog(harden, header, prefix, state))
     }
 

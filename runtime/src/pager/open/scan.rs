@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::super::PageNo;
 use super::super::error::LogProblem;
 use super::super::header::{FileState, HEADER_PAGE};
@@ -20,10 +22,13 @@ pub(super) struct LogScan {
     tip: Tip,
     /// Pages of the frames after the last whole commit.
     pending: Vec<PageNo>,
-    /// Number and last frame of each whole commit that no frame of the prefix calls durable.
-    undurable: VecDeque<(u64, u64)>,
+    /// Of each whole commit that no frame of the prefix calls durable: its number, its last frame, and the chain after that.
+    undurable: VecDeque<(u64, u64, u64)>,
     /// Set at the first frame that does not follow. Later ones are only evidence.
     broken: bool,
+    /// That frame, from 0, and what was read of it, until it has been read a second time: a commit that was acknowledged may
+    /// end here because of one wrong bit that is not on the disk.
+    doubt: Option<(u64, u64)>,
     problem: Option<LogProblem>,
     /// The newest commit that some frame of this generation says was durable.
     durable: u64,
@@ -46,6 +51,8 @@ pub(super) struct Prefix {
     pub(super) frames: u64,
     /// How many of them belong to commits that were durable before a later one was written, as that one says.
     pub(super) durable_frames: u64,
+    /// The chain after those.
+    pub(super) durable_chain: u64,
     /// The chain after it.
     pub(super) chain: u64,
     /// The run of its last commit.
@@ -64,6 +71,7 @@ impl LogScan {
         let found = Prefix {
             frames: 0,
             durable_frames: 0,
+            durable_chain: chain,
             chain,
             run: 0,
             sequence: header.base,
@@ -79,6 +87,7 @@ impl LogScan {
             pending: Vec::new(),
             undurable: VecDeque::new(),
             broken: false,
+            doubt: None,
             problem: None,
             durable: 0,
             outdated: false,
@@ -97,6 +106,7 @@ impl LogScan {
         self.looked_at += 1;
         if !self.broken {
             self.broken = header.as_ref().and_then(|header| self.follow(header, frame)).is_none();
+            self.doubt = self.broken.then(|| (self.looked_at - 1, xxh3_64(frame)));
         }
         header.is_some()
     }
@@ -104,6 +114,16 @@ impl LogScan {
     /// Whether the prefix has come to its end: what follows is evidence at most.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// The frame at which the prefix ends, if it has to be read again.
+    pub(super) fn doubt(&self) -> Option<u64> {
+        self.doubt.map(|(frame, _)| frame)
+    }
+
+    /// It has been read again: whether it is the same as before. Then nothing is left to be doubted.
+    pub(super) fn is_confirmed_by(&mut self, again: &[u8]) -> bool {
+        self.doubt.take().is_none_or(|(_, before)| before == xxh3_64(again))
     }
 
     pub(super) fn looked_at(&self) -> u64 {
@@ -123,10 +143,10 @@ impl LogScan {
         let chain = follow_chain(frame, self.tip.chain)?;
         self.tip = Tip { frames: self.tip.frames + 1, chain, runs };
         self.pending.push(header.page);
-        while let Some((sequence, end)) = self.undurable.front().copied()
+        while let Some((sequence, end, chain)) = self.undurable.front().copied()
             && sequence <= header.durable
         {
-            self.found.durable_frames = end;
+            (self.found.durable_frames, self.found.durable_chain) = (end, chain);
             self.undurable.pop_front();
         }
         let Some(mark) = header.commit else { return Some(()) };
@@ -139,7 +159,7 @@ impl LogScan {
             self.found.frames += 1;
             self.found.index.insert(page, self.found.frames);
         }
-        self.undurable.push_back((header.sequence, self.found.frames));
+        self.undurable.push_back((header.sequence, self.found.frames, chain));
         self.found.chain = chain;
         self.found.run = header.run;
         self.found.sequence = header.sequence;

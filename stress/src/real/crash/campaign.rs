@@ -129,7 +129,8 @@ impl<'a> Campaign<'a> {
         let backend = self.options.backends[(number % self.options.backends.len() as u64) as usize];
         let death = self.death(&mut draws);
         let before = if self.options.power_losses > 0 { self.files()? } else { Vec::new() };
-        let mut child = self.begin(backend, death)?;
+        let variety = draws.below(1 << 32);
+        let mut child = self.begin(backend, death, variety)?;
         let reached = self.wait_for_death(&mut child, death)?;
         self.summary.kills += 1;
         match death {
@@ -175,10 +176,11 @@ impl<'a> Campaign<'a> {
         Death::At(index, points[index], 1 + draws.below(most) as u32)
     }
 
-    fn begin(&self, backend: Backend, death: Death) -> io::Result<Child> {
+    fn begin(&self, backend: Backend, death: Death, variety: u64) -> io::Result<Child> {
         let mut command = Command::new(&self.options.program);
         command.arg("crash-child").arg("--directory").arg(&self.options.directory);
         command.args(["--backend", backend.name(), "--connections", &self.options.connections.to_string()]);
+        command.args(["--variety", &variety.to_string()]);
         if let Death::At(_, point, occurrence) = death {
             command.args(["--point", &point.to_string(), "--occurrence", &occurrence.to_string()]);
         }
@@ -249,8 +251,16 @@ impl<'a> Campaign<'a> {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
             };
             let at_stake = disk.unsynced();
-            let fates: Vec<Fate> = at_stake.iter().map(|unsynced| fate(draws, unsynced)).collect();
-            disk.fall(&fates);
+            // One thing at a time, or whatever the simulator draws.
+            let left = if draws.below(2) == 0 {
+                let fates: Vec<Fate> = at_stake.iter().map(|unsynced| fate(draws, unsynced)).collect();
+                disk.fall(&fates);
+                format!("{fates:?}")
+            } else {
+                let seed = draws.below(1 << 32);
+                disk.fall_by(seed);
+                format!("what the simulator draws from {seed:#x}")
+            };
             disk.oblige();
             self.summary.power_losses += 1;
             self.summary.at_stake += u64::from(!at_stake.is_empty());
@@ -259,7 +269,7 @@ impl<'a> Campaign<'a> {
                 Err(Objection::Broken(violation)) => {
                     return self.fail(
                         how,
-                        &format!("the files after a loss of power that left {fates:?}"),
+                        &format!("the files after a loss of power that left {left}"),
                         *violation,
                     );
                 }

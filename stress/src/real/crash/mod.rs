@@ -11,6 +11,7 @@ mod child;
 mod journal;
 mod points;
 mod summary;
+mod variety;
 mod verify;
 
 use std::path::{Path, PathBuf};

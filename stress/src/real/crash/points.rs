@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
 use tenterhook_runtime::Outcome;
 use tenterhook_runtime::io::OperationKind;
 
 use super::journal::Recorder;
+use super::variety::Variety;
 use crate::real::layer::{Passing, Role, Verdict, Watcher};
 
 /// A moment: before an operation goes to the backend, or after it has ended there and before anybody is told.
@@ -91,18 +92,37 @@ pub(super) struct Trigger {
     reached: AtomicU32,
     opened: AtomicBool,
     recorder: Option<Recorder>,
+    variety: Variety,
+    /// I/Os of each kind since the file was opened.
+    seen: [AtomicU64; 4],
 }
 
 impl Trigger {
     /// Kills at the `occurrence`-th time, counted from 1, that `point` is reached.
-    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Option<Recorder>) -> Trigger {
-        Trigger { armed, reached: AtomicU32::new(0), opened: AtomicBool::new(false), recorder }
+    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Option<Recorder>, variety: Variety) -> Trigger {
+        let (reached, opened) = (AtomicU32::new(0), AtomicBool::new(false));
+        Trigger { armed, reached, opened, recorder, variety, seen: Default::default() }
     }
 
     /// Recovery is over.
     pub(super) fn opened(&self) {
         // ORDERING: Release, pairs with the load in `at`; a point a moment to either side of the change is right too.
         self.opened.store(true, Ordering::Release);
+    }
+
+    fn verdict(&self, kind: OperationKind) -> Verdict {
+        // ORDERING: Acquire, pairs with the store in `opened`.
+        if !self.opened.load(Ordering::Acquire) {
+            return Verdict::Pass;
+        }
+        let seen = match kind {
+            OperationKind::Read => &self.seen[0],
+            OperationKind::Write => &self.seen[1],
+            OperationKind::Sync => &self.seen[2],
+            OperationKind::Truncate => &self.seen[3],
+        };
+        // ORDERING: Relaxed: a count.
+        self.variety.verdict(kind, seen.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn at(&self, passing: &Passing, after: bool) {
@@ -120,10 +140,14 @@ impl Trigger {
 impl Watcher for Trigger {
     fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
         self.at(passing, false);
+        let verdict = self.verdict(passing.descriptor.kind);
+        if matches!(verdict, Verdict::Refuse(_)) {
+            return verdict;
+        }
         if let Some(recorder) = &self.recorder {
             recorder.begins(passing, bytes);
         }
-        Verdict::Pass
+        verdict
     }
 
     fn ended(&self, passing: &Passing, outcome: Outcome) {
@@ -135,7 +159,7 @@ impl Watcher for Trigger {
 }
 
 /// Dies as if by somebody else's hand: nothing is unwound, flushed or dropped.
-fn die() -> ! {
+pub(super) fn die() -> ! {
     // It cannot fail, and if it did there would be nothing left to try but to go on dying.
     let _ = kill_process(getpid(), Signal::KILL);
     loop {

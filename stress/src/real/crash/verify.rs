@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tenterhook_runtime::io::{IO, drive};
 use tenterhook_runtime::pager::{Pager, PagerError};
 
+use super::OPTIONS;
 use super::acks::Acks;
 use super::child::open;
 use crate::real::ledger::{Audit, Layout};
@@ -37,7 +38,7 @@ impl From<Box<Violation>> for Objection {
 
 /// Recovers what is on `io` and holds it against the table: how many commits it has.
 pub(super) fn recover(io: &Arc<dyn IO>, path: &Path, acks: &Acks) -> Result<u64, Objection> {
-    let pager = open(io, path).map_err(broken("recovery", "a file that can be opened"))?;
+    let pager = open(io, path, OPTIONS).map_err(broken("recovery", "a file that can be opened"))?;
     let commits = audit(io, &pager, acks)?;
     let mut check = pager.check_integrity();
     let report = drive(&**io, || check.step()).map_err(broken("integrity", "a file that can be read"))?;

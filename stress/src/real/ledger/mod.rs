@@ -8,6 +8,7 @@
 mod begin;
 mod layout;
 mod read;
+mod stray;
 mod write;
 
 pub use self::layout::{Layout, Wrong};

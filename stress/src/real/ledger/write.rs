@@ -5,6 +5,7 @@ use tenterhook_runtime::{IOResult, return_if_io};
 
 use super::begin::Begin;
 use super::layout::{Layout, set_word, stamp, word_at};
+use super::stray::Stray;
 
 /// What a commit has come to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Post {
     stage: Stage,
     /// Once it is known.
     committed: Committed,
+    /// What it does in the middle, and takes back.
+    stray: Option<Stray>,
 }
 
 enum Stage {
@@ -66,7 +69,13 @@ impl Post {
     pub fn new(pager: &Arc<Pager>, layout: Layout, connection: u64) -> Post {
         let begin = if connection % 4 == 1 { Begin::reading(pager) } else { Begin::writing(pager) };
         let committed = Committed { number: 0, own: 0 };
-        Post { layout, connection, stage: Stage::Begin(begin), committed }
+        Post { layout, connection, stage: Stage::Begin(begin), committed, stray: None }
+    }
+
+    /// The same, straying over so many pages in between.
+    #[must_use]
+    pub fn straying(self, pages: u64) -> Post {
+        Post { stray: (pages > 0).then(|| Stray::over(pages)), ..self }
     }
 
     /// Steps until the commit is durable. `asked` is told once before the commit is asked for, each time the step comes by
@@ -89,6 +98,12 @@ impl Post {
                         unreachable!("matched above")
                     };
                     self.stage = Stage::Commit(Box::new(transaction.commit()));
+                }
+                Stage::Work(transaction, Work::Stamp { which: 1 }) if self.stray.is_some() => {
+                    if let Some(stray) = &mut self.stray {
+                        return_if_io!(stray.step(transaction, self.layout, self.committed.number));
+                    }
+                    self.stray = None;
                 }
                 Stage::Work(transaction, work) => {
                     let (layout, connection) = (self.layout, self.connection);

@@ -14,7 +14,7 @@ use tenterhook_runtime::{Completion, CompletionGroup, IOCompletions, IOResult, O
 use super::buffers::{content, mark, wrong_byte};
 use super::operation::Record;
 use super::planned;
-use super::round::{FILE, Shared, Tracked, lock};
+use super::round::{FILE, Shared, Tracked};
 use crate::rng;
 
 /// How deep user code of the storm nests in user code.
@@ -98,8 +98,8 @@ impl Actor {
     }
 
     fn track(&self, record: Arc<Record>, completion: Completion, below: Vec<Arc<Record>>) {
-        lock(&self.shared.records).push((record, completion.clone()));
-        let mut recent = lock(&self.shared.recent);
+        self.shared.records.lock().push((record, completion.clone()));
+        let mut recent = self.shared.recent.lock();
         let tracked = Tracked { completion, below };
         let displaced = if recent.len() < RECENT {
             recent.push(tracked);
@@ -115,7 +115,7 @@ impl Actor {
 
     fn any(&mut self) -> Option<Tracked> {
         let drawn = self.below(RECENT as u64) as usize;
-        let recent = lock(&self.shared.recent);
+        let recent = self.shared.recent.lock();
         recent.get(drawn % recent.len().max(1)).cloned()
     }
 
@@ -174,7 +174,7 @@ impl Actor {
     }
 
     fn returned(&mut self, record: &Record, outcome: Outcome, buffers: impl IntoIterator<Item = Buffer>) {
-        lock(&self.shared.returned).extend(buffers.into_iter().map(mark));
+        self.shared.returned.lock().extend(buffers.into_iter().map(mark));
         self.callback(record, outcome);
     }
 
@@ -236,7 +236,7 @@ impl Actor {
         let own = Arc::clone(&record);
         let (completion, completer) = Completion::new(move |outcome| actor.callback(&own, outcome));
         self.track(Arc::clone(&record), completion, vec![record]);
-        lock(&self.shared.completers).push(completer);
+        self.shared.completers.lock().push(completer);
         if self.shared.ending.load(Relaxed) {
             // Too late for the round to end it.
             self.end_bare();
@@ -244,7 +244,7 @@ impl Actor {
     }
 
     fn end_bare(&mut self) {
-        let completer = lock(&self.shared.completers).pop();
+        let completer = self.shared.completers.lock().pop();
         let Some(completer) = completer else { return };
         let _ = match self.below(3) {
             0 => completer.complete(7),

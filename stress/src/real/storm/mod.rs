@@ -93,6 +93,7 @@ pub struct StormOptions {
 /// When the directory can't be used, or a backend is refused by the system.
 pub fn run(options: &StormOptions, interrupted: &AtomicBool) -> io::Result<StormSummary> {
     let _quiet = Quiet::new();
+    buffers::prepare();
     let started = Instant::now();
     let mut summary = StormSummary::new(options.seed);
     let mut quarantine = Quarantine::default();

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tenterhook_runtime::executor::{Executor, Shutdown, Spawner};
 use tenterhook_runtime::io::{Buffer, File, IO, MemoryIO, OpenOptions, ThreadsIO, UringIO, YieldingIO};
 use tenterhook_runtime::{Completer, Completion};
@@ -31,6 +32,8 @@ pub(super) struct Tracked {
 }
 
 /// What the threads and the callbacks of one round share.
+///
+/// The locks are parking_lot's, which the sanitizers see: std comes built without them.
 pub(super) struct Shared {
     pub(super) key: u64,
     pub(super) direct: bool,
@@ -55,28 +58,23 @@ pub(super) struct Shared {
     violation: Mutex<Option<String>>,
 }
 
-/// A lock of the storm itself. User code may have panicked beside it, never under it.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
     /// The first one counts.
     pub(super) fn report(&self, violation: String) {
-        lock(&self.violation).get_or_insert(violation);
+        self.violation.lock().get_or_insert(violation);
     }
 
     pub(super) fn file(&self) -> Option<Arc<dyn File>> {
-        lock(&self.file).clone()
+        self.file.lock().clone()
     }
 
     /// Brings operations forward.
     pub(super) fn step(&self) {
-        let yielding = lock(&self.yielding).clone();
+        let yielding = self.yielding.lock().clone();
         if let Some(yielding) = yielding {
             yielding.release_all();
         }
-        let io = lock(&self.io).clone();
+        let io = self.io.lock().clone();
         if let Some(io) = io
             && let Err(error) = io.step()
         {
@@ -87,11 +85,11 @@ impl Shared {
     /// Drops the backend, once; other threads may still be stepping it.
     pub(super) fn drop_backend(&self) {
         self.closed.store(true, Relaxed);
-        let file = lock(&self.file).take();
+        let file = self.file.lock().take();
         drop(file);
-        let yielding = lock(&self.yielding).take();
+        let yielding = self.yielding.lock().take();
         drop(yielding);
-        let io = lock(&self.io).take();
+        let io = self.io.lock().take();
         drop(io);
     }
 }
@@ -111,7 +109,7 @@ impl Round {
         if real {
             prepare(&path)?;
         }
-        let open = OpenOptions { direct, create: true };
+        let open = OpenOptions { direct, ..OpenOptions::creating() };
         // A file system without direct I/O refuses; the storm goes past the cache where it can.
         let opened = io
             .open(&path, open)
@@ -162,7 +160,7 @@ impl Round {
         });
         shared.ending.store(true, Relaxed);
         // Bare completions end now, whatever happens to their callbacks.
-        let completers = std::mem::take(&mut *lock(&shared.completers));
+        let completers = std::mem::take(&mut *shared.completers.lock());
         for completer in completers {
             contained(&shared, || drop(completer));
         }
@@ -177,14 +175,14 @@ impl Round {
             shared.report("machines of the executor did not end".into());
         }
         judge(&shared, true, true, options.stall);
-        quarantine.extend(std::mem::take(&mut *lock(&shared.returned)));
+        quarantine.extend(std::mem::take(&mut *shared.returned.lock()));
         quarantine.check().unwrap_or_else(|problem| shared.report(problem));
         RoundEnd {
             actions: shared.actions.load(Relaxed),
             operations: shared.operations.load(Relaxed),
             panics: shared.panics.load(Relaxed),
             dropped,
-            violation: lock(&shared.violation).take(),
+            violation: shared.violation.lock().take(),
         }
     }
 }
@@ -225,7 +223,7 @@ fn contained(shared: &Shared, user: impl FnOnce()) {
 
 /// Steps until everything has ended, or nothing has for `stall`.
 fn settle(shared: &Shared, stall: Duration) {
-    let pending = || lock(&shared.records).iter().filter(|(_, completion)| !completion.finished()).count();
+    let pending = || shared.records.lock().iter().filter(|(_, completion)| !completion.finished()).count();
     let (mut left, mut since) = (pending(), Instant::now());
     while left > 0 && since.elapsed() < stall {
         contained(shared, || shared.step());
@@ -239,7 +237,7 @@ fn settle(shared: &Shared, stall: Duration) {
 
 /// Judges what has ended, and with `all` what has not, after it has had time to.
 fn judge(shared: &Shared, closed: bool, all: bool, stall: Duration) {
-    let records = lock(&shared.records).clone();
+    let records = shared.records.lock().clone();
     for (record, completion) in records {
         if all {
             let _ = completion.wait_timeout(stall);
@@ -247,7 +245,7 @@ fn judge(shared: &Shared, closed: bool, all: bool, stall: Duration) {
         if completion.finished() || all {
             record.judge(&completion, closed).unwrap_or_else(|problem| shared.report(problem));
         }
-        if lock(&shared.violation).is_some() {
+        if shared.violation.lock().is_some() {
             return;
         }
     }

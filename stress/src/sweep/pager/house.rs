@@ -76,6 +76,11 @@ impl House {
         open(&self.io)
     }
 
+    /// The pager, unless the house is closed.
+    pub(super) fn if_opened(&self) -> Option<Arc<Pager>> {
+        self.pager.borrow().clone()
+    }
+
     /// The pager of a house that has not been closed.
     pub(super) fn opened(&self) -> Arc<Pager> {
         self.pager.borrow().clone().expect("only those who closed the house find it closed")
@@ -193,7 +198,7 @@ pub(super) fn read_all(io: &Arc<dyn IO>, pager: &Arc<Pager>) -> Result<Result<St
 
 fn finish(io: &Arc<dyn IO>, mut machine: Machine) -> Result<String, PagerError> {
     loop {
-        match machine()? {
+        match machine.step()? {
             IOResult::Done(ending) => return Ok(ending),
             IOResult::IO(pending) => wait(io, pending),
         }

@@ -7,7 +7,7 @@ use tenterhook_runtime::pager::{
 };
 use tenterhook_runtime::{IOResult, return_if_io};
 
-use super::Machine;
+use super::{Machine, Operate};
 
 /// One thing that a transaction does.
 #[derive(Copy, Clone, Debug)]
@@ -53,7 +53,19 @@ struct Transaction {
     marks: Vec<Savepoint>,
     /// Pages that its vacuums have cut off.
     cut: u32,
+    aside: Aside,
 }
+
+/// What it does when a call was given up, before it makes that again: none of it is to show.
+enum Aside {
+    Nothing,
+    Look,
+    Mark,
+    Edit(Savepoint),
+}
+
+/// A page that no act is about.
+const ASIDE: PageNo = 20;
 
 /// A transaction that does `acts`.
 pub(super) fn transaction(pager: &Arc<Pager>, acts: Vec<Act>, end: End) -> Machine {
@@ -66,14 +78,34 @@ pub(super) fn upgraded(pager: &Arc<Pager>, acts: Vec<Act>, end: End) -> Result<M
 }
 
 fn machine(stage: Stage, acts: Vec<Act>, end: End) -> Machine {
-    let mut transaction =
-        Transaction { stage, acts, done: 0, end, taken: Vec::new(), marks: Vec::new(), cut: 0 };
-    Box::new(move || transaction.step())
+    let (taken, marks, aside) = (Vec::new(), Vec::new(), Aside::Nothing);
+    Box::new(Transaction { stage, acts, done: 0, end, taken, marks, cut: 0, aside })
+}
+
+impl Operate for Transaction {
+    fn step(&mut self) -> Result<IOResult<String>, PagerError> {
+        self.advance()
+    }
+
+    fn give_up(&mut self) -> bool {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Vacuum(vacuum) => vacuum.into_transaction().map_or(Stage::Over, Stage::Work),
+            other => other,
+        };
+        let is_at_work = matches!(self.stage, Stage::Work(_));
+        if is_at_work {
+            self.aside = Aside::Look;
+        }
+        is_at_work
+    }
 }
 
 impl Transaction {
-    fn step(&mut self) -> Result<IOResult<String>, PagerError> {
+    fn advance(&mut self) -> Result<IOResult<String>, PagerError> {
         loop {
+            if let Stage::Work(transaction) = &mut self.stage {
+                return_if_io!(self.aside.step(transaction));
+            }
             match &mut self.stage {
                 Stage::Begin(begin) => {
                     let transaction = return_if_io!(begin.step());
@@ -129,6 +161,28 @@ impl Transaction {
             match self.end {
                 End::Commit => self.stage = Stage::Commit(transaction.commit()),
                 End::Rollback => transaction.rollback(),
+            }
+        }
+    }
+}
+
+impl Aside {
+    fn step(&mut self, transaction: &mut WriteTransaction) -> Result<IOResult<()>, PagerError> {
+        loop {
+            match self {
+                Aside::Nothing => return Ok(IOResult::Done(())),
+                Aside::Look => {
+                    return_if_io!(transaction.page(ASIDE));
+                    *self = Aside::Mark;
+                }
+                Aside::Mark => *self = Aside::Edit(transaction.savepoint()),
+                Aside::Edit(_) => {
+                    return_if_io!(perform(transaction, Act::Edit(ASIDE, 66)));
+                    if let Aside::Edit(mark) = std::mem::replace(self, Aside::Nothing) {
+                        transaction.rollback_to(&mark)?;
+                        transaction.release(mark)?;
+                    }
+                }
             }
         }
     }

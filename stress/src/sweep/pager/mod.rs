@@ -4,6 +4,7 @@ mod catalogue;
 mod house;
 mod job;
 mod machines;
+mod partners;
 
 use std::sync::Arc;
 
@@ -15,8 +16,24 @@ pub use self::catalogue::catalogue;
 use self::house::{House, WAYS_ON};
 use super::subject::{Ending, Stage, Subject};
 
-/// An operation of the pager; called again until it is done.
-type Machine = Box<dyn FnMut() -> Result<IOResult<String>, PagerError>>;
+/// An operation of the pager.
+trait Operate {
+    /// Called again until it is done.
+    fn step(&mut self) -> Result<IOResult<String>, PagerError>;
+
+    /// Gives up the call that waits, but not the operation.
+    fn give_up(&mut self) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut() -> Result<IOResult<String>, PagerError>> Operate for F {
+    fn step(&mut self) -> Result<IOResult<String>, PagerError> {
+        self()
+    }
+}
+
+type Machine = Box<dyn Operate>;
 
 /// One operation on a file that has been prepared for it.
 struct PagerSubject {
@@ -39,7 +56,7 @@ impl Subject for PagerSubject {
             let mut house = House::new(io)?;
             (self.house)(&mut house)?;
             let machine = (self.machine)(&house)?;
-            Ok(PagerStage { machine: Some(machine), house })
+            Ok(PagerStage { machine: Some(machine), partner: None, house })
         };
         prepare().map(|stage| Box::new(stage) as Box<dyn Stage>).map_err(|error| error.to_string())
     }
@@ -49,6 +66,16 @@ impl Subject for PagerSubject {
             .and_then(|pager| house::read_all(io, &pager))
             .map_err(|error| error.to_string())?
             .map(Some)
+    }
+
+    fn partners(&self) -> u32 {
+        partners::COUNT
+    }
+
+    /// Who has read before it asks for the write right may come too late, or be in a checkpoint's way.
+    fn may_be_refused(&self, error: &str) -> bool {
+        error.starts_with("the snapshot of commit")
+            || error.starts_with("the write right is with a checkpoint")
     }
 
     fn ways_on(&self) -> u32 {
@@ -69,21 +96,45 @@ impl Subject for PagerSubject {
     }
 }
 
+/// One step of a machine, which goes when it has ended.
+fn step(machine: &mut Option<Machine>) -> IOResult<Ending> {
+    let Some(running) = machine else { return IOResult::Done(Err("it has ended".into())) };
+    let ending = match running.step() {
+        Ok(IOResult::IO(io)) => return IOResult::IO(io),
+        Ok(IOResult::Done(ending)) => Ok(ending),
+        Err(error) => Err(error.to_string()),
+    };
+    *machine = None;
+    IOResult::Done(ending)
+}
+
 struct PagerStage {
     machine: Option<Machine>,
+    partner: Option<Machine>,
     house: House,
 }
 
 impl Stage for PagerStage {
     fn step(&mut self) -> IOResult<Ending> {
-        let Some(machine) = &mut self.machine else { return IOResult::Done(Err("it has ended".into())) };
-        let ending = match machine() {
-            Ok(IOResult::IO(io)) => return IOResult::IO(io),
-            Ok(IOResult::Done(ending)) => Ok(ending),
-            Err(error) => Err(error.to_string()),
-        };
-        self.machine = None;
-        IOResult::Done(ending)
+        step(&mut self.machine)
+    }
+
+    fn give_up(&mut self) -> bool {
+        self.machine.as_mut().is_some_and(|machine| machine.give_up())
+    }
+
+    fn begin_partner(&mut self, which: u32) -> bool {
+        let partner = self.house.if_opened().and_then(|pager| partners::partner(&pager, which).ok());
+        self.partner = partner;
+        self.partner.is_some()
+    }
+
+    fn step_partner(&mut self) -> IOResult<Ending> {
+        step(&mut self.partner)
+    }
+
+    fn drop_partner(&mut self) {
+        self.partner = None;
     }
 
     fn drop_operation(&mut self) {

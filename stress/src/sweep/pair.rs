@@ -1,0 +1,183 @@
+//! Two operations at a time: one is suspended at a yield while another runs.
+
+use tenterhook_runtime::{IOCompletions, IOResult};
+
+use super::rehearsal::{Course, Rehearsal, caught, no_such_case};
+use super::subject::Ending;
+use super::theatre::Theatre;
+use crate::disk::Script;
+use crate::violation::Violation;
+
+/// The other operation runs to its end.
+pub(super) const TO_THE_END: u32 = u32::MAX;
+
+/// Steps after which two operations that do not end are said never to end.
+const PATIENCE: u32 = 10_000;
+
+/// Which of the two.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Who {
+    Operation,
+    Partner,
+}
+
+/// How one of them stands.
+enum Standing {
+    Ended(Ending),
+    Waits(IOCompletions),
+}
+
+impl Rehearsal<'_> {
+    /// The operation waits at its yield `at` while the partner `which` runs, to its end or to its yield `until`; then it goes on,
+    /// and then the partner. What both leave is what they leave one after the other, and a crash takes none of it. Whether
+    /// the partner has come so far.
+    pub(super) fn judge_pair(&self, at: u32, which: u32, until: u32) -> Result<bool, Box<Violation>> {
+        caught(|| {
+            self.count_run();
+            let mut theatre = Theatre::prepare(self.subject)?;
+            theatre.disk.follow(Script::default());
+            if !theatre.advance(Who::Operation, at)? {
+                return Err(no_such_case(format!("it yields {} times", self.extent().yields)));
+            }
+            if !theatre.stage.begin_partner(which) {
+                return Ok(false);
+            }
+            let is_there = theatre.advance(Who::Partner, until)? != (until == TO_THE_END);
+            let ending = theatre.finish(Who::Operation, Who::Partner)?;
+            if let Some(Err(error)) = theatre.finish(Who::Partner, Who::Operation)? {
+                return Err(refused("the other operation", error));
+            }
+            theatre.stage.drop_partner();
+            let alone = match ending {
+                Some(Err(error)) if !self.subject.may_be_refused(&error) => {
+                    return Err(refused("the operation", error));
+                }
+                Some(Err(_)) => true,
+                Some(Ok(_)) => false,
+                None => return Err(refused("the operation", "it never ends".into())),
+            };
+            let expected = self.one_after_the_other(which, alone)?;
+            let state = theatre.state()?;
+            expected.judge("state", &state, false)?;
+            let disk = theatre.cut_power();
+            let killed = disk.copy();
+            disk.lose_unsynced();
+            for disk in [disk, killed] {
+                disk.oblige();
+                self.judge_recovery(&disk, &Course::only(&state), true)?;
+            }
+            Ok(is_there)
+        })
+    }
+
+    /// What the two leave in either order; the partner alone if the operation `was_refused`.
+    fn one_after_the_other(&self, which: u32, was_refused: bool) -> Result<Course, Box<Violation>> {
+        let key = (which, was_refused);
+        if let Some(known) = self.pairs.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let in_order = |order: &[Who]| {
+            let mut theatre = Theatre::prepare(self.subject)?;
+            theatre.stage.begin_partner(which);
+            for &who in order {
+                theatre.finish(who, who)?;
+            }
+            theatre.stage.drop_partner();
+            theatre.stage.drop_operation();
+            theatre.state()
+        };
+        let course = match was_refused {
+            true => Course::only(&in_order(&[Who::Partner])?),
+            false => Course::either(
+                in_order(&[Who::Operation, Who::Partner])?,
+                in_order(&[Who::Partner, Who::Operation])?,
+            ),
+        };
+        self.pairs.borrow_mut().insert(key, course.clone());
+        Ok(course)
+    }
+}
+
+fn refused(who: &str, error: String) -> Box<Violation> {
+    Violation::safety(
+        "re-entrancy",
+        format!("{who} to end well beside the other"),
+        format!("the error: {error}"),
+    )
+}
+
+impl Theatre {
+    /// Steps one of them up to its yield `yields`, and delivers what was submitted last while it waits, so that what the other
+    /// has in flight stays there. False when it has ended before, or waits for the other.
+    fn advance(&mut self, who: Who, yields: u32) -> Result<bool, Box<Violation>> {
+        for seen in 0..PATIENCE {
+            let io = match self.step_one(who) {
+                Standing::Ended(ending) => {
+                    self.keep(who, ending);
+                    return Ok(false);
+                }
+                Standing::Waits(io) => io,
+            };
+            if seen == yields {
+                return Ok(true);
+            }
+            if let IOCompletions::Single(completion) = io {
+                while !completion.finished() {
+                    if !self.deliver_newest() {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Err(endless())
+    }
+
+    /// Runs one of them to its end, and the other as far as it is in the way. `None` if it waits for somebody else for ever.
+    fn finish(&mut self, who: Who, other: Who) -> Result<Option<Ending>, Box<Violation>> {
+        if let Some(ending) = self.endings[who as usize].take() {
+            return Ok(Some(ending));
+        }
+        for _ in 0..PATIENCE {
+            let io = match self.step_one(who) {
+                Standing::Ended(ending) => return Ok(Some(ending)),
+                Standing::Waits(io) => io,
+            };
+            let IOCompletions::Single(completion) = io else { continue };
+            while !completion.finished() {
+                if self.deliver_newest() {
+                    continue;
+                }
+                if other == who || self.endings[other as usize].is_some() {
+                    return Ok(None);
+                }
+                match self.step_one(other) {
+                    Standing::Ended(ending) => self.keep(other, ending),
+                    Standing::Waits(_) if self.disk.load().0 == 0 && !completion.finished() => {
+                        return Ok(None);
+                    }
+                    Standing::Waits(_) => {}
+                }
+            }
+        }
+        Err(endless())
+    }
+
+    fn keep(&mut self, who: Who, ending: Ending) {
+        self.endings[who as usize] = Some(ending);
+    }
+
+    fn step_one(&mut self, who: Who) -> Standing {
+        let step = match who {
+            Who::Operation => self.stage.step(),
+            Who::Partner => self.stage.step_partner(),
+        };
+        match step {
+            IOResult::Done(ending) => Standing::Ended(ending),
+            IOResult::IO(io) => Standing::Waits(io),
+        }
+    }
+}
+
+fn endless() -> Box<Violation> {
+    Violation::liveness("liveness", "two operations that end", format!("{PATIENCE} steps and no end"))
+}
