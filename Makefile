@@ -52,9 +52,9 @@ shuttle: ## random schedules of models that are too big for loom
 
 sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSanitizer and AddressSanitizer
 	$(TSAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
-	$(TSAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm -- --nocapture
+	$(TSAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
 	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
-	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm -- --nocapture
+	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
 	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak

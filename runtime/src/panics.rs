@@ -9,6 +9,9 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
+/// The drop of a payload may panic with another payload, and so on without end. After so many the next one is leaked.
+const MOST_DROPS: u32 = 8;
+
 /// What a caught panic carries. Dropping it contains a panic of its own drop.
 pub(crate) struct Payload(ManuallyDrop<Box<dyn Any + Send>>);
 
@@ -36,11 +39,14 @@ impl Payload {
 impl Drop for Payload {
     fn drop(&mut self) {
         // SAFETY: this is the drop, and `into_inner` skips it: the box is taken once.
-        let payload = unsafe { ManuallyDrop::take(&mut self.0) };
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // Its drop may panic as well, and so on without end.
-            mem::forget(second);
+        let mut payload = unsafe { ManuallyDrop::take(&mut self.0) };
+        for _ in 0..MOST_DROPS {
+            match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                Ok(()) => return,
+                Err(next) => payload = next,
+            }
         }
+        mem::forget(payload);
     }
 }
 
@@ -53,15 +59,15 @@ impl fmt::Debug for Payload {
 /// The first panic of several pieces of user code, each of which runs whatever became of the others.
 #[must_use = "a panic that was kept goes on with `resume`"]
 #[derive(Debug, Default)]
-pub(crate) struct Panics(Option<Payload>);
+pub(crate) struct Panics(Vec<Payload>);
 
 impl Panics {
     pub(crate) const fn new() -> Self {
-        Self(None)
+        Self(Vec::new())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
     /// Runs user code; `None` when it panicked.
@@ -76,23 +82,25 @@ impl Panics {
         }
     }
 
-    /// Keeps the first. A later one is leaked and not dropped: its drop is user code, and the caller is in the middle of
-    /// telling others.
+    /// Keeps a panic. It is not dropped before the end: its drop is user code, and the caller is in the middle of telling
+    /// others.
     pub(crate) fn keep(&mut self, payload: Payload) {
-        if self.0.is_none() {
-            self.0 = Some(payload);
-        } else {
-            mem::forget(payload);
-        }
+        self.0.push(payload);
     }
 
-    /// Lets the kept panic go on in this thread. While the thread unwinds already, it is leaked: a second panic would abort
-    /// the process.
+    /// Keeps the panics of `later`, too.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    /// Lets the first panic go on in this thread, and drops the others. While the thread unwinds already, all are dropped: a
+    /// second panic would abort the process.
     pub(crate) fn resume(self) {
-        match self.0 {
-            Some(payload) if thread::panicking() => mem::forget(payload),
-            Some(payload) => resume_unwind(payload.into_inner()),
-            None => {}
+        let mut kept = self.0.into_iter();
+        let Some(first) = kept.next() else { return };
+        drop(kept);
+        if !thread::panicking() {
+            resume_unwind(first.into_inner());
         }
     }
 }

@@ -141,11 +141,7 @@ impl Completion {
     /// worker. A machine returns such a completion as its `IO`.
     #[track_caller]
     pub fn wait(&self) -> Outcome {
-        self.assert_outside_own_callback();
-        assert!(
-            !waits_for_this_thread(&self.node),
-            "a machine blocks its worker to wait for another machine; return the completion as `IO` instead"
-        );
+        self.assert_may_block();
         self.block_on(|parker| {
             parker.park();
             true
@@ -167,6 +163,16 @@ impl Completion {
             // Beyond the clock's end: for ever.
             None => Some(self.wait()),
         }
+    }
+
+    /// Panics where blocking on the completion can never end.
+    #[track_caller]
+    pub(crate) fn assert_may_block(&self) {
+        self.assert_outside_own_callback();
+        assert!(
+            !waits_for_this_thread(&self.node),
+            "a machine blocks its worker to wait for another machine; return the completion as `IO` instead"
+        );
     }
 
     #[track_caller]

@@ -1,8 +1,8 @@
-//! The end of what is submitted to a backend that is gone.
+//! The end of operations inside their own submission: their backend is gone, or they were refused.
 
 use std::cell::Cell;
 
-use super::Submission;
+use super::{Submission, Unstarted};
 use crate::sync::thread_local;
 
 /// How deep abandoned operations may nest: a callback that submits again is called by that submission. Far fewer than
@@ -35,12 +35,28 @@ impl Drop for Nesting {
     }
 }
 
+/// Ends an operation inside its own submission, because it was refused.
+///
+/// # Panics
+///
+/// As [`abandon`] does.
+pub(super) fn refuse(unstarted: Unstarted) {
+    match Nesting::enter() {
+        Some(_nesting) => drop(unstarted),
+        None => {
+            unstarted.end_without_callback();
+            panic!("callbacks submitted {MOST} operations inside one another that were refused");
+        }
+    }
+}
+
 /// Ends `submission` as abandoned, in this thread.
 ///
 /// # Panics
 ///
-/// When each callback submits the next operation, so that the recursion would use up the stack. The innermost operation
-/// ends as [`CallbackPanicked`](crate::CompletionError::CallbackPanicked).
+/// When each callback submits the next operation, so that the recursion would use up the stack. The panic goes through all
+/// of these callbacks, and their operations end as [`CallbackPanicked`](crate::CompletionError::CallbackPanicked). The last
+/// callback is leaked: to call it is to recurse.
 pub(super) fn abandon(submission: Submission) {
     match Nesting::enter() {
         Some(_nesting) => drop(submission),

@@ -58,7 +58,12 @@ pub trait IO: Send + Sync {
 
     /// Steps until `completion` has finished, and waits where there is nothing to be done. Use this, and not
     /// [`Completion::wait`], where no other thread steps.
+    ///
+    /// # Panics
+    ///
+    /// Like [`Completion::wait`], in a machine that waits for another machine of its executor.
     fn block_on(&self, completion: &Completion) -> Result<Outcome, IoError> {
+        completion.assert_may_block();
         loop {
             if let Some(outcome) = completion.result() {
                 return Ok(outcome);

@@ -235,6 +235,15 @@ impl Unstarted {
     }
 }
 
+impl Unstarted {
+    /// Ends a refused operation as though its callback had panicked. The callback is not called, and is leaked.
+    pub(super) fn end_without_callback(mut self) {
+        if let Some((completer, _)) = self.refused.take() {
+            completer.end_without_callback();
+        }
+    }
+}
+
 impl Drop for Unstarted {
     fn drop(&mut self) {
         if let Some((completer, error)) = self.refused.take() {

@@ -43,6 +43,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     shared("a panic abandons no neighbour", panics::a_panic_abandons_no_neighbour),
     shared("a payload whose drop panics", panics::a_payload_whose_drop_panics_is_survived),
     shared("backend dropped, callbacks panic", panics::backend_dropped_among_panicking_callbacks),
+    shared("resubmitted though refused", panics::a_callback_resubmits_what_was_refused),
     shared("resubmitted to a backend that is gone", panics::a_callback_resubmits_to_a_backend_that_is_gone),
     shared("cancelled before it starts", behaviours::cancelled_before_it_starts),
     shared("cancelled at any time", behaviours::cancelled_at_any_time),

@@ -142,6 +142,28 @@ fn falls_to(threads: usize) -> bool {
     threads_of_this_process() == threads
 }
 
+/// A callback that submits again what was refused does so step by step, or ends in a panic that says so, and does not use up
+/// the stack.
+pub(crate) fn a_callback_resubmits_what_was_refused(rig: &Rig) {
+    fn again(file: Arc<dyn File>, left: Arc<AtomicUsize>) -> (Completion, Submission) {
+        Submission::write(u64::MAX, Buffer::zeroed(1), move |_, _| {
+            if left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+                let next = again(Arc::clone(&file), left);
+                file.submit(next.1);
+            }
+        })
+    }
+    quietly(|| {
+        let file = rig.open("file");
+        let left = Arc::new(AtomicUsize::new(100_000));
+        let (completion, submission) = again(Arc::clone(&file), Arc::clone(&left));
+        let _ = catch_unwind(AssertUnwindSafe(|| file.submit(submission)));
+        settle(rig, &completion);
+        left.store(0, SeqCst);
+        assert_eq!(rig.write(&file, 0, b"weft"), Ok(4));
+    });
+}
+
 /// A callback that submits again whatever the outcome ends in a panic that says so, and not in an overflow of the stack.
 pub(crate) fn a_callback_resubmits_to_a_backend_that_is_gone(rig: &Rig) {
     fn again(file: Arc<dyn File>, calls: Arc<AtomicUsize>) -> (Completion, Submission) {

@@ -95,17 +95,24 @@ impl IO for MemoryIO {
     fn step(&self) -> Result<usize, IoError> {
         // What callbacks submit meanwhile waits for the next step, so that a step ends.
         let due = self.queue.lock().operations.len();
-        let mut ended = 0;
+        let (mut ended, mut panics) = (0, Panics::new());
         while ended < due {
             let Some((opened, submission)) = self.queue.lock().operations.pop_front() else { break };
-            if let Ok(mut operation) = submission.start(None) {
-                let outcome = run(&opened.stored.content, self.most, &mut operation);
-                // Before anyone hears of its end, who may open the file again.
-                drop(opened);
-                operation.finish(outcome);
-            }
+            panics.guard(|| match submission.start(None) {
+                Ok(mut operation) => {
+                    let outcome = run(&opened.stored.content, self.most, &mut operation);
+                    // Close the file first: a callback may open it again.
+                    drop(opened);
+                    operation.finish(outcome);
+                }
+                Err(unstarted) => {
+                    drop(opened);
+                    drop(unstarted);
+                }
+            });
             ended += 1;
         }
+        panics.resume();
         Ok(ended)
     }
 }

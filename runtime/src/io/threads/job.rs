@@ -52,7 +52,7 @@ impl Job {
         } else {
             file.run(&mut in_flight)
         };
-        // Before anyone hears of its end, who may open the file again.
+        // Close the file first: a callback may open it again.
         drop(file);
         in_flight.finish(outcome);
     }

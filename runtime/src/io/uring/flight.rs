@@ -67,7 +67,7 @@ impl Flight {
     /// Ends the operation. The kernel has let go of it.
     pub(super) fn finish(self, outcome: Outcome) {
         let Self { file, in_flight, .. } = self;
-        // Before anyone hears of its end, who may open the file again.
+        // Close the file first: a callback may open it again.
         drop(file);
         in_flight.finish(outcome);
     }

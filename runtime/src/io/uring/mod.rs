@@ -6,6 +6,7 @@ mod slots;
 mod state;
 
 use std::fmt;
+use std::io::Write;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl UringIO {
         let ring = Arc::clone(&io.ring);
         let reaper = thread::spawn("io-uring".into(), move || {
             // A callback's panic has been reported by the panic hook, and everyone has been told.
-            reap_until_over(&ring, PATIENCE, &mut Panics::new());
+            reap_until_over(&ring, PATIENCE, drop);
         });
         io.reaper = Some(reaper.map_err(|error| IoError::of("start a thread of io_uring", &error))?);
         Ok(io)
@@ -143,7 +144,7 @@ impl Drop for UringIO {
                     reaper.join().expect("panics of callbacks are contained");
                 }
             }
-            None => reap_until_over(&self.ring, SHORT_PATIENCE, &mut panics),
+            None => reap_until_over(&self.ring, SHORT_PATIENCE, |more| panics.append(more)),
         }
         panics.resume();
     }
@@ -151,19 +152,28 @@ impl Drop for UringIO {
 
 /// Ends operations as the kernel answers, until the ring is closed and the kernel has let go of everything.
 ///
-/// Aborts the process when the kernel refuses to be entered, which a system call filter can bring about. The operations in
-/// flight could then neither end nor give their buffers back, and all who wait for them would hang without a word.
-fn reap_until_over(ring: &Ring, patience: Duration, panics: &mut Panics) {
+/// Callbacks' panics go to `panicked` after each round.
+///
+/// Aborts the process when the kernel refuses to be entered, which a system call filter can bring about, while operations are
+/// in flight. They could then neither end nor give their buffers back, and all who wait for them would hang without a word.
+fn reap_until_over(ring: &Ring, patience: Duration, mut panicked: impl FnMut(Panics)) {
     while !ring.is_over() {
-        match ring.reap(Some(patience), panics).and_then(|taken| ring.flush().map(|()| taken)) {
+        let mut panics = Panics::new();
+        match ring.reap(Some(patience), &mut panics).and_then(|taken| ring.flush().map(|()| taken)) {
             Ok(Some(_)) => {}
             // Another thread takes the answers.
             Ok(None) => std::thread::yield_now(),
-            Err(error) => {
-                eprintln!("tenterhook: {error}; operations in flight can't end, so the process aborts");
+            Err(error) if ring.is_busy() => {
+                // Not with a macro that panics when the error can't be written.
+                let text =
+                    format!("tenterhook: {error}; operations in flight can't end, so the process aborts\n");
+                let _ = std::io::stderr().write_all(text.as_bytes());
                 std::process::abort();
             }
+            // Nothing to be reaped. An operation that is submitted now gets into flight, and is found above.
+            Err(_) => std::thread::sleep(SHORT_PATIENCE),
         }
+        panicked(panics);
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::flight::Advance;
 use super::slots::Token;
 use super::state::{Outgoing, State};
-use crate::io::abandon::abandon;
+use crate::io::abandon::{abandon, refuse};
 use crate::io::posix::PosixFile;
 use crate::io::{Canceller, IoError, Submission, Unstarted};
 use crate::panics::Panics;
@@ -48,8 +48,9 @@ impl Ring {
     /// With room for `entries` operations in the kernel at a time.
     pub(super) fn new(entries: u32) -> Result<Arc<Self>, IoError> {
         let refuse = |error: std::io::Error| IoError::of("start io_uring", &error);
-        // An operation has two answers at most, its own and that to the one request to cancel it. What the queue can't
-        // hold all the same, the kernel keeps (IORING_FEAT_NODROP, older than the operations probed for below).
+        // An operation has two answers at most, its own and that to the one request to cancel it, which may come when its
+        // slot has been given on. What the queue can't hold, the kernel keeps (IORING_FEAT_NODROP, older than the operations
+        // probed for below) until `flush` enters it.
         let answers = entries.saturating_mul(2);
         let uring: IoUring = IoUring::builder().setup_cqsize(answers).build(entries).map_err(refuse)?;
         let mut probe = Probe::new();
@@ -88,7 +89,9 @@ impl Ring {
             self.launch(&mut state, file, submission)
         };
         // Runs a callback: with no lock held.
-        drop(refused);
+        if let Some(refused) = refused {
+            refuse(refused);
+        }
     }
 
     /// Starts an operation; what can't be started is to be dropped when the lock has been released.
@@ -119,7 +122,8 @@ impl Ring {
                 let mut queue = unsafe { self.uring.submission_shared() };
                 let all = state.empty_outbox(&mut queue);
                 queue.sync();
-                (!queue.is_empty(), all)
+                // Answers that overflowed come into their queue when the kernel is entered.
+                (!queue.is_empty() || queue.cq_overflow(), all)
             };
             if !waiting {
                 return Ok(());
@@ -223,6 +227,11 @@ impl Ring {
     pub(super) fn is_over(&self) -> bool {
         let state = self.state.lock();
         state.closed && state.flights.len() == 0
+    }
+
+    /// Whether operations are in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.state.lock().flights.len() > 0
     }
 
     /// Has the kernel answer, for a thread that waits for an answer.

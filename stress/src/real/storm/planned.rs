@@ -25,12 +25,14 @@ pub(super) fn panic(fuse: u32) -> ! {
 pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
     match catch_unwind(AssertUnwindSafe(user)) {
         Ok(()) => Ok(()),
-        Err(payload) if payload.is::<Planned>() => {
-            // Its drop is a panic that would go on here.
-            std::mem::forget(payload);
-            Ok(())
-        }
-        Err(payload) => Err(message(&*payload)),
+        Err(payload) => match payload.downcast::<Planned>() {
+            Ok(mut planned) => {
+                // Its drop would be a panic that goes on here.
+                planned.fuse = 0;
+                Ok(())
+            }
+            Err(payload) => Err(message(&*payload)),
+        },
     }
 }
 
