@@ -30,7 +30,7 @@ pub(crate) fn begins(model: &Model) {
     line(format_args!("> {}", model.name));
 }
 
-/// A line of the table, at once. Whoever reads may have gone.
+/// A line of the table, at once. The reader of the pipe may be gone.
 fn line(text: std::fmt::Arguments<'_>) {
     let mut out = stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -21,7 +21,7 @@ pub(crate) fn catch<R>(user: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(user)).map_err(|payload| Payload(ManuallyDrop::new(payload)))
 }
 
-/// Runs user code whose panic concerns nobody here: the panic hook has reported it, and everyone who waits has been told.
+/// Runs user code and drops its panic. The panic hook has reported it, and all waiters have been told.
 #[inline]
 pub(crate) fn contain(user: impl FnOnce()) {
     drop(catch(user));
@@ -57,7 +57,7 @@ impl fmt::Debug for Payload {
 }
 
 /// The first panic of several pieces of user code, each of which runs whatever became of the others.
-#[must_use = "a panic that was kept goes on with `resume`"]
+#[must_use = "call `resume`, which lets a kept panic continue"]
 #[derive(Debug, Default)]
 pub(crate) struct Panics(Vec<Payload>);
 

@@ -28,7 +28,7 @@ fn second_pager_on_a_file_is_refused_and_told_who_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("test.db");
         let io = backend.start().expect("starts").io;
-        let first = open(&io, &path).expect("nobody has it");
+        let first = open(&io, &path).expect("the file is free");
         commit(&io, &first, 1);
         let holder = (backend != Backend::Memory).then(std::process::id);
         let refused = open(&io, &path).expect_err("the first has it");
@@ -52,7 +52,7 @@ fn second_pager_on_a_file_is_refused_and_told_who_has_it() {
 fn second_name_of_a_file_is_no_way_round() {
     let folder = tempfile::tempdir().expect("a folder");
     let io = Backend::Threads.start().expect("starts").io;
-    let _first = open(&io, &folder.path().join("test.db")).expect("nobody has it");
+    let _first = open(&io, &folder.path().join("test.db")).expect("the file is free");
     let other = folder.path().join("other.db");
     std::fs::hard_link(folder.path().join("test.db"), &other).expect("a link");
     assert!(matches!(open(&io, &other), Err(PagerError::Locked { .. })));

@@ -44,7 +44,8 @@ fn capture(info: &PanicHookInfo<'_>) -> bool {
     CAPTURED.try_with(capture).unwrap_or(false)
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+/// The text of a panic's payload.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).into()
     } else if let Some(text) = payload.downcast_ref::<String>() {

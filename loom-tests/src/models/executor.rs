@@ -279,7 +279,7 @@ fn executor_cancel_vs_drop_of_the_machine() {
     drop(completer);
 }
 
-/// A step that blocks holds up its worker and nobody else: each task that is spawned while workers sleep wakes one more.
+/// A step that blocks holds up its own worker only: each task that is spawned while workers sleep wakes one more.
 fn executor_blocked_step_vs_the_other_worker() {
     let executor = Executor::new(2);
     let (completion, completer) = pending();

@@ -1,4 +1,4 @@
-//! A request to cancel against those who join what it is about: nobody else ends it, so the request has to arrive.
+//! A request to cancel against those who join what it is about: only the request ends it, so it has to arrive.
 
 use loom::thread;
 use tenterhook_runtime::{Completion, CompletionError, CompletionGroup};
@@ -38,7 +38,7 @@ fn request_vs_waiter_joins() {
     trace.assert_called();
 }
 
-/// The request goes through both groups to the leaf, which nobody else ends.
+/// The request goes through both groups to the leaf, which only the request ends.
 fn request_through_two_groups_vs_waiter_joins() {
     let (leaf, _completer) = Completion::new(|_| {});
     let root = group_over(&group_over(&leaf));

@@ -77,7 +77,7 @@ fn waiter_in_a_slot_polls_with_another_waker_vs_complete() {
     counter.assert_let_go();
 }
 
-/// What a waiter leaves behind is nobody's: its waker is called or dropped, and not both.
+/// A waker that a waiter leaves behind is called or dropped, and not both.
 fn waiter_in_a_slot_leaves_vs_complete() {
     let Crowded { completion, completer, _first } = Crowded::new(&Trace::new());
     let (counter, waker) = CountingWaker::new();

@@ -1,4 +1,4 @@
-//! What is known so far, on disk after every verdict: a run that is interrupted goes on where it was.
+//! What is known so far, on disk after every verdict: an interrupted run resumes from there.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -38,7 +38,7 @@ enum Exit {
 /// Exit codes: 0 when everything was noticed or is argued; 1 when something survived, or an ordering is reached by no model; 2
 /// when an argument or a breakage is wrong; 3 when a build failed, or a model failed with nothing weakened.
 ///
-/// An interrupted run goes on where it was: results are kept in `target/orderings/ledger.json` for as long as the source is
+/// An interrupted run resumes: results are kept in `target/orderings/ledger.json` for as long as the source is
 /// the same.
 #[derive(Parser, Debug)]
 #[command(name = "orderings", verbatim_doc_comment)]

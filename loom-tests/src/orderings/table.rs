@@ -161,8 +161,8 @@ From the lists in `breakages/`: what each changes and why somebody might write i
 fn cells(verdict: &Verdict, reason: Option<&str>) -> String {
     match (verdict, reason) {
         (Verdict::Killed { by, seconds, .. }, _) => format!("`{by}` | {seconds:.2}"),
-        (Verdict::Survived { seconds, .. }, Some(reason)) => format!("nobody: {reason} | {seconds:.2}"),
-        (Verdict::Survived { seconds, .. }, None) => format!("**nobody** | {seconds:.2}"),
+        (Verdict::Survived { seconds, .. }, Some(reason)) => format!("no model: {reason} | {seconds:.2}"),
+        (Verdict::Survived { seconds, .. }, None) => format!("**no model** | {seconds:.2}"),
         (Verdict::Refused { .. }, _) => "**does not build** | ".into(),
     }
 }

@@ -193,7 +193,7 @@ fn two_threads_wait_vs_complete() {
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
 }
 
-/// The task parks on one worker and goes on on another, of three.
+/// The task parks on one worker and continues on another, of three.
 fn executor_wake_vs_two_workers() {
     let executor = Executor::new(3);
     let (completion, completer) = Completion::new(|_| {});

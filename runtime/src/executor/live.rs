@@ -12,7 +12,7 @@ const ONE: usize = 4;
 /// The count and the two flags are one word, so that "the last one left, and nobody comes any more" is one fact.
 ///
 /// Its orderings are Relaxed: it decides who ends the executor, which the atomicity of read-modify-writes does, and hands
-/// over no data. What a task did reaches whoever waits for the executor's end through the worker that ran it: its thread is
+/// over no data. What a task did reaches the thread that waits for the executor's end through the worker that ran it: its thread is
 /// joined, or its completion waited for.
 pub(super) struct Live(AtomicUsize);
 
@@ -48,7 +48,7 @@ impl Live {
     /// Counts one less; true when that was the last one for ever.
     #[must_use]
     pub(super) fn leave(&self) -> bool {
-        // ORDERING: Relaxed: see above. Whoever comes to the flag and to 0 at once is one.
+        // ORDERING: Relaxed: see above. Exactly one thread sees both the flag and a count of 0.
         let before = self.0.fetch_sub(ONE, Relaxed);
         before / ONE == 1 && before & (DRAINING | CLOSED) != 0
     }
@@ -67,9 +67,9 @@ impl Live {
         self.0.fetch_or(CLOSED, Relaxed) / ONE == 0
     }
 
-    /// Whether it has been closed. For whoever has entered a task into the registry.
+    /// Whether it has been closed. Asked after a task has been entered into the registry.
     pub(super) fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed. Whoever closes walks the registry next. If the walk missed the task, its lock on the task's list
+        // ORDERING: Relaxed. The thread that closes walks the registry next. If the walk missed the task, its lock on the task's list
         // came before the caller's, and so `close` happens before this load.
         self.0.load(Relaxed) & CLOSED != 0
     }

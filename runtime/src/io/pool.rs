@@ -59,7 +59,8 @@ impl BufferPool {
     ///
     /// # Panics
     ///
-    /// When it is not one of this pool's: its length is another, or none of the pool's buffers is out.
+    /// When its length is not the pool's, or no buffer of the pool is out. The pool counts its buffers and does not recognise
+    /// them: a buffer from elsewhere is accepted in place of one that is out.
     #[track_caller]
     pub fn give_back(&self, buffer: Buffer) {
         let (len, pool) = (buffer.len(), self.shared.len);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Weak;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
 use super::{Buffer, Canceller, InFlight, IoError, OpenOptions, Operation, Submission, Unstarted};
 use crate::{Completer, CompletionError, Outcome};
@@ -33,9 +33,10 @@ impl PosixFile {
         let refuse = |error: Errno| IoError::on(path, "open", &error.into());
         let mut flags = OFlags::RDWR | OFlags::CLOEXEC;
         flags.set(OFlags::DIRECT, options.direct);
-        let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
+        let open = |flags, mode| retry_on_intr(|| rustix::fs::open(path, flags, mode));
+        let descriptor = match open(flags, Mode::empty()) {
             Err(Errno::NOENT) if options.create => {
-                rustix::fs::open(path, flags | OFlags::CREATE, Mode::from_raw_mode(0o644)).map_err(refuse)?
+                open(flags | OFlags::CREATE, Mode::from_raw_mode(0o644)).map_err(refuse)?
             }
             opened => opened.map_err(refuse)?,
         };
@@ -52,16 +53,16 @@ impl PosixFile {
         Ok(Self { descriptor, direct: options.direct })
     }
 
-    /// The name's end is durable when this returns well, and when it answers that there is no such file: then an earlier
-    /// call may have failed to sync the folder.
+    /// The removal is durable when this returns well, and when it answers `NotFound`: an earlier call may have removed the
+    /// name and failed to sync the folder, so the folder is synced in either case.
     pub(super) fn remove(path: &Path) -> Result<(), IoError> {
         let refuse = |error: Errno| IoError::on(path, "remove", &error.into());
-        match rustix::fs::unlink(path) {
-            Err(Errno::NOENT) => {
+        match retry_on_intr(|| rustix::fs::unlink(path)) {
+            Err(Errno::NOENT) => match sync_folder_of(path) {
                 // A folder that is missing, too, has nothing to sync.
-                let _ = sync_folder_of(path);
-                Err(refuse(Errno::NOENT))
-            }
+                Err(error) if error.kind != io::ErrorKind::NotFound => Err(error),
+                _ => Err(refuse(Errno::NOENT)),
+            },
             unlinked => unlinked.map_err(refuse).and_then(|()| sync_folder_of(path)),
         }
     }
@@ -172,13 +173,8 @@ pub(super) fn short_write(expected: usize, actual: usize) -> CompletionError {
 }
 
 /// Repeats a call that a signal interrupted.
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, CompletionError> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            result => return result.map_err(refusal),
-        }
-    }
+fn retry<T>(call: impl FnMut() -> Result<T, Errno>) -> Result<T, CompletionError> {
+    retry_on_intr(call).map_err(refusal)
 }
 
 fn refusal(error: Errno) -> CompletionError {
@@ -193,12 +189,13 @@ fn sync_folder_of(path: &Path) -> Result<(), IoError> {
     };
     let refuse = |error: Errno| IoError::on(&folder, "sync", &error.into());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let descriptor = rustix::fs::open(&folder, flags, Mode::empty()).map_err(refuse)?;
-    rustix::fs::fsync(descriptor).map_err(refuse)
+    let descriptor = retry_on_intr(|| rustix::fs::open(&folder, flags, Mode::empty())).map_err(refuse)?;
+    retry_on_intr(|| rustix::fs::fsync(&descriptor)).map_err(refuse)
 }
 
 /// Has a write beyond the process's file size limit fail, as a full disk does. The default action of the signal that
-/// comes with it ends the process, whatever thread wrote. A handler of the program's own stays.
+/// comes with it ends the process, whatever thread wrote. A handler of the program's own stays, unless the program installs
+/// it while its first file is being opened. Child processes inherit the setting.
 fn ignore_file_size_signal() {
     // SAFETY: an all-zero `sigaction` is a valid value of it.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -7,10 +7,10 @@ use tenterhook_runtime::io::{Buffer, OpenOptions, Submission};
 
 use crate::rig::Rig;
 
-/// A second opener is refused in the same process, and whoever does not ask for exclusion is not in the way.
+/// A second opener is refused in the same process, and an opener that does not ask for exclusion is admitted.
 pub(crate) fn one_opener_at_a_time(rig: &Rig) {
     let alone = OpenOptions::creating().alone();
-    let first = rig.try_open("file", alone).expect("nobody has it");
+    let first = rig.try_open("file", alone).expect("the file is free");
     rig.try_open("file", OpenOptions::creating()).expect("asks for nothing");
     let refused = rig.try_open("file", alone).err().expect("somebody has it");
     assert!(refused.is_locked(), "{refused}");
@@ -26,7 +26,7 @@ pub(crate) fn one_opener_at_a_time(rig: &Rig) {
 /// Who drops a file with I/O in flight has it until that has ended.
 pub(crate) fn io_in_flight_keeps_the_file(rig: &Rig) {
     let alone = OpenOptions::creating().alone();
-    let file = rig.try_open("file", alone).expect("nobody has it");
+    let file = rig.try_open("file", alone).expect("the file is free");
     let mut waits = Vec::new();
     for page in 0..64 {
         let write = Submission::write(page * 4096, Buffer::zeroed(4096), |_, _| {});

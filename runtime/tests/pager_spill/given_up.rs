@@ -1,4 +1,4 @@
-//! Calls that their caller gives up while the transaction goes on: what they waited for decides nothing any more.
+//! Calls that their caller gives up while the transaction continues: what they waited for decides nothing any more.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn error_of_a_read_that_was_given_up_is_told_to_nobody() {
     }
 }
 
-/// A log that is about to be begun anew, with a transaction that waits for the new header: the call that asked for it is given
+/// A log that is about to be reset, with a transaction that waits for the new header: the call that asked for it is given
 /// up, and the header's write fails. Broke: the commit was told, and was so rolled back.
 #[test]
 fn header_that_fails_for_a_call_that_was_given_up_does_not_fail_the_commit() {

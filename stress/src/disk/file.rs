@@ -27,7 +27,7 @@ pub(super) struct SimFile {
     arena: Vec<u8>,
     /// Whether a sync has made the file's existence durable.
     pub(super) linked: bool,
-    /// Whoever has it to itself in this life.
+    /// The opener that has it to itself in this incarnation.
     holder: Weak<()>,
 }
 

@@ -28,7 +28,7 @@ struct Handle {
     shared: Arc<Shared>,
     life: u64,
     file: u32,
-    /// Of a file that is open for nobody else.
+    /// Of a file that is opened exclusively.
     claim: Option<Claim>,
 }
 

@@ -236,7 +236,7 @@ impl Connection {
         let is_given_up = write.give_up(cancels, bench.layout, context.lane);
         if is_given_up {
             bench.tally.given_up += 1;
-            // Whatever becomes of what it waited for is told to nobody.
+            // The outcome of what it waited for is told to no caller.
             if let Some(completion) = io.completion().filter(|_| cancels) {
                 bench.tally.cancels += 1;
                 completion.cancel();

@@ -1,7 +1,7 @@
 use tenterhook_runtime::pager::{PageNo, PagerError, Savepoint};
 
+use super::desk::{Changes, Desk};
 use super::layout::{Layout, set_stamp};
-use super::write::{Changes, Desk};
 use super::{Failure, Progress};
 use crate::oracle::{ABSENT, Observation};
 use crate::sometimes;

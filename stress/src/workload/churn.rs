@@ -1,7 +1,7 @@
 use tenterhook_runtime::pager::PageNo;
 
+use super::desk::Desk;
 use super::layout::{Kind, Layout, Shape, set_stamp};
-use super::write::Desk;
 use super::{Failure, Progress};
 use crate::sometimes;
 use crate::tape::{Lane, Site};

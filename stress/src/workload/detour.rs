@@ -1,8 +1,8 @@
 use tenterhook_runtime::pager::{PageNo, Savepoint};
 
 use super::aside::compare;
+use super::desk::{Changes, Desk};
 use super::layout::{Layout, Shape};
-use super::write::{Changes, Desk};
 use super::{Churn, Failure, Progress, Stamp, Transfer};
 use crate::oracle::ABSENT;
 use crate::sometimes;

@@ -5,6 +5,7 @@
 
 mod aside;
 mod churn;
+mod desk;
 mod detour;
 pub(crate) mod layout;
 mod prepare;

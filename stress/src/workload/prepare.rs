@@ -1,8 +1,8 @@
 use tenterhook_runtime::pager::PageNo;
 
+use super::desk::Desk;
 use super::layout::{Extent, Kind, Layout};
 use super::transfer::INITIAL_BALANCE;
-use super::write::Desk;
 use super::{Failure, Progress};
 use crate::violation::Violation;
 

@@ -1,5 +1,5 @@
+use super::desk::Desk;
 use super::layout::{Layout, set_stamp};
-use super::write::Desk;
 use super::{Failure, Progress};
 use crate::tape::{Lane, Site};
 

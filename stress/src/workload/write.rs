@@ -1,11 +1,12 @@
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::pager::{
-    Audit, BeginWrite, Commit, PageNo, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
+    Audit, BeginWrite, Commit, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
 };
 
-use super::layout::{Layout, Shape};
+use super::desk::{Changes, Desk};
+use super::layout::Layout;
 use super::{Aside, Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
-use crate::oracle::{ABSENT, Observation, Oracles, TransactionId};
+use crate::oracle::{Observation, TransactionId};
 use crate::sometimes;
 use crate::tape::Lane;
 
@@ -63,20 +64,6 @@ enum Stage {
     Commit(Box<Commit>),
     /// Over. Also the place holder while a stage is replaced.
     Over,
-}
-
-/// What a transaction has made of the pages that it changed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
-    base: u64,
-    pages: Vec<(PageNo, u64)>,
-}
-
-/// A transaction at work, with what it needs to report what it sees and does.
-pub(crate) struct Desk<'a, 'b> {
-    pub(crate) transaction: &'a mut WriteTransaction,
-    pub(crate) changes: &'a mut Changes,
-    pub(crate) bench: &'a mut Bench<'b>,
 }
 
 impl Write {
@@ -316,7 +303,7 @@ impl Write {
             return Ok(Progress::Done);
         };
         sometimes!(transaction.pages_spilled() > 0, "a transaction spills");
-        if self.end == WriteEnd::Rollback || self.changes.pages.is_empty() {
+        if self.end == WriteEnd::Rollback || self.changes.is_empty() {
             transaction.rollback();
             bench.tally.rollbacks += 1;
             return Ok(Progress::Done);
@@ -413,123 +400,4 @@ fn stale(snapshot: u64, refused: u64, newest: u64, bench: &mut Bench<'_>) -> Res
         seen: i64::from(is_true),
     })?;
     Ok(Progress::Done)
-}
-
-impl Changes {
-    /// The snapshot that it started from.
-    pub(crate) fn base(&self) -> u64 {
-        self.base
-    }
-
-    /// The changed pages, in the order of their first change.
-    pub(crate) fn pages(&self) -> impl Iterator<Item = PageNo> {
-        self.pages.iter().map(|&(page, _)| page)
-    }
-
-    /// What has become of `page`, if it was changed.
-    pub(crate) fn digest(&self, page: PageNo) -> Option<u64> {
-        self.pages.iter().find(|&&(changed, _)| changed == page).map(|&(_, digest)| digest)
-    }
-
-    /// Whether nothing has been changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pages.is_empty()
-    }
-
-    /// One of the changed pages that are there.
-    pub(crate) fn any_page(&self, place: usize) -> Option<PageNo> {
-        let there = || self.pages.iter().filter(|(_, digest)| *digest != ABSENT);
-        let count = there().count();
-        (count > 0).then(|| there().nth(place % count)).flatten().map(|&(page, _)| page)
-    }
-
-    pub(crate) fn set(&mut self, page: PageNo, digest: u64) {
-        match self.pages.iter_mut().find(|(changed, _)| *changed == page) {
-            Some((_, known)) => *known = digest,
-            None => self.pages.push((page, digest)),
-        }
-    }
-}
-
-impl Desk<'_, '_> {
-    /// How pages are laid out.
-    pub(crate) fn shape(&self) -> Shape {
-        *self.bench.shape
-    }
-
-    /// Has the oracles compare how many pages a rollback to a savepoint has restored.
-    pub(crate) fn rolled_back(&mut self, expected: u32) -> Result<(), Failure> {
-        let (sequence, seen) = (self.changes.base, self.transaction.page_count());
-        self.bench.observe(&Observation::TakenBack { sequence, expected, seen })
-    }
-
-    /// Reads `page` as the transaction sees it and has the oracles compare it.
-    pub(crate) fn read<R>(
-        &mut self,
-        page: PageNo,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Result<R, Progress>, Failure> {
-        let bytes = match self.transaction.page(page)? {
-            IOResult::Done(bytes) => bytes,
-            IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
-        };
-        let digest = self.bench.shape.digest(&bytes);
-        self.bench.tally.looked(digest);
-        compare(self.bench.oracles, self.changes, page, digest)?;
-        Ok(Ok(read(&bytes)))
-    }
-
-    /// Changes `page`, which existed before, after the oracles have compared what it was.
-    pub(crate) fn edit(&mut self, page: PageNo, edit: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
-        let bytes = await_io!(self.transaction.page_mut(page));
-        let shape = self.bench.shape;
-        let digest = shape.digest(bytes);
-        self.bench.tally.looked(digest);
-        compare(self.bench.oracles, self.changes, page, digest)?;
-        edit(bytes);
-        let digest = shape.digest(bytes);
-        self.changed(page, digest)
-    }
-
-    /// A new page, empty so far; or the wait for it.
-    pub(crate) fn allocate(&mut self) -> Result<Result<PageNo, Progress>, Failure> {
-        let page = match self.transaction.allocate()? {
-            IOResult::Done(page) => page,
-            IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
-        };
-        let digest = self.bench.shape.digest_of_empty();
-        self.bench.observe(&Observation::PageChanged { page, digest })?;
-        Ok(Ok(page))
-    }
-
-    /// Writes `page`, which the transaction has just allocated.
-    pub(crate) fn fill(&mut self, page: PageNo, fill: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
-        let bytes = await_io!(self.transaction.page_mut(page));
-        fill(bytes);
-        let digest = self.bench.shape.digest(bytes);
-        self.changed(page, digest)
-    }
-
-    /// From here on the transaction may write this to the log, before its commit and without one.
-    fn changed(&mut self, page: PageNo, digest: u64) -> Result<Progress, Failure> {
-        self.changes.set(page, digest);
-        self.bench.observe(&Observation::PageChanged { page, digest })?;
-        Ok(Progress::Done)
-    }
-
-    /// Frees `page`.
-    pub(crate) fn free(&mut self, page: PageNo) -> Result<Progress, Failure> {
-        await_io!(self.transaction.free(page));
-        self.changes.set(page, ABSENT);
-        Ok(Progress::Done)
-    }
-}
-
-/// Has the oracles compare a page with what the transaction has made of it, or with its snapshot.
-fn compare(oracles: &mut Oracles, changes: &Changes, page: PageNo, digest: u64) -> Result<(), Failure> {
-    let sequence = changes.base;
-    Ok(oracles.observe(&match changes.digest(page) {
-        Some(known) => Observation::OwnPage { sequence, page, expected: known, seen: digest },
-        None => Observation::PageRead { sequence, page, digest },
-    })?)
 }

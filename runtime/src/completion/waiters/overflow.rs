@@ -65,7 +65,7 @@ impl Slot {
         Self { phase: AtomicU8::new(UPDATING), waker: UnsafeCell::new(None) }
     }
 
-    /// Nobody's, by the look of it: for whoever walks by, an exchange that is bound to fail costs too much.
+    /// Whether the slot looks vacant. A walk asks first, because an exchange that is bound to fail costs too much.
     fn looks_vacant(&self) -> bool {
         // ORDERING: Relaxed. A hint, which the exchange in `acquire` confirms. A walk that must not miss a slot has
         // acquired the hint of who left it.

@@ -28,7 +28,7 @@ pub struct MemoryIO {
 #[derive(Debug, Default)]
 struct Queue {
     operations: VecDeque<(Opened, Submission)>,
-    /// Nobody is going to step any more.
+    /// The backend has been dropped, so no thread steps.
     closed: bool,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::CompletionError;
 use crate::io::posix::PosixFile;
-use crate::io::{InFlight, Operation, OperationKind, Submission};
+use crate::io::{InFlight, Operation, OperationKind, Submission, Unstarted};
 
 /// An operation and the file that it is on, which it keeps open.
 pub(super) struct Job {
@@ -46,7 +46,14 @@ impl Job {
 
     pub(super) fn run(self) {
         let Self { file, stage } = self;
-        let Some(mut in_flight) = stage.start(&file) else { return };
+        let mut in_flight = match stage.start(&file) {
+            Ok(in_flight) => in_flight,
+            Err(unstarted) => {
+                // Close the file first: a callback may open it again.
+                drop(file);
+                return drop(unstarted);
+            }
+        };
         let outcome = if in_flight.cancel_requested() {
             Err(CompletionError::Cancelled)
         } else {
@@ -63,7 +70,14 @@ impl Job {
             return Some(self);
         }
         let Self { file, stage } = self;
-        let mut in_flight = stage.start(&file)?;
+        let mut in_flight = match stage.start(&file) {
+            Ok(in_flight) => in_flight,
+            Err(unstarted) => {
+                drop(file);
+                drop(unstarted);
+                return None;
+            }
+        };
         let cached = match in_flight.operation() {
             Operation::Read { offset, buffer } => file.read_cached(offset, buffer),
             Operation::Write { .. } | Operation::Sync | Operation::Truncate { .. } => None,
@@ -76,11 +90,10 @@ impl Job {
 }
 
 impl Stage {
-    /// `None` when it has ended: it was cancelled before, or no file can do it.
-    fn start(self, file: &PosixFile) -> Option<InFlight> {
+    fn start(self, file: &PosixFile) -> Result<InFlight, Unstarted> {
         match self {
-            Self::Submitted(submission) => file.start(submission, None).ok(),
-            Self::Started(in_flight) => Some(in_flight),
+            Self::Submitted(submission) => file.start(submission, None),
+            Self::Started(in_flight) => Ok(in_flight),
         }
     }
 }

@@ -22,10 +22,10 @@ const MOST_THREADS: usize = 4096;
 
 /// A backend that runs operations on a pool of threads, with positional system calls.
 ///
-/// Operations on one file may run in any order: whoever needs one after another waits in between.
+/// Operations on one file may run in any order. A caller that needs an order waits in between.
 ///
 /// Dropping it lets what runs end, and abandons what is queued and what is submitted later. A panic of an abandoned
-/// callback goes on in the thread that drops, after the pool's threads have ended.
+/// callback resumes in the thread that drops, after the pool's threads have ended.
 pub struct ThreadsIO {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,

@@ -106,7 +106,7 @@ impl Worker {
 
     fn machine(mut self) -> impl FnMut() -> Result<IOResult<()>, PagerError> + Send {
         move || match self.step() {
-            // Writes are refused from now on; whoever hears that opens the file again, as the next child does.
+            // Writes are refused from now on; the next child opens the file again.
             Err(PagerError::Poisoned { .. }) => die(),
             // It was told that its commit, if it had come so far, is in doubt: the next one counts on from what is there.
             Err(PagerError::Io { .. } | PagerError::EarlierCommitFailed { .. }) => {

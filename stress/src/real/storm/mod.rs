@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use self::buffers::Quarantine;
-use self::planned::Quiet;
 use self::round::Round;
 pub use self::summary::StormSummary;
 use crate::rng;
@@ -92,7 +91,7 @@ pub struct StormOptions {
 ///
 /// When the directory can't be used, or a backend is refused by the system.
 pub fn run(options: &StormOptions, interrupted: &AtomicBool) -> io::Result<StormSummary> {
-    let _quiet = Quiet::new();
+    planned::keep_quiet();
     buffers::prepare();
     let started = Instant::now();
     let mut summary = StormSummary::new(options.seed);

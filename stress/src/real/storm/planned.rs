@@ -1,7 +1,9 @@
 //! Panics that the storm makes on purpose.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+use crate::panics::message;
 
 /// What a planned panic carries; with `fuse`, its drop panics in its turn, so many times.
 pub(super) struct Planned {
@@ -27,7 +29,7 @@ pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
         Ok(()) => Ok(()),
         Err(payload) => match payload.downcast::<Planned>() {
             Ok(mut planned) => {
-                // Its drop would be a panic that goes on here.
+                // Its drop would panic here.
                 planned.fuse = 0;
                 Ok(())
             }
@@ -36,7 +38,7 @@ pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
     }
 }
 
-/// Runs user code and calls `panicked` before its panic goes on.
+/// Runs user code and calls `panicked` before its panic resumes.
 pub(super) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(user)) {
         panicked();
@@ -44,31 +46,15 @@ pub(super) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".into())
-}
-
-/// Keeps planned panics out of the panic hook for as long as it lives.
-pub(super) struct Quiet;
-
-impl Quiet {
-    pub(super) fn new() -> Self {
+/// Keeps planned panics out of the panic hook, from now on and once for the process.
+pub(super) fn keep_quiet() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
         let hook = take_hook();
         set_hook(Box::new(move |info| {
             if !info.payload().is::<Planned>() {
                 hook(info);
             }
         }));
-        Self
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = take_hook();
-        }
-    }
+    });
 }
