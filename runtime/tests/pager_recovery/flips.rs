@@ -2,7 +2,7 @@
 
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::OperationKind;
-use tenterhook_runtime::pager::{LogProblem, Pager, PagerError};
+use tenterhook_runtime::pager::{CheckpointMode, LogProblem, Pager, PagerError};
 
 use crate::pager_support::*;
 use crate::{FRAME, HEADERS, Sample};

@@ -7,9 +7,8 @@ mod pager_support;
 use std::collections::BTreeMap;
 
 use pager_support::*;
-use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::OperationKind;
-use tenterhook_runtime::pager::{CheckpointMode, LogProblem, Pager, PagerError};
+use tenterhook_runtime::pager::{CheckpointMode, LogProblem, PagerError};
 
 /// Bytes before the first frame and bytes of a frame, from the format's description.
 const HEADERS: usize = 8192;
