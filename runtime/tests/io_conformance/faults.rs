@@ -85,7 +85,15 @@ pub(crate) fn folder_sync_is_made_up_for(rig: &Rig) {
         assert!(rig.path("file").exists());
     }
     limit(Resource::Nofile, lowest + 8);
-    rig.open("file");
+    drop(rig.open("file"));
+    // A removal, too, is over when its folder has been synced. Broke once: the second one said that there is no such file.
+    limit(Resource::Nofile, lowest);
+    for attempt in ["removes the file", "finds none"] {
+        let error = rig.io().remove(&rig.path("file")).expect_err("its folder can't be synced");
+        assert_eq!((error.operation, error.os_code), ("sync", libc::EMFILE), "the one that {attempt}");
+    }
+    limit(Resource::Nofile, lowest + 8);
+    assert_eq!(rig.io().remove(&rig.path("file")).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 /// Where memory must not be locked, a ring is made all the same, or refused with an error.
