@@ -117,8 +117,9 @@ pub struct OpenOptions {
     /// real files; the others have no cache to go past.
     pub direct: bool,
     /// One opener at a time: opening fails with [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while another opener that asked
-    /// for the same has the file, in this process or in another. The file is free again when its last handle is gone and the last
-    /// operation on it has ended, or when the process ends. On real files this is an advisory lock (`flock`): it does not affect
+    /// for the same has the file, in this process or in another. The file is free again when its last handle is gone and the backend
+    /// has put away the last operation on it, or when the process ends. A cancelled operation that was not started ends at once,
+    /// but the backend puts it away when its turn comes. On real files this is an advisory lock (`flock`): it does not affect
     /// openers that do not ask for it. While the holder is known to run, an opener is refused at once. Otherwise the opener asks
     /// again for up to a second.
     pub exclusive: bool,

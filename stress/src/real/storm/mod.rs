@@ -105,7 +105,7 @@ pub fn run(options: &StormOptions, interrupted: &AtomicBool) -> io::Result<Storm
         let backend = options.backends[summary.rounds as usize % options.backends.len()];
         let key = rng::derive(options.seed, summary.rounds);
         let round = Round::new(options, backend, key)?;
-        summary.take(round.run(options, &mut quarantine));
+        summary.take(backend, round.run(options, &mut quarantine));
     }
     summary.elapsed = started.elapsed();
     Ok(summary)

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) records: Mutex<Vec<(Arc<Record>, Completion)>>,
     pub(super) returned: Mutex<Vec<Buffer>>,
     /// The backend has been dropped, or is about to be.
+    /// ORDERING: Relaxed. The backend's drop comes after the store, and ends operations with Release; the judge loads it
+    /// after it has seen an end with Acquire.
     closed: AtomicBool,
     /// The round is ending: callbacks start nothing new.
     pub(super) ending: AtomicBool,
@@ -168,13 +170,12 @@ impl Round {
         if !dropped && !shared.closed.load(Relaxed) {
             settle(&shared, options.stall);
         }
-        let closed = shared.closed.load(Relaxed);
-        judge(&shared, closed, !dropped || closed, options.stall);
+        judge(&shared, !dropped || shared.closed.load(Relaxed), options.stall);
         contained(&shared, || shared.drop_backend());
         if executor.shutdown(Shutdown::Cancel, options.stall).is_err() {
             shared.report("machines of the executor did not end".into());
         }
-        judge(&shared, true, true, options.stall);
+        judge(&shared, true, options.stall);
         quarantine.extend(std::mem::take(&mut *shared.returned.lock()));
         quarantine.check().unwrap_or_else(|problem| shared.report(problem));
         RoundEnd {
@@ -236,13 +237,16 @@ fn settle(shared: &Shared, stall: Duration) {
 }
 
 /// Judges what has ended, and with `all` what has not, after it has had time to.
-fn judge(shared: &Shared, closed: bool, all: bool, stall: Duration) {
+fn judge(shared: &Shared, all: bool, stall: Duration) {
     let records = shared.records.lock().clone();
     for (record, completion) in records {
         if all {
             let _ = completion.wait_timeout(stall);
         }
         if completion.finished() || all {
+            // Read after the end was seen. A callback may drop the backend while the others are judged, and it says so in
+            // `closed` before it ends any operation.
+            let closed = shared.closed.load(Relaxed);
             record.judge(&completion, closed).unwrap_or_else(|problem| shared.report(problem));
         }
         if shared.violation.lock().is_some() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::StormBackend;
+
 /// The end of a storm.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct StormSummary {
@@ -48,13 +50,15 @@ impl StormSummary {
         }
     }
 
-    pub(super) fn take(&mut self, end: RoundEnd) {
+    pub(super) fn take(&mut self, backend: StormBackend, end: RoundEnd) {
         self.rounds += 1;
         self.actions += end.actions;
         self.operations += end.operations;
         self.panics += end.panics;
         self.dropped += u64::from(end.dropped);
-        self.violation = end.violation;
+        let round = self.rounds;
+        self.violation =
+            end.violation.map(|violation| format!("{} in round {round}: {violation}", backend.name()));
     }
 
     /// What a person reads.
