@@ -1,12 +1,11 @@
 //! What the world asks of a system under test.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
 use tenterhook_runtime::{Completion, IOCompletions};
 
-use crate::disk::{SimDisk, Struck};
+use crate::disk::{Place, SimDisk, Struck};
 use crate::schedule::FiberId;
 use crate::tape::{Actor, Lane};
 use crate::trace::{Event, EventKind, Trace};
@@ -69,12 +68,22 @@ pub struct Context<'a> {
     /// Faults that the disk had delivered when the step began.
     pub struck: Struck,
     pub(crate) trace: &'a mut Trace,
+    /// For people who read a timeline; nothing where nobody will.
+    pub(crate) remarks: Option<&'a mut Vec<String>>,
 }
 
 impl Context<'_> {
     /// Puts something that was seen into the trace.
     pub fn observe(&mut self, detail: u32, value: u64) {
         self.trace.push(Event { actor: self.actor, kind: EventKind::Observed, detail, value });
+    }
+
+    /// Says something to people who read the timeline, such as the text of an error. It is only put into words if the
+    /// timeline is drawn, and decides nothing.
+    pub fn remark(&mut self, words: impl FnOnce() -> String) {
+        if let Some(remarks) = &mut self.remarks {
+            remarks.push(words());
+        }
     }
 }
 
@@ -102,9 +111,9 @@ pub trait System {
         Ok(Step::Ended)
     }
 
-    /// What `len` bytes from `offset` on of the file `path` are, in a word or two, for people who read a timeline.
-    fn locate(&self, path: &Path, offset: u64, len: u64) -> String {
-        format!("{len} bytes at {offset} of {}", path.display())
+    /// The name of what an operation of the disk is about, in a word or two, for people who read a timeline: "log frame 3".
+    fn locate(&self, place: &Place) -> String {
+        place.path.display().to_string()
     }
 
     /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.

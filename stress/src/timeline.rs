@@ -3,32 +3,44 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::disk::{describe_event, describe_operation};
+use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
-use crate::world::RunOutcome;
+use crate::world::{RunOutcome, WAITS};
 
-/// More lanes than this do not fit beside each other: then each line names its lane.
-const LANES: usize = 4;
-const WIDTH: usize = 34;
+/// The width of a terminal that shows a timeline without broken lines.
+const COLUMNS: usize = 110;
+/// Columns of an event's number and the space behind it.
+const NUMBER: usize = 8;
+/// Columns of an actor's name and the space behind it, where lanes are not beside each other.
+const NAME: usize = 11;
+/// Narrower lanes than this are not put beside each other.
+const NARROWEST: usize = 30;
+/// A boot without faults of more lines than this is told in one.
+const LONG_BOOT: usize = 12;
 
 /// One line of the timeline.
 struct Moment {
     event: usize,
     actor: Actor,
+    kind: EventKind,
+    /// A fault has its hand in it.
+    struck: bool,
     text: String,
 }
 
-/// Draws the run of `outcome`, which must have kept its story; steps that only repeat the line above are folded.
+/// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
+/// boot that meets no fault is one line. No line is longer than 110 columns, but for those of the violation.
 pub fn draw(outcome: &RunOutcome) -> String {
-    let moments = moments(outcome);
+    let moments = fold_boots(moments(outcome));
     let mut lanes: Vec<Actor> = moments.iter().map(|moment| moment.actor).collect();
     lanes.sort_unstable();
     lanes.dedup();
     lanes.retain(|&actor| actor != Actor::NEMESIS);
+    let width = ((COLUMNS - NUMBER) / lanes.len().max(1)).saturating_sub(3);
     let mut text = String::new();
-    if lanes.len() <= LANES {
-        side_by_side(&moments, &lanes, &mut text);
+    if width >= NARROWEST {
+        side_by_side(&moments, &lanes, width, &mut text);
     } else {
         one_below_the_other(&moments, &mut text);
     }
@@ -38,24 +50,23 @@ pub fn draw(outcome: &RunOutcome) -> String {
     text
 }
 
-fn side_by_side(moments: &[Moment], lanes: &[Actor], text: &mut String) {
-    let _ = write!(text, "{:>7} ", "event");
+fn side_by_side(moments: &[Moment], lanes: &[Actor], width: usize, text: &mut String) {
+    let mut header = format!("{:>7} ", "event");
     for lane in lanes {
-        let _ = write!(text, "| {:<WIDTH$} ", lane.to_string());
+        let _ = write!(header, "| {:<width$} ", lane.to_string());
     }
-    text.push('\n');
-    let rule = "-".repeat(8 + lanes.len() * (WIDTH + 3));
-    let _ = writeln!(text, "{rule}");
+    let rule = "-".repeat(NUMBER + lanes.len() * (width + 3));
+    let _ = writeln!(text, "{}\n{rule}", header.trim_end());
     for moment in moments {
         let Some(column) = lanes.iter().position(|&lane| lane == moment.actor) else {
-            let _ = writeln!(text, "{:>7} ======== {} ========", moment.event, moment.text);
+            banner(moment, text);
             continue;
         };
-        for (row, line) in wrapped(&moment.text).into_iter().enumerate() {
+        for (row, line) in wrapped(&moment.text, width).into_iter().enumerate() {
             let event = if row == 0 { moment.event.to_string() } else { String::new() };
             let _ = write!(text, "{event:>7} ");
             for _ in 0..column {
-                let _ = write!(text, "| {:<WIDTH$} ", "");
+                let _ = write!(text, "| {:<width$} ", "");
             }
             let _ = writeln!(text, "| {line}");
         }
@@ -63,19 +74,34 @@ fn side_by_side(moments: &[Moment], lanes: &[Actor], text: &mut String) {
 }
 
 fn one_below_the_other(moments: &[Moment], text: &mut String) {
-    for Moment { event, actor, text: what } in moments {
-        let _ = writeln!(text, "{event:>7} {actor:<10} {what}");
+    for moment in moments {
+        if moment.actor == Actor::NEMESIS {
+            banner(moment, text);
+            continue;
+        }
+        for (row, line) in wrapped(&moment.text, COLUMNS - NUMBER - NAME).into_iter().enumerate() {
+            let (event, actor) = match row {
+                0 => (moment.event.to_string(), moment.actor.to_string()),
+                _ => Default::default(),
+            };
+            let _ = writeln!(text, "{event:>7} {actor:<10} {line}");
+        }
     }
 }
 
-/// Lines of a lane's width, broken between words.
-fn wrapped(text: &str) -> Vec<String> {
+/// What happens to all lanes.
+fn banner(moment: &Moment, text: &mut String) {
+    let _ = writeln!(text, "{:>7} ======== {} ========", moment.event, moment.text);
+}
+
+/// Lines of `width`, broken between words. A longer word has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is a line from the start");
         if line.is_empty() {
             line.push_str(word);
-        } else if line.len() + 1 + word.len() <= WIDTH {
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
             line.push(' ');
             line.push_str(word);
         } else {
@@ -86,57 +112,130 @@ fn wrapped(text: &str) -> Vec<String> {
 }
 
 fn moments(outcome: &RunOutcome) -> Vec<Moment> {
-    let captions: BTreeMap<usize, &str> =
-        outcome.captions.iter().map(|(event, text)| (*event, text.as_str())).collect();
+    let mut captions = outcome.captions.iter().peekable();
+    // What each lane did last, without whether it waits.
     let mut last: BTreeMap<Actor, String> = BTreeMap::new();
     let mut moments = Vec::new();
     for (index, event) in outcome.trace.events().unwrap_or_default().iter().enumerate() {
-        let text = match event.kind {
-            EventKind::Step => captions.get(&index).map_or(String::new(), |&caption| caption.to_owned()),
-            EventKind::Submitted => match captions.get(&index) {
-                Some(place) => format!("<- {} {place}", describe_operation(event.detail)),
-                None => format!("<- {}", describe_operation(event.detail)),
-            },
-            EventKind::Delivered => format!("-> {}", describe_event(event.detail, event.value)),
-            EventKind::Crashed => {
-                let what = if event.detail == crate::disk::FaultKind::PowerLoss as u32 {
-                    "power loss"
-                } else {
-                    "process killed"
-                };
-                last.clear();
-                what.into()
-            }
-            EventKind::Calm if event.detail == 1 => "faults stop".into(),
-            EventKind::Calm => "faults resume".into(),
-            EventKind::Wait
-            | EventKind::Ended
-            | EventKind::Observed
-            | EventKind::Picked
-            | EventKind::Finished => continue,
+        let mut said = Vec::new();
+        while let Some((_, caption)) = captions.next_if(|(at, _)| *at == index) {
+            said.push(caption.as_str());
+        }
+        let mut show = |text: String, struck| {
+            moments.push(Moment { event: index, actor: event.actor, kind: event.kind, struck, text });
         };
-        let repeats = event.kind == EventKind::Step && last.get(&event.actor) == Some(&text);
-        if text.is_empty() || repeats {
-            continue;
+        let is_struck = event.detail >> 12 > 0;
+        match event.kind {
+            EventKind::Step => {
+                let Some((&doing, remarks)) = said.split_last() else { continue };
+                remarks.iter().for_each(|&remark| show(remark.to_owned(), true));
+                let deed = doing.strip_suffix(WAITS).unwrap_or(doing);
+                if !doing.is_empty() && last.get(&event.actor).is_none_or(|before| before != deed) {
+                    last.insert(event.actor, deed.to_owned());
+                    show(doing.to_owned(), false);
+                }
+            }
+            EventKind::Submitted | EventKind::Delivered => {
+                let arrow = if event.kind == EventKind::Submitted { "<-" } else { "->" };
+                let operation = describe_operation(event.detail);
+                show(format!("{arrow} {operation} {}", said.first().unwrap_or(&"")), is_struck);
+            }
+            EventKind::Crashed => {
+                let is_power_loss = event.detail == crate::disk::FaultKind::PowerLoss as u32;
+                last.clear();
+                show(if is_power_loss { "power loss" } else { "process killed" }.into(), true);
+            }
+            EventKind::Calm if event.detail == 1 => show("faults stop".into(), false),
+            EventKind::Calm => show("faults may strike".into(), false),
+            _ => said.iter().for_each(|&remark| show(remark.to_owned(), true)),
         }
-        if event.kind == EventKind::Step {
-            last.insert(event.actor, text.clone());
-        }
-        moments.push(Moment { event: index, actor: event.actor, text });
     }
     moments
+}
+
+/// Tells a long boot that meets no fault in one line. A boot lasts from the run's begin, or a crash, until faults may
+/// strike.
+fn fold_boots(moments: Vec<Moment>) -> Vec<Moment> {
+    let mut folded: Vec<Moment> = Vec::new();
+    // Where the present boot begins in `folded`.
+    let mut boot = Some(0);
+    for moment in moments {
+        match (moment.kind, boot) {
+            (EventKind::Calm, Some(from)) => {
+                let is_quiet = |moment: &Moment| {
+                    !moment.struck && matches!(moment.actor, Actor::CONTROL | Actor::DISK)
+                };
+                if folded.len() - from > LONG_BOOT && folded[from..].iter().all(is_quiet) {
+                    let line = in_one_line(&folded[from..]);
+                    folded.truncate(from);
+                    folded.push(line);
+                }
+                boot = None;
+                folded.push(moment);
+            }
+            (kind, _) => {
+                folded.push(moment);
+                if kind == EventKind::Crashed {
+                    boot = Some(folded.len());
+                }
+            }
+        }
+    }
+    folded
+}
+
+fn in_one_line(boot: &[Moment]) -> Moment {
+    let count = |operation: &str| {
+        let submitted = boot.iter().filter(|moment| moment.kind == EventKind::Submitted);
+        submitted.filter(|moment| moment.text.starts_with(&format!("<- {operation} "))).count()
+    };
+    let text = format!(
+        "opens and prepares, without a fault: {} reads, {} writes, {} syncs (folded)",
+        count("read"),
+        count("write"),
+        count("sync")
+    );
+    Moment { event: boot[0].event, actor: Actor::CONTROL, kind: EventKind::Step, struck: false, text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const WIDTH: usize = 34;
+
     #[test]
     fn lines_are_broken_between_words_and_none_is_lost() {
         let text = "a checkpoint that waits for the pages which it has begun to write";
-        let lines = wrapped(text);
+        let lines = wrapped(text, WIDTH);
         assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= WIDTH + 2));
         let joined: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
         assert_eq!(joined.join(" "), text);
+    }
+
+    fn moment(event: usize, actor: Actor, kind: EventKind, struck: bool) -> Moment {
+        Moment { event, actor, kind, struck, text: "<- write page 1".into() }
+    }
+
+    /// A boot of `lines` submissions, of which one is `struck`, and a connection's step.
+    fn run(lines: usize, struck: Option<usize>) -> Vec<Moment> {
+        let boot = (0..lines).map(|n| moment(n, Actor::DISK, EventKind::Submitted, struck == Some(n)));
+        let started = moment(lines, Actor::NEMESIS, EventKind::Calm, false);
+        boot.chain([started, moment(lines + 1, Actor::fiber(0), EventKind::Step, false)]).collect()
+    }
+
+    #[test]
+    fn long_boot_without_a_fault_is_one_line_and_any_other_is_all_there() {
+        let folded = fold_boots(run(50, None));
+        assert_eq!(folded.len(), 3);
+        assert!(folded[0].text.contains("50 writes"), "{}", folded[0].text);
+        assert_eq!(fold_boots(run(50, Some(20))).len(), 52);
+        assert_eq!(fold_boots(run(3, None)).len(), 5);
+        // A run that ends in its boot.
+        assert_eq!(fold_boots(run(50, None).drain(..50).collect()).len(), 50);
+        let mut killed = run(50, None);
+        killed.push(moment(60, Actor::NEMESIS, EventKind::Crashed, true));
+        killed.extend(run(50, None));
+        assert_eq!(fold_boots(killed).len(), 7);
     }
 }

@@ -52,6 +52,14 @@ impl Violation {
         self
     }
 
+    /// Whether `other` is of the same oracle and says the same in its words, whatever the numbers.
+    pub fn is_alike(&self, other: &Violation) -> bool {
+        self.oracle == other.oracle
+            && self.class == other.class
+            && without_numbers(&self.expected) == without_numbers(&other.expected)
+            && without_numbers(&self.seen) == without_numbers(&other.seen)
+    }
+
     fn of(
         class: Class,
         oracle: &str,
@@ -68,6 +76,13 @@ impl Violation {
     }
 }
 
+/// The words of `text`: each that has a digit, such as a page's number or a digest, is left out.
+fn without_numbers(text: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect()
+}
+
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "VIOLATION of {}", self.oracle)?;
@@ -77,5 +92,18 @@ impl std::fmt::Display for Violation {
             write!(f, "\n  note      {note}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_are_alike_if_only_their_numbers_differ() {
+        let lost = Violation::safety("durability", "commit 7", "commit 3, digest 0xab");
+        assert!(lost.is_alike(&Violation::safety("durability", "commit 40", "commit 12, digest 0x0")));
+        assert!(!lost.is_alike(&Violation::safety("durability", "commit 7", "an empty file")));
+        assert!(!lost.is_alike(&Violation::safety("order", "commit 7", "commit 3, digest 0xab")));
     }
 }

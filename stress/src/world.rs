@@ -14,7 +14,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use tenterhook_runtime::io::IO;
+use tenterhook_runtime::io::{IO, OperationKind};
 
 use self::fibers::Fibers;
 pub use self::keep::Keep;
@@ -23,7 +23,7 @@ pub use self::nemesis::NemesisOptions;
 pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
-use crate::disk::{FaultKind, SimDisk, Struck, place_of};
+use crate::disk::{FaultKind, SimDisk, Struck, describe_end};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
@@ -60,6 +60,8 @@ pub struct World<S> {
     clock: Clock,
     trace: Trace,
     captions: Option<Vec<(usize, String)>>,
+    /// What the system said to people in the present step.
+    remarks: Vec<String>,
     phase: Phase,
     /// The run's budget is spent: rest, lose power, come back, rest, end.
     finale: bool,
@@ -85,6 +87,9 @@ impl From<Box<Violation>> for Halt {
     }
 }
 
+/// At the end of a caption: the fiber waits for a completion.
+pub(crate) const WAITS: &str = ", waits";
+
 /// How often a run looks whether it should stop, in steps.
 const STOP_CHECK: u64 = 256;
 
@@ -94,6 +99,9 @@ impl<S: System> World<S> {
         let record = keep >= Keep::Tape;
         let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, record));
         let io = disk.io();
+        if keep >= Keep::Story {
+            disk.keep_places();
+        }
         let connections = system.connections();
         let scheduler = options.scheduler.build(options.delivery_weight, options.depth);
         World {
@@ -107,6 +115,7 @@ impl<S: System> World<S> {
             clock: Clock::default(),
             trace: Trace::new(keep >= Keep::Events),
             captions: (keep >= Keep::Story).then(Vec::new),
+            remarks: Vec::new(),
             phase: Phase::Booting,
             finale: false,
             calm: false,
@@ -249,6 +258,7 @@ impl<S: System> World<S> {
                 calm: self.calm,
                 struck: self.struck,
                 trace: &mut self.trace,
+                remarks: self.captions.is_some().then_some(&mut self.remarks),
             };
             match self.phase {
                 Phase::Booting if is_control => self.system.boot(&self.io, &mut context)?,
@@ -275,16 +285,21 @@ impl<S: System> World<S> {
         Ok(())
     }
 
-    /// For people who read the events: what the disk was asked for, from event `told` on.
+    /// For people who read the events: what the disk was asked for and has answered, from event `told` on.
     fn locate(&mut self, told: usize) {
         let Some(captions) = &mut self.captions else { return };
-        let events = self.trace.events().unwrap_or_default();
-        for (index, event) in events.iter().enumerate().skip(told) {
-            if let Some((file, offset, len)) = place_of(event)
-                && let Some(path) = self.disk.name_of(file)
-            {
-                captions.push((index, self.system.locate(&path, offset, len)));
-            }
+        let events = self.trace.events().unwrap_or_default().iter().enumerate().skip(told);
+        for ((index, event), place) in events.zip(self.disk.take_places()) {
+            let what = self.system.locate(&place);
+            let caption = match (event.kind, place.kind) {
+                (EventKind::Delivered, _) => format!("{what}: {}", describe_end(&place, event.value)),
+                (_, OperationKind::Read | OperationKind::Write) => {
+                    format!("{what}: {} bytes at {}", place.len, place.offset)
+                }
+                (_, OperationKind::Truncate) => format!("{what}: to {} bytes", place.len),
+                (_, OperationKind::Sync) => what,
+            };
+            captions.push((index, caption));
         }
     }
 
@@ -293,7 +308,7 @@ impl<S: System> World<S> {
         let Some(captions) = &mut self.captions else { return };
         let wants = match step {
             Step::Continue | Step::Yield => "",
-            Step::Wait(_) => ", waits",
+            Step::Wait(_) => WAITS,
             Step::Ended => "operation over",
             Step::Idle => "nothing more to do",
             Step::Restart => "asks for a restart",
@@ -303,7 +318,9 @@ impl<S: System> World<S> {
             Step::Ended | Step::Idle => String::new(),
             _ => self.system.describe(fiber),
         };
-        captions.push((self.trace.len() as usize - 1, format!("{doing}{wants}")));
+        let index = self.trace.len() as usize - 1;
+        captions.extend(self.remarks.drain(..).map(|remark| (index, remark)));
+        captions.push((index, format!("{doing}{wants}")));
     }
 
     fn ready(&mut self, fiber: FiberId, why: Readiness) {
@@ -413,6 +430,9 @@ impl<S: System> World<S> {
     fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
         let digest = self.disk.with_lane(|lane| lane.digest());
         self.disk.begin_step(self.clock.now(), &mut self.trace);
+        if let (Some(captions), Some(last)) = (&mut self.captions, self.trace.len().checked_sub(1)) {
+            captions.extend(self.remarks.drain(..).map(|remark| (last as usize, remark)));
+        }
         self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
         let mut tape = Tape::default();
         tape.insert(Actor::SCHEDULER, &mut self.lane);

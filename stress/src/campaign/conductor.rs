@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::pulse::{Pulse, STALLED};
-use super::state::{StateError, StateFile};
+use super::state::StateFile;
 use super::worker::{SeedResult, Shared, command};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
 use crate::options::SimOptions;
@@ -42,8 +42,11 @@ struct Conductor<'a> {
     bar: ProgressBar,
 }
 
-pub(super) fn conduct(options: &CampaignOptions, interrupted: &AtomicBool) -> Result<Summary, StateError> {
-    let mut state = options.state.as_deref().map(|path| StateFile::open(path, options)).transpose()?;
+pub(super) fn conduct(
+    options: &CampaignOptions,
+    mut state: Option<StateFile>,
+    interrupted: &AtomicBool,
+) -> Summary {
     let resumed = state.as_mut().map(StateFile::take_progress).unwrap_or_default();
     let now = Instant::now();
     let shared = Arc::new(Shared {
@@ -191,7 +194,7 @@ impl Conductor<'_> {
         self.bar.set_message(format!("{seeds} seeds, {:.2} M steps/s, {failures} failures", rate / 1e6));
     }
 
-    fn finish(mut self) -> Result<Summary, StateError> {
+    fn finish(mut self) -> Summary {
         self.bar.finish_and_clear();
         self.save();
         for result in std::mem::take(&mut self.ahead).into_values().chain(std::mem::take(&mut self.cut_short))
@@ -213,7 +216,7 @@ impl Conductor<'_> {
         };
         summary.judge_faults();
         summary.judge_points(self.options.strict);
-        Ok(summary)
+        summary
     }
 }
 

@@ -14,12 +14,12 @@ mod totals;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::state::StateFile;
 pub use self::state::StateError;
 pub use self::totals::{FaultTotals, Totals};
 use crate::exit::ExitCode;
@@ -178,13 +178,28 @@ impl Summary {
     }
 }
 
-/// Runs a campaign. `interrupted` is set by Ctrl-C.
-///
-/// # Errors
-///
-/// When the state directory cannot be used.
-pub fn run(options: &CampaignOptions, interrupted: &Arc<AtomicBool>) -> Result<Summary, StateError> {
-    conductor::conduct(options, interrupted)
+/// A campaign that is about to run: what it remembers has been read.
+#[derive(Debug)]
+pub struct Campaign<'a> {
+    options: &'a CampaignOptions,
+    state: Option<StateFile>,
+}
+
+impl<'a> Campaign<'a> {
+    /// Opens what the campaign remembers, if `options` name a directory for that.
+    ///
+    /// # Errors
+    ///
+    /// When the state directory cannot be used.
+    pub fn open(options: &'a CampaignOptions) -> Result<Self, StateError> {
+        let state = options.state.as_deref().map(|path| StateFile::open(path, options)).transpose()?;
+        Ok(Campaign { options, state })
+    }
+
+    /// Runs it. `interrupted` is set by Ctrl-C.
+    pub fn run(self, interrupted: &AtomicBool) -> Summary {
+        conductor::conduct(self.options, self.state, interrupted)
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn options(seeds: u64, jobs: usize) -> CampaignOptions {
 }
 
 fn campaign(options: &CampaignOptions) -> Summary {
-    run(options, &Arc::default()).expect("no state directory, nothing to go wrong")
+    Campaign::open(options).expect("no state directory, nothing to go wrong").run(&AtomicBool::default())
 }
 
 /// What does not depend on how long things took.
@@ -51,10 +51,10 @@ fn a_campaign_goes_on_where_it_was_left() {
     assert_eq!(comparable(resumed), comparable(campaign(&options(12, 2))));
 
     let other_flags = CampaignOptions { overrides: Overrides::default(), ..with_state(12) };
-    let error = run(&other_flags, &Arc::default()).unwrap_err().to_string();
+    let error = Campaign::open(&other_flags).unwrap_err().to_string();
     assert!(error.contains("made with other flags") && error.lines().count() == 1, "{error}");
     std::fs::write(&path, "something else\n").expect("can be written");
-    let error = run(&with_state(12), &Arc::default()).unwrap_err().to_string();
+    let error = Campaign::open(&with_state(12)).unwrap_err().to_string();
     assert!(error.contains("line 1 is no line of a campaign"), "{error}");
 }
 
@@ -64,7 +64,7 @@ fn an_interrupted_campaign_counts_what_there_was() {
         overrides: Overrides { steps: Some(1_000_000_000), ..Overrides::default() },
         ..options(1, 1)
     };
-    let summary = run(&options, &Arc::new(AtomicBool::new(true))).expect("no state directory");
+    let summary = Campaign::open(&options).expect("no state directory").run(&AtomicBool::new(true));
     assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
     assert!(summary.elapsed < Duration::from_secs(5));
     assert_eq!(summary.exit_code(), ExitCode::Ok);
@@ -178,9 +178,10 @@ fn the_last_line_of_a_failure_is_the_command_that_repeats_it() {
         "commit 5",
         "commit 4",
     ))));
-    let text = crate::report::failures(&summary, false, None);
-    assert_eq!(text.lines().last(), Some("tenterhook sim --seed 0x1"));
+    let text = crate::report::failures(&options(4, 1), &summary);
     assert!(text.contains("expected  commit 5") && text.contains("seen      commit 4"), "{text}");
+    let text = crate::report::repetition(&summary, None);
+    assert_eq!(text.lines().last(), Some("tenterhook sim --seed 0x1"));
 }
 
 #[test]

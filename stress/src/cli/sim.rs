@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::fixed::Fixed;
 use super::{parse, print, usage};
-use crate::campaign::{self, CampaignOptions, Finding, Summary};
+use crate::campaign::{Campaign, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
 use crate::options::SimOptions;
 use crate::report;
@@ -64,6 +64,9 @@ pub(super) struct SimArguments {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
+    /// Print all counts of a campaign that failed, too.
+    #[arg(long)]
+    verbose: bool,
     /// Draw no progress bar.
     #[arg(long)]
     quiet: bool,
@@ -77,7 +80,7 @@ Examples:
   tenterhook sim --duration 8h --state soak       over night; the same command goes on where it was left";
 
 pub(super) fn run(arguments: SimArguments) -> ExitCode {
-    let (json, events) = (arguments.json, arguments.events);
+    let (json, events, verbose) = (arguments.json, arguments.events, arguments.verbose);
     let artifacts = (arguments.artifacts != "none").then(|| PathBuf::from(&arguments.artifacts));
     let options = match options(arguments) {
         Ok(options) => options,
@@ -92,24 +95,29 @@ pub(super) fn run(arguments: SimArguments) -> ExitCode {
     if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
         eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
     }
+    let campaign = match Campaign::open(&options) {
+        Ok(campaign) => campaign,
+        Err(error) => return usage(&error.to_string()),
+    };
     if !json {
         print(&report::heading(&options));
     }
     if events {
         print_events(&options);
     }
-    let summary = match campaign::run(&options, &interrupted) {
-        Ok(summary) => summary,
-        Err(error) => return usage(&error.to_string()),
-    };
+    let summary = campaign.run(&interrupted);
     if !json {
-        print(&report::summary(&options, &summary));
+        print(&match summary.failures.as_slice() {
+            [] => report::summary(&options, &summary),
+            _ if verbose => report::summary(&options, &summary) + &report::failures(&options, &summary),
+            _ => report::failures(&options, &summary) + &report::brief(&options, &summary),
+        });
     }
     let shrunk = artifacts.and_then(|directory| shrink_first(&directory, &options, &summary));
     if json {
         print(&format!("{:#}\n", report::document(&options, &summary, shrunk.as_ref())));
     } else {
-        print(&report::failures(&summary, options.is_single(), shrunk.as_ref()));
+        print(&report::repetition(&summary, shrunk.as_ref()));
     }
     summary.exit_code()
 }

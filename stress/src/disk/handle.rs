@@ -185,8 +185,8 @@ impl State {
         let covered = self.files[file as usize].next_change();
         let due_at = self.now + delay;
         let sample = self.sample(&mut operation, file);
-        let pending = Pending { operation, token, file, _claim: claim, fault, sample, covered, due_at };
-        self.log(EventKind::Submitted, &pending, descriptor.offset << LEN_BITS | descriptor.len);
+        let mut pending = Pending { operation, token, file, _claim: claim, fault, sample, covered, due_at };
+        self.log(EventKind::Submitted, &mut pending, descriptor.offset << LEN_BITS | descriptor.len);
         self.queue.insert(pending, self.now);
     }
 

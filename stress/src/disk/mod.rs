@@ -15,6 +15,7 @@ mod file;
 mod handle;
 mod image;
 mod odds;
+mod place;
 mod queue;
 mod sample;
 mod script;
@@ -29,6 +30,7 @@ use tenterhook_runtime::{CompletionError, Outcome};
 
 use self::file::SimFile;
 use self::odds::Odds;
+pub use self::place::Place;
 use self::queue::{Pending, Queue};
 pub(crate) use self::script::{Fate, Script, Unsynced, effects, honest_faults};
 use crate::tape::{Actor, Chance, Lane, Site};
@@ -138,6 +140,8 @@ struct State {
     files: Vec<SimFile>,
     names: BTreeMap<PathBuf, u32>,
     events: Vec<Event>,
+    /// What each of `events` is about, if that is kept.
+    places: Option<Vec<Place>>,
     submitted: u64,
     /// Writes, syncs and truncations that have ended.
     changes: u64,
@@ -160,6 +164,7 @@ impl SimDisk {
             files: Vec::new(),
             names: BTreeMap::new(),
             events: Vec::new(),
+            places: None,
             submitted: 0,
             changes: 0,
         };
@@ -191,7 +196,7 @@ impl SimDisk {
         let mut state = self.shared.lock();
         let Some(mut pending) = state.queue.take(index) else { return };
         let outcome = state.execute(&mut pending);
-        state.log(EventKind::Delivered, &pending, outcome_code(outcome));
+        state.log(EventKind::Delivered, &mut pending, outcome_code(outcome));
         drop(state);
         pending.operation.finish(outcome);
     }
@@ -201,7 +206,7 @@ impl SimDisk {
         let mut state = self.shared.lock();
         let Some(mut pending) = state.queue.take_token(token) else { return };
         let outcome = state.execute(&mut pending);
-        state.log(EventKind::Delivered, &pending, outcome_code(outcome));
+        state.log(EventKind::Delivered, &mut pending, outcome_code(outcome));
         drop(state);
         pending.operation.finish(outcome);
     }
@@ -331,10 +336,14 @@ impl SimDisk {
         read(&mut self.shared.lock().lane)
     }
 
-    /// The name of a file, by its number.
-    pub(crate) fn name_of(&self, file: u32) -> Option<PathBuf> {
-        let state = self.shared.lock();
-        state.names.iter().find(|&(_, &index)| index == file).map(|(path, _)| path.clone())
+    /// From here on, what each event is about is kept until [`SimDisk::take_places`].
+    pub(crate) fn keep_places(&self) {
+        self.shared.lock().places = Some(Vec::new());
+    }
+
+    /// What the events were about that [`SimDisk::begin_step`] has moved since the last call, in their order.
+    pub(crate) fn take_places(&self) -> Vec<Place> {
+        self.shared.lock().places.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The content that reads of `path` would return.
@@ -367,7 +376,8 @@ impl State {
         self.queue.drain()
     }
 
-    fn log(&mut self, kind: EventKind, pending: &Pending, value: u64) {
+    fn log(&mut self, kind: EventKind, pending: &mut Pending, value: u64) {
+        self.keep_place(pending);
         let operation = pending.operation.descriptor().kind;
         let fault = pending.fault.map_or(0, |fault| fault as u32 + 1);
         let detail = operation_code(operation) | (pending.file & 0xff) << 4 | fault << 12;
@@ -400,26 +410,22 @@ pub(crate) fn is_cancelled(event: &Event) -> bool {
     event.kind == EventKind::Delivered && event.detail >> 12 == FaultKind::Cancelled as u32 + 1
 }
 
+const CANCELLED: u64 = 1 << 33;
+const NO_SPACE: u64 = 1 << 34;
+const FAILED: u64 = 1 << 35;
+
 /// A number that stands for an outcome in the trace: bytes, or a bit above them.
 fn outcome_code(outcome: Outcome) -> u64 {
     match outcome {
         Ok(bytes) => bytes,
-        Err(CompletionError::Cancelled) => 1 << 33,
-        Err(CompletionError::NoSpace) => 1 << 34,
-        Err(_) => 1 << 35,
+        Err(CompletionError::Cancelled) => CANCELLED,
+        Err(CompletionError::NoSpace) => NO_SPACE,
+        Err(_) => FAILED,
     }
 }
 
 /// Bits of a submission's value that say how many bytes it is about; those above say from where on.
 const LEN_BITS: u32 = 24;
-
-/// What a disk's submission is about: the number of its file, the first byte, and how many bytes.
-pub(crate) fn place_of(event: &Event) -> Option<(u32, u64, u64)> {
-    let is_submission = event.actor == Actor::DISK && event.kind == EventKind::Submitted;
-    let moves = matches!(operation_kind(event.detail), Some(OperationKind::Read | OperationKind::Write));
-    let (offset, len) = (event.value >> LEN_BITS, event.value & ((1 << LEN_BITS) - 1));
-    (is_submission && moves).then_some((event.detail >> 4 & 0xff, offset, len))
-}
 
 /// What a disk's event is about, for people: the operation, and the fault that is to befall it.
 pub(crate) fn describe_operation(detail: u32) -> String {
@@ -430,11 +436,19 @@ pub(crate) fn describe_operation(detail: u32) -> String {
 
 /// What a disk's event says, for people.
 pub(crate) fn describe_event(detail: u32, value: u64) -> String {
-    let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
-    let fault = FaultKind::ALL.get((detail >> 12) as usize - usize::from(detail >> 12 > 0));
-    let fault =
-        fault.filter(|_| detail >> 12 > 0).map_or(String::new(), |fault| format!(", {}", fault.name()));
-    format!("{operation} of file {}, {value:#x}{fault}", detail >> 4 & 0xff)
+    format!("{} of file {}, {value:#x}", describe_operation(detail), detail >> 4 & 0xff)
+}
+
+/// How an operation on `place` ended, for people, from the value of its event.
+pub(crate) fn describe_end(place: &Place, value: u64) -> String {
+    let moves = matches!(place.kind, OperationKind::Read | OperationKind::Write);
+    match value {
+        NO_SPACE => "no space is left".into(),
+        CANCELLED => "cancelled".into(),
+        FAILED => "I/O error".into(),
+        bytes if moves && bytes != place.len => format!("{bytes} of {} bytes", place.len),
+        _ => "done".into(),
+    }
 }
 
 #[cfg(test)]

@@ -190,6 +190,7 @@ fn failed(
     context: &mut Context<'_>,
 ) -> Result<Step, Box<Violation>> {
     system.tally.notice(error);
+    context.remark(|| format!("is told: {error}"));
     let times = system.refusal.as_ref().map_or(0, |(times, _)| *times) + 1;
     system.refusal = Some((times, error.to_string()));
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);

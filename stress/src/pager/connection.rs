@@ -73,6 +73,7 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
         if self.doomed && !context.calm {
+            context.remark(|| "its machine is dropped".into());
             return self.drop_machine(bench);
         }
         self.doomed = false;
@@ -205,10 +206,14 @@ impl Connection {
             context.lane.maybe_weighted(ABUSE, gentle, &abuse)
         };
         match drawn {
-            Some(0) => return self.drop_machine(bench),
+            Some(0) => {
+                context.remark(|| "its machine is dropped".into());
+                return self.drop_machine(bench);
+            }
             Some(1) => self.doomed = true,
             Some(2) => {
                 if let Some(completion) = io.completion() {
+                    context.remark(|| "cancels what it waits for".into());
                     bench.tally.cancels += 1;
                     self.cancelled = true;
                     completion.cancel();
@@ -236,6 +241,7 @@ impl Connection {
         let is_given_up = write.give_up(cancels, bench.layout, context.lane);
         if is_given_up {
             bench.tally.given_up += 1;
+            context.remark(|| "gives up the call that waits".into());
             // The outcome of what it waited for is told to no caller.
             if let Some(completion) = io.completion().filter(|_| cancels) {
                 bench.tally.cancels += 1;
@@ -272,6 +278,7 @@ impl Connection {
             Failure::Pager(error) => error,
         };
         bench.tally.notice(&error);
+        context.remark(|| format!("is told: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
         sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
         sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");

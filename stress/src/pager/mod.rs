@@ -3,6 +3,7 @@
 mod boot;
 mod connection;
 mod explanations;
+mod place;
 mod rest;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use self::boot::Boot;
 use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
-use crate::disk::{Flippable, Struck};
+use crate::disk::{Flippable, Place, Struck};
 use crate::oracle::{Observation, Oracles};
 use crate::schedule::FiberId;
 use crate::sometimes;
@@ -187,22 +188,8 @@ impl System for PagerSystem {
         self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
     }
 
-    fn locate(&self, path: &Path, offset: u64, len: u64) -> String {
-        let page_size = u64::from(self.plan.pager.page_size);
-        // Of the log: two slots for headers, then frames of a header and a page each.
-        let (name, first, size) = match path == database(self) {
-            true => ("page", 0, page_size),
-            false => ("log frame", 2 * 4096, 64 + page_size),
-        };
-        let Some(from) = offset.checked_sub(first) else {
-            return format!("log header, {len} bytes at {offset}");
-        };
-        // Pages are counted from 1, and frames from 0.
-        let number = from / size + u64::from(first == 0);
-        match len.div_ceil(size).max(1) {
-            1 => format!("{name} {number}, {len} bytes at {offset}"),
-            count => format!("{name}s {number} to {}, {len} bytes at {offset}", number + count - 1),
-        }
+    fn locate(&self, place: &Place) -> String {
+        place::name(place, &self.path, self.plan.pager.page_size)
     }
 
     fn describe(&self, fiber: FiberId) -> String {

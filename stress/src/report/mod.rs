@@ -6,4 +6,4 @@ mod text;
 
 pub use json::document;
 pub use shrunk::ShrunkFailure;
-pub use text::{failures, heading, summary};
+pub use text::{brief, failures, heading, repetition, summary};

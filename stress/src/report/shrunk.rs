@@ -21,6 +21,8 @@ pub struct ShrunkFailure {
     pub cut_short: bool,
     /// What is broken in the small run.
     pub violation: Violation,
+    /// Whether the small run shows something else than the failing run, by the same oracle.
+    pub other_symptom: bool,
 }
 
 impl ShrunkFailure {
@@ -42,6 +44,7 @@ impl ShrunkFailure {
             runs: shrunk.runs,
             cut_short: shrunk.cut_short,
             violation: shrunk.violation.clone(),
+            other_symptom: !shrunk.violation.is_alike(&shrunk.original),
         })
     }
 }
@@ -60,6 +63,9 @@ impl std::fmt::Display for ShrunkFailure {
             "to               {steps} steps, {deviations} of {choices} choices not dull, {preemptions} preemptions ({} runs{end})",
             self.runs
         )?;
+        if self.other_symptom {
+            writeln!(f, "OTHER SYMPTOM    the small run breaks the promise in another way:\n{}", self.violation)?;
+        }
         writeln!(f, "tape             {}", self.files.tape.display())?;
         writeln!(f, "regression test  {}", self.files.test.display())?;
         writeln!(f, "timeline         {}", self.files.timeline.display())

@@ -87,22 +87,46 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
     if let Some(problem) = &summary.internal {
         line(&mut text, "TESTER AT FAULT", problem);
     }
-    line(&mut text, "failures", &summary.failures.len().to_string());
-    let hash = match summary.failures.first() {
-        Some(failure) if options.is_single() => failure.trace_hash,
-        _ => totals.trace_hash(options.is_single()),
-    };
-    line(&mut text, "trace hash", &format!("{hash:#018x}"));
+    end(&mut text, options, summary);
     text
 }
 
-/// The failures; the command that repeats the first one is the last line.
-pub fn failures(summary: &Summary, single: bool, shrunk: Option<&ShrunkFailure>) -> String {
-    let mut text = String::new();
-    for failure in &summary.failures {
-        text.push('\n');
-        text.push_str(&one_failure(failure, single));
+/// A campaign that failed, in a few lines.
+pub fn brief(options: &CampaignOptions, summary: &Summary) -> String {
+    let totals = &summary.totals;
+    let mut text = String::from("\n");
+    if summary.interrupted {
+        line(&mut text, "interrupted", "yes: this is what there was until then");
     }
+    let (seeds, steps) = (totals.seeds, grouped(totals.steps));
+    line(&mut text, "seeds", &format!("{seeds}, {steps} steps, {}", seconds(summary.elapsed)));
+    if let Some(problem) = &summary.internal {
+        line(&mut text, "TESTER AT FAULT", problem);
+    }
+    line(&mut text, "counts", "with --verbose, or all of them with --json");
+    end(&mut text, options, summary);
+    text
+}
+
+/// The last lines of a summary, long or short.
+fn end(text: &mut String, options: &CampaignOptions, summary: &Summary) {
+    line(text, "failures", &summary.failures.len().to_string());
+    let hash = match summary.failures.first() {
+        Some(failure) if options.is_single() => failure.trace_hash,
+        _ => summary.totals.trace_hash(options.is_single()),
+    };
+    line(text, "trace hash", &format!("{hash:#018x}"));
+}
+
+/// What failed.
+pub fn failures(options: &CampaignOptions, summary: &Summary) -> String {
+    let one = |failure| format!("\n{}", one_failure(failure, options.is_single()));
+    summary.failures.iter().map(one).collect()
+}
+
+/// What was made of the first failure, and the command that repeats it as the last line; nothing if there is none.
+pub fn repetition(summary: &Summary, shrunk: Option<&ShrunkFailure>) -> String {
+    let mut text = String::new();
     if let Some(shrunk) = shrunk {
         let _ = write!(text, "\n{shrunk}");
     }

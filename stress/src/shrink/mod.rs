@@ -75,8 +75,10 @@ pub struct Shrunk<R> {
     pub source: Source,
     /// Its run, with its story.
     pub outcome: RunOutcome,
-    /// The violation.
+    /// Its violation.
     pub violation: Violation,
+    /// The failing run's violation.
+    pub original: Violation,
     /// The failing run's size.
     pub before: Size,
     /// The small one's.
@@ -98,7 +100,7 @@ impl<R: Replay> Shrunk<R> {
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
     let outcome = setup.play(source, Keep::Tape);
     let violation = outcome.violation.clone()?;
-    let before = Size::of(&outcome);
+    let (before, original) = (Size::of(&outcome), violation.clone());
     let mut search = Search {
         setup: setup.clone(),
         tape: outcome.tape.clone(),
@@ -119,6 +121,7 @@ pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<S
         source,
         outcome,
         violation,
+        original,
         before,
         after,
         runs: search.runs,

@@ -112,6 +112,21 @@ impl Aside {
         self.turn = (self.turn + 1).min(self.actions.len());
     }
 
+    /// What it does at the moment, with how many savepoints open; nothing before it has begun.
+    pub(super) fn describe(&self) -> Option<String> {
+        let open = match self.marks.len() {
+            0 => return None,
+            1 => "1 savepoint open".to_owned(),
+            count => format!("{count} savepoints open"),
+        };
+        let doing = match self.actions.get(self.turn) {
+            Some(action) => action.describe(),
+            None if self.turn == self.actions.len() => "going back to the outermost savepoint",
+            None => "comparing what was taken back",
+        };
+        Some(format!("aside: {doing}, {open}"))
+    }
+
     pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
         if self.marks.is_empty() {
             sometimes!(desk.changes.is_empty(), "a savepoint is made before the first change");
@@ -211,6 +226,20 @@ impl Aside {
         let pages = mark.pages;
         self.marks.truncate(place + 1);
         desk.rolled_back(pages)
+    }
+}
+
+impl Action {
+    fn describe(self) -> &'static str {
+        match self {
+            Action::Edit(_) => "changing a page",
+            Action::EditChanged(_) => "changing a page again",
+            Action::Read(_) => "reading a page",
+            Action::Allocate => "allocating a page",
+            Action::Mark => "making a savepoint",
+            Action::BackTo(_) => "going back to a savepoint",
+            Action::Release(_) => "releasing a savepoint",
+        }
     }
 }
 

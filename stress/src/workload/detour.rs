@@ -119,6 +119,17 @@ impl Detour {
         Ok(Progress::More)
     }
 
+    /// Where it is, in words.
+    pub(super) fn describe(&self) -> &'static str {
+        match &self.stage {
+            Stage::First | Stage::Mark => "before its savepoint",
+            Stage::Stray { inner: Some(_), .. } => "beyond its savepoint and another",
+            Stage::Stray { .. } => "beyond its savepoint",
+            Stage::Compare { .. } => "comparing what was taken back",
+            Stage::Last | Stage::Over => "back at its savepoint and on",
+        }
+    }
+
     fn go_back(&mut self, desk: &mut Desk<'_, '_>) -> Result<(), Failure> {
         let Stage::Stray { back, before, pages, inner, .. } = std::mem::replace(&mut self.stage, Stage::Over)
         else {

@@ -373,18 +373,34 @@ impl Write {
             Job::Stamp(_) => "stamp",
             Job::Churn(_) => "churn",
             Job::Detour(_) => "detour",
-            Job::Prepare(_) => "preparation",
+            Job::Prepare(_) => return format!("preparation, {}", self.describe_stage()),
         };
-        let stage = match self.stage {
-            Stage::Look(..) => "for a page before its upgrade",
-            Stage::Upgrade(..) => "for the write right, with a snapshot",
-            Stage::Begin(_) => "for the write right",
-            Stage::Work(_) => "for a page, holding the write right",
-            Stage::Vacuum(_) => "for a free page",
-            Stage::Commit(_) => "for its commit",
-            Stage::Over => "for nothing",
+        // The upper half of the number is the connection.
+        format!("{job} {}, {}", self.id as u32, self.describe_stage())
+    }
+
+    fn describe_stage(&self) -> String {
+        let transaction = match &self.stage {
+            Stage::Look(..) => return "reading before its upgrade".into(),
+            Stage::Upgrade(..) => return "waiting for the write right, with a snapshot".into(),
+            Stage::Begin(_) => return "waiting for the write right".into(),
+            Stage::Vacuum(_) => return "shortening the file".into(),
+            Stage::Commit(_) => return "committing".into(),
+            Stage::Over => return "over".into(),
+            Stage::Work(transaction) => transaction,
         };
-        format!("{job} {:#x}, waiting {stage}", self.id)
+        let mut text = match (&self.aside, &self.job) {
+            (Some(aside), Job::Detour(detour)) => {
+                aside.describe().unwrap_or_else(|| detour.describe().into())
+            }
+            (Some(aside), _) => aside.describe().unwrap_or_else(|| "at work".into()),
+            (None, Job::Detour(detour)) => detour.describe().into(),
+            (None, _) => "at work".into(),
+        };
+        if transaction.pages_spilled() > 0 {
+            text += &format!(", {} pages spilled", transaction.pages_spilled());
+        }
+        format!("{text}, upon commit {}", transaction.commit_sequence())
     }
 }
 
