@@ -16,10 +16,11 @@ const NUMBER: usize = 8;
 const NAME: usize = 11;
 /// Narrower lanes than this are not put beside each other.
 const NARROWEST: usize = 30;
-/// A boot without faults of more lines than this is told in one.
+/// A stretch of a boot without faults that has more lines than this is told in one.
 const LONG_BOOT: usize = 12;
 
 /// One line of the timeline.
+#[derive(Clone)]
 struct Moment {
     event: usize,
     actor: Actor,
@@ -29,8 +30,15 @@ struct Moment {
     text: String,
 }
 
+impl Moment {
+    /// Whether the system boots, and nothing goes wrong.
+    fn is_quiet(&self) -> bool {
+        !self.struck && matches!(self.actor, Actor::CONTROL | Actor::DISK)
+    }
+}
+
 /// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
-/// boot that meets no fault is one line. No line is longer than 110 columns, but for those of the violation.
+/// long stretch of a boot without a fault is one line. No line is longer than 110 columns, but for those of the violation.
 pub fn draw(outcome: &RunOutcome) -> String {
     let moments = fold_boots(moments(outcome));
     let mut lanes: Vec<Actor> = moments.iter().map(|moment| moment.actor).collect();
@@ -153,35 +161,34 @@ fn moments(outcome: &RunOutcome) -> Vec<Moment> {
     moments
 }
 
-/// Tells a long boot that meets no fault in one line. A boot lasts from the run's begin, or a crash, until faults may
-/// strike.
+/// Tells stretches of boots in which nothing goes wrong in one line each. A boot lasts from the run's begin, or a crash, until
+/// the next crash, or until faults may strike; the boot that the run ends in is all there.
 fn fold_boots(moments: Vec<Moment>) -> Vec<Moment> {
     let mut folded: Vec<Moment> = Vec::new();
     // Where the present boot begins in `folded`.
     let mut boot = Some(0);
     for moment in moments {
-        match (moment.kind, boot) {
-            (EventKind::Calm, Some(from)) => {
-                let is_quiet = |moment: &Moment| {
-                    !moment.struck && matches!(moment.actor, Actor::CONTROL | Actor::DISK)
-                };
-                if folded.len() - from > LONG_BOOT && folded[from..].iter().all(is_quiet) {
-                    let line = in_one_line(&folded[from..]);
-                    folded.truncate(from);
-                    folded.push(line);
-                }
-                boot = None;
-                folded.push(moment);
-            }
-            (kind, _) => {
-                folded.push(moment);
-                if kind == EventKind::Crashed {
-                    boot = Some(folded.len());
-                }
-            }
+        let ends = matches!(moment.kind, EventKind::Calm | EventKind::Crashed);
+        if let Some(from) = boot.filter(|_| ends) {
+            let told = folded.split_off(from);
+            folded.extend(told.chunk_by(|one, next| one.is_quiet() == next.is_quiet()).flat_map(fold));
+            boot = None;
+        }
+        let crashed = moment.kind == EventKind::Crashed;
+        folded.push(moment);
+        if crashed {
+            boot = Some(folded.len());
         }
     }
     folded
+}
+
+/// One line for a long stretch in which nothing goes wrong, else all of it.
+fn fold(stretch: &[Moment]) -> Vec<Moment> {
+    match stretch {
+        [first, ..] if first.is_quiet() && stretch.len() > LONG_BOOT => vec![in_one_line(stretch)],
+        _ => stretch.to_vec(),
+    }
 }
 
 fn in_one_line(boot: &[Moment]) -> Moment {
@@ -190,7 +197,7 @@ fn in_one_line(boot: &[Moment]) -> Moment {
         submitted.filter(|moment| moment.text.starts_with(&format!("<- {operation} "))).count()
     };
     let text = format!(
-        "opens and prepares, without a fault: {} reads, {} writes, {} syncs (folded)",
+        "opens and prepares: {} reads, {} writes, {} syncs, without a fault (folded)",
         count("read"),
         count("write"),
         count("sync")
@@ -225,11 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn long_boot_without_a_fault_is_one_line_and_any_other_is_all_there() {
+    fn stretches_of_a_boot_without_a_fault_are_one_line_each_and_the_rest_is_all_there() {
         let folded = fold_boots(run(50, None));
         assert_eq!(folded.len(), 3);
         assert!(folded[0].text.contains("50 writes"), "{}", folded[0].text);
-        assert_eq!(fold_boots(run(50, Some(20))).len(), 52);
+        assert!(fold_boots(run(50, Some(20))).iter().any(|moment| moment.struck));
+        assert_eq!(fold_boots(run(50, Some(20))).len(), 5);
         assert_eq!(fold_boots(run(3, None)).len(), 5);
         // A run that ends in its boot.
         assert_eq!(fold_boots(run(50, None).drain(..50).collect()).len(), 50);

@@ -311,8 +311,8 @@ impl<S: System> World<S> {
             Step::Wait(_) => WAITS,
             Step::Ended => "operation over",
             Step::Idle => "nothing more to do",
-            Step::Restart => "asks for a restart",
-            Step::Destroyed => "says that the files are beyond repair",
+            Step::Restart => ", asks for a restart",
+            Step::Destroyed => ", says that the files are beyond repair",
         };
         let doing = match step {
             Step::Ended | Step::Idle => String::new(),

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::state::StateFile;
 pub use self::state::StateError;
+use self::state::StateFile;
 pub use self::totals::{FaultTotals, Totals};
 use crate::exit::ExitCode;
 use crate::options::Overrides;

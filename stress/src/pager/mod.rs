@@ -197,7 +197,7 @@ impl System for PagerSystem {
             Some(connection) => connection.describe(),
             None => match &self.refusal {
                 Some((times, error)) => {
-                    format!("coming back to life, refused {times} times, the last time with: {error}")
+                    format!("coming back to life, refused {times} times, the last time: {error}")
                 }
                 None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
             },

@@ -64,7 +64,11 @@ impl std::fmt::Display for ShrunkFailure {
             self.runs
         )?;
         if self.other_symptom {
-            writeln!(f, "OTHER SYMPTOM    the small run breaks the promise in another way:\n{}", self.violation)?;
+            writeln!(
+                f,
+                "OTHER SYMPTOM    the small run breaks the promise in another way:\n{}",
+                self.violation
+            )?;
         }
         writeln!(f, "tape             {}", self.files.tape.display())?;
         writeln!(f, "regression test  {}", self.files.test.display())?;

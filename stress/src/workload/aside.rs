@@ -116,15 +116,15 @@ impl Aside {
     pub(super) fn describe(&self) -> Option<String> {
         let open = match self.marks.len() {
             0 => return None,
-            1 => "1 savepoint open".to_owned(),
-            count => format!("{count} savepoints open"),
+            1 => "1 savepoint".to_owned(),
+            count => format!("{count} savepoints"),
         };
         let doing = match self.actions.get(self.turn) {
             Some(action) => action.describe(),
             None if self.turn == self.actions.len() => "going back to the outermost savepoint",
             None => "comparing what was taken back",
         };
-        Some(format!("aside: {doing}, {open}"))
+        Some(format!("aside, {doing}; {open}"))
     }
 
     pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {

@@ -373,10 +373,10 @@ impl Write {
             Job::Stamp(_) => "stamp",
             Job::Churn(_) => "churn",
             Job::Detour(_) => "detour",
-            Job::Prepare(_) => return format!("preparation, {}", self.describe_stage()),
+            Job::Prepare(_) => return format!("preparation: {}", self.describe_stage()),
         };
         // The upper half of the number is the connection.
-        format!("{job} {}, {}", self.id as u32, self.describe_stage())
+        format!("{job} {}: {}", self.id as u32, self.describe_stage())
     }
 
     fn describe_stage(&self) -> String {
@@ -389,18 +389,17 @@ impl Write {
             Stage::Over => return "over".into(),
             Stage::Work(transaction) => transaction,
         };
-        let mut text = match (&self.aside, &self.job) {
-            (Some(aside), Job::Detour(detour)) => {
-                aside.describe().unwrap_or_else(|| detour.describe().into())
-            }
-            (Some(aside), _) => aside.describe().unwrap_or_else(|| "at work".into()),
-            (None, Job::Detour(detour)) => detour.describe().into(),
-            (None, _) => "at work".into(),
+        let detour = match &self.job {
+            Job::Detour(detour) => detour.describe(),
+            _ => "at work",
         };
-        if transaction.pages_spilled() > 0 {
-            text += &format!(", {} pages spilled", transaction.pages_spilled());
-        }
-        format!("{text}, upon commit {}", transaction.commit_sequence())
+        let aside = self.aside.as_ref().and_then(|aside| aside.describe());
+        let doing = aside.unwrap_or_else(|| detour.into());
+        let spilled = match transaction.pages_spilled() {
+            0 => String::new(),
+            pages => format!("; {pages} spilled"),
+        };
+        format!("{doing}{spilled}; on commit {}", transaction.commit_sequence())
     }
 }
 
