@@ -234,3 +234,19 @@ fn cause(
 fn database(system: &PagerSystem) -> &Path {
     &system.path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Overrides, SimOptions};
+
+    /// Broke: a boot that was refused until the run lost its patience was reported without the error.
+    #[test]
+    fn boot_that_is_refused_is_described_with_the_last_error() {
+        let mut system = PagerSystem::new(SimOptions::draw(1, &Overrides::default()).plan);
+        system.refusal = Some((3, "page 11 is damaged".into()));
+        let control = system.connections();
+        let text = system.describe(control);
+        assert!(text.contains("refused 3 times") && text.contains("page 11 is damaged"), "{text}");
+    }
+}
