@@ -15,6 +15,7 @@ mod future;
 pub mod group;
 pub mod io;
 mod io_result;
+#[cfg(feature = "pager")]
 pub mod pager;
 mod panics;
 mod state_machine;

@@ -329,6 +329,10 @@ where
         fewer.chain(shorter).map(with).collect()
     }
 
+    fn test(&self, tape: &str) -> String {
+        format!("// Of the test `{}`: give it its `Check`.\n    check.replay(include_bytes!(\"{tape}\"));", self.name)
+    }
+
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
         let tape = match source {
             Source::Recorded(tape) => tape.clone(),

@@ -91,26 +91,29 @@
 //! assert_eq!(violation.oracle, "sum");
 //! ```
 
+#[cfg(feature = "cli")]
 pub mod allocator;
+#[cfg(feature = "cli")]
 pub mod campaign;
 pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod exit;
 pub mod explore;
 pub mod options;
-pub mod oracle;
-mod pager;
 mod panics;
 mod ready;
 pub mod real;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rng;
 pub mod schedule;
 pub mod shrink;
 pub mod sim;
 pub mod sometimes;
+pub mod subject;
 pub mod sweep;
 pub mod system;
 pub mod tape;
@@ -118,5 +121,4 @@ pub mod timeline;
 pub mod trace;
 pub mod violation;
 pub mod watch;
-mod workload;
 pub mod world;

@@ -1,95 +1,101 @@
-//! The pager as it is simulated: one seed or one tape at a time.
+//! A subject as it is simulated: one seed or one tape at a time.
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::{Overrides, SimOptions};
-use crate::pager::PagerSystem;
+use crate::options::Fixed;
 use crate::schedule::SchedulerKind;
 use crate::shrink::Replay;
+use crate::subject::{self, Drawn, Subject};
 use crate::tape::{Actor, Source, TapeError, TapeFile};
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome, World};
 
-/// The name of the system on tapes.
-pub const SYSTEM: &str = "pager";
-
-/// Runs the pager under `options` until the end, a violation, or until `watch` says stop. The outcome has what
-/// `keep` says.
-pub fn run(options: &SimOptions, keep: Keep, watch: &Watch) -> RunOutcome {
-    run_from(&Source::Seed(options.seed), options, keep, watch)
+/// Runs the system of `drawn` until the end, a violation, or until `watch` says stop. The outcome has what `keep` says.
+pub fn run<S: Subject>(drawn: &Drawn<S::Plan>, keep: Keep, watch: &Watch) -> RunOutcome {
+    run_from::<S>(&Source::Seed(drawn.seed), drawn, keep, watch)
 }
 
 /// The same with choices from somewhere else than the seed.
-pub fn run_from(source: &Source, options: &SimOptions, keep: Keep, watch: &Watch) -> RunOutcome {
-    let mut outcome = World::new(PagerSystem::new(options.plan), options.world, source, keep).run(watch);
+pub fn run_from<S: Subject>(
+    source: &Source,
+    drawn: &Drawn<S::Plan>,
+    keep: Keep,
+    watch: &Watch,
+) -> RunOutcome {
+    let mut outcome = World::new(S::system(drawn), drawn.world, source, keep).run(watch);
     if keep >= Keep::Tape {
-        outcome.tape.put(Actor::OPTIONS, options.record.clone());
+        outcome.tape.put(Actor::OPTIONS, drawn.record.clone());
     }
     outcome
 }
 
-/// What a run of the pager is made of, next to its tape.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setup {
+/// What a run is made of, next to its tape.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Setup<S: Subject> {
     /// The seed: without a tape it decides everything, with one it only gives the files their identity.
     pub seed: u64,
     /// What is not drawn.
-    pub overrides: Overrides,
+    pub fixed: Fixed<S::Options>,
 }
 
-impl Setup {
-    /// The setup of a tape of the pager.
+impl<S: Subject> Setup<S> {
+    /// The setup of a tape of `S`.
     ///
     /// # Errors
     ///
     /// When the tape is another system's, or its setup is out of bounds.
-    pub fn of(file: TapeFile) -> Result<(Setup, Source), TapeError> {
-        let file = file.of_system(SYSTEM)?;
-        let setup: Setup = serde_json::from_str(&file.setup)
+    pub fn of(file: TapeFile) -> Result<(Setup<S>, Source), TapeError> {
+        let file = file.of_system(S::NAME)?;
+        let setup: Setup<S> = serde_json::from_str(&file.setup)
             .map_err(|_| TapeError::Malformed("the setup is not understood"))?;
-        if setup.overrides.validate().is_err() {
+        if setup.fixed.validate().is_err() {
             return Err(TapeError::Malformed("the setup is out of bounds"));
         }
         Ok((setup, Source::Recorded(file.tape)))
     }
+
+    /// The options of its run.
+    pub fn draw(&self, source: &Source) -> Drawn<S::Plan> {
+        subject::draw::<S>(source, self.seed, &self.fixed)
+    }
 }
 
-impl Replay for Setup {
+impl<S: Subject> Replay for Setup<S> {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
-        let options = SimOptions::draw_from(source, self.seed, &self.overrides);
-        run_from(source, &options, keep, &Watch::default())
+        run_from::<S>(source, &self.draw(source), keep, &Watch::default())
     }
 
-    fn with_random_scheduler(&self) -> Setup {
+    fn with_random_scheduler(&self) -> Setup<S> {
         let mut setup = self.clone();
-        setup.overrides.scheduler = Some(SchedulerKind::Random);
+        setup.fixed.world.scheduler = Some(SchedulerKind::Random);
         setup
     }
 
-    fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Setup> {
-        let drawn = SimOptions::draw_from(source, self.seed, &self.overrides);
-        let with = |change: &dyn Fn(&mut Overrides)| {
+    fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Setup<S>> {
+        let drawn = self.draw(source);
+        let with = |change: &dyn Fn(&mut Fixed<S::Options>)| {
             let mut setup = self.clone();
-            change(&mut setup.overrides);
+            change(&mut setup.fixed);
             setup
         };
         let mut smaller = Vec::new();
         let mut fewer = 1;
-        while fewer < drawn.connections() {
-            smaller.push(with(&|overrides| overrides.connections = Some(fewer)));
+        while fewer < drawn.connections {
+            smaller.push(with(&|fixed| fixed.world.connections = Some(fewer)));
             fewer *= 2;
         }
-        if drawn.connections() > 1 {
-            smaller.push(with(&|overrides| overrides.connections = Some(drawn.connections() - 1)));
+        if drawn.connections > 1 {
+            smaller.push(with(&|fixed| fixed.world.connections = Some(drawn.connections - 1)));
         }
         // A failure after the last life's end comes from the finale, which may come earlier.
         for steps in [failed_at / 4, failed_at / 2, failed_at * 3 / 4, failed_at] {
-            if (1..drawn.steps()).contains(&steps) {
-                smaller.push(with(&|overrides| overrides.steps = Some(steps)));
+            if (1..drawn.world.steps).contains(&steps) {
+                smaller.push(with(&|fixed| fixed.world.steps = Some(steps)));
             }
         }
-        if drawn.page_size() > 512 {
-            smaller.push(with(&|overrides| overrides.page_size = Some(512)));
+        for own in S::smaller(&drawn, &self.fixed.own) {
+            smaller.push(with(&|fixed| fixed.own = own.clone()));
         }
         smaller
     }
@@ -100,17 +106,22 @@ impl Replay for Setup {
             Source::Seed(_) => Default::default(),
         };
         let setup = serde_json::to_string(self).unwrap_or_default();
-        TapeFile { system: SYSTEM.into(), oracle, setup, tape }
+        TapeFile { system: S::NAME.into(), oracle, setup, tape }
+    }
+
+    fn test(&self, tape: &str) -> String {
+        let subject = std::any::type_name::<S>();
+        format!("tenterhook_stress::sim::assert_replays_clean::<{subject}>(include_bytes!(\"{tape}\"));")
     }
 }
 
-/// Plays a tape of the pager that was saved: the whole of a regression test.
+/// Plays a tape of `S` that was saved: the whole of a regression test.
 ///
 /// # Panics
 ///
 /// When the tape cannot be played, or when a promise is broken again.
-pub fn assert_replays_clean(tape: &[u8]) {
-    let played = TapeFile::decode(tape).and_then(Setup::of);
+pub fn assert_replays_clean<S: Subject>(tape: &[u8]) {
+    let played = TapeFile::decode(tape).and_then(Setup::<S>::of);
     let (setup, source) = played.unwrap_or_else(|error| panic!("the tape {error}"));
     if let Some(violation) = setup.play(&source, Keep::Hash).violation {
         panic!("{violation}");

@@ -7,6 +7,7 @@
 
 mod fibers;
 mod keep;
+mod liveness;
 mod nemesis;
 mod options;
 mod outcome;

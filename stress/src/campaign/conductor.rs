@@ -10,7 +10,8 @@ use super::pulse::{Pulse, STALLED};
 use super::state::StateFile;
 use super::worker::{SeedResult, Shared, command};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
-use crate::options::SimOptions;
+use crate::subject::{self, Subject};
+use crate::tape::Source;
 use crate::violation::Violation;
 
 /// How often the conductor looks up from the results.
@@ -21,9 +22,9 @@ const GRACE: Duration = Duration::from_millis(600);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// A campaign under way.
-struct Conductor<'a> {
-    options: &'a CampaignOptions,
-    shared: Arc<Shared>,
+struct Conductor<'a, S: Subject> {
+    options: &'a CampaignOptions<S>,
+    shared: Arc<Shared<S>>,
     interrupted: &'a AtomicBool,
     state: Option<StateFile>,
     began: Instant,
@@ -42,8 +43,8 @@ struct Conductor<'a> {
     bar: ProgressBar,
 }
 
-pub(super) fn conduct(
-    options: &CampaignOptions,
+pub(super) fn conduct<S: Subject>(
+    options: &CampaignOptions<S>,
     mut state: Option<StateFile>,
     interrupted: &AtomicBool,
 ) -> Summary {
@@ -55,7 +56,7 @@ pub(super) fn conduct(
         end: options.seeds.unwrap_or(u64::MAX),
         enough: AtomicBool::new(resumed.failures.len() >= options.max_failures),
         recheck: options.recheck,
-        overrides: options.overrides.clone(),
+        fixed: options.fixed.clone(),
         watches: (0..options.jobs).map(|_| Default::default()).collect(),
     });
     let mut conductor = Conductor {
@@ -80,7 +81,7 @@ pub(super) fn conduct(
     conductor.finish()
 }
 
-impl Conductor<'_> {
+impl<S: Subject> Conductor<'_, S> {
     /// One loop a thread of a pool of our own, so that nothing else in the process shares it.
     fn start_workers(&mut self) -> Receiver<SeedResult> {
         let (sender, receiver) = channel();
@@ -159,16 +160,16 @@ impl Conductor<'_> {
         let pulses = self.shared.watches.iter().zip(&mut self.pulses);
         let stalled = pulses.filter_map(|(watch, pulse)| pulse.stalled(watch.pulse(), now)).next();
         let Some(seed) = stalled else { return false };
-        let options = SimOptions::draw(seed, &self.options.overrides);
+        let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.options.fixed);
         let seen = format!("one has not for {} s: the fiber neither yields nor ends", STALLED.as_secs());
-        let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
+        let words = S::describe(&drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
         self.failures.push(Failure {
             seed,
             options: words.collect(),
             steps: 0,
             trace_hash: 0,
             finding: Finding::Violation(*Violation::liveness("liveness", "every step returns", seen)),
-            command: command(seed, &self.options.overrides),
+            command: command::<S>(seed, &self.options.fixed),
         });
         true
     }
@@ -220,7 +221,7 @@ impl Conductor<'_> {
     }
 }
 
-fn bar(options: &CampaignOptions) -> ProgressBar {
+fn bar<S: Subject>(options: &CampaignOptions<S>) -> ProgressBar {
     let length = match (options.seeds, options.duration) {
         (Some(seeds), _) => seeds,
         (None, Some(duration)) => duration.as_secs(),

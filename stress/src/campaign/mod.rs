@@ -23,12 +23,13 @@ pub use self::state::StateError;
 use self::state::StateFile;
 pub use self::totals::{FaultTotals, Totals};
 use crate::exit::ExitCode;
-use crate::options::Overrides;
+use crate::options::Fixed;
+use crate::subject::Subject;
 use crate::violation::{Class, Violation};
 
 /// What a campaign is to run.
 #[derive(Clone, Debug)]
-pub struct CampaignOptions {
+pub struct CampaignOptions<S: Subject> {
     /// The first seed; the others follow it.
     pub first_seed: u64,
     /// How many seeds; `None` for as many as fit into the duration.
@@ -46,12 +47,12 @@ pub struct CampaignOptions {
     /// Where to remember what is done.
     pub state: Option<PathBuf>,
     /// What the command line fixes.
-    pub overrides: Overrides,
+    pub fixed: Fixed<S::Options>,
     /// Whether to draw a progress bar if there is a terminal.
     pub progress: bool,
 }
 
-impl CampaignOptions {
+impl<S: Subject> CampaignOptions<S> {
     /// Whether this is about one seed only.
     pub fn is_single(&self) -> bool {
         self.seeds == Some(1)
@@ -180,18 +181,18 @@ impl Summary {
 
 /// A campaign that is about to run: what it remembers has been read.
 #[derive(Debug)]
-pub struct Campaign<'a> {
-    options: &'a CampaignOptions,
+pub struct Campaign<'a, S: Subject> {
+    options: &'a CampaignOptions<S>,
     state: Option<StateFile>,
 }
 
-impl<'a> Campaign<'a> {
+impl<'a, S: Subject> Campaign<'a, S> {
     /// Opens what the campaign remembers, if `options` name a directory for that.
     ///
     /// # Errors
     ///
     /// When the state directory cannot be used.
-    pub fn open(options: &'a CampaignOptions) -> Result<Self, StateError> {
+    pub fn open(options: &'a CampaignOptions<S>) -> Result<Self, StateError> {
         let state = options.state.as_deref().map(|path| StateFile::open(path, options)).transpose()?;
         Ok(Campaign { options, state })
     }

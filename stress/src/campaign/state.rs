@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{CampaignOptions, Failure, Totals};
-use crate::options::Overrides;
+use crate::options::{Fixed, NoOptions};
+use crate::subject::{Options, Subject};
 
 /// The state directory cannot be used: what, where, what would be right.
 #[derive(Debug)]
@@ -25,9 +26,9 @@ impl std::error::Error for StateError {}
 
 /// One line of the state file. The first is the campaign; of the progress lines the last counts.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Line {
-    Campaign { tester: String, first_seed: u64, recheck: u64, overrides: Overrides },
+#[serde(rename_all = "kebab-case", bound = "O: Options")]
+enum Line<O: Options> {
+    Campaign { tester: String, first_seed: u64, recheck: u64, fixed: Fixed<O> },
     Progress { next: u64, elapsed_nanos: u64, totals: Totals },
     Failure(Failure),
 }
@@ -55,7 +56,7 @@ const TESTER: &str = concat!("tenterhook ", env!("CARGO_PKG_VERSION"));
 
 impl StateFile {
     /// Opens or begins the state of a campaign in `directory`.
-    pub(super) fn open(directory: &Path, options: &CampaignOptions) -> Result<StateFile, StateError> {
+    pub(super) fn open<S: Subject>(directory: &Path, options: &CampaignOptions<S>) -> Result<StateFile, StateError> {
         let path = directory.join("campaign.jsonl");
         let error = |problem: String| StateError { path: path.clone(), problem };
         fs::create_dir_all(directory)
@@ -77,7 +78,7 @@ impl StateFile {
                 tester: TESTER.into(),
                 first_seed,
                 recheck: options.recheck,
-                overrides: options.overrides.clone(),
+                fixed: options.fixed.clone(),
             })?;
         } else if !text.ends_with('\n') {
             // The last line was cut off; what follows must not be glued to it.
@@ -103,14 +104,14 @@ impl StateFile {
         totals: &Totals,
     ) -> Result<(), StateError> {
         let elapsed_nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        self.append(&Line::Progress { next, elapsed_nanos, totals: totals.clone() })
+        self.append(&Line::<NoOptions>::Progress { next, elapsed_nanos, totals: totals.clone() })
     }
 
     pub(super) fn append_failure(&mut self, failure: &Failure) -> Result<(), StateError> {
-        self.append(&Line::Failure(failure.clone()))
+        self.append(&Line::<NoOptions>::Failure(failure.clone()))
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), StateError> {
+    fn append<O: Options>(&mut self, line: &Line<O>) -> Result<(), StateError> {
         let mut text = serde_json::to_string(line).map_err(|json| StateError {
             path: self.path.clone(),
             problem: format!("cannot be encoded: {json}"),
@@ -129,21 +130,21 @@ impl StateFile {
 }
 
 /// Reads a state. A last line without its end is what an interruption leaves; any other line must make sense.
-fn parse(text: &str, options: &CampaignOptions) -> Result<(u64, Progress), String> {
+fn parse<S: Subject>(text: &str, options: &CampaignOptions<S>) -> Result<(u64, Progress), String> {
     let mut progress = Progress::default();
     let mut first_seed = options.first_seed;
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for (index, line) in whole.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
         let number = index + 1;
-        match serde_json::from_str(line) {
-            Ok(Line::Campaign { tester, first_seed: seed, recheck, overrides }) => {
+        match serde_json::from_str::<Line<S::Options>>(line) {
+            Ok(Line::Campaign { tester, first_seed: seed, recheck, fixed }) => {
                 if tester != TESTER {
                     return Err(format!(
                         "line {number}: made by {tester}, this is {TESTER}; begin a new directory"
                     ));
                 }
-                if overrides != options.overrides || recheck != options.recheck {
-                    let flags = overrides.flags();
+                if fixed != options.fixed || recheck != options.recheck {
+                    let flags = fixed.flags();
                     return Err(format!(
                         "line {number}: made with other flags; use those ({flags} --recheck {recheck}) or a new directory"
                     ));

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use super::{Failure, Finding};
 use crate::disk::{FaultCounts, FaultKind};
-use crate::options::{Overrides, SimOptions};
+use crate::options::Fixed;
 use crate::rng;
 use crate::sim;
+use crate::subject::{self, Drawn, Subject, enabled_faults};
+use crate::tape::Source;
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome};
 
@@ -32,7 +34,7 @@ pub(super) struct SeedResult {
 
 /// What the workers share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Shared<S: Subject> {
     pub(super) first_seed: u64,
     /// Index of the next seed.
     pub(super) next: AtomicU64,
@@ -41,7 +43,7 @@ pub(super) struct Shared {
     /// No new seeds.
     pub(super) enough: AtomicBool,
     pub(super) recheck: u64,
-    pub(super) overrides: Overrides,
+    pub(super) fixed: Fixed<S::Options>,
     /// One for each worker.
     pub(super) watches: Vec<Watch>,
 }
@@ -49,7 +51,7 @@ pub(super) struct Shared {
 /// A run with more steps than this does not keep its events for comparison: they would take gigabytes.
 const KEPT_STEPS: u64 = 2_000_000;
 
-impl Shared {
+impl<S: Subject> Shared<S> {
     /// Runs seeds until there are no more.
     pub(super) fn work(&self, worker: usize, results: &Sender<SeedResult>) {
         let watch = &self.watches[worker];
@@ -71,23 +73,23 @@ impl Shared {
     /// Runs a seed; a share of them, and all that fail, a second time for comparison.
     fn run_seed(&self, index: u64, seed: u64, watch: &Watch) -> SeedResult {
         let began = Instant::now();
-        let options = SimOptions::draw(seed, &self.overrides);
+        let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.fixed);
         let chosen = self.recheck > 0 && rng::below(rng::derive(1, seed), self.recheck) == 0;
-        let keep = if chosen && options.steps() <= KEPT_STEPS { Keep::Events } else { Keep::Hash };
-        let first = sim::run(&options, keep, watch);
+        let keep = if chosen && drawn.world.steps <= KEPT_STEPS { Keep::Events } else { Keep::Hash };
+        let first = sim::run::<S>(&drawn, keep, watch);
         let busy_nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut failures = Vec::new();
         let mut rechecked = false;
         let mut interrupted = first.interrupted;
         if (chosen || first.violation.is_some()) && !interrupted {
-            let second = sim::run(&options, keep, watch);
+            let second = sim::run::<S>(&drawn, keep, watch);
             interrupted = second.interrupted && first.violation.is_none();
             rechecked = !second.interrupted;
-            let differs = if rechecked { first_difference(&options, &first, &second, watch) } else { None };
-            failures.extend(differs.map(|finding| self.failure(&options, &first, finding)));
+            let differs = if rechecked { first_difference::<S>(&drawn, &first, &second, watch) } else { None };
+            failures.extend(differs.map(|finding| self.failure(&drawn, &first, finding)));
         }
         if let Some(violation) = first.violation.clone() {
-            failures.push(self.failure(&options, &first, Finding::Violation(violation)));
+            failures.push(self.failure(&drawn, &first, Finding::Violation(violation)));
         }
         SeedResult {
             index,
@@ -99,7 +101,7 @@ impl Shared {
                 + first.faults.delivered(FaultKind::ProcessKilled),
             busy_nanos,
             trace_hash: first.trace_hash,
-            enabled: options.enabled_faults(),
+            enabled: enabled_faults(&drawn.world),
             counters: first.counters,
             reached: first.reached,
             faults: first.faults,
@@ -107,35 +109,35 @@ impl Shared {
         }
     }
 
-    fn failure(&self, options: &SimOptions, run: &RunOutcome, finding: Finding) -> Failure {
-        let words = options.listed().into_iter().map(|(name, value)| (name.to_owned(), value));
+    fn failure(&self, drawn: &Drawn<S::Plan>, run: &RunOutcome, finding: Finding) -> Failure {
+        let words = S::describe(drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
         Failure {
-            seed: options.seed(),
+            seed: drawn.seed,
             options: words.collect(),
             steps: run.steps,
             trace_hash: run.trace_hash,
             finding,
-            command: command(options.seed(), &self.overrides),
+            command: command::<S>(drawn.seed, &self.fixed),
         }
     }
 }
 
 /// The command that repeats a seed.
-pub(super) fn command(seed: u64, overrides: &Overrides) -> String {
-    format!("tenterhook sim --seed {seed:#x}{}", overrides.flags())
+pub(super) fn command<S: Subject>(seed: u64, fixed: &Fixed<S::Options>) -> String {
+    format!("{} sim --seed {seed:#x}{}", S::PROGRAM, fixed.flags())
 }
 
 /// What differs between two runs of one seed, to the event if they are short enough to be run once more with events.
-fn first_difference(
-    options: &SimOptions,
+fn first_difference<S: Subject>(
+    drawn: &Drawn<S::Plan>,
     first: &RunOutcome,
     second: &RunOutcome,
     watch: &Watch,
 ) -> Option<Finding> {
     let finding = difference(first, second)?;
     let has_no_event = matches!(finding, Finding::Nondeterminism { event: None, .. });
-    if has_no_event && options.steps() <= KEPT_STEPS {
-        let again = || sim::run(options, Keep::Events, watch);
+    if has_no_event && drawn.world.steps <= KEPT_STEPS {
+        let again = || sim::run::<S>(drawn, Keep::Events, watch);
         return difference(&again(), &again()).or(Some(finding));
     }
     Some(finding)

@@ -1,123 +1,100 @@
-//! The command line of the program `tenterhook`.
+//! The command line of a subject, as a function: `cli::main::<MySubject>()` is a whole program.
 
-mod crash;
-mod fixed;
-mod parse;
+mod answer;
+pub mod parse;
 mod sim;
-mod storm;
 mod sweep;
 mod tape;
-mod threads;
 
-use std::io::Write as _;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
-
+pub use self::answer::{interruption, print, usage};
+use self::answer::{exit_codes, in_one_line};
 use crate::exit::ExitCode;
+use crate::subject::Subject;
 
-/// Deterministic stress tester for re-entrant storage state machines.
+/// Commands that one program has beside those of every subject.
+pub trait Commands: Subcommand {
+    /// Runs one of them.
+    fn run(self) -> ExitCode;
+}
+
+/// No commands of one's own.
+#[derive(Copy, Clone, Debug, Subcommand)]
+pub enum NoCommands {}
+
+impl Commands for NoCommands {
+    fn run(self) -> ExitCode {
+        match self {}
+    }
+}
+
 #[derive(Debug, Parser)]
-#[command(name = "tenterhook", version, about, after_long_help = exit_codes())]
-struct Arguments {
+#[command(version)]
+struct Arguments<S: Subject, C: Commands> {
     #[command(subcommand)]
-    command: Command,
+    command: Command<S, C>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Run seeds against the pager on a simulated disk.
-    Sim(sim::SimArguments),
-    /// Run every operation of the pager through every harm, one at a time.
+enum Command<S: Subject, C: Commands> {
+    /// Run seeds on a simulated disk.
+    Sim(sim::SimArguments<S>),
+    /// Exhaustively inject every fault, yield, drop and crash into each operation.
     Sweep(sweep::SweepArguments),
-    /// Run the pager on real threads, over real backends, under faults.
-    Threads(threads::ThreadsArguments),
-    /// Kill processes in the middle of their work on a real file, and look at what the next one finds.
-    Crash(crash::CrashArguments),
-    /// The process that is killed.
-    #[command(hide = true)]
-    CrashChild(crash::ChildArguments),
     /// Play a tape, or the run of a seed.
-    Replay(tape::ReplayArguments),
+    Replay(tape::ReplayArguments<S>),
     /// Make a failing tape small.
-    Shrink(tape::ShrinkArguments),
+    Shrink(tape::ShrinkArguments<S>),
     /// Draw a tape as a timeline, one lane a connection.
-    Trace(tape::TraceArguments),
+    Trace(tape::TraceArguments<S>),
+    #[command(flatten)]
+    Own(C),
 }
 
-/// Runs the program with the arguments of the process.
-pub fn main() -> ExitCode {
-    run(std::env::args_os())
+/// Runs the program of `S` with the arguments of the process.
+pub fn main<S: Subject>() -> ExitCode {
+    main_with::<S, NoCommands>()
+}
+
+/// The same with commands of its own.
+pub fn main_with<S: Subject, C: Commands>() -> ExitCode {
+    run::<S, C>(std::env::args_os())
 }
 
 /// Runs the program with `arguments`, the program's name first.
-pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    match Arguments::try_parse_from(arguments) {
+pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let mut program = Arguments::<S, C>::command()
+        .name(S::PROGRAM)
+        .about(S::ABOUT)
+        .after_long_help(exit_codes());
+    for (command, examples) in [
+        ("sim", sim::EXAMPLES),
+        ("sweep", sweep::EXAMPLES),
+        ("replay", tape::REPLAY_EXAMPLE),
+        ("shrink", tape::SHRINK_EXAMPLE),
+        ("trace", tape::TRACE_EXAMPLE),
+    ] {
+        let examples = examples.replace("PROGRAM", S::PROGRAM);
+        program = program.mut_subcommand(command, |known| known.after_long_help(examples));
+    }
+    let parsed = program
+        .try_get_matches_from_mut(arguments)
+        .and_then(|matches| Arguments::<S, C>::from_arg_matches(&matches));
+    match parsed {
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
-            Command::Sweep(arguments) => sweep::run(arguments),
-            Command::Threads(arguments) => threads::run(arguments),
-            Command::Crash(arguments) => crash::run(arguments),
-            Command::CrashChild(arguments) => crash::run_child(arguments),
+            Command::Sweep(arguments) => sweep::run::<S>(arguments),
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
+            Command::Own(command) => command.run(),
         },
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(error) if !error.use_stderr() => {
             // Help that nobody reads, because its reader has gone, is no failure.
             let _ = error.print();
             ExitCode::Ok
         }
-        Err(error) => usage(&in_one_line(&error)),
+        Err(error) => usage(S::PROGRAM, &in_one_line(&error, S::PROGRAM)),
     }
-}
-
-/// Says in one line what is wrong with the command line.
-fn usage(problem: &str) -> ExitCode {
-    eprintln!("tenterhook: {problem}");
-    ExitCode::Usage
-}
-
-/// Prints to stdout; whoever has stopped reading is no reason to panic.
-fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
-/// What was wrong, where, and what would be right: the parser's own account takes a screen.
-fn in_one_line(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let first = rendered.lines().next().unwrap_or("the command line makes no sense");
-    let what = first.strip_prefix("error: ").unwrap_or(first);
-    let what = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            "no command is given"
-        }
-        _ => what,
-    };
-    let suggested =
-        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
-    if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
-        (error.kind(), error.get(ContextKind::InvalidArg))
-    {
-        return format!("{} is missing; see 'tenterhook --help'", missing.join(" and "));
-    }
-    let names = suggested.iter().find_map(|&kind| match error.get(kind) {
-        Some(ContextValue::String(name)) => Some(name.clone()),
-        Some(ContextValue::Strings(names)) => names.first().cloned(),
-        _ => None,
-    });
-    let valid = match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(names)) => Some(format!("one of {}", names.join(", "))),
-        _ => None,
-    };
-    match (names, valid) {
-        (Some(name), _) => format!("{what}: did you mean '{name}'?"),
-        (None, Some(valid)) => format!("{what}: it must be {valid}"),
-        (None, None) => format!("{what}; see 'tenterhook --help'"),
-    }
-}
-
-fn exit_codes() -> String {
-    let lines = ExitCode::ALL.map(|code| format!("  {:<3} {}", code as u8, code.meaning()));
-    format!("Exit codes:\n{}", lines.join("\n"))
 }

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 /// A seed: decimal, or hexadecimal after `0x`.
-pub(super) fn seed(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+///
+/// What would be right.
+pub fn seed(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");
     let parsed = match digits.strip_prefix("0x") {
         Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16),
@@ -13,7 +17,11 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
 }
 
 /// A duration: a number and its unit.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// What would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let right = || "it must be a number above 0 and a unit: 500ms, 30s, 5m, 8h".to_owned();
     let unit = text.find(|digit: char| !digit.is_ascii_digit() && digit != '.').ok_or_else(right)?;
     let (number, unit) = text.split_at(unit);

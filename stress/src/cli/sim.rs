@@ -1,19 +1,17 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::fixed::Fixed;
-use super::{parse, print, usage};
+use super::{interruption, parse, print, usage};
 use crate::campaign::{Campaign, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
-use crate::options::SimOptions;
+use crate::options::Fixed;
 use crate::report;
 use crate::shrink::{self, Budget};
 use crate::sim::{self, Setup};
+use crate::subject::{self, Subject};
 use crate::tape::Source;
 use crate::watch::Watch;
 use crate::world::Keep;
@@ -21,14 +19,13 @@ use crate::world::Keep;
 /// What a sitting takes for which no number of seeds and no duration is given.
 const DURATION: Duration = Duration::from_secs(30);
 
-/// Runs seeds against the pager on a simulated disk.
+/// Runs seeds on a simulated disk.
 ///
 /// One seed decides everything. What no flag fixes is drawn from it and printed first; the hash of every event is
 /// printed last, and two runs of a seed have the same. When a promise is broken the last line is the command that
 /// repeats it.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
-pub(super) struct SimArguments {
+pub(super) struct SimArguments<S: Subject> {
     /// The seed, or the first of many [default: a fresh one].
     #[arg(long, value_name = "SEED", value_parser = parse::seed)]
     seed: Option<u64>,
@@ -39,7 +36,7 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
     #[command(flatten)]
-    fixed: Fixed,
+    fixed: Fixed<S::Options>,
     /// Seeds run at a time [default: one for each core].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -72,32 +69,27 @@ pub(super) struct SimArguments {
     quiet: bool,
 }
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
-  tenterhook sim                                  30 s of fresh seeds on all cores
-  tenterhook sim --seed 7 --connections 64        one seed
-  tenterhook sim --seeds 1000 --profile recovery  a thousand seeds with many crashes
-  tenterhook sim --duration 8h --state soak       over night; the same command goes on where it was left";
+  PROGRAM sim                                  30 s of fresh seeds on all cores
+  PROGRAM sim --seed 7 --connections 64        one seed
+  PROGRAM sim --seeds 1000 --faults power-loss,process-killed   a thousand seeds with crashes only
+  PROGRAM sim --duration 8h --state soak       over night; the same command goes on where it was left";
 
-pub(super) fn run(arguments: SimArguments) -> ExitCode {
+pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     let (json, events, verbose) = (arguments.json, arguments.events, arguments.verbose);
     let artifacts = (arguments.artifacts != "none").then(|| PathBuf::from(&arguments.artifacts));
     let options = match options(arguments) {
         Ok(options) => options,
-        Err(problem) => return usage(&problem),
+        Err(problem) => return usage(S::PROGRAM, &problem),
     };
     if events && (json || !options.is_single()) {
-        return usage("--events is for one seed and for text: give --seed alone, without --json");
+        return usage(S::PROGRAM, "--events is for one seed and for text: give --seed alone, without --json");
     }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
-    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
-        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
-    }
+    let interrupted = interruption(S::PROGRAM);
     let campaign = match Campaign::open(&options) {
         Ok(campaign) => campaign,
-        Err(error) => return usage(&error.to_string()),
+        Err(error) => return usage(S::PROGRAM, &error.to_string()),
     };
     if !json {
         print(&report::heading(&options));
@@ -123,26 +115,26 @@ pub(super) fn run(arguments: SimArguments) -> ExitCode {
 }
 
 /// Makes the first broken promise small. A run that no longer moves cannot be run again.
-fn shrink_first(
+fn shrink_first<S: Subject>(
     directory: &Path,
-    options: &CampaignOptions,
+    options: &CampaignOptions<S>,
     summary: &Summary,
 ) -> Option<report::ShrunkFailure> {
     let failure = summary.failures.iter().find(|failure| {
         failure.steps > 0 && matches!(failure.finding, Finding::Violation(_)) && !summary.interrupted
     })?;
-    let setup = Setup { seed: failure.seed, overrides: options.overrides.clone() };
+    let setup = Setup::<S> { seed: failure.seed, fixed: options.fixed.clone() };
     let shrunk = shrink::shrink(&setup, &Source::Seed(failure.seed), Budget::default())?;
     match report::ShrunkFailure::save(directory, failure.seed, &shrunk) {
         Ok(saved) => Some(saved),
         Err(error) => {
-            eprintln!("tenterhook: --artifacts {}: cannot be written ({error})", directory.display());
+            eprintln!("{}: --artifacts {}: cannot be written ({error})", S::PROGRAM, directory.display());
             None
         }
     }
 }
 
-fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
+fn options<S: Subject>(arguments: SimArguments<S>) -> Result<CampaignOptions<S>, String> {
     let positive = |flag: &str, value: Option<u64>| match value {
         Some(0) => Err(format!("{flag} is 0: it must be at least 1")),
         _ => Ok(()),
@@ -153,7 +145,7 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
     if arguments.jobs.is_some_and(|jobs| jobs > 1024) {
         return Err("--jobs is above 1024: it must be at most that, better the number of cores".into());
     }
-    let overrides = arguments.fixed.overrides()?;
+    arguments.fixed.validate().map_err(|error| error.to_string())?;
     let (seeds, duration) = match (arguments.seed, arguments.seeds, arguments.duration) {
         (Some(_), None, None) => (Some(1), None),
         (None, None, None) => (None, Some(DURATION)),
@@ -170,15 +162,16 @@ fn options(arguments: SimArguments) -> Result<CampaignOptions, String> {
         strict: arguments.strict,
         max_failures: arguments.max_failures,
         state: arguments.state,
-        overrides,
+        fixed: arguments.fixed,
         progress: !arguments.quiet,
     })
 }
 
 /// Runs the seed once for its events alone.
-fn print_events(options: &CampaignOptions) {
-    let drawn = SimOptions::draw(options.first_seed, &options.overrides);
-    let outcome = sim::run(&drawn, Keep::Events, &Watch::default());
+fn print_events<S: Subject>(options: &CampaignOptions<S>) {
+    let seed = options.first_seed;
+    let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed);
+    let outcome = sim::run::<S>(&drawn, Keep::Events, &Watch::default());
     for (index, event) in outcome.trace.events().unwrap_or_default().iter().enumerate() {
         print(&format!("{index:>8} {event}\n"));
     }

@@ -5,21 +5,17 @@ use serde_json::json;
 
 use super::{print, usage};
 use crate::exit::ExitCode;
-use crate::sweep::{self, Bounds, Case, Failure, Objection, Subject, SubjectReport};
+use crate::subject::Subject;
+use crate::sweep::{self, Bounds, Case, Failure, Objection, Operation, OperationReport};
 use crate::violation::Class;
 
-/// Runs every operation of the pager through every harm, exhaustively.
+/// Exhaustively injects every fault, yield, drop and crash into each operation.
 ///
 /// Each subset of its I/O pending instead of done at once; others at work at each yield; each fault on each I/O; dropped
 /// or cancelled at each yield; the power lost between any two I/Os, with each unsynced sector surviving or not, and again
 /// during the recovery from that. What it comes to and what it leaves must not depend on its yields, it leaves all of its
 /// effects or none, and whatever it leaves can be built on.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  tenterhook sweep                                           everything
-  tenterhook sweep --only checkpoint                         the operations with that in their name
-  tenterhook sweep --only 'commit one page' --case dropped:2 one case, as a failure prints it")]
 pub(super) struct SweepArguments {
     /// Only operations whose name contains TEXT.
     #[arg(long, value_name = "TEXT")]
@@ -44,38 +40,47 @@ pub(super) struct SweepArguments {
     quiet: bool,
 }
 
-pub(super) fn run(arguments: SweepArguments) -> ExitCode {
-    let mut subjects = sweep::catalogue();
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  PROGRAM sweep                                   everything
+  PROGRAM sweep --only checkpoint                 the operations with that in their name
+  PROGRAM sweep --only NAME --case dropped:2      one case, as a failure prints it";
+
+pub(super) fn run<S: Subject>(arguments: SweepArguments) -> ExitCode {
+    let mut operations = S::operations();
+    if operations.is_empty() {
+        return usage(S::PROGRAM, &format!("{} has no operations to sweep: it must offer some", S::NAME));
+    }
     if let Some(text) = &arguments.only {
         // A whole name means that operation, even if it is part of another's.
-        let exact = subjects.iter().any(|subject| subject.name() == *text);
-        subjects
-            .retain(|subject| if exact { subject.name() == *text } else { subject.name().contains(text) });
-        if subjects.is_empty() {
-            return usage(&format!("--only {text}: no operation has that in its name; --list prints them"));
+        let exact = operations.iter().any(|operation| operation.name() == *text);
+        operations
+            .retain(|operation| if exact { operation.name() == *text } else { operation.name().contains(text) });
+        if operations.is_empty() {
+            return usage(S::PROGRAM, &format!("--only {text}: no operation has that in its name; --list prints them"));
         }
     }
     if arguments.list {
-        subjects.iter().for_each(|subject| print(&format!("{}\n", subject.name())));
+        operations.iter().for_each(|operation| print(&format!("{}\n", operation.name())));
         return ExitCode::Ok;
     }
-    match (&arguments.case, subjects.as_slice()) {
-        (None, _) => sweep_all(&subjects, &arguments),
-        (Some(case), [subject]) => replay(subject.as_ref(), case, arguments.json),
-        (Some(_), _) => usage("--case is for one operation: --only leaves more, give its whole name"),
+    match (&arguments.case, operations.as_slice()) {
+        (None, _) => sweep_all::<S>(&operations, &arguments),
+        (Some(case), [operation]) => replay::<S>(operation.as_ref(), case, arguments.json),
+        (Some(_), _) => usage(S::PROGRAM, "--case is for one operation: --only leaves more, give its whole name"),
     }
 }
 
-fn sweep_all(subjects: &[Box<dyn Subject>], arguments: &SweepArguments) -> ExitCode {
+fn sweep_all<S: Subject>(operations: &[Box<dyn Operation>], arguments: &SweepArguments) -> ExitCode {
     let bounds = Bounds { subsets: arguments.subsets, sectors: arguments.sectors };
     let is_told = !arguments.json && !arguments.quiet;
     if is_told {
-        print(&format!("{}\n", SubjectReport::head()));
+        print(&format!("{}\n", OperationReport::head()));
     }
     let mut reports = Vec::new();
     let mut failures = Vec::new();
-    for subject in subjects {
-        match sweep::sweep(subject.as_ref(), bounds) {
+    for operation in operations {
+        match sweep::sweep(operation.as_ref(), bounds) {
             Ok(report) => {
                 if is_told {
                     print(&format!("{report}\n"));
@@ -90,45 +95,45 @@ fn sweep_all(subjects: &[Box<dyn Subject>], arguments: &SweepArguments) -> ExitC
             }
         }
     }
-    let cases: u64 = reports.iter().map(SubjectReport::cases).sum();
+    let cases: u64 = reports.iter().map(OperationReport::cases).sum();
     let runs: u64 = reports.iter().map(|report| report.runs).sum();
     let code = exit_code(failures.first().map(|failure| failure.violation.class));
     if arguments.json {
-        let failures: Vec<_> = failures.iter().map(document).collect();
+        let failures: Vec<_> = failures.iter().map(document::<S>).collect();
         let document = json!({
             "operations": reports, "cases": cases, "runs": runs, "failures": failures, "exit_code": code as u8,
         });
         print(&format!("{document:#}\n"));
     } else {
-        let (operations, failed) = (subjects.len(), failures.len());
+        let (operations, failed) = (operations.len(), failures.len());
         print(&format!("\n{operations} operations, {cases} cases, {runs} runs, {failed} failures\n"));
-        failures.iter().for_each(|failure| print(&describe(failure)));
+        failures.iter().for_each(|failure| print(&describe::<S>(failure)));
     }
     code
 }
 
-fn replay(subject: &dyn Subject, case: &Case, json: bool) -> ExitCode {
-    match sweep::replay(subject, case) {
+fn replay<S: Subject>(operation: &dyn Operation, case: &Case, json: bool) -> ExitCode {
+    match sweep::replay(operation, case) {
         Ok(()) if json => {
             print(&format!("{:#}\n", json!({ "cases": 1, "failures": [], "exit_code": 0 })));
             ExitCode::Ok
         }
         Ok(()) => {
-            print(&format!("{}, {case}: keeps its promises\n", subject.name()));
+            print(&format!("{}, {case}: keeps its promises\n", operation.name()));
             ExitCode::Ok
         }
         Err(Objection::NoSuchCase(why)) => {
-            usage(&format!("--case {case}: '{}' has no such case: {why}", subject.name()))
+            usage(S::PROGRAM, &format!("--case {case}: '{}' has no such case: {why}", operation.name()))
         }
         Err(Objection::Failure(failure)) => {
             let code = exit_code(Some(failure.violation.class));
             print(&if json {
                 format!(
                     "{:#}\n",
-                    json!({ "cases": 1, "failures": [document(&failure)], "exit_code": code as u8 })
+                    json!({ "cases": 1, "failures": [document::<S>(&failure)], "exit_code": code as u8 })
                 )
             } else {
-                describe(&failure)
+                describe::<S>(&failure)
             });
             code
         }
@@ -136,22 +141,22 @@ fn replay(subject: &dyn Subject, case: &Case, json: bool) -> ExitCode {
 }
 
 /// The failure, its last line the command that repeats it.
-fn describe(failure: &Failure) -> String {
+fn describe<S: Subject>(failure: &Failure) -> String {
     let Failure { subject, case, violation } = failure;
-    format!("\n{violation}\n  operation {subject}\n  case      {case}\n\n{}\n", command(failure))
+    format!("\n{violation}\n  operation {subject}\n  case      {case}\n\n{}\n", command::<S>(failure))
 }
 
-fn document(failure: &Failure) -> serde_json::Value {
+fn document<S: Subject>(failure: &Failure) -> serde_json::Value {
     json!({
         "operation": failure.subject,
         "case": failure.case.to_string(),
         "finding": failure.violation,
-        "command": command(failure),
+        "command": command::<S>(failure),
     })
 }
 
-fn command(failure: &Failure) -> String {
-    format!("tenterhook sweep --only '{}' --case {}", failure.subject, failure.case)
+fn command<S: Subject>(failure: &Failure) -> String {
+    format!("{} sweep --only '{}' --case {}", S::PROGRAM, failure.subject, failure.case)
 }
 
 fn exit_code(class: Option<Class>) -> ExitCode {

@@ -5,24 +5,27 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::fixed::Fixed;
 use super::{parse, print, usage};
 use crate::exit::ExitCode;
-use crate::options::SimOptions;
+use crate::options::Fixed;
 use crate::report::ShrunkFailure;
 use crate::shrink::{self, Budget, Replay as _};
 use crate::sim::Setup;
+use crate::subject::{self, Subject};
 use crate::tape::{Source, TapeFile};
 use crate::timeline;
 use crate::violation::Class;
 use crate::world::{Keep, RunOutcome};
 
+pub(super) const REPLAY_EXAMPLE: &str = "Example:\n  PROGRAM replay tenterhook-runs/failures/durability_2a.tape";
+pub(super) const SHRINK_EXAMPLE: &str = "Example:\n  PROGRAM shrink 0x2a --artifacts tests/regressions";
+pub(super) const TRACE_EXAMPLE: &str = "Example:\n  PROGRAM trace tenterhook-runs/failures/durability_2a.tape | less";
+
 /// Plays a tape without drawing anything, or the run of a seed, and says what became of it.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:\n  tenterhook replay tenterhook-runs/failures/durability_2a.tape")]
-pub(super) struct ReplayArguments {
+pub(super) struct ReplayArguments<S: Subject> {
     #[command(flatten)]
-    run: Run,
+    run: Run<S>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -32,12 +35,9 @@ pub(super) struct ReplayArguments {
 ///
 /// Fewer connections, operations, preemptions and faults, and lower values, as long as the same oracle fires.
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "Example:\n  tenterhook shrink 0x2a --profile chaos --artifacts tests/regressions"
-)]
-pub(super) struct ShrinkArguments {
+pub(super) struct ShrinkArguments<S: Subject> {
     #[command(flatten)]
-    run: Run,
+    run: Run<S>,
     /// Where the files go.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: PathBuf,
@@ -51,55 +51,52 @@ pub(super) struct ShrinkArguments {
 
 /// Draws the run of a tape or a seed: time downwards, one lane for the disk and one for each connection.
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "Example:\n  tenterhook trace tenterhook-runs/failures/durability_2a.tape | less"
-)]
-pub(super) struct TraceArguments {
+pub(super) struct TraceArguments<S: Subject> {
     #[command(flatten)]
-    run: Run,
+    run: Run<S>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
-struct Run {
+struct Run<S: Subject> {
     /// A tape's file, or a seed.
     #[arg(value_name = "TAPE|SEED")]
     what: String,
     #[command(flatten)]
-    fixed: Fixed,
+    fixed: Fixed<S::Options>,
 }
 
-impl Run {
+impl<S: Subject> Run<S> {
     /// The run that is meant.
-    fn find(self) -> Result<(Setup, Source), String> {
-        let overrides = self.fixed.overrides()?;
+    fn find(self) -> Result<(Setup<S>, Source), String> {
+        let fixed = self.fixed;
+        fixed.validate().map_err(|error| error.to_string())?;
         let path = Path::new(&self.what);
         match parse::seed(&self.what) {
-            Ok(seed) if !path.exists() => Ok((Setup { seed, overrides }, Source::Seed(seed))),
-            _ if overrides != Default::default() => {
-                Err(format!("a tape fixes every option: give '{}' without{}", self.what, overrides.flags()))
+            Ok(seed) if !path.exists() => Ok((Setup { seed, fixed }, Source::Seed(seed))),
+            _ if fixed != Default::default() => {
+                Err(format!("a tape fixes every option: give '{}' without{}", self.what, fixed.flags()))
             }
             _ => {
-                let played = TapeFile::read(path).and_then(Setup::of);
+                let played = TapeFile::read(path).and_then(Setup::<S>::of);
                 played.map_err(|error| format!("{} {error}", self.what))
             }
         }
     }
 }
 
-pub(super) fn replay(arguments: ReplayArguments) -> ExitCode {
+pub(super) fn replay<S: Subject>(arguments: ReplayArguments<S>) -> ExitCode {
     let (setup, source) = match arguments.run.find() {
         Ok(run) => run,
-        Err(problem) => return usage(&problem),
+        Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let outcome = setup.play(&source, Keep::Hash);
     if arguments.json {
         print(&format!("{:#}\n", document(&outcome)));
     } else {
-        let options = SimOptions::draw_from(&source, setup.seed, &setup.overrides);
-        print(&options.describe());
+        print(&subject::describe::<S>(&setup.draw(&source)));
         print(&format!(
             "\nsteps            {}\ntrace hash       {:#018x}\n",
             outcome.steps, outcome.trace_hash
@@ -112,19 +109,19 @@ pub(super) fn replay(arguments: ReplayArguments) -> ExitCode {
     exit_code(&outcome)
 }
 
-pub(super) fn shrink(arguments: ShrinkArguments) -> ExitCode {
+pub(super) fn shrink<S: Subject>(arguments: ShrinkArguments<S>) -> ExitCode {
     let ShrinkArguments { run, artifacts, budget, json } = arguments;
     let (setup, source) = match run.find() {
         Ok(run) => run,
-        Err(problem) => return usage(&problem),
+        Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let Some(shrunk) = shrink::shrink(&setup, &source, Budget { steps: budget }) else {
-        return usage("this run breaks no promise: there is nothing to shrink");
+        return usage(S::PROGRAM, "this run breaks no promise: there is nothing to shrink");
     };
     let saved = match ShrunkFailure::save(&artifacts, setup.seed, &shrunk) {
         Ok(saved) => saved,
         Err(error) => {
-            return usage(&format!("--artifacts {}: cannot be written ({error})", artifacts.display()));
+            return usage(S::PROGRAM, &format!("--artifacts {}: cannot be written ({error})", artifacts.display()));
         }
     };
     if json {
@@ -136,10 +133,10 @@ pub(super) fn shrink(arguments: ShrinkArguments) -> ExitCode {
     exit_code(&shrunk.outcome)
 }
 
-pub(super) fn trace(arguments: TraceArguments) -> ExitCode {
+pub(super) fn trace<S: Subject>(arguments: TraceArguments<S>) -> ExitCode {
     let (setup, source) = match arguments.run.find() {
         Ok(run) => run,
-        Err(problem) => return usage(&problem),
+        Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let outcome = setup.play(&source, Keep::Story);
     let timeline = timeline::draw(&outcome);

@@ -4,7 +4,7 @@ use crate::tape::Chance;
 
 /// A kind of fault.
 #[derive(
-    Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+    Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]

@@ -2,14 +2,17 @@ use serde_json::{Map, Value, json};
 
 use super::ShrunkFailure;
 use crate::campaign::{CampaignOptions, Failure, Finding, Summary};
-use crate::options::SimOptions;
+use crate::subject::{self, Subject};
+use crate::tape::Source;
 
 /// The campaign as one document. Hashes and seeds are strings: a program that reads numbers as floating point would
 /// lose their last digits.
-pub fn document(options: &CampaignOptions, summary: &Summary, shrunk: Option<&ShrunkFailure>) -> Value {
+pub fn document<S: Subject>(options: &CampaignOptions<S>, summary: &Summary, shrunk: Option<&ShrunkFailure>) -> Value {
     let totals = &summary.totals;
     let single = options.is_single();
-    let drawn = single.then(|| SimOptions::draw(options.first_seed, &options.overrides).listed());
+    let seed = options.first_seed;
+    let drawn =
+        single.then(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed)));
     let hash = match summary.failures.first() {
         Some(failure) if single => failure.trace_hash,
         _ => totals.trace_hash(single),
@@ -22,9 +25,9 @@ pub fn document(options: &CampaignOptions, summary: &Summary, shrunk: Option<&Sh
     });
     let counters = totals.counters.iter().map(|(name, value)| (name.clone(), Value::from(*value)));
     json!({
-        "tester": concat!("tenterhook ", env!("CARGO_PKG_VERSION")),
+        "tester": format!("{} {}", S::PROGRAM, env!("CARGO_PKG_VERSION")),
         "first_seed": format!("{:#x}", options.first_seed),
-        "fixed": options.overrides,
+        "fixed": options.fixed,
         "options": drawn.map(|drawn| words(drawn.into_iter())),
         "seeds": totals.seeds,
         "cut_short": totals.cut_short,

@@ -3,14 +3,16 @@ use std::time::Duration;
 
 use super::ShrunkFailure;
 use crate::campaign::{CampaignOptions, Failure, Finding, Summary};
-use crate::options::SimOptions;
+use crate::subject::{self, Subject};
+use crate::tape::Source;
 
 /// What is printed before anything runs: the seed with all that was drawn from it, or the campaign's frame.
-pub fn heading(options: &CampaignOptions) -> String {
+pub fn heading<S: Subject>(options: &CampaignOptions<S>) -> String {
     if options.is_single() {
-        return SimOptions::draw(options.first_seed, &options.overrides).describe();
+        let seed = options.first_seed;
+        return subject::describe::<S>(&subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed));
     }
-    let flags = options.overrides.flags();
+    let flags = options.fixed.flags();
     let fixed = if flags.is_empty() { "nothing: the seed draws everything" } else { flags.trim_start() };
     let much = match (options.seeds, options.duration) {
         (Some(seeds), None) => format!("{seeds} seeds"),
@@ -30,7 +32,7 @@ pub fn heading(options: &CampaignOptions) -> String {
 }
 
 /// Everything counted.
-pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
+pub fn summary<S: Subject>(options: &CampaignOptions<S>, summary: &Summary) -> String {
     let totals = &summary.totals;
     let mut text = String::from("\n");
     if summary.interrupted {
@@ -92,7 +94,7 @@ pub fn summary(options: &CampaignOptions, summary: &Summary) -> String {
 }
 
 /// A campaign that failed, in a few lines.
-pub fn brief(options: &CampaignOptions, summary: &Summary) -> String {
+pub fn brief<S: Subject>(options: &CampaignOptions<S>, summary: &Summary) -> String {
     let totals = &summary.totals;
     let mut text = String::from("\n");
     if summary.interrupted {
@@ -109,7 +111,7 @@ pub fn brief(options: &CampaignOptions, summary: &Summary) -> String {
 }
 
 /// The last lines of a summary, long or short.
-fn end(text: &mut String, options: &CampaignOptions, summary: &Summary) {
+fn end<S: Subject>(text: &mut String, options: &CampaignOptions<S>, summary: &Summary) {
     line(text, "failures", &summary.failures.len().to_string());
     let hash = match summary.failures.first() {
         Some(failure) if options.is_single() => failure.trace_hash,
@@ -119,7 +121,7 @@ fn end(text: &mut String, options: &CampaignOptions, summary: &Summary) {
 }
 
 /// What failed.
-pub fn failures(options: &CampaignOptions, summary: &Summary) -> String {
+pub fn failures<S: Subject>(options: &CampaignOptions<S>, summary: &Summary) -> String {
     let one = |failure| format!("\n{}", one_failure(failure, options.is_single()));
     summary.failures.iter().map(one).collect()
 }

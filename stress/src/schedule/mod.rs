@@ -84,8 +84,9 @@ pub trait Scheduler: Send {
 }
 
 /// The schedulers by name.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum SchedulerKind {
     /// Every choice as likely as any other.
     Random,

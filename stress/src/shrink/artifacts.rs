@@ -44,9 +44,10 @@ fn regression<R: Replay>(name: &str, shrunk: &Shrunk<R>) -> String {
     format!(
         "//! What broke: {}.\n//! Expected: {}\n//! Seen:     {}\n//! Put it beside `{name}.tape` under `tests/`, and say here what fixed it.\n\n\
          #[test]\nfn {name}_stays_fixed() {{\n    \
-         tenterhook_stress::sim::assert_replays_clean(include_bytes!(\"{name}.tape\"));\n}}\n",
+         {}\n}}\n",
         violation.oracle,
         one_line(&violation.expected),
         one_line(&violation.seen),
+        shrunk.setup.test(&format!("{name}.tape")),
     )
 }

@@ -26,6 +26,9 @@ pub trait Replay: Clone {
     /// Setups that are smaller in one way each, the smallest first; the run failed at step `failed_at`.
     fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Self>;
 
+    /// The line of a regression test that plays the file `tape`.
+    fn test(&self, tape: &str) -> String;
+
     /// The run as a file.
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile;
 }

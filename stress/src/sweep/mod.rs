@@ -21,23 +21,21 @@
 
 mod aftermath;
 mod case;
-mod pager;
 mod pair;
 mod plan;
 mod rehearsal;
 mod report;
 mod restart;
-mod subject;
+mod operation;
 mod theatre;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::case::{BadCase, Case};
-pub use self::pager::catalogue;
 pub use self::plan::Bounds;
-pub use self::report::{Count, SubjectReport};
-pub use self::subject::{Ending, Stage, Subject};
+pub use self::report::{Count, OperationReport};
+pub use self::operation::{Ending, Stage, Operation};
 use crate::violation::Violation;
 
 /// A case in which an operation broke its promise.
@@ -52,13 +50,13 @@ pub struct Failure {
 }
 
 /// Runs `subject` through every case within `bounds`; stops at the first failure.
-pub fn sweep(subject: &dyn Subject, bounds: Bounds) -> Result<SubjectReport, Box<Failure>> {
+pub fn sweep(subject: &dyn Operation, bounds: Bounds) -> Result<OperationReport, Box<Failure>> {
     let fail = |case: &Case, violation: Box<Violation>| {
         Box::new(Failure { subject: subject.name(), case: case.clone(), violation: *violation })
     };
     let rehearsal =
         rehearsal::Rehearsal::of(subject).map_err(|violation| fail(&Case::Undisturbed, violation))?;
-    let mut report = SubjectReport::new(subject.name(), rehearsal.extent());
+    let mut report = OperationReport::new(subject.name(), rehearsal.extent());
     rehearsal.judge(&Case::Undisturbed).map_err(|violation| fail(&Case::Undisturbed, violation))?;
     for case in plan::cases(&rehearsal, bounds, &mut report) {
         if rehearsal.judge(&case).map_err(|violation| fail(&case, violation))? {
@@ -88,7 +86,7 @@ pub enum Objection {
 }
 
 /// Runs `subject` through one case.
-pub fn replay(subject: &dyn Subject, case: &Case) -> Result<(), Objection> {
+pub fn replay(subject: &dyn Operation, case: &Case) -> Result<(), Objection> {
     let judged = rehearsal::Rehearsal::of(subject).and_then(|rehearsal| rehearsal.judge(case));
     match judged {
         Ok(true) => Ok(()),

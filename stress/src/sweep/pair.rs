@@ -3,7 +3,7 @@
 use tenterhook_runtime::{IOCompletions, IOResult};
 
 use super::rehearsal::{Course, Rehearsal, caught, no_such_case};
-use super::subject::Ending;
+use super::operation::Ending;
 use super::theatre::Theatre;
 use crate::disk::Script;
 use crate::violation::Violation;

@@ -3,7 +3,7 @@
 use super::case::{Case, Fallen};
 use super::pair::TO_THE_END;
 use super::rehearsal::Rehearsal;
-use super::report::SubjectReport;
+use super::report::OperationReport;
 use crate::disk::{Fate, Unsynced};
 use crate::violation::Violation;
 
@@ -27,7 +27,7 @@ impl Default for Bounds {
 }
 
 /// Every case that does not need the power to fail.
-pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut SubjectReport) -> Vec<Case> {
+pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut OperationReport) -> Vec<Case> {
     let extent = rehearsal.extent();
     let mut cases = pending(extent.ios, bounds, report);
     cases.extend((0..extent.ios).map(Case::Disturbed));
@@ -46,7 +46,7 @@ pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut Subj
     cases
 }
 
-fn pending(ios: u32, bounds: Bounds, report: &mut SubjectReport) -> Vec<Case> {
+fn pending(ios: u32, bounds: Bounds, report: &mut OperationReport) -> Vec<Case> {
     let chosen = |subset: u64| (0..ios).filter(|io| subset >> io & 1 == 1).collect();
     if ios <= bounds.subsets {
         return (1..1_u64 << ios).map(|subset| Case::Pending(chosen(subset))).collect();
@@ -62,7 +62,7 @@ pub(super) fn crashes(
     rehearsal: &Rehearsal<'_>,
     delivered: u32,
     bounds: Bounds,
-    report: &mut SubjectReport,
+    report: &mut OperationReport,
 ) -> Result<Vec<Case>, Box<Violation>> {
     let at_stake = rehearsal.at_stake(delivered)?;
     let mut falls = together(&at_stake);

@@ -7,7 +7,7 @@ use tenterhook_runtime::io::OperationKind;
 
 use super::aftermath::Aftermath;
 use super::case::{Case, Fallen};
-use super::subject::Subject;
+use super::operation::Operation;
 use super::theatre::{Deed, Run, Theatre};
 use crate::disk::{Fate, FaultKind, Script, Unsynced, effects, honest_faults};
 use crate::panics;
@@ -44,7 +44,7 @@ pub(super) enum Harm {
 
 /// An operation, and what it does when nothing is in its way.
 pub(super) struct Rehearsal<'a> {
-    pub(super) subject: &'a dyn Subject,
+    pub(super) subject: &'a dyn Operation,
     extent: Extent,
     /// What it comes to.
     ending: String,
@@ -66,11 +66,11 @@ const AMPLE: u32 = 1024;
 
 impl<'a> Rehearsal<'a> {
     /// Runs the operation without any harm, to know what it does.
-    pub(super) fn of(subject: &'a dyn Subject) -> Result<Rehearsal<'a>, Box<Violation>> {
+    pub(super) fn of(subject: &'a dyn Operation) -> Result<Rehearsal<'a>, Box<Violation>> {
         caught(|| Rehearsal::undisturbed(subject))
     }
 
-    fn undisturbed(subject: &'a dyn Subject) -> Result<Rehearsal<'a>, Box<Violation>> {
+    fn undisturbed(subject: &'a dyn Operation) -> Result<Rehearsal<'a>, Box<Violation>> {
         let mut smooth = Theatre::prepare(subject)?;
         let ending = ended_well(smooth.run(None, u32::MAX)?)?;
         let ios = smooth.submitted().len() as u32;
@@ -317,7 +317,7 @@ fn delivered(kind: FaultKind, theatre: &Theatre) -> bool {
 }
 
 /// The stage as it is without the operation.
-fn without(subject: &dyn Subject) -> Result<Theatre, Box<Violation>> {
+fn without(subject: &dyn Operation) -> Result<Theatre, Box<Violation>> {
     let mut theatre = Theatre::prepare(subject)?;
     theatre.stage.drop_operation();
     Ok(theatre)

@@ -18,7 +18,7 @@ pub struct Count {
 
 /// One operation, swept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SubjectReport {
+pub struct OperationReport {
     /// Its name.
     pub subject: String,
     /// I/Os when each ends inside `submit`.
@@ -33,10 +33,10 @@ pub struct SubjectReport {
     pub cuts: Vec<String>,
 }
 
-impl SubjectReport {
-    pub(super) fn new(subject: String, extent: &Extent) -> SubjectReport {
+impl OperationReport {
+    pub(super) fn new(subject: String, extent: &Extent) -> OperationReport {
         let counts = Case::DIMENSIONS.map(|dimension| Count { dimension, cases: 0 }).to_vec();
-        SubjectReport { subject, ios: extent.ios, yields: extent.yields, counts, runs: 0, cuts: Vec::new() }
+        OperationReport { subject, ios: extent.ios, yields: extent.yields, counts, runs: 0, cuts: Vec::new() }
     }
 
     pub(super) fn count(&mut self, case: &Case) {
@@ -64,7 +64,7 @@ impl SubjectReport {
     }
 }
 
-impl fmt::Display for SubjectReport {
+impl fmt::Display for OperationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<34} {:>5} {:>6}", self.subject, self.ios, self.yields)?;
         self.counts.iter().try_for_each(|count| write!(f, " {:>12}", count.cases))?;

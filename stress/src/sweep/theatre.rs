@@ -3,7 +3,7 @@
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
-use super::subject::{Ending, Stage, Subject};
+use super::operation::{Ending, Stage, Operation};
 use crate::disk::{SimDisk, Wreck};
 use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;
@@ -47,7 +47,7 @@ pub(super) struct Theatre {
 }
 
 impl Theatre {
-    pub(super) fn prepare(subject: &dyn Subject) -> Result<Theatre, Box<Violation>> {
+    pub(super) fn prepare(subject: &dyn Operation) -> Result<Theatre, Box<Violation>> {
         let disk = SimDisk::obliging();
         let stage = subject.prepare(&disk.io());
         let stage =

@@ -1,5 +1,5 @@
 use super::{Phase, World};
-use crate::oracle::liveness;
+use super::liveness;
 use crate::system::System;
 use crate::violation::Violation;
 

@@ -1,0 +1,197 @@
+//! The command that kills processes, and the process that is killed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use tenterhook_runtime::io::Backend;
+
+use super::{parse, print, usage};
+use tenterhook_stress::exit::ExitCode;
+use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
+
+/// Kills processes in the middle of their work on a real file and looks at what the next one finds.
+///
+/// Each child recovers the file, looks it over and commits, until it is killed at a random moment or kills itself at a named
+/// point, before or after an operation of the log or of the database, also during recovery. Afterwards everything that was
+/// acknowledged must be there, and nothing in halves: in the file as it is, and in what a loss of power might have left.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  tenterhook crash                                     2000 deaths, threads and io_uring in turn
+  tenterhook crash --duration 8h --directory soak      over night; the same command goes on where it was left
+  tenterhook crash --points before-log-sync --kills 50 one point")]
+pub(super) struct CrashArguments {
+    /// Decides who dies when [default: 1].
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
+    seed: u64,
+    /// How many children die [default: 2000 without --duration].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    kills: Option<u64>,
+    /// For how long: 30s, 5m, 8h.
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    duration: Option<Duration>,
+    /// What does the I/O: threads, uring, or both in turn.
+    #[arg(long, value_name = "BACKEND", default_value = "both", value_parser = ["threads", "uring", "both"])]
+    backend: String,
+    /// Connections of a child.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    connections: u64,
+    /// Where children kill themselves, with commas: names, all, or none for random moments only.
+    #[arg(long, value_name = "POINTS", default_value = "all")]
+    points: String,
+    /// Losses of power that are tried after each death.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    power_losses: u32,
+    /// Where the files are [default: a fresh one, removed if all is well].
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// Have children acknowledge commits before they are durable: the run has to find it.
+    #[arg(long)]
+    plant_hasty_acknowledgement: bool,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Draw no progress bar.
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn run(arguments: CrashArguments) -> ExitCode {
+    let points = match points(&arguments.points) {
+        Ok(points) => points,
+        Err(problem) => return usage(&format!("--points {}: {problem}", arguments.points)),
+    };
+    let backends = match real_backends(&arguments.backend) {
+        Ok(backends) => backends,
+        Err(problem) => return usage(&problem),
+    };
+    let scratch = match arguments.directory {
+        Some(_) => None,
+        None => match tempfile::tempdir() {
+            Ok(directory) => Some(directory),
+            Err(error) => {
+                return usage(&format!("no scratch directory ({error}): name one with --directory"));
+            }
+        },
+    };
+    let directory = arguments.directory.clone();
+    let directory = directory.or_else(|| scratch.as_ref().map(|scratch| scratch.path().to_owned()));
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return usage(&format!("this program cannot find itself: {error}")),
+    };
+    let options = CrashOptions {
+        directory: directory.unwrap_or_default(),
+        seed: arguments.seed,
+        kills: arguments.kills.or(arguments.duration.is_none().then_some(2_000)),
+        duration: arguments.duration,
+        backends,
+        connections: arguments.connections,
+        points,
+        power_losses: arguments.power_losses,
+        hasty: arguments.plant_hasty_acknowledgement,
+        program,
+        progress: !arguments.quiet,
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
+        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
+    }
+    let summary = match crash::run(&options, &interrupted) {
+        Ok(summary) => summary,
+        Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
+    };
+    if let (Some(_), Some(scratch)) = (&summary.failure, scratch) {
+        // What it shows is worth more than a tidy machine.
+        let _ = scratch.keep();
+    }
+    if arguments.json {
+        let mut document = serde_json::json!(summary);
+        document["exit_code"] = (summary.exit_code() as u8).into();
+        print(&format!("{document:#}\n"));
+    } else {
+        print(&summary.text());
+        if summary.failure.is_some() {
+            print(&format!("\nrepeat with:\n{}\n", command(&arguments, &options)));
+        }
+    }
+    summary.exit_code()
+}
+
+/// The backends that are meant, as far as this machine has them.
+pub(super) fn real_backends(name: &str) -> Result<Vec<Backend>, String> {
+    let uring = || Backend::Uring.start().map(drop);
+    match name {
+        "threads" => Ok(vec![Backend::Threads]),
+        "uring" => {
+            uring().map(|()| vec![Backend::Uring]).map_err(|error| format!("--backend uring: {error}"))
+        }
+        _ => match uring() {
+            Ok(()) => Ok(vec![Backend::Threads, Backend::Uring]),
+            Err(error) => {
+                eprintln!("tenterhook: {error}; going on with threads alone");
+                Ok(vec![Backend::Threads])
+            }
+        },
+    }
+}
+
+/// The same once more, in a fresh directory. Where a child dies is drawn; what the kernel makes of it is not.
+fn command(arguments: &CrashArguments, options: &CrashOptions) -> String {
+    let CrashArguments { seed, backend, connections, points, power_losses, .. } = arguments;
+    let mut command = format!(
+        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses}"
+    );
+    if let Some(kills) = options.kills {
+        command += &format!(" --kills {kills}");
+    }
+    if options.hasty {
+        command += " --plant-hasty-acknowledgement";
+    }
+    command
+}
+
+fn points(text: &str) -> Result<Vec<Point>, String> {
+    match text {
+        "all" => Ok(Point::all()),
+        "none" => Ok(Vec::new()),
+        names => {
+            names.split(',').map(|name| name.parse::<Point>().map_err(|error| error.to_string())).collect()
+        }
+    }
+}
+
+/// The process that is killed.
+#[derive(Debug, Args)]
+pub(super) struct ChildArguments {
+    #[arg(long)]
+    directory: PathBuf,
+    #[arg(long)]
+    backend: Backend,
+    #[arg(long)]
+    connections: u64,
+    #[arg(long, requires = "occurrence")]
+    point: Option<Point>,
+    #[arg(long)]
+    occurrence: Option<u32>,
+    #[arg(long)]
+    record: bool,
+    #[arg(long, default_value_t = 0)]
+    variety: u64,
+    #[arg(long)]
+    hasty: bool,
+}
+
+pub(super) fn run_child(arguments: ChildArguments) -> ExitCode {
+    let ChildArguments { directory, backend, connections, point, occurrence, record, variety, hasty } =
+        arguments;
+    let point = point.zip(occurrence);
+    let Err(error) =
+        crash::run_child(&ChildOptions { directory, backend, connections, point, record, variety, hasty });
+    eprintln!("{error}");
+    ExitCode::Internal
+}

@@ -1,0 +1,59 @@
+//! `tenterhook threads --storm`.
+
+use std::path::PathBuf;
+
+use super::threads::{ThreadsArguments, interruption};
+use super::{print, usage};
+use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::real::storm::{self, StormBackend, StormOptions};
+
+/// Threads that act: more than the machine has cores, so that each is interrupted in the middle of things.
+const THREADS: usize = 4;
+
+pub(super) fn run(arguments: &ThreadsArguments, directory: PathBuf) -> ExitCode {
+    let options = StormOptions {
+        directory,
+        seed: arguments.seed,
+        actions: arguments.actions.unwrap_or(u64::MAX),
+        duration: arguments.duration,
+        backends: backends(&arguments.backend),
+        threads: THREADS,
+        stall: arguments.stall,
+    };
+    let summary = match storm::run(&options, &interruption()) {
+        Ok(summary) => summary,
+        Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
+    };
+    let code = if summary.violation.is_some() { ExitCode::Violation } else { ExitCode::Ok };
+    if arguments.json {
+        let mut document = serde_json::json!(summary);
+        document["exit_code"] = (code as u8).into();
+        print(&format!("{document:#}\n"));
+    } else {
+        print(&summary.text());
+        if code == ExitCode::Violation {
+            print(&format!("\nrepeat with:\n{}\n", command(arguments)));
+        }
+    }
+    code
+}
+
+fn backends(name: &str) -> Vec<StormBackend> {
+    use StormBackend::{Threads, ThreadsStepped, Uring, UringStepped};
+    match name {
+        "threads" => vec![Threads, ThreadsStepped],
+        "uring" => vec![Uring, UringStepped],
+        _ => StormBackend::ALL.to_vec(),
+    }
+}
+
+/// The same once more. How the threads meet is not the seed's.
+fn command(arguments: &ThreadsArguments) -> String {
+    let actions = arguments.actions.map_or_else(String::new, |actions| format!(" --actions {actions}"));
+    format!(
+        "tenterhook threads --storm --seed {:#x} --duration {}s --backend {}{actions}",
+        arguments.seed,
+        arguments.duration.as_secs().max(1),
+        arguments.backend
+    )
+}

@@ -1,0 +1,226 @@
+//! What a run is made of: everything that a flag does not fix is drawn from the seed before the run begins.
+//!
+//! Swarm testing (Groce, Zhang, Eide, Chen and Regehr, ISSTA 2012): a run that has a bit of everything rarely has
+//! much of anything, so each seed switches whole kinds of fault and operation off and draws the weights of the rest.
+
+mod draw;
+mod overrides;
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use tenterhook_runtime::pager::{Durability, PagerOptions};
+
+pub use self::overrides::{Level, OptionsError, Overrides};
+use tenterhook_stress::disk::{DiskOptions, FaultKind, FaultPlan};
+use crate::system::{Abuse, Extent, PagerPlan};
+use tenterhook_stress::schedule::SchedulerKind;
+use tenterhook_stress::tape::{Actor, Chance, LaneRecord, Source};
+use crate::workload::OperationKind;
+use tenterhook_stress::world::{NemesisOptions, WorldOptions};
+
+/// What a run concentrates on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Few faults, long lives: concurrency.
+    Fast,
+    /// Many faults of every kind.
+    Chaos,
+    /// Short lives, many of which end inside recovery.
+    Recovery,
+    /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Of content
+    /// only that is asked that nobody makes it up; of machines that nothing leaks or hangs.
+    Ragnarok,
+    /// What a plainer tester does, to see what the rest is worth: each connection in turn, I/O in order and at once,
+    /// flipped bits as the only fault, and a file that is opened anew only when nobody uses it. Never drawn.
+    Whopper,
+}
+
+impl Profile {
+    /// All of them, in the order in which the seed draws them.
+    pub const ALL: [Profile; 4] = [Profile::Fast, Profile::Chaos, Profile::Recovery, Profile::Ragnarok];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Fast => "fast",
+            Profile::Chaos => "chaos",
+            Profile::Recovery => "recovery",
+            Profile::Ragnarok => "ragnarok",
+            Profile::Whopper => "whopper",
+        }
+    }
+}
+
+/// Everything that decides a run, next to its seed.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    pub(crate) seed: u64,
+    pub(crate) profile: Profile,
+    pub(crate) world: WorldOptions,
+    pub(crate) plan: PagerPlan,
+    /// What was drawn for them.
+    pub(crate) record: LaneRecord,
+}
+
+impl SimOptions {
+    /// The options of `seed`, as far as `overrides` leave them open.
+    pub fn draw(seed: u64, overrides: &Overrides) -> SimOptions {
+        SimOptions::draw_from(&Source::Seed(seed), seed, overrides)
+    }
+
+    /// The same with choices from somewhere else than the seed, which still tells one run's files from another's.
+    pub fn draw_from(source: &Source, seed: u64, overrides: &Overrides) -> SimOptions {
+        draw::options(&mut source.lane(Actor::OPTIONS, true), seed, overrides)
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The faults that can strike.
+    pub fn faults(&self) -> &FaultPlan {
+        &self.world.disk.faults
+    }
+
+    /// Every kind of fault that can strike, those of the nemesis included.
+    pub fn enabled_faults(&self) -> Vec<FaultKind> {
+        let nemesis = &self.world.nemesis;
+        let dies = nemesis.mean_life > 0;
+        let killed = nemesis.killed.parts();
+        let drawn_elsewhere = [
+            // The last life of every run ends by one.
+            (FaultKind::PowerLoss, !nemesis.drained_only),
+            (FaultKind::SectorLost, !nemesis.drained_only),
+            (FaultKind::ProcessKilled, dies && killed > 0),
+            (FaultKind::CrashInRecovery, dies && nemesis.early.is_possible()),
+        ];
+        let elsewhere = drawn_elsewhere.into_iter().filter_map(|(kind, on)| on.then_some(kind));
+        self.faults().enabled().map(|(kind, _)| kind).chain(elsewhere).collect()
+    }
+
+    /// Steps of the run.
+    pub fn steps(&self) -> u64 {
+        self.world.steps
+    }
+
+    /// Page size in bytes.
+    pub fn page_size(&self) -> u32 {
+        self.plan.pager.page_size
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> u32 {
+        self.plan.connections
+    }
+
+    /// Every option with its value, in words.
+    pub fn listed(&self) -> Vec<(&'static str, String)> {
+        let (world, plan, pager) = (&self.world, &self.plan, &self.plan.pager);
+        let extent = &plan.extent;
+        let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(" ") };
+        let faults =
+            self.faults().enabled().map(|(kind, chance)| format!("{}={chance}", kind.name())).collect();
+        let on = OperationKind::ALL.iter().zip(plan.weights).filter(|&(_, weight)| weight > 0);
+        let operations = on.map(|(kind, weight)| format!("{}={weight}", kind.name())).collect();
+        let life = match world.nemesis.mean_life {
+            0 => "the whole run".into(),
+            steps => format!("{steps} steps on average, {} of them early", world.nemesis.early),
+        };
+        vec![
+            ("profile", self.profile.name().into()),
+            ("connections", plan.connections.to_string()),
+            ("steps", world.steps.to_string()),
+            ("scheduler", scheduler(world)),
+            ("page size", format!("{} bytes", pager.page_size)),
+            ("cache", format!("{} pages", pager.cache_pages)),
+            ("spill", format!("beyond {} pages", pager.spill_pages)),
+            (
+                "checkpoint due",
+                format!(
+                    "at {} log frames, the log anew at {}",
+                    pager.checkpoint_frames, pager.restart_frames
+                ),
+            ),
+            ("file limit", limit(pager)),
+            ("durability", format!("{:?}", pager.durability).to_lowercase()),
+            (
+                "fixed pages",
+                format!(
+                    "{} accounts, {} groups of {}, {} directories",
+                    extent.accounts, extent.groups, extent.group_pages, extent.directories
+                ),
+            ),
+            ("operations", list(operations)),
+            ("others first", format!("{} between two calls", plan.interleave)),
+            ("rolled back", plan.rollback.to_string()),
+            ("aside", format!("{} of transactions first, {} go on after an error", plan.aside, plan.go_on)),
+            (
+                "abuse at yields",
+                format!(
+                    "drop={} drop-later={} cancel={} cancel-change={} give-up={} nap={}, of checkpoints times {}",
+                    plan.abuse.drop,
+                    plan.abuse.drop_later,
+                    plan.abuse.cancel,
+                    plan.abuse.cancel_change,
+                    plan.abuse.give_up,
+                    plan.abuse.nap,
+                    plan.abuse.checkpoints
+                ),
+            ),
+            ("delay", delay(&world.disk)),
+            ("faults", list(faults)),
+            ("flipped bits", flips(plan)),
+            ("life", life),
+            ("killed", format!("{} of crashes leave the machine alive", world.nemesis.killed)),
+            ("failed syncs", format!("{} lose the power soon", world.nemesis.failed_syncs)),
+            ("rest", format!("every {} steps on average", world.nemesis.mean_rest)),
+            ("restart", format!("{} when writes are refused", plan.restart)),
+            ("patience", format!("{} steps without faults", world.patience)),
+        ]
+    }
+
+    /// The listing as lines, the seed first.
+    pub fn describe(&self) -> String {
+        let mut text = format!("seed             {:#x}\n", self.seed);
+        for (name, value) in self.listed() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name:<16} {value}");
+        }
+        text
+    }
+}
+
+fn scheduler(world: &WorldOptions) -> String {
+    match world.scheduler {
+        SchedulerKind::Random => format!("random, {} of 16 choices to the disk", world.delivery_weight),
+        SchedulerKind::RoundRobin => "round-robin".into(),
+        SchedulerKind::Pct => format!("pct with d = {}", world.depth),
+        SchedulerKind::DelayBounded => format!("delay-bounded with d = {}", world.depth),
+        SchedulerKind::Pos | SchedulerKind::Exhaustive | SchedulerKind::Lockstep => {
+            world.scheduler.name().into()
+        }
+    }
+}
+
+fn delay(disk: &DiskOptions) -> String {
+    let DiskOptions { max_delay, max_sync_delay, max_read_delay, immediate, .. } = disk;
+    format!(
+        "up to {max_delay} ticks, of a sync up to {max_sync_delay}, of a read up to {max_read_delay}, {immediate} at once"
+    )
+}
+
+fn limit(pager: &PagerOptions) -> String {
+    if pager.max_pages == u32::MAX { "none".into() } else { format!("{} pages", pager.max_pages) }
+}
+
+fn flips(plan: &PagerPlan) -> String {
+    let place = if plan.flips_in_log { "database and log" } else { "database" };
+    let recovery = if plan.flips_in_recovery { "in recovery of both" } else { "not in recovery" };
+    format!("in reads of {place}, {recovery}")
+}
+
+#[cfg(test)]
+mod tests;

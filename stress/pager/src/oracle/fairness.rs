@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use super::{History, Observation, Oracle, TransactionId, Verdict};
+use tenterhook_stress::violation::Violation;
+
+/// The write right goes to those who wait for it in the order in which they asked.
+///
+/// But for those with a snapshot that are sent away, since the holder waits for them. Nobody else is, and nobody at another time.
+///
+/// Starvation is a matter of luck and of load: a run that ends finishes whoever starved in it. The order is a fact.
+#[derive(Debug, Default)]
+pub struct Fairness {
+    asked: u64,
+    /// By when they asked.
+    waiting: BTreeMap<u64, Waiter>,
+    /// When each of them asked.
+    turns: BTreeMap<TransactionId, u64>,
+    /// Whether the holder waits for readers.
+    awaits_readers: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    id: TransactionId,
+    reads: bool,
+}
+
+impl Oracle for Fairness {
+    fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
+        match *seen {
+            Observation::TurnAwaited { id, reads } => {
+                self.asked += 1;
+                self.waiting.insert(self.asked, Waiter { id, reads });
+                self.turns.insert(id, self.asked);
+            }
+            // Which of them are in its way it knows better: those are passed over, the others keep their place.
+            Observation::ReadersAwaited => {
+                self.awaits_readers = true;
+                self.waiting.retain(|_, waiter| !waiter.reads);
+            }
+            Observation::ReadersAwaitedNoMore => self.awaits_readers = false,
+            Observation::TurnRefused { id } => return self.refused(id),
+            Observation::TurnCame { id } => return self.comes(id),
+            Observation::TurnLeft { id } => self.leave(id),
+            Observation::Crashed(_) => {
+                *self = Fairness { asked: self.asked, ..Fairness::default() };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Fairness {
+    fn comes(&mut self, id: TransactionId) -> Verdict {
+        let first = self.waiting.first_key_value().map(|(_, first)| first.id);
+        let may_be_passed_over = self.may_be_sent_away(id);
+        self.leave(id);
+        if may_be_passed_over {
+            return Ok(());
+        }
+        match first {
+            Some(first) if first != id => {
+                let expected = format!("the write right for transaction {first:#x}, who has waited longest");
+                Err(Violation::safety("fairness", expected, format!("transaction {id:#x} got it")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a checkpoint has begun to wait for readers since it asked.
+    fn may_be_sent_away(&self, id: TransactionId) -> bool {
+        self.turns.get(&id).is_some_and(|turn| !self.waiting.contains_key(turn))
+    }
+
+    fn refused(&mut self, id: TransactionId) -> Verdict {
+        let explained = self.awaits_readers || self.may_be_sent_away(id);
+        self.leave(id);
+        if explained {
+            return Ok(());
+        }
+        let expected = "nobody is refused while no checkpoint waits for readers".to_owned();
+        Err(Violation::safety("fairness", expected, format!("transaction {id:#x} was")))
+    }
+
+    fn leave(&mut self, id: TransactionId) {
+        if let Some(turn) = self.turns.remove(&id) {
+            self.waiting.remove(&turn);
+        }
+    }
+}

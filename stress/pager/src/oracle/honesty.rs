@@ -1,0 +1,16 @@
+use super::{History, Observation, Oracle, Verdict};
+use tenterhook_stress::violation::Violation;
+
+/// Whoever reports an error has a fault to show for it. (That corruption is never returned as content is for the
+/// oracles that compare content.)
+#[derive(Debug, Default)]
+pub struct Honesty;
+
+impl Oracle for Honesty {
+    fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
+        let Observation::Failed { what, error, cause: None } = *seen else { return Ok(()) };
+        let expected =
+            format!("{what} to go well: no fault that explains this error struck while it was under way");
+        Err(Violation::safety("honesty", expected, error.to_string()))
+    }
+}

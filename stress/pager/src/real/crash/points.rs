@@ -1,0 +1,182 @@
+//! Named moments in which a process kills itself.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+use tenterhook_runtime::Outcome;
+use tenterhook_runtime::io::OperationKind;
+
+use super::journal::Recorder;
+use super::variety::Variety;
+use tenterhook_stress::real::layer::{Passing, Role, Verdict, Watcher};
+
+/// A moment: before an operation goes to the backend, or after it has ended there and before anybody is told.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// Whether the pager is still being opened.
+    pub in_recovery: bool,
+    /// Whether the operation has ended.
+    pub after: bool,
+    /// Its file.
+    pub role: Role,
+    /// What it is.
+    pub kind: OperationKind,
+}
+
+/// A name that no point has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPoint(String);
+
+impl Point {
+    /// Every point that this pager comes by: it never reads a log that it does not recover, and never cuts its database.
+    pub fn all() -> Vec<Point> {
+        let at_work = [
+            (Role::Log, OperationKind::Write),
+            (Role::Log, OperationKind::Sync),
+            (Role::Database, OperationKind::Read),
+            (Role::Database, OperationKind::Write),
+            (Role::Database, OperationKind::Sync),
+        ];
+        let in_recovery = [
+            (Role::Log, OperationKind::Read),
+            (Role::Log, OperationKind::Write),
+            (Role::Log, OperationKind::Sync),
+            (Role::Database, OperationKind::Read),
+        ];
+        let work = at_work.into_iter().map(|which| (false, which));
+        let points = work.chain(in_recovery.into_iter().map(|which| (true, which)));
+        let sides =
+            |(in_recovery, (role, kind))| [false, true].map(|after| Point { in_recovery, after, role, kind });
+        points.flat_map(sides).collect()
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = if self.in_recovery { "recovery-" } else { "" };
+        let side = if self.after { "after" } else { "before" };
+        let kind = match self.kind {
+            OperationKind::Read => "read",
+            OperationKind::Write => "write",
+            OperationKind::Sync => "sync",
+            OperationKind::Truncate => "truncate",
+        };
+        f.pad(&format!("{stage}{side}-{}-{kind}", self.role.name()))
+    }
+}
+
+impl FromStr for Point {
+    type Err = UnknownPoint;
+
+    fn from_str(text: &str) -> Result<Point, UnknownPoint> {
+        let known = Point::all().into_iter().find(|point| point.to_string() == text);
+        known.ok_or_else(|| UnknownPoint(text.into()))
+    }
+}
+
+impl fmt::Display for UnknownPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = Point::all().iter().map(ToString::to_string).collect();
+        write!(f, "there is no point '{}': it must be one of {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownPoint {}
+
+/// Kills its process when a point has been reached so many times, and writes everything down if it is asked to.
+#[derive(Debug)]
+pub(super) struct Trigger {
+    armed: Option<(Point, u32)>,
+    reached: AtomicU32,
+    opened: AtomicBool,
+    recorder: Option<Recorder>,
+    variety: Variety,
+    /// I/Os of each kind since the file was opened.
+    seen: [AtomicU64; 4],
+}
+
+impl Trigger {
+    /// Kills at the `occurrence`-th time, counted from 1, that `point` is reached.
+    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Option<Recorder>, variety: Variety) -> Trigger {
+        let (reached, opened) = (AtomicU32::new(0), AtomicBool::new(false));
+        Trigger { armed, reached, opened, recorder, variety, seen: Default::default() }
+    }
+
+    /// Recovery is over.
+    pub(super) fn opened(&self) {
+        // ORDERING: Release, pairs with the load in `at`; a point a moment to either side of the change is right too.
+        self.opened.store(true, Ordering::Release);
+    }
+
+    fn verdict(&self, kind: OperationKind) -> Verdict {
+        // ORDERING: Acquire, pairs with the store in `opened`.
+        if !self.opened.load(Ordering::Acquire) {
+            return Verdict::Pass;
+        }
+        let seen = match kind {
+            OperationKind::Read => &self.seen[0],
+            OperationKind::Write => &self.seen[1],
+            OperationKind::Sync => &self.seen[2],
+            OperationKind::Truncate => &self.seen[3],
+        };
+        // ORDERING: Relaxed: a count.
+        self.variety.verdict(kind, seen.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn at(&self, passing: &Passing, after: bool) {
+        let Some((point, occurrence)) = self.armed else { return };
+        // ORDERING: Acquire, pairs with the store in `opened`.
+        let in_recovery = !self.opened.load(Ordering::Acquire);
+        let here = Point { in_recovery, after, role: passing.role, kind: passing.descriptor.kind };
+        // ORDERING: Relaxed: a count.
+        if here == point && self.reached.fetch_add(1, Ordering::Relaxed) + 1 == occurrence {
+            die();
+        }
+    }
+}
+
+impl Watcher for Trigger {
+    fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
+        self.at(passing, false);
+        let verdict = self.verdict(passing.descriptor.kind);
+        if matches!(verdict, Verdict::Refuse(_)) {
+            return verdict;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.begins(passing, bytes);
+        }
+        verdict
+    }
+
+    fn ended(&self, passing: &Passing, outcome: Outcome) {
+        if let Some(recorder) = &self.recorder {
+            recorder.ended(passing, outcome);
+        }
+        self.at(passing, true);
+    }
+}
+
+/// Dies as if by somebody else's hand: nothing is unwound, flushed or dropped.
+pub(super) fn die() -> ! {
+    // It cannot fail, and if it did there would be nothing left to try but to go on dying.
+    let _ = kill_process(getpid(), Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_can_be_typed_as_it_is_printed() {
+        for point in Point::all() {
+            assert_eq!(point.to_string().parse(), Ok(point));
+        }
+        let error = "before-dawn".parse::<Point>().unwrap_err().to_string();
+        assert!(error.contains("before-log-sync") && error.lines().count() == 1, "{error}");
+    }
+}

@@ -1,0 +1,140 @@
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::violation::Violation;
+
+/// Everything counted over a campaign, in as many sittings as it took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its seed: another one makes another campaign.
+    pub seed: u64,
+    /// Children that have died.
+    pub kills: u64,
+    /// Of those, killed from outside at a random moment.
+    pub random_kills: u64,
+    /// Named points, and how often each was armed and reached.
+    pub points: Vec<PointCount>,
+    /// Files that were recovered after a death, and were as they must be.
+    pub recoveries: u64,
+    /// Losses of power that were tried, and recovered from.
+    pub power_losses: u64,
+    /// Of those, how many had something at stake.
+    pub at_stake: u64,
+    /// Commits in the file.
+    pub commits: u64,
+    /// Time that this took.
+    pub seconds: f64,
+    /// What went wrong; nothing is run after it.
+    pub failure: Option<Failure>,
+    /// Whether Ctrl-C ended it.
+    #[serde(skip)]
+    pub interrupted: bool,
+    /// Whether points that were armed and never reached count: a campaign that was cut short says nothing.
+    #[serde(skip)]
+    pub is_whole: bool,
+}
+
+/// One named point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointCount {
+    /// Its name.
+    pub point: String,
+    /// How often a child was to die there.
+    pub armed: u64,
+    /// How often one did.
+    pub reached: u64,
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// After which death, counted from 1.
+    pub kill: u64,
+    /// How that child died.
+    pub death: String,
+    /// What was looked at.
+    pub image: String,
+    /// What is wrong with it.
+    pub violation: Violation,
+    /// Where the files are.
+    pub kept: String,
+}
+
+/// A point that was armed less often may have been missed by chance.
+const ENOUGH: u64 = 20;
+
+impl Summary {
+    /// Points that no child came by although many were to die there: they test nothing.
+    pub fn unreached(&self) -> Vec<&str> {
+        let missed = self.points.iter().filter(|point| point.armed >= ENOUGH && point.reached == 0);
+        missed.map(|point| point.point.as_str()).collect()
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match &self.failure {
+            Some(_) => ExitCode::Violation,
+            None if self.unreached().is_empty() => ExitCode::Ok,
+            None => ExitCode::Internal,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::from("\n");
+        let mut line = |name: &str, value: String| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name:<24} {value}");
+        };
+        if self.interrupted {
+            line("interrupted", "yes: this is what there was until then".into());
+        }
+        line("deaths", format!("{}, {} of them at random moments", self.kills, self.random_kills));
+        line("recoveries", format!("{} of the files as they were, all sound", self.recoveries));
+        line(
+            "losses of power",
+            format!("{}, {} of them with something at stake", self.power_losses, self.at_stake),
+        );
+        line("commits", self.commits.to_string());
+        line(
+            "elapsed",
+            format!("{:.1} s, {:.1} deaths/s", self.seconds, self.kills as f64 / self.seconds.max(1e-9)),
+        );
+        if !self.points.is_empty() {
+            let _ = writeln!(text, "{:<32} {:>8} {:>8}", "point", "armed", "reached");
+        }
+        for point in &self.points {
+            let _ = writeln!(text, "  {:<30} {:>8} {:>8}", point.point, point.armed, point.reached);
+        }
+        for point in self.unreached() {
+            let _ = writeln!(text, "TESTER AT FAULT          no child came by {point}: it tests nothing");
+        }
+        let _ = writeln!(text, "violations               {}", u8::from(self.failure.is_some()));
+        if let Some(Failure { kill, death, image, violation, kept }) = &self.failure {
+            let _ = writeln!(
+                text,
+                "\n{violation}\n  after     death {kill}: {death}\n  in        {image}\n  files     {kept}"
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_that_is_armed_often_and_never_reached_fails_the_campaign() {
+        let with = |armed, reached| Summary {
+            points: vec![PointCount { point: "before-dawn".into(), armed, reached }],
+            ..Summary::default()
+        };
+        assert_eq!(with(20, 0).exit_code(), ExitCode::Internal);
+        assert!(with(20, 0).text().contains("no child came by before-dawn"));
+        assert_eq!(with(20, 1).exit_code(), ExitCode::Ok);
+        assert_eq!(with(19, 0).exit_code(), ExitCode::Ok);
+    }
+}

@@ -1,0 +1,319 @@
+//! From one opening of the file to the next.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tenterhook_runtime::executor::Executor;
+use tenterhook_runtime::io::{Backend, IO, drive};
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
+
+use super::ThreadsOptions;
+use super::faults::{Faults, KINDS};
+use super::shared::{Life, Shared};
+use super::summary::{FaultCount, Run, Summary};
+use super::worker::Worker;
+use tenterhook_stress::real::layer::Layer;
+use crate::real::ledger::{Audit, Layout, Make};
+use tenterhook_stress::rng;
+use tenterhook_stress::violation::Violation;
+
+/// A life that no failed sync has ended is ended after this.
+const LIFE: Duration = Duration::from_secs(20);
+/// How often somebody looks whether anything moves.
+const LOOK: Duration = Duration::from_millis(50);
+/// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
+const SURELY: u64 = 40;
+
+/// Small pages and a cache that is smaller than the file, so that pages are read from it.
+const OPTIONS: PagerOptions = PagerOptions {
+    page_size: 1024,
+    cache_pages: 48,
+    spill_pages: 2048,
+    checkpoint_frames: 400,
+    restart_frames: 1600,
+    max_pages: u32::MAX,
+    durability: Durability::Full,
+    id_seed: 13,
+};
+
+/// Runs each backend for its share of the time; stops at the first violation. `interrupted` is set by Ctrl-C.
+///
+/// # Errors
+///
+/// When a backend or the directory cannot be used.
+pub fn run(options: &ThreadsOptions, interrupted: &AtomicBool) -> io::Result<Summary> {
+    let mut summary = Summary::default();
+    for &backend in &options.backends {
+        let run = Runner::new(options, backend, interrupted)?.run()?;
+        let is_over = run.violation.is_some();
+        summary.runs.push(run);
+        summary.interrupted = interrupted.load(Ordering::Relaxed);
+        if is_over || summary.interrupted {
+            break;
+        }
+    }
+    Ok(summary)
+}
+
+struct Runner<'a> {
+    options: &'a ThreadsOptions,
+    backend: Backend,
+    interrupted: &'a AtomicBool,
+    io: Arc<dyn IO>,
+    shared: Arc<Shared>,
+    begun: Instant,
+    share: Duration,
+    run: Run,
+    bar: ProgressBar,
+}
+
+impl<'a> Runner<'a> {
+    fn new(
+        options: &'a ThreadsOptions,
+        backend: Backend,
+        interrupted: &'a AtomicBool,
+    ) -> io::Result<Runner<'a>> {
+        let below = backend.start().map_err(io::Error::other)?.io;
+        let faults = Faults::new(options.seed, &options.faults, options.noise);
+        let layer = Arc::new(Layer::new(below, faults));
+        let run = Run { backend: backend.to_string(), connections: options.connections, ..Run::default() };
+        let share = options.duration / options.backends.len() as u32;
+        Ok(Runner {
+            options,
+            backend,
+            interrupted,
+            io: Arc::clone(&layer) as Arc<dyn IO>,
+            shared: Arc::new(Shared::new(layer, options.connections)),
+            begun: Instant::now(),
+            share,
+            run,
+            bar: bar(options, share),
+        })
+    }
+
+    fn run(mut self) -> io::Result<Run> {
+        while !self.is_over() {
+            self.one_life()?;
+        }
+        self.bar.finish_and_clear();
+        let shared = &self.shared;
+        let faults = shared.layer.watcher();
+        // ORDERING: Relaxed: the machines have been joined.
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let fault = |(kind, of): (tenterhook_stress::disk::FaultKind, u64)| FaultCount {
+            kind: kind.name(),
+            struck: faults.struck(kind),
+            // Each kind of operation is at least a twentieth of all.
+            had_to: faults.seen() > of * SURELY * 20,
+        };
+        let enabled = KINDS.into_iter().filter(|(kind, _)| self.options.faults.contains(kind));
+        let (memory_at_end, memory_peak) = memory()?;
+        Ok(Run {
+            seconds: self.begun.elapsed().as_secs_f64(),
+            commits: count(&shared.commits),
+            reads: count(&shared.reads),
+            checkpoints: count(&shared.checkpoints),
+            errors: count(&shared.errors),
+            operations: faults.seen(),
+            delayed: faults.delayed(),
+            faults: enabled.map(fault).collect(),
+            memory_at_end,
+            memory_peak,
+            violation: shared.violation(),
+            ..self.run
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun.elapsed() >= self.share
+            || self.interrupted.load(Ordering::Relaxed)
+            || self.shared.violation().is_some()
+    }
+
+    /// Recovers the file, looks it over, has everybody work on it, and looks it over again.
+    fn one_life(&mut self) -> io::Result<()> {
+        self.run.lives += 1;
+        let path = self.options.directory.join(format!("{}.db", self.backend));
+        let mut open = Pager::open(Arc::clone(&self.io), &path, OPTIONS);
+        let opened = drive(&*self.io, || open.step());
+        let Some(pager) = self.expect("recovery", "a file that can be opened", opened) else { return Ok(()) };
+        let layout = Layout { connections: self.options.connections, usable: pager.usable_size() };
+        let life = Life { pager, layout, shared: Arc::clone(&self.shared) };
+        if !self.look_over(&life) {
+            return Ok(());
+        }
+        let mut make = Make::new(&life.pager, layout);
+        let made = drive(&*self.io, || make.step());
+        if self.expect("recovery", "a file that can be written", made).is_none() {
+            return Ok(());
+        }
+        self.work(&life)?;
+        self.look_over(&life);
+        Ok(())
+    }
+
+    /// Everybody works until time is up, the pager refuses, or something is wrong.
+    fn work(&mut self, life: &Life) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        // ORDERING: Relaxed: nobody works yet.
+        shared.stop.store(false, Ordering::Relaxed);
+        shared.poisoned.store(false, Ordering::Relaxed);
+        shared.layer.watcher().set_active(true);
+        let executor = Executor::new(self.options.workers);
+        let key = rng::derive(self.options.seed, self.run.lives);
+        let tasks: Vec<_> = (0..self.options.connections)
+            .map(|connection| executor.spawn(Worker::new(life, connection, key).machine()))
+            .collect();
+        let born = Instant::now();
+        let mut moved = (shared.progress(), Instant::now());
+        let mut calm = false;
+        while !tasks.iter().all(|task| task.is_finished()) {
+            std::thread::sleep(LOOK);
+            if self.is_over() || born.elapsed() >= LIFE {
+                // ORDERING: Relaxed, as in `is_stopped`.
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+            if shared.is_stopped() && !calm {
+                // Faults stop with the work: from here on everything must end.
+                calm = true;
+                shared.layer.watcher().set_active(false);
+            }
+            let progress = shared.progress();
+            if progress != moved.0 {
+                moved = (progress, Instant::now());
+            } else if moved.1.elapsed() >= self.options.stall {
+                self.stalled(life);
+                // The machines wait for something that will not come: they are left behind.
+                std::mem::forget((tasks, executor));
+                return Ok(());
+            }
+            self.show()?;
+        }
+        shared.layer.watcher().set_active(false);
+        for task in tasks {
+            if let Err(error) = task.join() {
+                shared.object(*Violation::panic(format!("{error}")));
+            }
+        }
+        executor.drain();
+        Ok(())
+    }
+
+    /// The pager's holdings once the I/O that it owns has ended: what machines began and did not wait for, because they were
+    /// dropped or because a sync had failed. At the latest when that has taken as long as a stall.
+    fn audit_at_rest(&self, life: &Life) -> tenterhook_runtime::pager::Audit {
+        let begun = Instant::now();
+        loop {
+            let audit = life.pager.audit();
+            let under_way = audit.log_writes + audit.database_writes + audit.loading;
+            if under_way == 0 || begun.elapsed() >= self.options.stall {
+                return audit;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Nobody does anything: the file is sound, nothing is held, and nobody's commits are missing.
+    fn look_over(&self, life: &Life) -> bool {
+        let audit = self.audit_at_rest(life);
+        if !audit.is_idle() {
+            let expected = "nothing held when nobody does anything";
+            self.shared.object(*Violation::safety("leaks", expected, format!("{audit:?}")));
+            return false;
+        }
+        let mut check = life.pager.check_integrity();
+        let report = drive(&*self.io, || check.step());
+        let Some(report) = self.expect("integrity", "a file that can be read", report) else { return false };
+        if !report.is_sound() {
+            let seen = format!("{:?}", report.problems);
+            self.shared.object(*Violation::safety("integrity", "no problem", seen));
+            return false;
+        }
+        let found = Audit::whole(&life.pager, life.layout).and_then(|mut audit| {
+            let found = drive(&*self.io, || audit.step())?;
+            Ok(found.map(|_| audit.cells().to_vec()))
+        });
+        match self.expect("integrity", "a file that can be read", found) {
+            Some(Ok(cells)) => self.compare(&cells),
+            Some(Err(wrong)) => {
+                let expected = format!("{} {}, as after some number of commits", wrong.place, wrong.expected);
+                self.shared.object(*Violation::safety("atomicity", expected, wrong.seen));
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Each connection has what it was told of, and not more than it asked for.
+    fn compare(&self, cells: &[u64]) -> bool {
+        for (connection, (asked, told)) in self.shared.table().into_iter().enumerate() {
+            let own = cells.get(connection).copied().unwrap_or(0);
+            if !(told..=asked).contains(&own) {
+                let expected = format!(
+                    "from {told} commits of connection {connection}, which were acknowledged, to {asked}, which were asked for"
+                );
+                self.shared.object(*Violation::safety("durability", expected, own.to_string()));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Faults are off: there is no excuse.
+    fn expect<T>(&self, oracle: &str, expected: &str, result: Result<T, PagerError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            // The sync that failed is remembered until the file is opened anew.
+            Err(PagerError::Poisoned { .. }) => None,
+            Err(error) => {
+                self.shared.object(*Violation::safety(oracle, expected, error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn stalled(&self, life: &Life) {
+        let doings = self.shared.doings().into_iter().map(|(doing, count)| format!("{count} at {doing}"));
+        let seen = format!("none for {:.0} s", self.options.stall.as_secs_f64());
+        let violation = Violation::liveness("liveness", "progress", seen)
+            .note(format!("connections: {}", doings.collect::<Vec<_>>().join(", ")))
+            .note(format!("pager: {:?}", life.pager.audit()))
+            .note(format!("I/O under way: {}", self.shared.layer.under_way().join(", ")));
+        self.shared.object(*violation);
+    }
+
+    fn show(&mut self) -> io::Result<()> {
+        let elapsed = self.begun.elapsed();
+        if self.run.memory_at_two_minutes.is_none() && elapsed >= Duration::from_secs(120) {
+            self.run.memory_at_two_minutes = Some(memory()?.0);
+        }
+        self.bar.set_position(elapsed.as_secs());
+        // ORDERING: Relaxed: a count.
+        let commits = self.shared.commits.load(Ordering::Relaxed);
+        let (backend, lives) = (self.backend, self.run.lives);
+        self.bar.set_message(format!("{backend}: {commits} commits, {lives} lives"));
+        Ok(())
+    }
+}
+
+fn bar(options: &ThreadsOptions, share: Duration) -> ProgressBar {
+    let target = if options.progress { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(share.as_secs()), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} s  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Resident memory of this process now and at most, in KiB.
+fn memory() -> io::Result<(u64, u64)> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    };
+    Ok((field("VmRSS:"), field("VmHWM:")))
+}

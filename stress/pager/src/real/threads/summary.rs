@@ -1,0 +1,146 @@
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::violation::{Class, Violation};
+
+/// What became of a run, backend by backend.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// One for each backend.
+    pub runs: Vec<Run>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+/// One backend.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Run {
+    /// Its name.
+    pub backend: String,
+    /// Connections.
+    pub connections: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Lives of the pager: one more than restarts.
+    pub lives: u64,
+    /// Commits that were acknowledged.
+    pub commits: u64,
+    /// Snapshots that were looked at.
+    pub reads: u64,
+    /// Checkpoints that ended.
+    pub checkpoints: u64,
+    /// Operations that ended with an error, each explained by a fault.
+    pub errors: u64,
+    /// I/O operations.
+    pub operations: u64,
+    /// Of those, held back for a while.
+    pub delayed: u64,
+    /// Faults by kind.
+    pub faults: Vec<FaultCount>,
+    /// Resident memory after two minutes, if it came to that, in KiB.
+    pub memory_at_two_minutes: Option<u64>,
+    /// Resident memory at the end, in KiB.
+    pub memory_at_end: u64,
+    /// The most that there ever was, in KiB.
+    pub memory_peak: u64,
+    /// What went wrong; nothing is run after it.
+    pub violation: Option<Violation>,
+}
+
+/// One kind of fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct FaultCount {
+    /// Its name.
+    pub kind: &'static str,
+    /// How often it struck.
+    pub struck: u64,
+    /// Whether it had to: there were so many operations that it cannot have been chance.
+    pub had_to: bool,
+}
+
+impl Summary {
+    /// Kinds of fault that were asked for and never struck, backend by backend.
+    pub fn undelivered(&self) -> Vec<String> {
+        let of = |run: &Run| {
+            let never = run.faults.iter().filter(|fault| fault.had_to && fault.struck == 0);
+            never.map(|fault| format!("{} over {}", fault.kind, run.backend)).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of).collect()
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        let violation = self.runs.iter().find_map(|run| run.violation.as_ref());
+        match violation.map(|violation| violation.class) {
+            Some(Class::Liveness) => ExitCode::Liveness,
+            Some(Class::Safety | Class::Panic) => ExitCode::Violation,
+            None if self.undelivered().is_empty() => ExitCode::Ok,
+            None => ExitCode::Internal,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for run in &self.runs {
+            text.push_str(&run.text());
+        }
+        if self.interrupted {
+            text.push_str("\ninterrupted              yes: this is what there was until then\n");
+        }
+        for kind in self.undelivered() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "TESTER AT FAULT          {kind} never struck: it tests nothing");
+        }
+        text
+    }
+}
+
+impl Run {
+    fn text(&self) -> String {
+        let mut text = format!("\n{} with {} connections\n", self.backend, self.connections);
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<22} {value}");
+        };
+        let rate = |count: u64| count as f64 / self.seconds.max(1e-9);
+        let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+        line("elapsed", format!("{:.1} s, {} lives", self.seconds, self.lives));
+        line("commits", format!("{}, {:.0} a second", self.commits, rate(self.commits)));
+        line("snapshots looked at", format!("{}, {:.0} a second", self.reads, rate(self.reads)));
+        line("checkpoints", self.checkpoints.to_string());
+        line("I/O operations", format!("{}, {} of them held back", self.operations, self.delayed));
+        line("errors, all explained", self.errors.to_string());
+        let faults = self.faults.iter().map(|fault| format!("{} {}", fault.struck, fault.kind));
+        line("faults", faults.collect::<Vec<_>>().join(", "));
+        let early = self.memory_at_two_minutes.map_or("it did not last that long".into(), mib);
+        line("memory at minute 2", early);
+        line("memory at the end", format!("{}, at most {}", mib(self.memory_at_end), mib(self.memory_peak)));
+        line("violations", u8::from(self.violation.is_some()).to_string());
+        if let Some(violation) = &self.violation {
+            let _ = writeln!(text, "\n{violation}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_had_to_strike_and_did_not_fails_the_run() {
+        let with = |struck, had_to| Summary {
+            runs: vec![Run {
+                faults: vec![FaultCount { kind: "read-error", struck, had_to }],
+                ..Run::default()
+            }],
+            interrupted: false,
+        };
+        assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
+        assert!(with(0, true).text().contains("read-error over  never struck"));
+        assert_eq!(with(1, true).exit_code(), ExitCode::Ok);
+        assert_eq!(with(0, false).exit_code(), ExitCode::Ok);
+    }
+}

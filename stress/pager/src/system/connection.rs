@@ -1,0 +1,358 @@
+use tenterhook_runtime::IOCompletions;
+use tenterhook_runtime::pager::{CheckpointMode, PagerError};
+
+use super::{Abuse, PagerPlan, cause};
+use tenterhook_stress::disk::Struck;
+use crate::oracle::{Observation, TransactionId};
+use tenterhook_stress::sometimes;
+use tenterhook_stress::system::{Context, Step};
+use tenterhook_stress::tape::Site;
+use tenterhook_stress::violation::Violation;
+use crate::workload::{
+    Aside, Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress,
+    Read, Stamp, Transfer, Write, WriteEnd,
+};
+
+const OPERATION: Site = Site::new(0, "operation");
+const INTERLEAVE: Site = Site::new(1, "interleave");
+const ABUSE: Site = Site::new(2, "abuse");
+const ROLLBACK: Site = Site::new(3, "rollback");
+const RESTART: Site = Site::new(4, "restart");
+const UPKEEP: Site = Site::new(5, "checkpoint that is due");
+const CHANGE: Site = Site::new(6, "change to cancel");
+const NAP: Site = Site::new(7, "nap");
+const NAP_LENGTH: Site = Site::new(17, "length of a nap");
+const LOOKS: Site = Site::new(21, "upgrade: pages read before");
+const MODE: Site = Site::new(22, "mode of a checkpoint");
+const ASIDE: Site = Site::new(27, "something aside first");
+const GO_ON: Site = Site::new(28, "go on after an error");
+const GIVE_UP: Site = Site::new(29, "cancel what is given up");
+
+/// Those that hold up nobody are the most.
+pub(super) const MODES: [CheckpointMode; 6] = {
+    use CheckpointMode::{Full, Passive, Restart, Truncate};
+    [Passive, Full, Restart, Truncate, Passive, Passive]
+};
+
+/// One connection: at most one operation at a time, one after the other.
+#[derive(Default)]
+pub(super) struct Connection {
+    operation: Operation,
+    /// Operations begun, to give transactions numbers.
+    begun: u32,
+    /// Faults that the disk had delivered when the operation began.
+    struck: Struck,
+    /// The operation's completion was asked to cancel: an error proves nothing.
+    cancelled: bool,
+    /// The operation is to be dropped when it would be stepped next.
+    doomed: bool,
+    /// Steps for which the connection still does nothing, so that others find the pager to themselves and it comes back
+    /// in a burst.
+    nap: u16,
+}
+
+/// What a connection does. Boxed, so that a connection is one cache line: most of ten thousand wait, and those that
+/// do not wait reuse each other's boxes.
+#[derive(Default)]
+enum Operation {
+    #[default]
+    None,
+    Write(Box<Write>),
+    Read(Box<Read>),
+    Checkpoint(Box<Checkpoints>),
+    Check(Box<CheckIntegrity>),
+}
+
+impl Connection {
+    /// One or more calls of the pager, until the operation is suspended, ends, or lets others go first.
+    pub(super) fn step(
+        &mut self,
+        plan: &PagerPlan,
+        at_birth: Struck,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        if self.doomed && !context.calm {
+            context.remark(|| "its machine is dropped".into());
+            return self.drop_machine(bench);
+        }
+        self.doomed = false;
+        if self.nap > 0 && !context.calm {
+            self.nap -= 1;
+            return Ok(Step::Yield);
+        }
+        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
+        if is_spent && matches!(self.operation, Operation::None) {
+            return Ok(Step::Idle);
+        }
+        loop {
+            let progress = match &mut self.operation {
+                Operation::None => self.begin(plan, bench, context),
+                Operation::Write(write) => write.step(bench),
+                Operation::Read(read) => read.step(bench),
+                Operation::Checkpoint(checkpoint) => checkpoint.step(bench),
+                Operation::Check(check) => check.step(bench),
+            };
+            match progress {
+                Ok(Progress::More) if context.lane.happens(INTERLEAVE, plan.interleave) => {
+                    return Ok(Step::Continue);
+                }
+                Ok(Progress::More) => {}
+                Ok(Progress::Wait(io)) => return self.suspended(io, plan, bench, context),
+                Ok(Progress::Done) => {
+                    bench.tally.operations += 1;
+                    context.observe(bench.oracles.history().head() as u32, bench.tally.content);
+                    self.forget();
+                    return Ok(Step::Ended);
+                }
+                Err(failure) => return self.failed(failure, plan, at_birth, bench, context),
+            }
+        }
+    }
+
+    /// Draws an operation and makes its machine.
+    fn begin(
+        &mut self,
+        plan: &PagerPlan,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Failure> {
+        if context.lane.happens(NAP, plan.abuse.nap) {
+            self.nap = context.lane.choose(NAP_LENGTH, 400) as u16;
+        }
+        self.begun += 1;
+        self.struck = context.struck;
+        let (shape, layout, lane) = (bench.shape, bench.layout, &mut *context.lane);
+        if let Some(mode) = bench.pager.checkpoint_due()
+            && lane.choose(UPKEEP, 4) == 1
+        {
+            return Ok(self.checkpoint(mode, bench));
+        }
+        let kind = match lane.maybe_weighted(OPERATION, 0, &plan.weights) {
+            Some(kind) => OperationKind::ALL[kind],
+            None => return Ok(Progress::Done),
+        };
+        let id: TransactionId = u64::from(context.fiber + 1) << 32 | u64::from(self.begun);
+        let job = match kind {
+            OperationKind::Transfer => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
+            OperationKind::Stamp => Job::Stamp(Stamp::plan(id, layout, lane)),
+            OperationKind::Churn => Job::Churn(Churn::plan(id, layout, shape, lane)),
+            OperationKind::Detour => Job::Detour(Box::new(Detour::plan(id, layout, shape, lane))),
+            OperationKind::Upgrade => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
+            OperationKind::Vacuum => Job::Churn(Churn::plan(id, layout, shape, lane)),
+            OperationKind::Sum => return self.read(Plan::sum(), bench),
+            OperationKind::ReadGroup => {
+                let group = Plan::group(bench, lane);
+                return self.read(group, bench);
+            }
+            OperationKind::ReadDirectory => {
+                let directory = Plan::directory(bench, lane);
+                return self.read(directory, bench);
+            }
+            OperationKind::LongReader => return self.read(Plan::long(lane), bench),
+            OperationKind::Checkpoint => {
+                let mode = MODES[lane.choose(MODE, MODES.len() as u32) as usize];
+                return Ok(self.checkpoint(mode, bench));
+            }
+            OperationKind::CheckIntegrity => {
+                self.operation = Operation::Check(Box::new(CheckIntegrity::new(false, bench)));
+                return Ok(Progress::More);
+            }
+        };
+        let aside = lane.happens(ASIDE, plan.aside).then(|| Aside::plan(id, layout, lane));
+        let end = if lane.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
+        let write = match kind {
+            OperationKind::Upgrade => {
+                let looks = lane.choose(LOOKS, 4) as usize;
+                Write::upgrade(id, job, end, looks, bench)?
+            }
+            OperationKind::Vacuum => Write::new(id, job, end, bench).with_vacuum(),
+            _ => Write::new(id, job, end, bench),
+        };
+        let write = match aside {
+            Some(aside) => write.with_aside(aside),
+            None => write,
+        };
+        self.operation = Operation::Write(Box::new(write));
+        Ok(Progress::More)
+    }
+
+    fn checkpoint(&mut self, mode: CheckpointMode, bench: &Bench<'_>) -> Progress {
+        self.operation = Operation::Checkpoint(Box::new(Checkpoints::new(mode, bench)));
+        Progress::More
+    }
+
+    fn read(&mut self, plan: Plan, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        self.operation = Operation::Read(Box::new(Read::begin(plan, bench)?));
+        Ok(Progress::More)
+    }
+
+    /// The machine waits. What we may do to it now, a caller may do to it at any yield.
+    fn suspended(
+        &mut self,
+        io: IOCompletions,
+        plan: &PagerPlan,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        let Abuse { drop, drop_later, cancel, cancel_change, give_up, checkpoints, .. } = plan.abuse;
+        let times = if matches!(self.operation, Operation::Checkpoint(_)) { checkpoints } else { 1 };
+        let [drop, drop_later, cancel] = [drop, drop_later, cancel].map(|chance| chance.parts() * times);
+        let abuse = [drop, drop_later, cancel, cancel_change.parts(), give_up.parts()];
+        let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
+        let drawn = if context.calm || gentle == 1_000_000 {
+            None
+        } else {
+            context.lane.maybe_weighted(ABUSE, gentle, &abuse)
+        };
+        match drawn {
+            Some(0) => {
+                context.remark(|| "its machine is dropped".into());
+                return self.drop_machine(bench);
+            }
+            Some(1) => self.doomed = true,
+            Some(2) => {
+                if let Some(completion) = io.completion() {
+                    context.remark(|| "cancels what it waits for".into());
+                    bench.tally.cancels += 1;
+                    self.cancelled = true;
+                    completion.cancel();
+                }
+            }
+            Some(4) if self.give_up(&io, bench, context) => return Ok(Step::Continue),
+            Some(4) => {}
+            Some(_) => {
+                let lane = &mut *context.lane;
+                bench.tally.cancels +=
+                    u64::from(context.disk.cancel_change(|count| lane.choose(CHANGE, count)));
+            }
+            None => {}
+        }
+        Ok(match io {
+            IOCompletions::Single(completion) => Step::Wait(completion),
+            IOCompletions::Yield => Step::Yield,
+        })
+    }
+
+    /// The caller loses interest in the call, and not in the transaction. Whether there was such a call.
+    fn give_up(&mut self, io: &IOCompletions, bench: &mut Bench<'_>, context: &mut Context<'_>) -> bool {
+        let Operation::Write(write) = &mut self.operation else { return false };
+        let cancels = context.lane.choose(GIVE_UP, 2) == 1;
+        let is_given_up = write.give_up(cancels, bench.layout, context.lane);
+        if is_given_up {
+            bench.tally.given_up += 1;
+            context.remark(|| "gives up the call that waits".into());
+            // The outcome of what it waited for is told to no caller.
+            if let Some(completion) = io.completion().filter(|_| cancels) {
+                bench.tally.cancels += 1;
+                completion.cancel();
+            }
+        }
+        is_given_up
+    }
+
+    /// The caller loses interest: whatever the machine held must be let go of by this alone.
+    fn drop_machine(&mut self, bench: &mut Bench<'_>) -> Result<Step, Box<Violation>> {
+        match &mut self.operation {
+            Operation::Write(write) => write.dropped(bench).or_else(oracle_fired)?,
+            Operation::Checkpoint(checkpoint) => checkpoint.leave(bench).or_else(oracle_fired)?,
+            _ => {}
+        }
+        bench.tally.drops += 1;
+        self.forget();
+        Ok(Step::Ended)
+    }
+
+    fn failed(
+        &mut self,
+        failure: Failure,
+        plan: &PagerPlan,
+        at_birth: Struck,
+        bench: &mut Bench<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Box<Violation>> {
+        let error = match failure {
+            Failure::Violation(violation) => {
+                return Err(violation.note(format!("while in {}", self.describe())));
+            }
+            Failure::Pager(error) => error,
+        };
+        bench.tally.notice(&error);
+        context.remark(|| format!("is told: {error}"));
+        sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
+        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
+        sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
+        sometimes!(self.cancelled, "an operation ends after a cancel");
+        let was_cancelled =
+            self.cancelled && matches!(error, PagerError::Io { .. } | PagerError::OutcomeUnknown { .. });
+        let cause =
+            if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
+        let what = self.what();
+        if let Operation::Write(write) = &self.operation {
+            write.failed(&error, bench).or_else(oracle_fired)?;
+        }
+        let described = self.describe();
+        let goes_on = self.goes_on_after(&error, plan, context);
+        if goes_on {
+            bench.tally.went_on += 1;
+            sometimes!(true, "a transaction goes on after an error");
+            self.cancelled = false;
+        } else {
+            self.forget();
+        }
+        let seen = Observation::Failed { what, error: &error, cause };
+        bench.oracles.observe(&seen).map_err(|violation| violation.note(format!("while in {described}")))?;
+        let is_poisoned = matches!(error, PagerError::Poisoned { .. });
+        if is_poisoned && !context.calm && context.lane.happens(RESTART, plan.restart) {
+            bench.tally.restarts += 1;
+            return Ok(Step::Restart);
+        }
+        Ok(if goes_on { Step::Continue } else { Step::Ended })
+    }
+
+    /// Whether the caller makes the call again that was told of an error, in the same transaction.
+    fn goes_on_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
+        let is_passing = matches!(error, PagerError::Io { .. } | PagerError::Corrupt { .. });
+        let may_go_on = matches!(&self.operation, Operation::Write(write) if write.may_go_on());
+        is_passing && may_go_on && !context.calm && context.lane.happens(GO_ON, plan.go_on)
+    }
+
+    /// Whether it has pages of a transaction in the log that nobody has asked to commit.
+    pub(super) fn has_spilled(&self) -> bool {
+        matches!(&self.operation, Operation::Write(write) if write.has_spilled())
+    }
+
+    /// Back to between two operations.
+    pub(super) fn forget(&mut self) {
+        self.operation = Operation::None;
+        self.cancelled = false;
+        self.doomed = false;
+    }
+
+    fn what(&self) -> &'static str {
+        match &self.operation {
+            Operation::None => "the beginning of an operation",
+            Operation::Write(_) => "a write transaction",
+            Operation::Read(_) => "a read transaction",
+            Operation::Checkpoint(_) => "a checkpoint",
+            Operation::Check(_) => "an integrity check",
+        }
+    }
+
+    /// What it is doing.
+    pub(super) fn describe(&self) -> String {
+        match &self.operation {
+            Operation::Write(write) => write.describe(),
+            Operation::Read(read) => read.describe(),
+            Operation::None | Operation::Checkpoint(_) | Operation::Check(_) => self.what().into(),
+        }
+    }
+}
+
+/// Reporting itself cannot fail with the pager's errors.
+fn oracle_fired(failure: Failure) -> Result<(), Box<Violation>> {
+    match failure {
+        Failure::Violation(violation) => Err(violation),
+        Failure::Pager(_) => Ok(()),
+    }
+}

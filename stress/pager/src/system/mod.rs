@@ -1,0 +1,252 @@
+//! The runtime's pager as a system under test.
+
+mod boot;
+mod connection;
+mod explanations;
+mod place;
+mod rest;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use tenterhook_runtime::io::IO;
+use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
+
+use self::boot::Boot;
+use self::connection::Connection;
+pub(crate) use self::explanations::explanations;
+use self::rest::Rest;
+use tenterhook_stress::disk::{Flippable, Place, Struck};
+use crate::oracle::{Observation, Oracles};
+use tenterhook_stress::schedule::FiberId;
+use tenterhook_stress::sometimes;
+use tenterhook_stress::system::{Context, Crash, Step, System};
+use tenterhook_stress::tape::Chance;
+use tenterhook_stress::violation::Violation;
+use crate::workload::layout::{Layout, Shape};
+use crate::workload::{OperationKind, Tally};
+
+pub(crate) use crate::workload::layout::Extent;
+
+/// How the pager is set up and what its connections do; all of it fixed before the run.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct PagerPlan {
+    pub(crate) connections: u32,
+    pub(crate) pager: PagerOptions,
+    pub(crate) extent: Extent,
+    /// How often each kind of operation is drawn.
+    pub(crate) weights: [u32; OperationKind::ALL.len()],
+    /// How likely a fiber lets others go first between two calls of the pager.
+    pub(crate) interleave: Chance,
+    pub(crate) abuse: Abuse,
+    /// Share of write transactions that change something else first, and take it back.
+    pub(crate) aside: Chance,
+    /// How likely a transaction goes on after an error.
+    pub(crate) go_on: Chance,
+    /// Share of write transactions that their owner rolls back.
+    pub(crate) rollback: Chance,
+    /// How likely the system is restarted when it refuses writes after a failed sync.
+    pub(crate) restart: Chance,
+    /// Whether reads of the log may return flipped bits (outside of recovery).
+    pub(crate) flips_in_log: bool,
+    /// Whether reads may return flipped bits during recovery.
+    pub(crate) flips_in_recovery: bool,
+    /// Whether the disk may say that it has done what it has not.
+    pub(crate) disk_lies: bool,
+}
+
+/// What connections do to their own machines, each time one of them is suspended.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Abuse {
+    /// Drop it at once.
+    pub(crate) drop: Chance,
+    /// Drop it when what it waits for has ended.
+    pub(crate) drop_later: Chance,
+    /// Cancel what it waits for.
+    pub(crate) cancel: Chance,
+    /// Cancel a write, a sync or a truncation of the pager's own.
+    pub(crate) cancel_change: Chance,
+    /// How many times as likely the first three are for a checkpoint: there are few, and each leaves I/O which the next meets.
+    pub(crate) checkpoints: u32,
+    /// Give up the call that waits, and go on in the same transaction.
+    pub(crate) give_up: Chance,
+    /// Leave a connection alone for a while before its next operation.
+    pub(crate) nap: Chance,
+}
+
+/// The database file of a run; its log has `-wal` at the end.
+const DATABASE: &str = "cloth";
+
+/// The pager, its connections and its oracles.
+pub(crate) struct PagerSystem {
+    plan: PagerPlan,
+    shape: Shape,
+    layout: Layout,
+    path: PathBuf,
+    pager: Option<Arc<Pager>>,
+    /// The pager of the life before, to see whether it is really gone.
+    grave: Weak<Pager>,
+    connections: Vec<Connection>,
+    boot: Boot,
+    rest: Rest,
+    oracles: Oracles,
+    tally: Tally,
+    /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
+    refusal: Option<(u32, String)>,
+    /// Delivered faults when this life began.
+    struck_at_birth: Struck,
+    /// Delivered faults when the oracles last compared all pages.
+    struck_at_verification: Struck,
+}
+
+impl PagerSystem {
+    pub(crate) fn new(plan: PagerPlan) -> PagerSystem {
+        let usable = plan.pager.page_size as usize - 16;
+        PagerSystem {
+            plan,
+            shape: Shape::new(plan.pager.page_size, usable),
+            layout: Layout::default(),
+            path: PathBuf::from(DATABASE),
+            pager: None,
+            grave: Weak::new(),
+            connections: (0..plan.connections).map(|_| Connection::default()).collect(),
+            boot: Boot::default(),
+            rest: Rest::default(),
+            oracles: match (plan.disk_lies, plan.pager.durability) {
+                (true, _) => Oracles::of_a_lying_disk(),
+                (false, Durability::Full) => Oracles::default(),
+                (false, Durability::Normal | Durability::Off) => Oracles::of_late_syncs(),
+            },
+            tally: Tally::default(),
+            refusal: None,
+            struck_at_birth: Struck::default(),
+            struck_at_verification: Struck::default(),
+        }
+    }
+}
+
+/// Everything that an operation needs of `$system`, borrowed field by field.
+macro_rules! bench {
+    ($system:expr, $pager:expr) => {
+        $crate::workload::Bench {
+            pager: $pager,
+            shape: &$system.shape,
+            layout: &$system.layout,
+            oracles: &mut $system.oracles,
+            tally: &mut $system.tally,
+        }
+    };
+}
+use bench;
+
+impl System for PagerSystem {
+    fn connections(&self) -> u32 {
+        self.plan.connections
+    }
+
+    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let step = boot::step(self, io, context)?;
+        if matches!(step, Step::Ended) {
+            self.tally.recoveries += 1;
+            self.refusal = None;
+            let everything = if self.plan.flips_in_log {
+                Flippable::Everything
+            } else {
+                Flippable::Only(self.path.clone())
+            };
+            context.disk.set_flippable(everything);
+        }
+        Ok(step)
+    }
+
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let Some(pager) = &self.pager else { return Ok(Step::Restart) };
+        let mut bench = bench!(self, pager);
+        let connection = &mut self.connections[context.fiber as usize];
+        connection.step(&self.plan, self.struck_at_birth, &mut bench, context)
+    }
+
+    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let Some(pager) = &self.pager else { return Ok(Step::Restart) };
+        let mut bench = bench!(self, pager);
+        self.rest.step(&mut bench, context)
+    }
+
+    fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
+        let has_spilled = self.connections.iter().any(Connection::has_spilled);
+        sometimes!(has_spilled, "a crash leaves frames of a commit that never comes");
+        for connection in &mut self.connections {
+            connection.forget();
+        }
+        self.boot = Boot::default();
+        self.rest = Rest::default();
+        self.grave = self.pager.take().map_or_else(Weak::new, |pager| Arc::downgrade(&pager));
+        self.oracles.observe(&Observation::Crashed(crash))
+    }
+
+    fn buried(&mut self) -> Result<(), Box<Violation>> {
+        self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
+    }
+
+    fn locate(&self, place: &Place) -> String {
+        place::name(place, &self.path, self.plan.pager.page_size)
+    }
+
+    fn describe(&self, fiber: FiberId) -> String {
+        match self.connections.get(fiber as usize) {
+            Some(connection) => connection.describe(),
+            None => match &self.refusal {
+                Some((times, error)) => {
+                    format!("coming back to life, refused {times} times, the last time: {error}")
+                }
+                None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
+            },
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.tally.counters()
+    }
+}
+
+/// The fault that accounts for `error`, if one has struck since `before` that can.
+fn cause(
+    error: &PagerError,
+    before: Struck,
+    at_birth: Struck,
+    plan: &PagerPlan,
+    context: &Context<'_>,
+) -> Option<&'static str> {
+    // A failed sync is remembered until the next open, and of the writes of an earlier commit one may have failed before
+    // the last has ended; other errors have a cause of their own time.
+    let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
+    let since = if is_older { at_birth } else { before };
+    let fault = context.disk.struck_since(explanations(error), since);
+    if let Some(kind) = fault {
+        context.disk.count(|counts| counts.notice(kind));
+        return Some(kind.name());
+    }
+    let is_full = matches!(error, PagerError::NoSpace { .. }) && plan.pager.max_pages < u32::MAX;
+    is_full.then_some("max_pages")
+}
+
+/// The file that the pager is opened on.
+fn database(system: &PagerSystem) -> &Path {
+    &system.path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Overrides, SimOptions};
+
+    /// Broke: a boot that was refused until the run lost its patience was reported without the error.
+    #[test]
+    fn boot_that_is_refused_is_described_with_the_last_error() {
+        let mut system = PagerSystem::new(SimOptions::draw(1, &Overrides::default()).plan);
+        system.refusal = Some((3, "page 11 is damaged".into()));
+        let control = system.connections();
+        let text = system.describe(control);
+        assert!(text.contains("refused 3 times") && text.contains("page 11 is damaged"), "{text}");
+    }
+}

@@ -1,0 +1,213 @@
+use tenterhook_runtime::pager::{PageNo, PageRef, ReadTransaction};
+
+use super::layout::{Kind, is_kind, stamp};
+use super::transfer::INITIAL_BALANCE;
+use super::{Bench, Failure, Progress, await_io};
+use crate::oracle::Observation;
+use tenterhook_stress::sometimes;
+use tenterhook_stress::tape::{Lane, Site};
+
+const WHICH: Site = Site::new(15, "read: which");
+const ROUNDS: Site = Site::new(16, "read: rounds");
+
+/// Pages that a long reader keeps pinned at a time.
+const PINS: usize = 4;
+
+/// One read transaction: what it reads and what must hold of that.
+pub(crate) struct Read {
+    transaction: ReadTransaction,
+    plan: Plan,
+    /// Pages read so far.
+    position: usize,
+}
+
+/// What a read transaction looks at.
+pub(crate) enum Plan {
+    /// All accounts: their sum never changes.
+    Sum { sum: i64 },
+    /// A group: all of its pages carry one stamp.
+    Group { group: usize, first: Option<u64> },
+    /// A directory, and then the leaves that it names.
+    Directory { directory: PageNo, leaves: Vec<(PageNo, u64)> },
+    /// Fixed pages round and round, and in between the leaves of the directory that it read last, which have come and gone
+    /// since its snapshot. Some are pinned for a while.
+    Long { start: usize, reads: usize, leaves: Vec<PageNo>, pinned: Vec<(PageRef, u64)> },
+}
+
+impl Plan {
+    /// Adds up all accounts.
+    pub(crate) fn sum() -> Plan {
+        Plan::Sum { sum: 0 }
+    }
+
+    /// Draws a group.
+    pub(crate) fn group(bench: &Bench<'_>, lane: &mut Lane) -> Plan {
+        Plan::Group { group: lane.choose(WHICH, bench.layout.groups.len() as u32) as usize, first: None }
+    }
+
+    /// Draws a directory.
+    pub(crate) fn directory(bench: &Bench<'_>, lane: &mut Lane) -> Plan {
+        let directories = &bench.layout.directories;
+        let directory = directories[lane.choose(WHICH, directories.len() as u32) as usize];
+        Plan::Directory { directory, leaves: Vec::new() }
+    }
+
+    /// Draws how long it stays and where it begins.
+    pub(crate) fn long(lane: &mut Lane) -> Plan {
+        let reads = 5 + lane.mostly_small(ROUNDS, 200) as usize;
+        let start = lane.choose(WHICH, 1 << 16) as usize;
+        Plan::Long { start, reads, leaves: Vec::new(), pinned: Vec::with_capacity(PINS) }
+    }
+}
+
+impl Read {
+    /// Registers a snapshot, which the oracles compare with what was acknowledged.
+    pub(crate) fn begin(plan: Plan, bench: &mut Bench<'_>) -> Result<Read, Failure> {
+        let transaction = bench.pager.begin_read()?;
+        bench.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence() })?;
+        Ok(Read { transaction, plan, position: 0 })
+    }
+
+    /// Reads one page.
+    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        let Some(number) = self.plan.page(self.position, bench) else {
+            bench.tally.reads += 1;
+            let behind =
+                bench.oracles.history().acknowledged().saturating_sub(self.transaction.commit_sequence());
+            sometimes!(behind >= 10, "a reader ends ten commits behind");
+            self.plan.conclude(self.transaction.commit_sequence(), bench)?;
+            return Ok(Progress::Done);
+        };
+        let page = await_io!(self.transaction.page(number));
+        let sequence = self.transaction.commit_sequence();
+        let digest = bench.shape.digest(&page);
+        bench.tally.looked(digest);
+        bench.observe(&Observation::PageRead { sequence, page: number, digest })?;
+        self.plan.look(sequence, page, digest, bench)?;
+        self.position += 1;
+        Ok(Progress::More)
+    }
+
+    /// What it is and how far it has come.
+    pub(crate) fn describe(&self) -> String {
+        let what = match self.plan {
+            Plan::Sum { .. } => "sum of accounts",
+            Plan::Group { .. } => "read of a group",
+            Plan::Directory { .. } => "read of a directory",
+            Plan::Long { .. } => "long reader",
+        };
+        format!(
+            "{what} in the snapshot of commit {}, at its page {}",
+            self.transaction.commit_sequence(),
+            self.position
+        )
+    }
+}
+
+impl Plan {
+    /// The page to read after `position` others.
+    fn page(&self, position: usize, bench: &Bench<'_>) -> Option<PageNo> {
+        let layout = bench.layout;
+        match self {
+            Plan::Sum { .. } => layout.accounts.get(position).copied(),
+            Plan::Group { group, .. } => layout.groups[*group].get(position).copied(),
+            Plan::Directory { directory, .. } if position == 0 => Some(*directory),
+            Plan::Directory { leaves, .. } => leaves.get(position - 1).map(|&(leaf, _)| leaf),
+            Plan::Long { start, reads, leaves, .. } if position % 2 == 1 && !leaves.is_empty() => {
+                leaves.get((start + position) % leaves.len()).copied().filter(|_| position < *reads)
+            }
+            Plan::Long { start, reads, .. } => {
+                let fixed = layout.accounts.len() + layout.directories.len();
+                let index = (start + position * 7) % fixed;
+                let page = layout
+                    .accounts
+                    .get(index)
+                    .or_else(|| layout.directories.get(index - layout.accounts.len()));
+                page.copied().filter(|_| position < *reads)
+            }
+        }
+    }
+
+    /// What the page must have in common with those before it.
+    fn look(
+        &mut self,
+        sequence: u64,
+        page: PageRef,
+        digest: u64,
+        bench: &mut Bench<'_>,
+    ) -> Result<(), Failure> {
+        let shape = bench.shape;
+        match self {
+            Plan::Sum { sum } => {
+                *sum = (0..shape.cells())
+                    .fold(*sum, |sum, cell| sum.wrapping_add(shape.cell(&page, cell).0 as i64));
+                Ok(())
+            }
+            Plan::Group { first, .. } => {
+                let (expected, seen) = (*first.get_or_insert(stamp(&page)) as i64, stamp(&page) as i64);
+                bench.observe(&Observation::Invariant {
+                    sequence,
+                    what: "one stamp on a group:",
+                    expected,
+                    seen,
+                })
+            }
+            Plan::Directory { leaves, .. } if is_kind(&page, Kind::Directory) => {
+                let cells = (0..shape.cells()).map(|cell| shape.cell(&page, cell));
+                leaves.extend(
+                    cells.filter(|&(leaf, _)| leaf != 0).map(|(leaf, stamp)| (leaf as PageNo, stamp)),
+                );
+                Ok(())
+            }
+            Plan::Directory { leaves, .. } => {
+                let listed =
+                    leaves.iter().find(|(leaf, _)| *leaf == page.number()).map_or(0, |&(_, stamp)| stamp);
+                let (expected, seen) = (listed as i64, stamp(&page) as i64);
+                bench.observe(&Observation::Invariant {
+                    sequence,
+                    what: "the directory's stamp on a leaf:",
+                    expected,
+                    seen,
+                })
+            }
+            Plan::Long { pinned, leaves, .. } => {
+                if is_kind(&page, Kind::Directory) {
+                    let listed = (0..shape.cells()).map(|cell| shape.cell(&page, cell).0 as PageNo);
+                    leaves.clear();
+                    leaves.extend(listed.filter(|&leaf| leaf != 0));
+                }
+                if pinned.len() == PINS {
+                    let (oldest, before) = pinned.remove(0);
+                    let after = shape.digest(&oldest);
+                    bench.observe(&Observation::PinnedAgain { page: oldest.number(), before, after })?;
+                }
+                pinned.push((page, digest));
+                Ok(())
+            }
+        }
+    }
+
+    /// What must hold of all pages together.
+    fn conclude(&mut self, sequence: u64, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        match self {
+            Plan::Sum { sum } => {
+                let accounts = bench.layout.accounts.len() * bench.shape.cells();
+                let expected = INITIAL_BALANCE * accounts as i64;
+                bench.observe(&Observation::Invariant {
+                    sequence,
+                    what: "a sum of accounts of",
+                    expected,
+                    seen: *sum,
+                })
+            }
+            Plan::Long { pinned, .. } => {
+                for (page, before) in pinned.drain(..) {
+                    let after = bench.shape.digest(&page);
+                    bench.observe(&Observation::PinnedAgain { page: page.number(), before, after })?;
+                }
+                Ok(())
+            }
+            Plan::Group { .. } | Plan::Directory { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,418 @@
+use tenterhook_runtime::IOResult;
+use tenterhook_runtime::pager::{
+    Audit, BeginWrite, Commit, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
+};
+
+use super::desk::{Changes, Desk};
+use super::layout::Layout;
+use super::{Aside, Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
+use crate::oracle::{Observation, TransactionId};
+use tenterhook_stress::sometimes;
+use tenterhook_stress::tape::Lane;
+
+/// What a write transaction is for.
+pub(crate) enum Job {
+    /// Moves money.
+    Transfer(Transfer),
+    /// Stamps a group.
+    Stamp(Stamp),
+    /// Allocates and frees.
+    Churn(Churn),
+    /// Takes part of itself back.
+    Detour(Box<Detour>),
+    /// Makes the fixed pages.
+    Prepare(Box<Prepare>),
+}
+
+/// How a write transaction ends once its job is done.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WriteEnd {
+    /// Asked to commit.
+    Commit,
+    /// Rolled back by its owner.
+    Rollback,
+}
+
+/// One write transaction from its beginning to its commit.
+pub(crate) struct Write {
+    id: TransactionId,
+    job: Job,
+    end: WriteEnd,
+    /// Whether it has been told to wait for the write right.
+    queued: bool,
+    /// Whether the file is shortened after the job.
+    vacuum: bool,
+    /// What it does before it goes on with its job, or ends.
+    aside: Option<Box<Aside>>,
+    is_job_done: bool,
+    stage: Stage,
+    changes: Changes,
+}
+
+enum Stage {
+    /// Reading so many pages first, in the snapshot that is to become the transaction's.
+    Look(Box<ReadTransaction>, usize),
+    /// Waiting for the write right, unless somebody commits.
+    Upgrade(Box<Upgrade>, u64),
+    /// Waiting for the write right.
+    Begin(BeginWrite),
+    /// Doing the job.
+    Work(WriteTransaction),
+    /// Shortening the file.
+    Vacuum(Box<Vacuum>),
+    /// Waiting for the commit to be durable. Boxed: ten thousand connections wait for their turn, one commits.
+    Commit(Box<Commit>),
+    /// Over. Also the place holder while a stage is replaced.
+    Over,
+}
+
+impl Write {
+    /// A transaction that waits for the write right first.
+    pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, bench: &Bench<'_>) -> Write {
+        Write::at(id, job, end, Stage::Begin(bench.pager.begin_write()))
+    }
+
+    /// A transaction that reads `looks` pages of accounts before it asks for the write right.
+    pub(crate) fn upgrade(
+        id: TransactionId,
+        job: Job,
+        end: WriteEnd,
+        looks: usize,
+        bench: &mut Bench<'_>,
+    ) -> Result<Write, Failure> {
+        let reader = bench.pager.begin_read()?;
+        bench.observe(&Observation::ReadBegan { sequence: reader.commit_sequence() })?;
+        Ok(Write::at(id, job, end, Stage::Look(Box::new(reader), looks)))
+    }
+
+    /// The same transaction, with a vacuum after its job.
+    pub(crate) fn with_vacuum(self) -> Write {
+        Write { vacuum: true, ..self }
+    }
+
+    /// The same transaction, with something else to do before its job.
+    pub(crate) fn with_aside(self, aside: Aside) -> Write {
+        Write { aside: Some(Box::new(aside)), ..self }
+    }
+
+    fn at(id: TransactionId, job: Job, end: WriteEnd, stage: Stage) -> Write {
+        let (queued, vacuum, is_job_done) = (false, false, false);
+        Write { id, job, end, queued, vacuum, aside: None, is_job_done, stage, changes: Changes::default() }
+    }
+
+    /// Gives up the call that waits, and goes on in the same transaction: with the next thing that it does aside, with the end
+    /// in place of a vacuum, or with something aside before the same call is made again. False where no call can be
+    /// given up without the transaction.
+    ///
+    /// If what the call waits for is about to be cancelled, something comes in between: the same call made again right away
+    /// would be the one that is told.
+    pub(crate) fn give_up(&mut self, is_cancelled: bool, layout: &Layout, lane: &mut Lane) -> bool {
+        if let (Stage::Work(transaction), true) = (&mut self.stage, is_cancelled) {
+            let between = transaction.savepoint();
+            if transaction.release(between).is_err() {
+                return false;
+            }
+        }
+        match (&self.stage, &mut self.aside) {
+            (Stage::Work(_), Some(aside)) if aside.is_due(&self.changes, self.is_job_done) => {
+                sometimes!(true, "a call is given up and another made with a savepoint open");
+                aside.give_up();
+            }
+            (Stage::Work(_), aside) => {
+                sometimes!(true, "a call is given up and another made");
+                *aside = Some(Box::new(Aside::plan(self.id, layout, lane).at_once()));
+            }
+            (Stage::Vacuum(_), _) => return self.give_up_vacuum(),
+            (Stage::Look(..) | Stage::Upgrade(..) | Stage::Begin(_) | Stage::Commit(_) | Stage::Over, _) => {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn give_up_vacuum(&mut self) -> bool {
+        if let Stage::Vacuum(vacuum) = std::mem::replace(&mut self.stage, Stage::Over) {
+            sometimes!(true, "a vacuum is given up and the transaction goes on");
+            (self.vacuum, self.is_job_done) = (false, true);
+            self.stage = vacuum.into_transaction().map_or(Stage::Over, Stage::Work);
+        }
+        true
+    }
+
+    /// Whether the transaction may go on after an error that one of its calls was told.
+    pub(crate) fn may_go_on(&self) -> bool {
+        matches!(self.stage, Stage::Work(_))
+    }
+
+    /// One call of the pager.
+    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        match &mut self.stage {
+            Stage::Look(reader, left) => {
+                let accounts = &bench.layout.accounts;
+                if *left == 0 {
+                    return Ok(self.ask_for_upgrade());
+                }
+                let (sequence, number) = (reader.commit_sequence(), accounts[*left % accounts.len()]);
+                let page = await_io!(reader.page(number));
+                let digest = bench.shape.digest(&page);
+                bench.tally.looked(digest);
+                bench.observe(&Observation::PageRead { sequence, page: number, digest })?;
+                *left -= 1;
+                Ok(Progress::More)
+            }
+            Stage::Upgrade(upgrade, snapshot) => {
+                let snapshot = *snapshot;
+                let upgraded = match upgrade.step() {
+                    Err(PagerError::BusySnapshot { snapshot: refused, newest }) => {
+                        self.stage = Stage::Over;
+                        bench.observe(&Observation::TurnLeft { id: self.id })?;
+                        return stale(snapshot, refused, newest, bench);
+                    }
+                    Err(PagerError::AwaitedByCheckpoint) => {
+                        sometimes!(true, "an upgrade is refused because a checkpoint waits for readers");
+                        self.stage = Stage::Over;
+                        bench.observe(&Observation::TurnRefused { id: self.id })?;
+                        return Ok(Progress::Done);
+                    }
+                    other => other?,
+                };
+                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for its turn");
+                let transaction = match upgraded {
+                    IOResult::Done(transaction) => transaction,
+                    IOResult::IO(io) => {
+                        self.awaits_its_turn(bench)?;
+                        return Ok(Progress::Wait(io));
+                    }
+                };
+                let base = transaction.commit_sequence();
+                bench.observe(&Observation::Invariant {
+                    sequence: base,
+                    what: "an upgraded transaction upon the commit that it has read, number",
+                    expected: snapshot as i64,
+                    seen: base as i64,
+                })?;
+                self.begun(transaction, bench)
+            }
+            Stage::Begin(begin) => {
+                let begun = begin.step()?;
+                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
+                let transaction = match begun {
+                    IOResult::Done(transaction) => transaction,
+                    IOResult::IO(io) => {
+                        self.awaits_its_turn(bench)?;
+                        return Ok(Progress::Wait(io));
+                    }
+                };
+                self.begun(transaction, bench)
+            }
+            Stage::Work(transaction) => {
+                let mut desk = Desk { transaction, changes: &mut self.changes, bench };
+                if let Some(aside) = &mut self.aside
+                    && aside.is_due(desk.changes, self.is_job_done)
+                {
+                    let progress = aside.step(&mut desk)?;
+                    return Ok(match progress {
+                        Progress::Done => {
+                            self.aside = None;
+                            Progress::More
+                        }
+                        other => other,
+                    });
+                }
+                let progress = match &mut self.job {
+                    _ if self.is_job_done => Progress::Done,
+                    Job::Transfer(job) => job.step(&mut desk)?,
+                    Job::Stamp(job) => job.step(&mut desk)?,
+                    Job::Churn(job) => job.step(&mut desk)?,
+                    Job::Detour(job) => job.step(&mut desk)?,
+                    Job::Prepare(job) => job.step(&mut desk)?,
+                };
+                match progress {
+                    Progress::Done if self.aside.is_some() => {
+                        self.is_job_done = true;
+                        Ok(Progress::More)
+                    }
+                    Progress::Done if self.vacuum => Ok(self.begin_vacuum()),
+                    Progress::Done => self.end(bench),
+                    suspended => Ok(suspended),
+                }
+            }
+            Stage::Vacuum(vacuum) => {
+                let (transaction, less) = await_io!(vacuum.step());
+                sometimes!(less > 0, "a vacuum shortens the file");
+                bench.tally.vacuumed += u64::from(less);
+                self.stage = Stage::Work(transaction);
+                self.end(bench)
+            }
+            Stage::Commit(commit) => {
+                let sequence = match commit.step()? {
+                    IOResult::Done(sequence) => sequence,
+                    IOResult::IO(io) => return Ok(Progress::Wait(io)),
+                };
+                self.stage = Stage::Over;
+                bench.tally.commits += 1;
+                let Audit { commits_published, log_syncs, .. } = bench.pager.audit();
+                sometimes!(
+                    log_syncs > 0 && commits_published > log_syncs,
+                    "one sync acknowledges several commits"
+                );
+                bench.observe(&Observation::Committed { id: self.id, sequence })?;
+                Ok(Progress::Done)
+            }
+            Stage::Over => Ok(Progress::Done),
+        }
+    }
+
+    fn awaits_its_turn(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.queued, true) {
+            return Ok(());
+        }
+        let reads = matches!(self.stage, Stage::Upgrade(..));
+        bench.observe(&Observation::TurnAwaited { id: self.id, reads })
+    }
+
+    fn ask_for_upgrade(&mut self) -> Progress {
+        if let Stage::Look(reader, _) = std::mem::replace(&mut self.stage, Stage::Over) {
+            let snapshot = reader.commit_sequence();
+            self.stage = Stage::Upgrade(Box::new(reader.upgrade()), snapshot);
+        }
+        Progress::More
+    }
+
+    fn begun(&mut self, transaction: WriteTransaction, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        bench.observe(&Observation::TurnCame { id: self.id })?;
+        self.changes.base = transaction.commit_sequence();
+        let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
+        sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
+        sometimes!(ahead >= 3, "three commits are on their way at a time");
+        bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
+        self.stage = Stage::Work(transaction);
+        Ok(Progress::More)
+    }
+
+    fn begin_vacuum(&mut self) -> Progress {
+        if let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = Stage::Vacuum(Box::new(transaction.vacuum()));
+        }
+        Progress::More
+    }
+
+    /// The job is done: commit or roll back.
+    fn end(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+        let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Ok(Progress::Done);
+        };
+        sometimes!(transaction.pages_spilled() > 0, "a transaction spills");
+        if self.end == WriteEnd::Rollback || self.changes.is_empty() {
+            transaction.rollback();
+            bench.tally.rollbacks += 1;
+            return Ok(Progress::Done);
+        }
+        let Changes { base, pages } = &self.changes;
+        bench.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
+        self.stage = Stage::Commit(Box::new(transaction.commit()));
+        Ok(Progress::More)
+    }
+
+    /// Tells the oracles that the commit, if it had been asked for, ended with this error.
+    pub(crate) fn failed(&self, error: &PagerError, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        let is_doomed = matches!(error, PagerError::EarlierCommitFailed { .. });
+        match self.stage {
+            Stage::Commit(_) if matches!(error, PagerError::OutcomeUnknown { .. }) => {
+                sometimes!(true, "nobody is told how a commit ends");
+                bench.observe(&Observation::CommitDropped { id: self.id, submitted: true })
+            }
+            Stage::Commit(_) => {
+                bench.tally.failed_commits += 1;
+                sometimes!(true, "a commit ends with an error");
+                sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
+                bench.observe(&Observation::CommitFailed { id: self.id })
+            }
+            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
+                sometimes!(is_doomed, "a writer hears that what it started from has failed");
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the oracles that the machine is about to be dropped.
+    pub(crate) fn dropped(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+        match &self.stage {
+            Stage::Commit(commit) => {
+                let submitted = commit.is_submitted();
+                sometimes!(submitted, "a commit is dropped half way");
+                sometimes!(!submitted, "a commit is dropped before it is handed to the log");
+                bench.observe(&Observation::CommitDropped { id: self.id, submitted })
+            }
+            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
+                sometimes!(self.has_spilled(), "a transaction that has spilled is dropped");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it is at work, and has pages in the log already.
+    pub(crate) fn has_spilled(&self) -> bool {
+        matches!(&self.stage, Stage::Work(transaction) if transaction.pages_spilled() > 0)
+    }
+
+    /// The layout that a preparation has made.
+    pub(crate) fn prepared(&self) -> Option<&Layout> {
+        match &self.job {
+            Job::Prepare(prepare) => Some(prepare.layout()),
+            Job::Transfer(_) | Job::Stamp(_) | Job::Churn(_) | Job::Detour(_) => None,
+        }
+    }
+
+    /// What it is and how far it has come.
+    pub(crate) fn describe(&self) -> String {
+        let job = match self.job {
+            Job::Transfer(_) => "transfer",
+            Job::Stamp(_) => "stamp",
+            Job::Churn(_) => "churn",
+            Job::Detour(_) => "detour",
+            Job::Prepare(_) => return format!("preparation: {}", self.describe_stage()),
+        };
+        // The upper half of the number is the connection.
+        format!("{job} {}: {}", self.id as u32, self.describe_stage())
+    }
+
+    fn describe_stage(&self) -> String {
+        let transaction = match &self.stage {
+            Stage::Look(..) => return "reading before its upgrade".into(),
+            Stage::Upgrade(..) => return "waiting for the write right, with a snapshot".into(),
+            Stage::Begin(_) => return "waiting for the write right".into(),
+            Stage::Vacuum(_) => return "shortening the file".into(),
+            Stage::Commit(_) => return "committing".into(),
+            Stage::Over => return "over".into(),
+            Stage::Work(transaction) => transaction,
+        };
+        let detour = match &self.job {
+            Job::Detour(detour) => detour.describe(),
+            _ => "at work",
+        };
+        let aside = self.aside.as_ref().and_then(|aside| aside.describe());
+        let doing = aside.unwrap_or_else(|| detour.into());
+        let spilled = match transaction.pages_spilled() {
+            0 => String::new(),
+            pages => format!("; {pages} spilled"),
+        };
+        format!("{doing}{spilled}; on commit {}", transaction.commit_sequence())
+    }
+}
+
+/// Whether a refusal is true: somebody has committed upon the snapshot, and is not told as another.
+fn stale(snapshot: u64, refused: u64, newest: u64, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    bench.tally.stale_upgrades += 1;
+    sometimes!(true, "an upgrade is refused because somebody has committed");
+    let is_true = snapshot == refused && snapshot < newest && bench.oracles.history().can_be_seen(newest);
+    bench.observe(&Observation::Invariant {
+        sequence: newest,
+        what: "a refusal of a stale snapshot only:",
+        expected: 1,
+        seen: i64::from(is_true),
+    })?;
+    Ok(Progress::Done)
+}

@@ -1,0 +1,134 @@
+//! The front door: what a system offers, so that every command can test it.
+//!
+//! A [`System`] is one run of something. A [`Subject`] says how runs of it are made: what a seed draws, what a person may
+//! fix, how a failing setup gets smaller. With that, [`cli::main`](crate::cli::main) is a whole program: `sim`, `replay`,
+//! `shrink`, `trace` and `sweep`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::disk::FaultKind;
+pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, OptionsError};
+use crate::sweep::Operation;
+use crate::system::System;
+use crate::tape::{Actor, Lane, LaneRecord, Source};
+use crate::world::{NemesisOptions, WorldOptions};
+
+/// What a command line can parse. Any type, in a library that has no command line.
+#[cfg(feature = "cli")]
+pub trait Flags: clap::Args {}
+#[cfg(feature = "cli")]
+impl<T: clap::Args> Flags for T {}
+/// What a command line can parse. Any type, in a library that has no command line.
+#[cfg(not(feature = "cli"))]
+pub trait Flags {}
+#[cfg(not(feature = "cli"))]
+impl<T> Flags for T {}
+
+/// The options of one subject that a person may fix; the seed draws those that are left open.
+///
+/// A field is an `Option`. As a flag, in a state file and on a tape it has its own name, in kebab case as a flag; its value is
+/// what serde makes of it: a number, a word, or a list of words.
+pub trait Options:
+    Flags + Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// Whether every option is within its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    fn validate(&self) -> Result<(), OptionsError> {
+        Ok(())
+    }
+}
+
+/// Everything that decides a run, next to the choices of its tape.
+#[derive(Clone, Debug)]
+pub struct Drawn<P> {
+    /// The seed. It tells one run's files from another's, also where the choices come from a tape.
+    pub seed: u64,
+    /// How many connections there are.
+    pub connections: u32,
+    /// The world: steps, scheduler, disk, faults, crashes.
+    pub world: WorldOptions,
+    /// The system's own.
+    pub plan: P,
+    /// What was drawn for them.
+    pub(crate) record: LaneRecord,
+}
+
+impl<P> Drawn<P> {
+    /// Options that were drawn; the lane's record is taken by [`draw`].
+    pub fn new(seed: u64, connections: u32, world: WorldOptions, plan: P) -> Drawn<P> {
+        Drawn { seed, connections, world, plan, record: LaneRecord::default() }
+    }
+}
+
+/// A system under test, as the commands know it.
+pub trait Subject: Copy + Debug + Send + Sync + 'static {
+    /// What it is called: on tapes, and in help.
+    const NAME: &'static str;
+    /// The program that tests it: what a repeating command begins with.
+    const PROGRAM: &'static str = Self::NAME;
+    /// One line for `--help`.
+    const ABOUT: &'static str = "Deterministic stress tester for re-entrant storage state machines";
+
+    /// What a person may fix, beside the [`FixedWorld`].
+    type Options: Options;
+    /// What a run is made of, beside the world.
+    type Plan: Clone + Debug;
+    /// One run of it.
+    type System: System;
+
+    /// Draws a run from `lane`, as far as `fixed` leaves it open. Each choice is drawn whether or not it is fixed, so that
+    /// fixing one moves no other.
+    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<Self::Options>) -> Drawn<Self::Plan>;
+
+    /// Makes the system of a run.
+    fn system(drawn: &Drawn<Self::Plan>) -> Self::System;
+
+    /// Every option with its value, in words, for a person.
+    fn describe(drawn: &Drawn<Self::Plan>) -> Vec<(&'static str, String)>;
+
+    /// Setups that are smaller in one way each; the shrinker tries them. Connections and steps are tried in any case.
+    fn smaller(drawn: &Drawn<Self::Plan>, options: &Self::Options) -> Vec<Self::Options> {
+        let _ = (drawn, options);
+        Vec::new()
+    }
+
+    /// Operations that are swept one by one; none means that there is nothing to sweep.
+    fn operations() -> Vec<Box<dyn Operation>> {
+        Vec::new()
+    }
+}
+
+/// Draws the options of a run, from the seed or from a tape.
+pub fn draw<S: Subject>(source: &Source, seed: u64, fixed: &Fixed<S::Options>) -> Drawn<S::Plan> {
+    let mut lane = source.lane(Actor::OPTIONS, true);
+    let mut drawn = S::draw(&mut lane, seed, fixed);
+    drawn.record = lane.take_record().unwrap_or_default();
+    drawn
+}
+
+/// The options as lines, the seed first.
+pub fn describe<S: Subject>(drawn: &Drawn<S::Plan>) -> String {
+    let lines = S::describe(drawn).into_iter().map(|(name, value)| format!("{name:<16} {value}\n"));
+    format!("seed             {:#x}\n", drawn.seed) + &lines.collect::<String>()
+}
+
+/// Every kind of fault that can strike in `world`, those of the nemesis included.
+pub fn enabled_faults(world: &WorldOptions) -> Vec<FaultKind> {
+    let NemesisOptions { mean_life, killed, drained_only, early, .. } = world.nemesis;
+    let dies = mean_life > 0;
+    let drawn_elsewhere = [
+        // The last life of every run ends by one.
+        (FaultKind::PowerLoss, !drained_only),
+        (FaultKind::SectorLost, !drained_only),
+        (FaultKind::ProcessKilled, dies && killed.parts() > 0),
+        (FaultKind::CrashInRecovery, dies && early.is_possible()),
+    ];
+    let elsewhere = drawn_elsewhere.into_iter().filter_map(|(kind, on)| on.then_some(kind));
+    world.disk.faults.enabled().map(|(kind, _)| kind).chain(elsewhere).collect()
+}
