@@ -5,14 +5,14 @@ use std::convert::Infallible;
 use loom::sync::mpsc;
 use loom::thread;
 use tenterhook_runtime::executor::{Executor, Spawner};
-use tenterhook_runtime::{CompletionGroup, IOResult};
+use tenterhook_runtime::{Completion, CompletionGroup, IOCompletions, IOResult};
 
 use crate::model::{Model, models, preemptions};
 
 pub(crate) fn models() -> Vec<Model> {
     models![
         preemptions(2) => executor_retraction_vs_a_sleeper;
-        preemptions(1) => executor_last_end_vs_what_its_callback_spawns;
+        preemptions(1) => executor_last_end_vs_what_its_callback_spawns, executor_wake_spent_vs_next_wait;
     ]
 }
 
@@ -47,4 +47,28 @@ fn executor_last_end_vs_what_its_callback_spawns() {
     let group = group.build();
     executor.drain();
     assert!(group.finished());
+}
+
+/// A wake that came before the machine could park is spent when the machine waits for the next completion: it parks then, where a
+/// wake that stays would have its worker spin, which loom reports.
+fn executor_wake_spent_vs_next_wait() {
+    let executor = Executor::new(1);
+    let (first, first_completer) = Completion::new(|_| {});
+    let (second, second_completer) = Completion::new(|_| {});
+    let (sender, receiver) = mpsc::channel();
+    let mut waits = vec![second, first];
+    let task = executor.spawn(move || {
+        let Some(next) = waits.pop() else { return Ok::<_, Infallible>(IOResult::Done(())) };
+        if waits.is_empty() {
+            sender.send(()).unwrap();
+        }
+        Ok(IOResult::IO(IOCompletions::Single(next)))
+    });
+    task.detach();
+    // The worker is about to park: the one preemption is for that.
+    thread::yield_now();
+    let _ = first_completer.complete(1);
+    receiver.recv().unwrap();
+    let _ = second_completer.complete(2);
+    executor.drain();
 }
