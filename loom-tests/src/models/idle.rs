@@ -19,9 +19,12 @@ pub(crate) fn models() -> Vec<Model> {
 /// A machine whose step blocks its worker, and one that unblocks it and needs a worker of its own. What it blocks on is loom's
 /// own, since a completion to wait for would have the model race three times as much.
 fn spawn_both(spawner: &Spawner) {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel::<u64>();
     let blocks = spawner.spawn(move || Ok::<_, Infallible>(IOResult::Done(receiver.recv().unwrap())));
-    let unblocks = spawner.spawn(move || Ok::<_, Infallible>(IOResult::Done(sender.send(()).unwrap())));
+    let unblocks = spawner.spawn(move || {
+        sender.send(3).unwrap();
+        Ok::<_, Infallible>(IOResult::Done(()))
+    });
     blocks.detach();
     unblocks.detach();
 }
