@@ -64,6 +64,8 @@ pub enum Verdict {
     Shorten(u64),
     /// It goes down, and ends with this error whatever came of it.
     FailAfter(CompletionError),
+    /// It goes down after this time, and ends with this error whatever came of it.
+    FailLate(Duration, CompletionError),
     /// It goes down and is cancelled there at once.
     Cancel,
     /// It goes down after this time.
@@ -170,7 +172,7 @@ impl<W: Watcher> Shared<W> {
         self.lock().remove(&passing.number);
         self.watcher.ended(passing, outcome);
         above.finish(match verdict {
-            Verdict::FailAfter(error) => Err(error),
+            Verdict::FailAfter(error) | Verdict::FailLate(_, error) => Err(error),
             _ => outcome,
         });
         self.watcher.told(passing);
@@ -207,7 +209,7 @@ impl<W: Watcher> File for LayerFile<W> {
         let (completion, below) = descend(Arc::clone(shared), passing, above, verdict);
         shared.lock().insert(number, (passing, completion.clone()));
         match verdict {
-            Verdict::Delay(delay) => {
+            Verdict::Delay(delay) | Verdict::FailLate(delay, _) => {
                 shared.delayer.get_or_init(Delayer::start).hold(delay, &self.file, below);
             }
             _ => self.file.submit(below),
@@ -323,6 +325,7 @@ mod tests {
             Verdict::Refuse(INJECTED),
             Verdict::Shorten(4),
             Verdict::FailAfter(INJECTED),
+            Verdict::FailLate(Duration::from_micros(1), INJECTED),
             Verdict::Cancel,
         ];
         let layer = Layer::new(Arc::new(MemoryIO::new()), script);
@@ -336,6 +339,7 @@ mod tests {
         };
         assert_eq!(ended(), (Err(INJECTED), 0));
         assert_eq!(ended(), (Ok(4), 4));
+        assert_eq!(ended(), (Err(INJECTED), 6));
         assert_eq!(ended(), (Err(INJECTED), 6));
         assert_eq!(ended(), (Err(CompletionError::Cancelled), 6));
         assert_eq!(ended(), (Ok(6), 6));
