@@ -41,7 +41,7 @@ fn harms_and_noise_befall_children_and_losses_of_power_become_real() {
     for harm in ["refused-write", "failed-write", "slow-sync", "given-up"] {
         assert!(done("harms", harm) > 0, "{harm}: {document:#}");
     }
-    for kind in ["signals", "stops", "ended-threads"] {
+    for kind in ["signals", "stops", "ended-threads", "full-disk"] {
         assert!(done("noise", kind) > 0, "{kind}: {document:#}");
     }
     for count in ["falls", "twice"] {

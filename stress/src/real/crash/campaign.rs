@@ -113,7 +113,8 @@ impl<'a> Campaign<'a> {
         let points = options.points.iter();
         let points = points.map(|point| PointCount { point: point.to_string(), armed: 0, reached: 0 });
         let harms = Harm::ALL.map(|harm| HarmCount { harm: harm.name().into(), meant: 0, done: 0 });
-        let noise = NoiseKind::ALL.map(|kind| HarmCount { harm: kind.name().into(), meant: 0, done: 0 });
+        let noise =
+            NoiseKind::OF_CHILDREN.map(|kind| HarmCount { harm: kind.name().into(), meant: 0, done: 0 });
         let fresh = Summary {
             seed: options.seed,
             points: points.collect(),
@@ -207,15 +208,23 @@ impl<'a> Campaign<'a> {
         for harm in Variety::of(variety).harms() {
             summary.harms[harm as usize].meant += 1;
         }
-        noise.iter().for_each(|kind| summary.noise[*kind as usize].meant += 1);
-        summary.noise[NoiseKind::Stops as usize].done += remains.stops;
+        let place = |kind: NoiseKind| NoiseKind::OF_CHILDREN.iter().position(|&known| known == kind);
+        let places = noise.iter().filter_map(|kind| place(*kind));
+        places.for_each(|place| summary.noise[place].meant += 1);
+        if let Some(place) = place(NoiseKind::Stops) {
+            summary.noise[place].done += remains.stops;
+        }
         for entry in Entries(&remains.record) {
-            let counts = match entry.tag {
-                Tag::Harm => &mut summary.harms,
-                Tag::Noise => &mut summary.noise,
-                _ => continue,
+            let number = entry.number as usize;
+            let count = match entry.tag {
+                Tag::Harm => summary.harms.get_mut(number),
+                Tag::Noise => {
+                    let kind = NoiseKind::ALL.get(number).copied().and_then(place);
+                    kind.and_then(|place| summary.noise.get_mut(place))
+                }
+                _ => None,
             };
-            if let Some(count) = counts.get_mut(entry.number as usize) {
+            if let Some(count) = count {
                 count.done += entry.value;
             }
         }
@@ -227,7 +236,11 @@ impl<'a> Campaign<'a> {
             let within = MOMENTS_MS[draws.below(3) as usize];
             return Death::Random(Duration::from_millis(draws.below(within)));
         }
-        let index = draws.below(points.len() as u64) as usize;
+        let mut index = draws.below(points.len() as u64) as usize;
+        if points[index].in_recovery && draws.below(2) == 0 {
+            // Half of the points are in recovery, and who dies there has not worked.
+            index = draws.below(points.len() as u64) as usize;
+        }
         // Recovery does little of anything; and what happens first after it is as good as what happens later.
         let most = if points[index].in_recovery {
             [1, 2][draws.below(2) as usize]

@@ -9,7 +9,7 @@ use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{CompletionError, Outcome};
 
 use super::harm::Harm;
-use super::record::Recorder;
+use super::record::{LOG_HEADERS, Recorder};
 use super::variety::{Subject, Variety};
 use crate::real::layer::{Passing, Role, Verdict, Watcher};
 use crate::real::noise::NoiseKind;
@@ -86,9 +86,6 @@ impl fmt::Display for UnknownPoint {
 }
 
 impl std::error::Error for UnknownPoint {}
-
-/// Where a log has its headers; its frames come after.
-const LOG_HEADERS: u64 = 8192;
 
 /// Kills its process when a point has been reached so many times, does the harm that is meant for it, and records everything.
 pub(super) struct Trigger {

@@ -5,7 +5,7 @@ use std::io;
 use super::OPTIONS;
 use super::base::Base;
 use super::campaign::Draws;
-use super::record;
+use super::record::{self, Entries, Entry, Tag};
 use super::replay::Files;
 use super::seat::Seat;
 use super::verify::{self, Found};
@@ -32,11 +32,16 @@ pub(super) struct Loss {
 
 /// Loses the power at a moment that is drawn: the last child's death, or any before it in its life.
 pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
-    let ends = record::ends(&base.record[base.last_life..base.last_death]);
-    let (moment, when) = match draws.below(3) {
-        0 => (base.last_death, "at its death".to_owned()),
-        _ => {
-            let entry = draws.below(ends.len() as u64 + 1) as usize;
+    let life = &base.record[base.last_life..base.last_death];
+    let ends = record::ends(life);
+    let entry = match draws.below(4) {
+        0 => None,
+        1 => Some(draws.below(ends.len() as u64 + 1) as usize),
+        _ => Some(after_a_turn(life, draws).min(ends.len())),
+    };
+    let (moment, when) = match entry {
+        None => (base.last_death, "at its death".to_owned()),
+        Some(entry) => {
             let at = entry.checked_sub(1).map_or(0, |last| ends[last]);
             (base.last_life + at, format!("after entry {entry} of the {} in its record", ends.len()))
         }
@@ -73,6 +78,22 @@ pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
         }
     };
     Ok(Loss { had_stake: !at_stake.is_empty(), again, files, seats, broken: loss })
+}
+
+/// A few entries after one that is rare and after which much is open: a log's header, a cut, a sync that has dropped what it
+/// covered, or, where there are none of these, a sync. Of thousands of entries a plain draw would hardly ever meet one.
+fn after_a_turn(life: &[u8], draws: &mut Draws) -> usize {
+    let turns = |is_turn: fn(&Entry<'_>) -> bool| {
+        let entries = Entries(life).enumerate().filter(move |(_, entry)| is_turn(entry));
+        entries.map(|(index, _)| index).collect::<Vec<usize>>()
+    };
+    let mut rare =
+        turns(|entry| entry.is_of_log_header() || matches!(entry.tag, Tag::Truncate | Tag::Dropped));
+    if rare.is_empty() {
+        rare = turns(|entry| entry.tag == Tag::Sync);
+    }
+    let turn = rare.get(draws.below(rare.len().max(1) as u64) as usize).map_or(0, |turn| turn + 1);
+    turn + draws.below(24) as usize
 }
 
 /// What each connection may count on that goes on from what was found.

@@ -28,6 +28,9 @@ use crate::real::noise::NoiseKind;
 
 const HEAD: usize = 24;
 
+/// Where a log has its headers; its frames come after.
+pub(super) const LOG_HEADERS: u64 = 8192;
+
 /// What an entry is about.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -156,6 +159,14 @@ pub(super) struct Entry<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+impl Entry<'_> {
+    /// Whether a write of a log's header was begun.
+    pub(super) fn is_of_log_header(&self) -> bool {
+        let offset = self.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        self.role == Role::Log && offset.is_some_and(|offset| offset < LOG_HEADERS)
+    }
+}
+
 /// The whole entries of a record; the last one may have been cut off by the death of its writer.
 #[derive(Clone, Debug)]
 pub(super) struct Entries<'a>(pub(super) &'a [u8]);
@@ -208,6 +219,7 @@ mod tests {
             (entry.tag, entry.number, entry.value, &entry.bytes[8..]),
             (Tag::Write, 8, 3, &b"abc"[..])
         );
+        assert!(entry.is_of_log_header());
         assert_eq!((whole(&record), whole(&record[..record.len() - 1])), (record.len(), 24));
     }
 }

@@ -63,6 +63,7 @@ impl Stops {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -70,14 +71,17 @@ mod tests {
     fn a_process_that_is_stopped_is_seen_stopped_and_goes_on() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let mut stops = Stops::of(&child, 1);
-        while stops.delivered < 3 {
-            stops.tick().unwrap();
-            std::thread::yield_now();
-        }
+        let begun = Instant::now();
+        let mut tick_until = |is_over: fn(&Stops) -> bool| {
+            while !is_over(&stops) {
+                assert!(begun.elapsed() < Duration::from_secs(10), "{stops:?}");
+                stops.tick().unwrap();
+                std::thread::yield_now();
+            }
+        };
+        tick_until(|stops| stops.delivered == 3);
+        tick_until(|stops| stops.state == State::Running);
         // It goes on: it sees the end of what it reads, and ends well.
-        while stops.state != State::Running {
-            stops.tick().unwrap();
-        }
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }

@@ -121,7 +121,9 @@ impl Variety {
         if let Some(fault) = struck {
             let verdict = match fault.harm {
                 // Late, so that others queue up behind it, or begin beside it.
-                Harm::FailedWrite | Harm::DroppedSync => Verdict::FailLate(self.delay(occurrence), INJECTED),
+                Harm::FailedWrite => Verdict::FailLate(self.delay(occurrence), INJECTED),
+                // So late that another sync may begin and end beside it.
+                Harm::DroppedSync => Verdict::FailLate(self.delay(occurrence) * 4, INJECTED),
                 _ => Verdict::Refuse(INJECTED),
             };
             return Some((fault.harm, verdict));
@@ -150,8 +152,8 @@ impl Fault {
         let harm = harms[below(3, 4) as usize];
         let is_write = matches!(harm, Harm::RefusedWrite | Harm::FailedWrite);
         let in_opening = below(1, 4) == 0;
-        let of_header = is_write && !in_opening && below(5, 3) == 0;
-        let most = if in_opening || of_header { 3 } else { [8, 40, 160][below(2, 3) as usize] };
+        let of_header = is_write && !in_opening && below(5, 2) == 0;
+        let most = if in_opening || of_header { 3 } else { [6, 20, 80][below(2, 3) as usize] };
         // A sync fails once: after that the pager refuses to write.
         let repeats = is_write && !in_opening && below(6, 2) == 0;
         let fault = Fault { harm, in_opening, of_header, occurrence: 1 + below(4, most), repeats };
