@@ -21,7 +21,7 @@ fn nothing_that_was_acknowledged_is_lost_over_any_backend() {
     assert_eq!(output.status.code(), Some(0), "{document:#}");
     assert_eq!(document["kills"], 24);
     assert_eq!(document["recoveries"], 24);
-    assert_eq!(document["power_losses"], 192);
+    assert_eq!(document["power_losses"], 576);
     assert!(document["at_stake"].as_u64().is_some_and(|at_stake| at_stake > 0), "{document:#}");
     assert!(document["commits"].as_u64().is_some_and(|commits| commits > 0), "{document:#}");
     let points = document["points"].as_array().expect("a list");

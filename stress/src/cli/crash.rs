@@ -44,7 +44,7 @@ pub(super) struct CrashArguments {
     #[arg(long, value_name = "POINTS", default_value = "all")]
     points: String,
     /// Losses of power that are tried after each death.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 24)]
     power_losses: u32,
     /// What a kernel does that nobody asked for, each to a third of the children, with commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]

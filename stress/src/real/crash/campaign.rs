@@ -126,11 +126,14 @@ impl<'a> Campaign<'a> {
             Ok(bytes) => {
                 let summary: Summary = serde_json::from_slice(&bytes)?;
                 let names = |summary: &Summary| -> Vec<String> {
-                    summary.points.iter().map(|point| point.point.clone()).collect()
+                    let points = summary.points.iter().map(|point| point.point.clone());
+                    let harms = summary.harms.iter().chain(&summary.noise).map(|harm| harm.harm.clone());
+                    points.chain(harms).collect()
                 };
                 if summary.seed != options.seed || names(&summary) != names(&fresh) {
                     let right = "use the same seed and points, or a new directory";
-                    let problem = format!("it holds a campaign with other flags; {right}");
+                    let problem =
+                        format!("it holds a campaign with other flags or of another version; {right}");
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
                 }
                 summary

@@ -7,9 +7,9 @@ use std::fmt;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Harm {
-    /// A write is refused and never done.
+    /// A write is never done, and fails late.
     RefusedWrite,
-    /// A write is done and reported as failed.
+    /// A write is done, and reported as failed, late.
     FailedWrite,
     /// A sync is refused; what it was to cover may be synced later.
     RefusedSync,

@@ -179,7 +179,7 @@ impl Watcher for Trigger {
         // A sync that is to fail has made nothing durable, whatever the real one does.
         let fails =
             passing.descriptor.kind == OperationKind::Sync && matches!(verdict, Verdict::FailLate(..));
-        if !fails && !matches!(verdict, Verdict::Refuse(_)) {
+        if !fails && !matches!(verdict, Verdict::Refuse(_) | Verdict::RefuseLate(..)) {
             self.recorder.begins(passing, bytes);
         }
         verdict

@@ -122,6 +122,7 @@ impl Variety {
             let verdict = match fault.harm {
                 // Late, so that others queue up behind it, or begin beside it.
                 Harm::FailedWrite => Verdict::FailLate(self.delay(occurrence), INJECTED),
+                Harm::RefusedWrite => Verdict::RefuseLate(self.delay(occurrence), INJECTED),
                 // So late that another sync may begin and end beside it.
                 Harm::DroppedSync => Verdict::FailLate(self.delay(occurrence) * 4, INJECTED),
                 _ => Verdict::Refuse(INJECTED),
