@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`ledger`] | a workload whose whole content is a function of how many commits there were |
+//! | [`noise`] | what a kernel does that nobody asked for: signals, cold files, a full disk |
 //! | [`threads`] | many connections on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
 //! | [`crash`] | processes that are killed in the middle, and what the next one finds |
@@ -14,5 +15,6 @@ pub mod crash;
 mod delay;
 pub mod layer;
 pub mod ledger;
+pub mod noise;
 pub mod storm;
 pub mod threads;
