@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tenterhook_runtime::io::DIRECT_ALIGNMENT;
 
 use super::Source;
 use crate::violation::Violation;
@@ -12,7 +13,7 @@ const EVERY: u64 = 24;
 const FROM: u64 = 4;
 const UNTIL: u64 = 8;
 
-/// No file of the process may grow beyond what the longest of these has now. It is lifted again with the next turns, and when
+/// No file of the process may grow beyond the block in which the longest of these ends now. It is lifted again with the next turns, and when
 /// this is dropped. Writes that it hits are counted where they end.
 pub(super) struct Full {
     files: Vec<PathBuf>,
@@ -31,7 +32,8 @@ impl Source for Full {
         match self.turns % EVERY {
             FROM => {
                 let lengths = self.files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
-                limit(lengths.max());
+                // A disk has whole blocks left. The kernel cuts a write off at the limit, and refuses a direct one of half a block.
+                limit(lengths.max().map(|len| len.next_multiple_of(DIRECT_ALIGNMENT as u64)));
             }
             UNTIL => limit(None),
             _ => {}
