@@ -41,7 +41,7 @@ fn change(input: &mut Input, page_count: u32) -> Option<String> {
     let count = in_log.iter().chain([&beyond]).map(ExactSizeIterator::len).sum::<usize>();
     // As good as drawn: it depends on every byte of the input.
     let drawn = crc32c::crc32c_append(crc32c::crc32c(&input.log), &input.database) as usize;
-    let mut place = drawn.checked_rem(count)?;
+    let mut place = (drawn / 2).checked_rem(count)?;
     if drawn.is_multiple_of(2) {
         in_log.into_iter().flatten().for_each(|at| input.log[at] ^= 0xff);
         input.database[beyond].iter_mut().for_each(|byte| *byte ^= 0xff);

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -268,6 +268,8 @@ impl<'a> Campaign<'a> {
         if self.options.hasty {
             command.arg("--hasty");
         }
+        // A terminal's Ctrl-C is for the campaign. A child that it killed would count as one that failed.
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::Child;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::rng;
@@ -45,9 +46,14 @@ impl Stops {
             }
             State::Told => {
                 let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
-                if waitid(WaitId::Pid(child), options)?.is_some() {
-                    self.delivered += 1;
-                    self.state = State::Stopped(self.ticks + 1 + rng::below(draw, 6));
+                match waitid(WaitId::Pid(child), options) {
+                    Ok(Some(_)) => {
+                        self.delivered += 1;
+                        self.state = State::Stopped(self.ticks + 1 + rng::below(draw, 6));
+                    }
+                    // It has died meanwhile, and will not stop any more.
+                    Ok(None) | Err(Errno::CHILD) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
             State::Stopped(until) if self.ticks >= until => {

@@ -18,11 +18,13 @@ const UNTIL: u64 = 8;
 pub(super) struct Full {
     files: Vec<PathBuf>,
     turns: u64,
+    /// The process's own limit.
+    before: Option<u64>,
 }
 
 impl Full {
     pub(super) fn new(files: &[PathBuf]) -> Full {
-        Full { files: files.to_vec(), turns: 0 }
+        Full { files: files.to_vec(), turns: 0, before: getrlimit(Resource::Fsize).current }
     }
 }
 
@@ -33,9 +35,10 @@ impl Source for Full {
             FROM => {
                 let lengths = self.files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
                 // A disk has whole blocks left. The kernel cuts a write off at the limit, and refuses a direct one of half a block.
-                limit(lengths.max().map(|len| len.next_multiple_of(DIRECT_ALIGNMENT as u64)));
+                let len = lengths.max().map(|len| len.next_multiple_of(DIRECT_ALIGNMENT as u64));
+                limit(len.into_iter().chain(self.before).min());
             }
-            UNTIL => limit(None),
+            UNTIL => limit(self.before),
             _ => {}
         }
         Ok(0)
@@ -44,18 +47,13 @@ impl Source for Full {
 
 impl Drop for Full {
     fn drop(&mut self) {
-        limit(None);
+        limit(self.before);
     }
 }
 
-/// Sets the soft limit, which may be moved below the hard one at will.
+/// Sets the soft limit, which may be moved below the hard one at will; `None` is no limit.
 fn limit(len: Option<u64>) {
-    let hard = getrlimit(Resource::Fsize).maximum;
-    let current = match (len, hard) {
-        (Some(len), Some(hard)) => Some(len.min(hard)),
-        (Some(len), None) => Some(len),
-        (None, hard) => hard,
-    };
+    let maximum = getrlimit(Resource::Fsize).maximum;
     // It can't fail below the hard limit, and if it did no harm would be counted, which fails the run.
-    let _ = setrlimit(Resource::Fsize, Rlimit { current, maximum: hard });
+    let _ = setrlimit(Resource::Fsize, Rlimit { current: len, maximum });
 }
