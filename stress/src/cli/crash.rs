@@ -46,7 +46,7 @@ pub(super) struct CrashArguments {
     /// Losses of power that are tried after each death.
     #[arg(long, value_name = "N", default_value_t = 24)]
     power_losses: u32,
-    /// What a kernel does that nobody asked for, each to a third of the children, with commas: names, all, or none.
+    /// Kernel noise, each kind for a third of the children, with commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]
     noise: String,
     /// Where the files are [default: a fresh one, removed if all is well].

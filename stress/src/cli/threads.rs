@@ -51,7 +51,7 @@ pub(super) struct ThreadsArguments {
     /// End the storm after so many actions [default: no end but the duration's].
     #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) actions: Option<u64>,
-    /// What a kernel does that nobody asked for, with commas: names, all, or none.
+    /// Kernel noise, with commas: names, all, or none.
     #[arg(long, value_name = "KINDS", num_args = 0..=1, default_value = "all", default_missing_value = "all")]
     noise: String,
     /// Without any progress for so long it has stalled [default: 30s].

@@ -2,7 +2,7 @@
 //!
 //! A loss of power that was tried beside the files may replace them: the next child then recovers, over the kernel, what a disk
 //! had kept, and builds on it. The campaign may be killed at any moment of that, so what is to be there is written down first,
-//! under another name; whoever finds it does the rest.
+//! under another name; the next process that finds it does the rest.
 //!
 //! ```text
 //! fallen    the files as the power left them, to be put in place of the real ones
