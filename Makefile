@@ -12,7 +12,7 @@ SHUTTLE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/shuttle
 SANITIZE := RUSTC_BOOTSTRAP=1
 MISMATCH := -Cunsafe-allow-abi-mismatch=sanitizer
 SANITIZED := --target x86_64-unknown-linux-gnu
-SANITIZED_TESTS := -p tenterhook-runtime --test threads --test io_drop --test executor_hostile
+SANITIZED_TESTS := -p tenterhook-runtime --test threads --test executor_hostile
 # Actions of the storm under each sanitizer.
 STORM ?= 200000
 TSAN = TENTERHOOK_STORM_ACTIONS=$(STORM) TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) \
@@ -53,7 +53,7 @@ shuttle: ## random schedules of models that are too big for loom
 sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSanitizer and AddressSanitizer
 	$(TSAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
 	$(TSAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
-	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
+	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS) --test io_drop
 	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes

@@ -430,9 +430,13 @@ impl<S: System> World<S> {
 
     fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
         let digest = self.disk.with_lane(|lane| lane.digest());
+        let told = self.trace.len() as usize;
         self.disk.begin_step(self.clock.now(), &mut self.trace);
-        if let (Some(captions), Some(last)) = (&mut self.captions, self.trace.len().checked_sub(1)) {
-            captions.extend(self.remarks.drain(..).map(|remark| (last as usize, remark)));
+        self.locate(told);
+        // A step that broke a promise has no event: what was said in it goes to the run's end.
+        let end = self.trace.len() as usize;
+        if let Some(captions) = &mut self.captions {
+            captions.extend(self.remarks.drain(..).map(|remark| (end, remark)));
         }
         self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
         let mut tape = Tape::default();

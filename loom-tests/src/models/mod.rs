@@ -5,6 +5,7 @@ mod cancel;
 mod executor;
 mod group_commit;
 mod groups;
+mod idle;
 mod litmus;
 mod nested;
 mod operations;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Model> {
         reentrant::models(),
         operations::models(),
         executor::models(),
+        idle::models(),
         group_commit::models(),
         pager::models(),
         pipeline::models(),

@@ -13,7 +13,8 @@ use crate::support::settled;
 pub(crate) fn models() -> Vec<Model> {
     models![
         EXHAUSTIVE => submission_start_vs_cancel, in_flight_finish_vs_cancel, in_flight_dropped_vs_cancel,
-            submission_dropped_vs_cancel, cancel_ends_what_has_not_started_or_asks_vs_start;
+            submission_dropped_vs_cancel, two_threads_cancel_what_is_in_flight,
+            cancel_ends_what_has_not_started_or_asks_vs_start;
     ]
 }
 
@@ -64,6 +65,20 @@ fn in_flight_finish_vs_cancel() {
     canceller.join().unwrap();
     assert_eq!(settled(&completion), if asked { Err(CompletionError::Cancelled) } else { Ok(8) });
     drop(mailbox);
+}
+
+/// Two threads ask for the end of one operation: its backend is asked once.
+fn two_threads_cancel_what_is_in_flight() {
+    let (completion, submission) = Submission::write(0, Buffer::zeroed(8), |_, _| {});
+    let (mailbox, weak) = mailbox();
+    let in_flight = submission.start(Some((weak, 7))).expect("not cancelled yet");
+    let other = completion.clone();
+    let canceller = thread::spawn(move || other.cancel());
+    completion.cancel();
+    canceller.join().unwrap();
+    assert_eq!(mailbox.0.load(SeqCst), 1);
+    in_flight.finish(Err(CompletionError::Cancelled));
+    assert_eq!(settled(&completion), Err(CompletionError::Cancelled));
 }
 
 fn in_flight_dropped_vs_cancel() {

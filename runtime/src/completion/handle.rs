@@ -14,7 +14,7 @@ use super::node::NodeRef;
 use super::running;
 use super::waiters::{Place, Registration};
 use super::{Completer, node, state::State};
-use crate::sync::Parker;
+use crate::sync::{Parker, spin_while};
 use crate::{CompletionError, Outcome};
 
 /// A handle to one operation: asks for its outcome, waits for it, cancels it.
@@ -149,7 +149,8 @@ impl Completion {
         .expect("a wait without a deadline ends with an outcome")
     }
 
-    /// Blocks this thread until the operation has ended, but no longer than `timeout`; `None` when that passed first.
+    /// Blocks this thread until the operation has ended, but hardly longer than `timeout`; `None` when that passed first.
+    /// A look that does not wait is [`Completion::result`]; a timeout of zero still looks for some microseconds.
     ///
     /// # Panics
     ///
@@ -160,7 +161,7 @@ impl Completion {
         self.assert_outside_own_callback();
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.block_on(|parker| parker.park_until(deadline)),
-            // Beyond the clock's end: for ever.
+            // Beyond the clock's end: forever.
             None => Some(self.wait()),
         }
     }
@@ -183,8 +184,9 @@ impl Completion {
         );
     }
 
-    /// Polls until there is an outcome or `park` gives up.
+    /// Polls until there is an outcome or `park` gives up. A short spin comes first.
     fn block_on(&self, mut park: impl FnMut(&Parker) -> bool) -> Option<Outcome> {
+        spin_while(|| !self.finished());
         if let Some(outcome) = self.result() {
             return Some(outcome);
         }

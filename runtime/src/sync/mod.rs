@@ -29,7 +29,7 @@ pub(crate) use imp::Tracked;
 pub use imp::Tracked;
 #[cfg(not(tenterhook_orderings))]
 pub(crate) use imp::atomic;
-pub(crate) use imp::{Condvar, Mutex, Stopwatch, UnsafeCell, thread, thread_local};
+pub(crate) use imp::{Condvar, Mutex, Stopwatch, UnsafeCell, spin_while, thread, thread_local};
 #[cfg(tenterhook_orderings)]
 pub(crate) use orderings::atomic;
 pub(crate) use parker::Parker;

@@ -422,12 +422,19 @@ fn byte_that_no_checksum_covers_changes_nothing() {
     let (mut log, mut database) = (sample.log.clone(), sample.database.clone());
     log.extend([0x5a; FRAME - 1]);
     database.extend([0x5a; 700]);
-    let slots = (56..4096).chain(4096 + 56..HEADERS).step_by(331);
-    for at in slots.chain((sample.log.len()..log.len()).step_by(61)) {
-        let mut flipped = log.clone();
-        flipped[at] ^= 0x10;
-        assert_eq!(sample.recover(&flipped), Ok(newest), "byte {at} of the log");
+    let tail = sample.log.len()..log.len();
+    let places = [56..4096, 4096 + 56..HEADERS, tail];
+    // Each of the first bytes, where a field would be, some of the others, and all at once.
+    for range in &places {
+        for at in range.clone().take(64).chain(range.clone().step_by(331)) {
+            let mut flipped = log.clone();
+            flipped[at] ^= 0x10;
+            assert_eq!(sample.recover(&flipped), Ok(newest), "byte {at} of the log");
+        }
     }
+    let mut flipped = log.clone();
+    places.into_iter().flatten().for_each(|at| flipped[at] ^= 0xff);
+    assert_eq!(sample.recover(&flipped), Ok(newest), "all of these bytes of the log");
     // Commit 0 has one page, so the rest of the file is nobody's.
     for at in (512..database.len()).step_by(93) {
         let mut flipped = database.clone();

@@ -21,11 +21,32 @@ fn nothing_that_was_acknowledged_is_lost_over_any_backend() {
     assert_eq!(output.status.code(), Some(0), "{document:#}");
     assert_eq!(document["kills"], 24);
     assert_eq!(document["recoveries"], 24);
-    assert_eq!(document["power_losses"], 48);
+    assert_eq!(document["power_losses"], 576);
     assert!(document["at_stake"].as_u64().is_some_and(|at_stake| at_stake > 0), "{document:#}");
     assert!(document["commits"].as_u64().is_some_and(|commits| commits > 0), "{document:#}");
     let points = document["points"].as_array().expect("a list");
     assert!(points.iter().any(|point| point["reached"].as_u64() > Some(0)), "{document:#}");
+}
+
+#[test]
+fn harms_and_noise_befall_children_and_losses_of_power_become_real() {
+    let output = crash("--kills 60 --seed 3");
+    let document = document(&output);
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    let done = |list: &str, name: &str| {
+        let counts = document[list].as_array().expect("a list");
+        let count = counts.iter().find(|count| count["harm"] == name).expect("it is listed");
+        count["done"].as_u64().expect("a number")
+    };
+    for harm in ["refused-write", "failed-write", "slow-sync", "given-up"] {
+        assert!(done("harms", harm) > 0, "{harm}: {document:#}");
+    }
+    for kind in ["signals", "stops", "ended-threads", "full-disk"] {
+        assert!(done("noise", kind) > 0, "{kind}: {document:#}");
+    }
+    for count in ["falls", "twice"] {
+        assert!(document[count].as_u64() > Some(0), "{count}: {document:#}");
+    }
 }
 
 #[test]
@@ -58,6 +79,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--points before-dawn", "there is no point 'before-dawn'"),
         ("--connections 0", "--connections"),
         ("--backend paper", "threads, uring, both"),
+        ("--noise direct", "there is no noise 'direct' here: it must be one of signals, stops"),
         ("--kills 0", "--kills"),
         ("--directory /dev/null/x --kills 1", "--directory /dev/null/x"),
     ] {

@@ -12,7 +12,7 @@ fn threads(arguments: &str) -> Output {
 
 #[test]
 fn many_connections_keep_their_commits_over_any_backend_under_faults() {
-    let output = threads("--duration 4s --connections 40 --noise");
+    let output = threads("--duration 4s --connections 40");
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(output.status.code(), Some(0), "{document:#}");
     let runs = document["runs"].as_array().expect("a list");
@@ -25,6 +25,23 @@ fn many_connections_keep_their_commits_over_any_backend_under_faults() {
 }
 
 #[test]
+fn noise_that_is_asked_for_is_delivered_and_none_else() {
+    let output = threads("--duration 4s --connections 40 --noise signals,ended-threads,direct --faults none");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    for run in document["runs"].as_array().expect("a list") {
+        let noise = run["noise"].as_array().expect("a list");
+        let kinds: Vec<&str> = noise.iter().filter_map(|noise| noise["kind"].as_str()).collect();
+        // A file system may have no way past its cache; then it says so.
+        let said = String::from_utf8_lossy(&output.stderr).contains("no direct:");
+        let expected = ["signals", "ended-threads", "direct"];
+        assert_eq!(kinds, expected[..if said { 2 } else { 3 }], "{document:#}");
+        let delivered = noise.iter().all(|noise| noise["delivered"].as_u64() > Some(0));
+        assert!(delivered, "{document:#}");
+    }
+}
+
+#[test]
 fn bad_input_is_one_line_and_exit_code_2() {
     let used = tempfile::tempdir().expect("a folder for this test");
     std::fs::write(used.path().join("threads.db"), "x").expect("can be written");
@@ -32,6 +49,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--connections 0", "--connections"),
         ("--backend paper", "threads, uring, both"),
         ("--duration 5", "30s, 5m, 8h"),
+        ("--noise stops", "there is no noise 'stops' here: it must be one of yields, signals"),
         ("--faults bit-flip", "cannot be put around a real backend"),
         ("--directory /dev/null/x", "--directory /dev/null/x"),
         (&format!("--directory {}", used.path().display()), "files of an earlier run"),

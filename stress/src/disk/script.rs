@@ -1,5 +1,7 @@
 //! A disk that does what it is told: one run's choices, written down instead of drawn.
 
+use std::path::Path;
+
 use tenterhook_runtime::io::OperationKind;
 
 use super::crash::{CUT, PATTERN, SECTOR, SURVIVES, TEAR_AT, TEARS};
@@ -251,6 +253,19 @@ impl SimDisk {
         self.oblige();
     }
 
+    /// A sync of `path` fails: of what it covered only the changes survive for which `spares` says so, counted from the oldest.
+    /// Reads go on returning the rest, and no later sync makes it durable.
+    pub(crate) fn drop_unsynced(&self, path: &Path, mut spares: impl FnMut(u64) -> bool) {
+        let mut state = self.shared.lock();
+        let Some(&index) = state.names.get(path) else { return };
+        let file = &mut state.files[index as usize];
+        let (covered, mut change) = (file.next_change(), 0);
+        file.drop_unsynced(covered, true, |_| {
+            change += 1;
+            spares(change - 1)
+        });
+    }
+
     /// Another disk with the same content and the same at stake.
     pub(crate) fn copy(&self) -> SimDisk {
         let copy = SimDisk::obliging();
@@ -287,7 +302,6 @@ impl SimDisk {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Arc;
 
     use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};

@@ -64,6 +64,10 @@ pub enum Verdict {
     Shorten(u64),
     /// It goes down, and ends with this error whatever came of it.
     FailAfter(CompletionError),
+    /// It goes down after this time, and ends with this error whatever came of it.
+    FailLate(Duration, CompletionError),
+    /// It is never done, and ends with this error after this time.
+    RefuseLate(Duration, CompletionError),
     /// It goes down and is cancelled there at once.
     Cancel,
     /// It goes down after this time.
@@ -170,7 +174,9 @@ impl<W: Watcher> Shared<W> {
         self.lock().remove(&passing.number);
         self.watcher.ended(passing, outcome);
         above.finish(match verdict {
-            Verdict::FailAfter(error) => Err(error),
+            Verdict::FailAfter(error) | Verdict::FailLate(_, error) | Verdict::RefuseLate(_, error) => {
+                Err(error)
+            }
             _ => outcome,
         });
         self.watcher.told(passing);
@@ -207,7 +213,7 @@ impl<W: Watcher> File for LayerFile<W> {
         let (completion, below) = descend(Arc::clone(shared), passing, above, verdict);
         shared.lock().insert(number, (passing, completion.clone()));
         match verdict {
-            Verdict::Delay(delay) => {
+            Verdict::Delay(delay) | Verdict::FailLate(delay, _) | Verdict::RefuseLate(delay, _) => {
                 shared.delayer.get_or_init(Delayer::start).hold(delay, &self.file, below);
             }
             _ => self.file.submit(below),
@@ -234,6 +240,12 @@ fn descend<W: Watcher>(
         _ => usize::MAX,
     };
     match above.operation() {
+        // In its place goes something that changes nothing.
+        _ if matches!(verdict, Verdict::RefuseLate(..)) => {
+            Submission::read(0, Buffer::zeroed(1), move |outcome, _| {
+                shared.end(&passing, above, outcome, verdict);
+            })
+        }
         Operation::Read { offset, buffer } => {
             let buffer = Buffer::zeroed(buffer.len().min(limit));
             Submission::read(offset, buffer, move |outcome, read| {
@@ -318,11 +330,15 @@ mod tests {
 
     #[test]
     fn verdicts_refuse_shorten_fail_and_cancel() {
+        let micro = Duration::from_micros(1);
         let script = Script::default();
         *script.verdicts.lock().unwrap() = vec![
             Verdict::Refuse(INJECTED),
+            Verdict::RefuseLate(micro, INJECTED),
             Verdict::Shorten(4),
             Verdict::FailAfter(INJECTED),
+            Verdict::FailLate(micro, INJECTED),
+            Verdict::RefuseLate(micro, INJECTED),
             Verdict::Cancel,
         ];
         let layer = Layer::new(Arc::new(MemoryIO::new()), script);
@@ -335,7 +351,10 @@ mod tests {
             (completion.result().unwrap(), file.len().unwrap())
         };
         assert_eq!(ended(), (Err(INJECTED), 0));
+        assert_eq!(ended(), (Err(INJECTED), 0));
         assert_eq!(ended(), (Ok(4), 4));
+        assert_eq!(ended(), (Err(INJECTED), 6));
+        assert_eq!(ended(), (Err(INJECTED), 6));
         assert_eq!(ended(), (Err(INJECTED), 6));
         assert_eq!(ended(), (Err(CompletionError::Cancelled), 6));
         assert_eq!(ended(), (Ok(6), 6));

@@ -3,10 +3,12 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
+//! | [`noise`] | what a kernel does that nobody asked for: signals, cold files, a full disk |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 
 pub mod delay;
 pub mod layer;
+pub mod noise;
 pub mod storm;

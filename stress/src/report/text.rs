@@ -140,13 +140,6 @@ pub fn repetition(summary: &Summary, shrunk: Option<&ShrunkFailure>) -> String {
 
 fn one_failure(failure: &Failure, single: bool) -> String {
     let mut text = format!("FAILED: seed {:#x} after {} steps\n", failure.seed, failure.steps);
-    if !single {
-        for (name, value) in &failure.options {
-            line(&mut text, name, value);
-        }
-        line(&mut text, "trace hash", &format!("{:#018x}", failure.trace_hash));
-        line(&mut text, "command", &failure.command);
-    }
     match &failure.finding {
         Finding::Violation(violation) => {
             let _ = writeln!(text, "{violation}");
@@ -158,6 +151,13 @@ fn one_failure(failure: &Failure, single: bool) -> String {
             let _ = writeln!(text, "  expected  {first}");
             let _ = writeln!(text, "  seen      {second}");
         }
+    }
+    if !single {
+        for (name, value) in &failure.options {
+            line(&mut text, name, value);
+        }
+        line(&mut text, "trace hash", &format!("{:#018x}", failure.trace_hash));
+        line(&mut text, "command", &failure.command);
     }
     text
 }

@@ -11,6 +11,7 @@ use tenterhook_runtime::io::Backend;
 use super::{parse, print, usage};
 use tenterhook_stress::exit::ExitCode;
 use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
+use crate::real::noise::{self, NoiseKind, without_obstacles};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.
 ///
@@ -43,8 +44,11 @@ pub(super) struct CrashArguments {
     #[arg(long, value_name = "POINTS", default_value = "all")]
     points: String,
     /// Losses of power that are tried after each death.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 24)]
     power_losses: u32,
+    /// Kernel noise, each kind for a third of the children, with commas: names, all, or none.
+    #[arg(long, value_name = "KINDS", default_value = "all")]
+    noise: String,
     /// Where the files are [default: a fresh one, removed if all is well].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
@@ -63,6 +67,10 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
     let points = match points(&arguments.points) {
         Ok(points) => points,
         Err(problem) => return usage(&format!("--points {}: {problem}", arguments.points)),
+    };
+    let noise = match noise::parse(&arguments.noise, &NoiseKind::OF_CHILDREN) {
+        Ok(noise) => noise,
+        Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
     };
     let backends = match real_backends(&arguments.backend) {
         Ok(backends) => backends,
@@ -83,8 +91,10 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         Ok(program) => program,
         Err(error) => return usage(&format!("this program cannot find itself: {error}")),
     };
+    let directory = directory.unwrap_or_default();
+    let noise = without_obstacles(noise, &directory);
     let options = CrashOptions {
-        directory: directory.unwrap_or_default(),
+        directory,
         seed: arguments.seed,
         kills: arguments.kills.or(arguments.duration.is_none().then_some(2_000)),
         duration: arguments.duration,
@@ -92,6 +102,7 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         connections: arguments.connections,
         points,
         power_losses: arguments.power_losses,
+        noise,
         hasty: arguments.plant_hasty_acknowledgement,
         program,
         progress: !arguments.quiet,
@@ -142,9 +153,9 @@ pub(super) fn real_backends(name: &str) -> Result<Vec<Backend>, String> {
 
 /// The same once more, in a fresh directory. Where a child dies is drawn; what the kernel makes of it is not.
 fn command(arguments: &CrashArguments, options: &CrashOptions) -> String {
-    let CrashArguments { seed, backend, connections, points, power_losses, .. } = arguments;
+    let CrashArguments { seed, backend, connections, points, power_losses, noise, .. } = arguments;
     let mut command = format!(
-        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses}"
+        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses} --noise {noise}"
     );
     if let Some(kills) = options.kills {
         command += &format!(" --kills {kills}");
@@ -178,20 +189,20 @@ pub(super) struct ChildArguments {
     point: Option<Point>,
     #[arg(long)]
     occurrence: Option<u32>,
-    #[arg(long)]
-    record: bool,
     #[arg(long, default_value_t = 0)]
     variety: u64,
+    #[arg(long, value_delimiter = ',')]
+    noise: Vec<NoiseKind>,
     #[arg(long)]
     hasty: bool,
 }
 
 pub(super) fn run_child(arguments: ChildArguments) -> ExitCode {
-    let ChildArguments { directory, backend, connections, point, occurrence, record, variety, hasty } =
+    let ChildArguments { directory, backend, connections, point, occurrence, variety, noise, hasty } =
         arguments;
     let point = point.zip(occurrence);
     let Err(error) =
-        crash::run_child(&ChildOptions { directory, backend, connections, point, record, variety, hasty });
+        crash::run_child(&ChildOptions { directory, backend, connections, point, variety, noise, hasty });
     eprintln!("{error}");
     ExitCode::Internal
 }

@@ -9,10 +9,11 @@ use clap::Args;
 
 use super::crash::real_backends;
 use super::{parse, print, storm, usage};
-use tenterhook_stress::disk::FaultKind;
+use crate::disk::FaultKind;
+use crate::real::noise::{self, NoiseKind, without_obstacles};
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 
-use tenterhook_stress::exit::ExitCode;
+use crate::exit::ExitCode;
 
 /// Runs the pager on real threads, over real backends in a scratch folder, under faults.
 ///
@@ -50,9 +51,9 @@ pub(super) struct ThreadsArguments {
     /// End the storm after so many actions [default: no end but the duration's].
     #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) actions: Option<u64>,
-    /// Have threads give up their processor now and then.
-    #[arg(long)]
-    noise: bool,
+    /// Kernel noise, with commas: names, all, or none.
+    #[arg(long, value_name = "KINDS", num_args = 0..=1, default_value = "all", default_missing_value = "all")]
+    noise: String,
     /// Without any progress for so long it has stalled [default: 30s].
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     pub(super) stall: Duration,
@@ -73,6 +74,10 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
             Ok(right) => right,
             Err(problem) => return usage(&problem),
         };
+    let noise = match noise::parse(&arguments.noise, &NoiseKind::WITHIN) {
+        Ok(noise) => noise,
+        Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
+    };
     let scratch = match arguments.directory {
         Some(_) => None,
         None => match tempfile::tempdir() {
@@ -91,6 +96,7 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
     if arguments.storm {
         return storm::run(&arguments, directory);
     }
+    let noise = without_obstacles(noise, &directory);
     let options = ThreadsOptions {
         directory,
         seed: arguments.seed,
@@ -101,7 +107,7 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
             .workers
             .map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from),
         faults,
-        noise: arguments.noise,
+        noise,
         stall: arguments.stall,
         progress: !arguments.quiet,
     };
@@ -172,10 +178,9 @@ fn faults(text: &str) -> Result<Vec<FaultKind>, String> {
 
 /// The same once more. What the threads make of it is not the seed's.
 fn command(arguments: &ThreadsArguments) -> String {
-    let ThreadsArguments { seed, duration, backend, connections, faults, .. } = arguments;
-    let noise = if arguments.noise { " --noise" } else { "" };
+    let ThreadsArguments { seed, duration, backend, connections, faults, noise, .. } = arguments;
     format!(
-        "tenterhook threads --seed {seed:#x} --duration {}s --backend {backend} --connections {connections} --faults {faults}{noise}",
+        "tenterhook threads --seed {seed:#x} --duration {}s --backend {backend} --connections {connections} --faults {faults} --noise {noise}",
         duration.as_secs().max(1)
     )
 }

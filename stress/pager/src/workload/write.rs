@@ -397,7 +397,8 @@ impl Write {
         let doing = aside.unwrap_or_else(|| detour.into());
         let spilled = match transaction.pages_spilled() {
             0 => String::new(),
-            pages => format!("; {pages} spilled"),
+            1 => "; 1 page spilled".into(),
+            pages => format!("; {pages} pages spilled"),
         };
         format!("{doing}{spilled}; on commit {}", transaction.commit_sequence())
     }

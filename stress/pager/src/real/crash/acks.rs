@@ -16,6 +16,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::seat::Seat;
+
 const MAGIC: &[u8; 8] = b"tentacks";
 const HEAD: u64 = 16;
 
@@ -55,12 +57,23 @@ impl Acks {
         self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16 + 8)
     }
 
-    /// What was asked for and told, by connection.
-    pub(super) fn read(&self) -> io::Result<Vec<(u64, u64)>> {
+    /// A loss of power has left so much. No more is reported.
+    pub(super) fn reset(&self, seats: &[Seat]) -> io::Result<()> {
+        (0..).zip(seats).try_for_each(|(connection, seat)| {
+            self.asked(connection, seat.asked)?;
+            self.told(connection, seat.kept)
+        })
+    }
+
+    /// What was asked for and told, by connection: a killed process leaves the page cache, so what was told is kept.
+    pub(super) fn read(&self) -> io::Result<Vec<Seat>> {
         let mut bytes = vec![0; self.connections as usize * 16];
         self.file.read_exact_at(&mut bytes, HEAD)?;
         let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-        Ok(bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect())
+        Ok(bytes
+            .chunks_exact(16)
+            .map(|pair| Seat { asked: word(&pair[..8]), kept: word(&pair[8..]) })
+            .collect())
     }
 }
 
@@ -77,7 +90,10 @@ mod tests {
         acks.told(1, 7).unwrap();
         drop(acks);
         let acks = Acks::open(&path, 3).unwrap();
-        assert_eq!(acks.read().unwrap(), [(0, 0), (8, 7), (0, 0)]);
+        let [none, some] = [(0, 0), (8, 7)].map(|(asked, kept)| Seat { asked, kept });
+        assert_eq!(acks.read().unwrap(), [none, some, none]);
+        acks.reset(&[none, none, some]).unwrap();
+        assert_eq!(acks.read().unwrap(), [none, none, some]);
         assert!(Acks::open(&path, 4).is_err());
     }
 }

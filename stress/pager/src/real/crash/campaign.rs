@@ -1,7 +1,6 @@
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,27 +10,36 @@ use rustix::process::Signal;
 use tenterhook_runtime::io::Backend;
 
 use super::acks::Acks;
-use super::summary::{Failure, PointCount, Summary};
-use super::verify::{self, Objection};
-use super::{CrashOptions, Point, acks_path, database, journal, record_path};
-use tenterhook_stress::disk::{Fate, SimDisk, Unsynced};
-use tenterhook_stress::real::layer::Role;
-use tenterhook_stress::rng;
-use tenterhook_stress::violation::Violation;
+use super::base::{Base, real_files};
+use super::harm::Harm;
+use super::record::{Entries, Tag};
+use super::replay::{Files, Replay};
+use super::stops::Stops;
+use super::summary::{Failure, HarmCount, PointCount, Summary};
+use super::variety::Variety;
+use super::{CrashOptions, Point, acks_path, power, verify};
+use crate::real::noise::NoiseKind;
+use crate::rng;
+use crate::violation::Violation;
 
 /// How long a child may take to come by its point.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Random moments lie within this time after a child was begun: the first tenth is recovery.
-const MOMENTS_MS: u64 = 40;
+/// Random moments lie within one of these times after a child was begun. Recovery takes some four milliseconds.
+const MOMENTS_MS: [u64; 3] = [10, 40, 200];
+
+/// One loss of power in so many deaths is made real.
+const FALLS: u64 = 4;
+/// A longer record is ended by one.
+const RECORD: usize = 8 << 20;
 
 /// The numbers of one death, drawn by the campaign's seed and the death's number.
-struct Draws {
+pub(super) struct Draws {
     key: u64,
     next: u64,
 }
 
 impl Draws {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next += 1;
         rng::below(rng::at(self.key, self.next), bound)
     }
@@ -87,7 +95,16 @@ pub fn run(options: &CrashOptions, interrupted: &AtomicBool) -> io::Result<Summa
 struct Campaign<'a> {
     options: &'a CrashOptions,
     acks: Acks,
+    base: Base,
     summary: Summary,
+}
+
+/// How a child died, and what it had to say.
+struct Remains {
+    reached: bool,
+    record: Vec<u8>,
+    problem: Option<String>,
+    stops: u64,
 }
 
 impl<'a> Campaign<'a> {
@@ -95,16 +112,28 @@ impl<'a> Campaign<'a> {
         let acks = Acks::open(&acks_path(&options.directory), options.connections)?;
         let points = options.points.iter();
         let points = points.map(|point| PointCount { point: point.to_string(), armed: 0, reached: 0 });
-        let fresh = Summary { seed: options.seed, points: points.collect(), ..Summary::default() };
+        let harms = Harm::ALL.map(|harm| HarmCount { harm: harm.name().into(), meant: 0, done: 0 });
+        let noise =
+            NoiseKind::OF_CHILDREN.map(|kind| HarmCount { harm: kind.name().into(), meant: 0, done: 0 });
+        let fresh = Summary {
+            seed: options.seed,
+            points: points.collect(),
+            harms: harms.to_vec(),
+            noise: noise.to_vec(),
+            ..Summary::default()
+        };
         let summary = match fs::read(options.directory.join("campaign.json")) {
             Ok(bytes) => {
                 let summary: Summary = serde_json::from_slice(&bytes)?;
                 let names = |summary: &Summary| -> Vec<String> {
-                    summary.points.iter().map(|point| point.point.clone()).collect()
+                    let points = summary.points.iter().map(|point| point.point.clone());
+                    let harms = summary.harms.iter().chain(&summary.noise).map(|harm| harm.harm.clone());
+                    points.chain(harms).collect()
                 };
                 if summary.seed != options.seed || names(&summary) != names(&fresh) {
                     let right = "use the same seed and points, or a new directory";
-                    let problem = format!("it holds a campaign with other flags; {right}");
+                    let problem =
+                        format!("it holds a campaign with other flags or of another version; {right}");
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
                 }
                 summary
@@ -112,7 +141,8 @@ impl<'a> Campaign<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => fresh,
             Err(error) => return Err(error),
         };
-        Ok(Campaign { options, acks, summary })
+        let base = Base::resume(&options.directory, &acks)?;
+        Ok(Campaign { options, acks, base, summary })
     }
 
     fn save(&self) -> io::Result<()> {
@@ -128,45 +158,92 @@ impl<'a> Campaign<'a> {
         let mut draws = Draws { key: rng::derive(rng::derive(3, self.options.seed), number), next: 0 };
         let backend = self.options.backends[(number % self.options.backends.len() as u64) as usize];
         let death = self.death(&mut draws);
-        let before = if self.options.power_losses > 0 { self.files()? } else { Vec::new() };
         let variety = draws.below(1 << 32);
-        let mut child = self.begin(backend, death, variety)?;
-        let reached = self.wait_for_death(&mut child, death)?;
-        self.summary.kills += 1;
+        let mut noise = self.options.noise.clone();
+        noise.retain(|_| draws.below(3) == 0);
+        let remains = self.live(backend, death, variety, &noise)?;
+        self.count(death, variety, &noise, &remains);
+        let how = format!("{death}, over {backend}");
+        if let Some(problem) = remains.problem {
+            let violation = Violation::safety("child", "nothing wrong", problem);
+            return self.fail(&how, "the files, as the child found them", *violation);
+        }
+        let files = real_files(&self.options.directory)?;
+        let seats = self.acks.read()?;
+        let (disk, _) = Replay::from(&files, &seats, self.base.path()).cut_power();
+        match verify::recover(&disk.io(), self.base.path(), &seats) {
+            Ok(found) => {
+                self.summary.recoveries += 1;
+                self.summary.commits = self.summary.commits.max(found.commits);
+            }
+            Err(violation) => return self.fail(&how, "the files as they are", *violation),
+        }
+        self.lose_power(&mut draws, &how, &remains.record, &files)
+    }
+
+    /// Begins a child, and reads its record until it is dead.
+    fn live(&self, backend: Backend, death: Death, variety: u64, noise: &[NoiseKind]) -> io::Result<Remains> {
+        let mut child = self.begin(backend, death, variety, noise)?;
+        let mut stops = noise.contains(&NoiseKind::Stops).then(|| Stops::of(&child, variety));
+        let pipe = child.stdout.take();
+        let reader = std::thread::spawn(move || {
+            let mut record = Vec::new();
+            pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut record)).map(|_| record)
+        });
+        let reached = self.wait_for_death(&mut child, death, stops.as_mut())?;
+        let problem = last_words(&mut child)?;
+        let record =
+            reader.join().map_err(|_| io::Error::other("the reader of a child's record panicked"))??;
+        Ok(Remains { reached, record, problem, stops: stops.map_or(0, |stops| stops.delivered) })
+    }
+
+    fn count(&mut self, death: Death, variety: u64, noise: &[NoiseKind], remains: &Remains) {
+        let summary = &mut self.summary;
+        summary.kills += 1;
         match death {
             Death::At(index, ..) => {
-                self.summary.points[index].armed += 1;
-                self.summary.points[index].reached += u64::from(reached);
-                self.summary.random_kills += u64::from(!reached);
+                summary.points[index].armed += 1;
+                summary.points[index].reached += u64::from(remains.reached);
+                summary.random_kills += u64::from(!remains.reached);
             }
-            Death::Random(_) => self.summary.random_kills += 1,
+            Death::Random(_) => summary.random_kills += 1,
         }
-        let how = format!("{death}, over {backend}");
-        if let Some(problem) = last_words(&mut child)? {
-            return self.fail(
-                &how,
-                "the files, as the child found them",
-                *Violation::safety("child", "nothing wrong", problem),
-            );
+        for harm in Variety::of(variety).harms() {
+            summary.harms[harm as usize].meant += 1;
         }
-        let files = self.files()?;
-        let Some(disk) = journal::replay(&[], &files, &self.path()) else { return Ok(()) };
-        match self.recover(&disk) {
-            Ok(commits) => {
-                (self.summary.recoveries, self.summary.commits) = (self.summary.recoveries + 1, commits)
+        let place = |kind: NoiseKind| NoiseKind::OF_CHILDREN.iter().position(|&known| known == kind);
+        let places = noise.iter().filter_map(|kind| place(*kind));
+        places.for_each(|place| summary.noise[place].meant += 1);
+        if let Some(place) = place(NoiseKind::Stops) {
+            summary.noise[place].done += remains.stops;
+        }
+        for entry in Entries(&remains.record) {
+            let number = entry.number as usize;
+            let count = match entry.tag {
+                Tag::Harm => summary.harms.get_mut(number),
+                Tag::Noise => {
+                    let kind = NoiseKind::ALL.get(number).copied().and_then(place);
+                    kind.and_then(|place| summary.noise.get_mut(place))
+                }
+                _ => None,
+            };
+            if let Some(count) = count {
+                count.done += entry.value;
             }
-            Err(Objection::Broken(violation)) => return self.fail(&how, "the files as they are", *violation),
-            Err(Objection::Table(error)) => return Err(error),
         }
-        self.lose_power(&mut draws, &how, &before)
     }
 
     fn death(&self, draws: &mut Draws) -> Death {
         let points = &self.options.points;
         if points.is_empty() || draws.below(4) == 0 {
-            return Death::Random(Duration::from_millis(draws.below(MOMENTS_MS)));
+            let within = MOMENTS_MS[draws.below(3) as usize];
+            return Death::Random(Duration::from_millis(draws.below(within)));
         }
-        let index = draws.below(points.len() as u64) as usize;
+        let mut index = draws.below(points.len() as u64) as usize;
+        if points[index].in_recovery && draws.below(2) == 0 {
+            // Half of the points are in recovery, and who dies there has not worked.
+            index = draws.below(points.len() as u64) as usize;
+        }
         // Recovery does little of anything; and what happens first after it is as good as what happens later.
         let most = if points[index].in_recovery {
             [1, 2][draws.below(2) as usize]
@@ -176,7 +253,7 @@ impl<'a> Campaign<'a> {
         Death::At(index, points[index], 1 + draws.below(most) as u32)
     }
 
-    fn begin(&self, backend: Backend, death: Death, variety: u64) -> io::Result<Child> {
+    fn begin(&self, backend: Backend, death: Death, variety: u64, noise: &[NoiseKind]) -> io::Result<Child> {
         let mut command = Command::new(&self.options.program);
         command.arg("crash-child").arg("--directory").arg(&self.options.directory);
         command.args(["--backend", backend.name(), "--connections", &self.options.connections.to_string()]);
@@ -184,17 +261,25 @@ impl<'a> Campaign<'a> {
         if let Death::At(_, point, occurrence) = death {
             command.args(["--point", &point.to_string(), "--occurrence", &occurrence.to_string()]);
         }
-        if self.options.power_losses > 0 {
-            command.arg("--record");
+        if !noise.is_empty() {
+            let names: Vec<&str> = noise.iter().map(|kind| kind.name()).collect();
+            command.args(["--noise", &names.join(",")]);
         }
         if self.options.hasty {
             command.arg("--hasty");
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+        // A terminal's Ctrl-C is for the campaign. A child that it killed would count as one that failed.
+        command.process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
     /// Returns whether it came by its point.
-    fn wait_for_death(&self, child: &mut Child, death: Death) -> io::Result<bool> {
+    fn wait_for_death(
+        &self,
+        child: &mut Child,
+        death: Death,
+        mut stops: Option<&mut Stops>,
+    ) -> io::Result<bool> {
         let (patience, is_random) = match death {
             Death::Random(after) => (after, true),
             Death::At(..) => (PATIENCE, false),
@@ -204,6 +289,9 @@ impl<'a> Campaign<'a> {
             if child.try_wait()?.is_some() {
                 return Ok(!is_random);
             }
+            if let Some(stops) = &mut stops {
+                stops.tick()?;
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
         child.kill()?;
@@ -211,76 +299,27 @@ impl<'a> Campaign<'a> {
         Ok(false)
     }
 
-    fn path(&self) -> PathBuf {
-        database(&self.options.directory)
-    }
-
-    /// The database and its log, as far as they are there. The database first: what the log loses when it begins anew is
-    /// in the database by then.
-    fn files(&self) -> io::Result<Vec<(Role, Vec<u8>)>> {
-        let mut log = self.path().into_os_string();
-        log.push("-wal");
-        let mut files = Vec::new();
-        for (role, path) in [(Role::Database, self.path()), (Role::Log, log.into())] {
-            match fs::read(path) {
-                Ok(bytes) => files.push((role, bytes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(files)
-    }
-
-    fn recover(&self, disk: &SimDisk) -> Result<u64, Objection> {
-        verify::recover(&disk.io(), &self.path(), &self.acks)
-    }
-
-    /// Tries some of the states in which a loss of power at the moment of death might have left the files.
-    fn lose_power(&mut self, draws: &mut Draws, how: &str, before: &[(Role, Vec<u8>)]) -> io::Result<()> {
+    /// Tries some of the states in which a loss of power might have left the files, and makes one real now and then.
+    fn lose_power(&mut self, draws: &mut Draws, how: &str, life: &[u8], files: &Files) -> io::Result<()> {
         if self.options.power_losses == 0 {
             return Ok(());
         }
-        let record = fs::read(record_path(&self.options.directory)).or_else(|error| match error.kind() {
-            // It died before it had begun to write one.
-            io::ErrorKind::NotFound => Ok(Vec::new()),
-            _ => Err(error),
-        })?;
-        for _ in 0..self.options.power_losses {
-            let Some(disk) = journal::replay(&record, before, &self.path()) else {
-                let problem = "the record of the child's I/O makes no sense";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-            };
-            let at_stake = disk.unsynced();
-            // One thing at a time, or whatever the simulator draws.
-            let left = if draws.below(2) == 0 {
-                let fates: Vec<Fate> = at_stake.iter().map(|unsynced| fate(draws, unsynced)).collect();
-                disk.fall(&fates);
-                format!("{fates:?}")
-            } else {
-                let seed = draws.below(1 << 32);
-                disk.fall_by(seed);
-                format!("what the simulator draws from {seed:#x}")
-            };
-            disk.oblige();
+        self.base.add_life(life, files)?;
+        let falls = draws.below(FALLS) == 0 || self.base.record.len() > RECORD;
+        for number in 1..=self.options.power_losses {
+            let loss = power::lose(&self.base, draws)?;
             self.summary.power_losses += 1;
-            self.summary.at_stake += u64::from(!at_stake.is_empty());
-            match self.recover(&disk) {
-                Ok(_) => {}
-                Err(Objection::Broken(violation)) => {
-                    return self.fail(
-                        how,
-                        &format!("the files after a loss of power that left {left}"),
-                        *violation,
-                    );
-                }
-                Err(Objection::Table(error)) => return Err(error),
+            self.summary.at_stake += u64::from(loss.had_stake);
+            self.summary.twice += u64::from(loss.again);
+            if let Some((image, violation)) = loss.broken {
+                return self.fail(how, &image, *violation);
+            }
+            if falls && number == self.options.power_losses {
+                self.base.fall(loss.files, loss.seats, &self.acks)?;
+                self.summary.falls += 1;
             }
         }
-        // The next child must not be judged by it.
-        fs::remove_file(record_path(&self.options.directory)).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })
+        Ok(())
     }
 
     fn fail(&mut self, death: &str, image: &str, violation: Violation) -> io::Result<()> {
@@ -292,16 +331,6 @@ impl<'a> Campaign<'a> {
             kept: self.options.directory.display().to_string(),
         });
         Ok(())
-    }
-}
-
-fn fate(draws: &mut Draws, unsynced: &Unsynced) -> Fate {
-    match draws.below(5) {
-        0 => Fate::Nothing,
-        1 => Fate::UpTo(draws.below(u64::from(unsynced.changes) + 1) as u32),
-        2 => Fate::AllBut(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
-        3 => Fate::Only(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
-        _ => Fate::Torn(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
     }
 }
 

@@ -2,17 +2,25 @@
 //!
 //! A child recovers the file that the last one left, looks it over, and commits; it is killed with SIGKILL at a random moment,
 //! or kills itself at a named [`Point`], which may lie inside recovery. What it asked for and was told stands in a table that
-//! outlives it. After each death the files are recovered twice more, beside the real ones: as the kernel has them, and, from a
-//! record of the child's I/O, as a loss of power might have left them.
+//! outlives it. After each death the files are recovered beside the real ones: as the kernel has them, and, from a record of the
+//! child's I/O, as a loss of power at its death or at any moment before might have left them. One death in four ends with such a
+//! loss made real: the next child recovers those files. No child is like another: see `variety`.
 
 mod acks;
+mod base;
 mod campaign;
 mod child;
-mod journal;
+mod harm;
 mod points;
+mod power;
+mod record;
+mod replay;
+mod seat;
+mod stops;
 mod summary;
 mod variety;
 mod verify;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,10 +28,12 @@ use std::time::Duration;
 use tenterhook_runtime::io::Backend;
 use tenterhook_runtime::pager::{Durability, PagerOptions};
 
+use crate::real::noise::NoiseKind;
+
 pub use self::campaign::run;
 pub use self::child::{ChildOptions, run as run_child};
 pub use self::points::{Point, UnknownPoint};
-pub use self::summary::{Failure, PointCount, Summary};
+pub use self::summary::{Failure, HarmCount, PointCount, Summary};
 
 /// Small pages, a small cache and frequent checkpoints: everything happens often.
 const OPTIONS: PagerOptions = PagerOptions {
@@ -56,6 +66,8 @@ pub struct CrashOptions {
     pub points: Vec<Point>,
     /// Losses of power that are tried after each death.
     pub power_losses: u32,
+    /// Kinds of noise, of [`NoiseKind::OF_CHILDREN`]; each child gets some of them.
+    pub noise: Vec<NoiseKind>,
     /// Whether children acknowledge before they commit: a planted bug.
     pub hasty: bool,
     /// The program whose command `crash-child` is the child.
@@ -70,8 +82,4 @@ fn database(directory: &Path) -> PathBuf {
 
 fn acks_path(directory: &Path) -> PathBuf {
     directory.join("acknowledged")
-}
-
-fn record_path(directory: &Path) -> PathBuf {
-    directory.join("record")
 }

@@ -5,12 +5,14 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
-use tenterhook_runtime::Outcome;
 use tenterhook_runtime::io::OperationKind;
+use tenterhook_runtime::{CompletionError, Outcome};
 
-use super::journal::Recorder;
-use super::variety::Variety;
-use tenterhook_stress::real::layer::{Passing, Role, Verdict, Watcher};
+use super::harm::Harm;
+use super::record::{LOG_HEADERS, Recorder};
+use super::variety::{Subject, Variety};
+use crate::real::layer::{Passing, Role, Verdict, Watcher};
+use crate::real::noise::NoiseKind;
 
 /// A moment: before an operation goes to the backend, or after it has ended there and before anybody is told.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,50 +87,83 @@ impl fmt::Display for UnknownPoint {
 
 impl std::error::Error for UnknownPoint {}
 
-/// Kills its process when a point has been reached so many times, and writes everything down if it is asked to.
-#[derive(Debug)]
+/// Kills its process when a point has been reached so many times, does the harm that is meant for it, and records everything.
 pub(super) struct Trigger {
     armed: Option<(Point, u32)>,
     reached: AtomicU32,
     opened: AtomicBool,
-    recorder: Option<Recorder>,
+    recorder: Recorder,
     variety: Variety,
-    /// I/Os of each kind since the file was opened.
-    seen: [AtomicU64; 4],
+    /// Whether an error of the opening is our own doing.
+    struck: AtomicBool,
+    /// Writes, syncs, writes of log headers and truncations, after the opening and in it.
+    seen: [[AtomicU64; 4]; 2],
 }
 
 impl Trigger {
     /// Kills at the `occurrence`-th time, counted from 1, that `point` is reached.
-    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Option<Recorder>, variety: Variety) -> Trigger {
-        let (reached, opened) = (AtomicU32::new(0), AtomicBool::new(false));
-        Trigger { armed, reached, opened, recorder, variety, seen: Default::default() }
+    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Recorder, variety: Variety) -> Trigger {
+        let (opened, struck) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (reached, seen) = (AtomicU32::new(0), <[[AtomicU64; 4]; 2]>::default());
+        Trigger { armed, reached, opened, recorder, variety, struck, seen }
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// Recovery is over.
     pub(super) fn opened(&self) {
-        // ORDERING: Release, pairs with the load in `at`; a point a moment to either side of the change is right too.
+        // ORDERING: Release, pairs with the load in `is_opened`; a point a moment to either side of the change is right too.
         self.opened.store(true, Ordering::Release);
     }
 
-    fn verdict(&self, kind: OperationKind) -> Verdict {
+    /// Whether an I/O was failed on purpose.
+    pub(super) fn has_struck(&self) -> bool {
+        // ORDERING: Acquire, pairs with the store in `harm`: who sees the error, by way of the completion that brought it, sees
+        // what explains it.
+        self.struck.load(Ordering::Acquire)
+    }
+
+    fn is_opened(&self) -> bool {
         // ORDERING: Acquire, pairs with the store in `opened`.
-        if !self.opened.load(Ordering::Acquire) {
-            return Verdict::Pass;
-        }
-        let seen = match kind {
-            OperationKind::Read => &self.seen[0],
-            OperationKind::Write => &self.seen[1],
-            OperationKind::Sync => &self.seen[2],
-            OperationKind::Truncate => &self.seen[3],
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// What is to befall an operation; it is in the record before it happens.
+    fn harm(&self, passing: &Passing) -> Verdict {
+        let kind = passing.descriptor.kind;
+        let in_opening = !self.is_opened();
+        let which = match kind {
+            OperationKind::Write => 0,
+            OperationKind::Sync => 1,
+            OperationKind::Truncate => 3,
+            OperationKind::Read => return Verdict::Pass,
         };
         // ORDERING: Relaxed: a count.
-        self.variety.verdict(kind, seen.fetch_add(1, Ordering::Relaxed) + 1)
+        let next = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed) + 1;
+        let seen = &self.seen[usize::from(in_opening)];
+        let occurrence = next(&seen[which]);
+        let is_header = passing.role == Role::Log && passing.descriptor.offset < LOG_HEADERS;
+        let header = (which == 0 && is_header).then(|| next(&seen[2]));
+        let Some((harm, verdict)) = self.variety.verdict(Subject { kind, in_opening, occurrence, header })
+        else {
+            return Verdict::Pass;
+        };
+        self.recorder.harms(harm as u64, 1);
+        if harm == Harm::DroppedSync {
+            self.recorder.drops(passing, self.variety.spares(occurrence));
+        }
+        if !matches!(verdict, Verdict::Delay(_)) {
+            // ORDERING: Release, pairs with the load in `has_struck`.
+            self.struck.store(true, Ordering::Release);
+        }
+        verdict
     }
 
     fn at(&self, passing: &Passing, after: bool) {
         let Some((point, occurrence)) = self.armed else { return };
-        // ORDERING: Acquire, pairs with the store in `opened`.
-        let in_recovery = !self.opened.load(Ordering::Acquire);
+        let in_recovery = !self.is_opened();
         let here = Point { in_recovery, after, role: passing.role, kind: passing.descriptor.kind };
         // ORDERING: Relaxed: a count.
         if here == point && self.reached.fetch_add(1, Ordering::Relaxed) + 1 == occurrence {
@@ -140,20 +175,23 @@ impl Trigger {
 impl Watcher for Trigger {
     fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
         self.at(passing, false);
-        let verdict = self.verdict(passing.descriptor.kind);
-        if matches!(verdict, Verdict::Refuse(_)) {
-            return verdict;
-        }
-        if let Some(recorder) = &self.recorder {
-            recorder.begins(passing, bytes);
+        let verdict = self.harm(passing);
+        // A sync that is to fail has made nothing durable, whatever the real one does.
+        let fails =
+            passing.descriptor.kind == OperationKind::Sync && matches!(verdict, Verdict::FailLate(..));
+        if !fails && !matches!(verdict, Verdict::Refuse(_) | Verdict::RefuseLate(..)) {
+            self.recorder.begins(passing, bytes);
         }
         verdict
     }
 
     fn ended(&self, passing: &Passing, outcome: Outcome) {
-        if let Some(recorder) = &self.recorder {
-            recorder.ended(passing, outcome);
+        if outcome == Err(CompletionError::NoSpace) {
+            self.recorder.hears(NoiseKind::FullDisk, 1);
+            // ORDERING: Release, pairs with the load in `has_struck`.
+            self.struck.store(true, Ordering::Release);
         }
+        self.recorder.ended(passing, outcome);
         self.at(passing, true);
     }
 }

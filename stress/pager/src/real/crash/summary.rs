@@ -16,12 +16,24 @@ pub struct Summary {
     pub random_kills: u64,
     /// Named points, and how often each was armed and reached.
     pub points: Vec<PointCount>,
+    /// Kinds of harm, how many children were to come to each and how often it was done.
+    #[serde(default)]
+    pub harms: Vec<HarmCount>,
+    /// The same for kinds of noise.
+    #[serde(default)]
+    pub noise: Vec<HarmCount>,
     /// Files that were recovered after a death, and were as they must be.
     pub recoveries: u64,
     /// Losses of power that were tried, and recovered from.
     pub power_losses: u64,
     /// Of those, how many had something at stake.
     pub at_stake: u64,
+    /// How many were followed by another, in the recovery.
+    #[serde(default)]
+    pub twice: u64,
+    /// How many were made real: their files took the place of the real ones.
+    #[serde(default)]
+    pub falls: u64,
     /// Commits in the file.
     pub commits: u64,
     /// Time that this took.
@@ -47,6 +59,17 @@ pub struct PointCount {
     pub reached: u64,
 }
 
+/// One kind of harm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HarmCount {
+    /// Its name.
+    pub harm: String,
+    /// How many children it was meant for.
+    pub meant: u64,
+    /// How often it was done.
+    pub done: u64,
+}
+
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -64,6 +87,8 @@ pub struct Failure {
 
 /// A point that was armed less often may have been missed by chance.
 const ENOUGH: u64 = 20;
+/// The same for a harm that was meant for fewer children: many die before they come to it.
+const ENOUGH_CHILDREN: u64 = 40;
 
 impl Summary {
     /// Points that no child came by although many were to die there: they test nothing.
@@ -72,11 +97,21 @@ impl Summary {
         missed.map(|point| point.point.as_str()).collect()
     }
 
+    /// Kinds of harm that no child came to although they were meant for many: they test nothing.
+    pub fn undone(&self) -> Vec<&str> {
+        let missed = self
+            .harms
+            .iter()
+            .chain(&self.noise)
+            .filter(|harm| harm.meant >= ENOUGH_CHILDREN && harm.done == 0);
+        missed.map(|harm| harm.harm.as_str()).collect()
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match &self.failure {
             Some(_) => ExitCode::Violation,
-            None if self.unreached().is_empty() => ExitCode::Ok,
+            None if self.unreached().is_empty() && self.undone().is_empty() => ExitCode::Ok,
             None => ExitCode::Internal,
         }
     }
@@ -95,7 +130,10 @@ impl Summary {
         line("recoveries", format!("{} of the files as they were, all sound", self.recoveries));
         line(
             "losses of power",
-            format!("{}, {} of them with something at stake", self.power_losses, self.at_stake),
+            format!(
+                "{}, {} with something at stake, {} with another in the recovery, {} made real",
+                self.power_losses, self.at_stake, self.twice, self.falls
+            ),
         );
         line("commits", self.commits.to_string());
         line(
@@ -107,6 +145,15 @@ impl Summary {
         }
         for point in &self.points {
             let _ = writeln!(text, "  {:<30} {:>8} {:>8}", point.point, point.armed, point.reached);
+        }
+        if !self.harms.is_empty() {
+            let _ = writeln!(text, "{:<32} {:>8} {:>8}", "harm and noise", "children", "done");
+        }
+        for harm in self.harms.iter().chain(&self.noise) {
+            let _ = writeln!(text, "  {:<30} {:>8} {:>8}", harm.harm, harm.meant, harm.done);
+        }
+        for harm in self.undone() {
+            let _ = writeln!(text, "TESTER AT FAULT          {harm} never befell a child: it tests nothing");
         }
         for point in self.unreached() {
             let _ = writeln!(text, "TESTER AT FAULT          no child came by {point}: it tests nothing");
@@ -136,5 +183,16 @@ mod tests {
         assert!(with(20, 0).text().contains("no child came by before-dawn"));
         assert_eq!(with(20, 1).exit_code(), ExitCode::Ok);
         assert_eq!(with(19, 0).exit_code(), ExitCode::Ok);
+    }
+
+    #[test]
+    fn a_harm_that_was_meant_for_many_and_never_done_fails_the_campaign() {
+        let with = |meant, done| Summary {
+            harms: vec![HarmCount { harm: "drought".into(), meant, done }],
+            ..Summary::default()
+        };
+        assert_eq!(with(40, 0).exit_code(), ExitCode::Internal);
+        assert!(with(40, 0).text().contains("drought never befell a child"));
+        assert_eq!([with(40, 1), with(39, 0)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }

@@ -9,10 +9,12 @@ mod begin;
 mod layout;
 mod read;
 mod stray;
+mod tidy;
 mod write;
 
 pub use self::layout::{Layout, Wrong};
 pub use self::read::Audit;
+pub use self::tidy::Tidy;
 pub use self::write::{Committed, Make, Post};
 
 #[cfg(test)]

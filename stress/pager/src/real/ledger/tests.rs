@@ -57,6 +57,25 @@ fn an_upgrade_that_comes_too_late_begins_anew() {
 }
 
 #[test]
+fn tidying_shortens_the_file_and_changes_nothing_that_counts() {
+    let (io, pager, layout) = pager();
+    for number in 1..=9 {
+        post(&io, &pager, layout, number);
+    }
+    let pages = pager.page_count();
+    let mut tidy = Tidy::new(&pager, 20);
+    let mut most = pages;
+    drive(&*io, || {
+        let stepped = tidy.step();
+        most = most.max(pager.page_count());
+        stepped
+    })
+    .expect("nothing fails");
+    assert!(most >= pages + 20 && pager.page_count() <= pages, "{pages}, {most}, {}", pager.page_count());
+    assert_eq!(look(&io, &pager, layout), Ok(9));
+}
+
+#[test]
 fn each_thing_that_can_be_wrong_is_seen() {
     // The page, the byte that is changed, and where it is noticed.
     let (_, _, layout) = pager();

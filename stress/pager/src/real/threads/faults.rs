@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenterhook_runtime::Outcome;
 use tenterhook_runtime::io::OperationKind;
+use tenterhook_runtime::{CompletionError, Outcome};
 
 use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::real::layer::{INJECTED, Passing, Verdict, Watcher};
@@ -43,6 +43,7 @@ pub(super) struct Faults {
     over: [AtomicU64; FaultKind::ALL.len()],
     delayed: AtomicU64,
     seen: AtomicU64,
+    yielded: AtomicU64,
 }
 
 impl Faults {
@@ -57,6 +58,7 @@ impl Faults {
             over: std::array::from_fn(|_| AtomicU64::new(0)),
             delayed: AtomicU64::new(0),
             seen: AtomicU64::new(0),
+            yielded: AtomicU64::new(0),
         }
     }
 
@@ -86,6 +88,12 @@ impl Faults {
         self.delayed.load(Ordering::Relaxed)
     }
 
+    /// How often a thread was made to give up its processor.
+    pub(super) fn yielded(&self) -> u64 {
+        // ORDERING: Relaxed: a count.
+        self.yielded.load(Ordering::Relaxed)
+    }
+
     /// How many operations came by.
     pub(super) fn seen(&self) -> u64 {
         // ORDERING: Relaxed: a count.
@@ -112,6 +120,8 @@ impl Watcher for Faults {
         }
         let draw = |which: u64, of: u64| rng::below(rng::at(rng::derive(self.seed, which), number), of);
         if self.noise && draw(100, 64) == 0 {
+            // ORDERING: Relaxed: a count.
+            self.yielded.fetch_add(1, Ordering::Relaxed);
             std::thread::yield_now();
         }
         let struck = KINDS.into_iter().find(|&(kind, of)| {
@@ -142,7 +152,14 @@ impl Watcher for Faults {
         verdict
     }
 
-    fn ended(&self, passing: &Passing, _: Outcome) {
+    fn ended(&self, passing: &Passing, outcome: Outcome) {
+        if outcome == Err(CompletionError::NoSpace) {
+            // The noise's doing. A write that is to be reported as failed anyhow keeps that explanation.
+            let mut coming = self.coming();
+            if coming.get(&passing.number) != Some(&FaultKind::WriteError) {
+                coming.insert(passing.number, FaultKind::NoSpace);
+            }
+        }
         let felt = self.coming().get(&passing.number).copied();
         felt.into_iter().for_each(|kind| self.strike(kind));
     }

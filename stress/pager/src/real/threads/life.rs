@@ -1,6 +1,7 @@
 //! From one opening of the file to the next.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,12 +14,13 @@ use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 use super::ThreadsOptions;
 use super::faults::{Faults, KINDS};
 use super::shared::{Life, Shared};
-use super::summary::{FaultCount, Run, Summary};
+use super::summary::{FaultCount, NoiseCount, Run, Summary};
 use super::worker::Worker;
-use tenterhook_stress::real::layer::Layer;
+use crate::real::layer::Layer;
 use crate::real::ledger::{Audit, Layout, Make};
-use tenterhook_stress::rng;
-use tenterhook_stress::violation::Violation;
+use crate::real::noise::{Noise, NoiseKind, Place, Report};
+use crate::rng;
+use crate::violation::Violation;
 
 /// A life that no failed sync has ended is ended after this.
 const LIFE: Duration = Duration::from_secs(20);
@@ -26,6 +28,8 @@ const LIFE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(50);
 /// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
 const SURELY: u64 = 40;
+/// A kind of noise that was not delivered in so many seconds was not made.
+const SURELY_NOISY: f64 = 10.0;
 
 /// Small pages and a cache that is smaller than the file, so that pages are read from it.
 const OPTIONS: PagerOptions = PagerOptions {
@@ -63,6 +67,8 @@ struct Runner<'a> {
     backend: Backend,
     interrupted: &'a AtomicBool,
     io: Arc<dyn IO>,
+    /// The backend without faults.
+    below: Arc<dyn IO>,
     shared: Arc<Shared>,
     begun: Instant,
     share: Duration,
@@ -77,8 +83,8 @@ impl<'a> Runner<'a> {
         interrupted: &'a AtomicBool,
     ) -> io::Result<Runner<'a>> {
         let below = backend.start().map_err(io::Error::other)?.io;
-        let faults = Faults::new(options.seed, &options.faults, options.noise);
-        let layer = Arc::new(Layer::new(below, faults));
+        let faults = Faults::new(options.seed, &options.faults, options.noise.contains(&NoiseKind::Yields));
+        let layer = Arc::new(Layer::new(Arc::clone(&below), faults));
         let run = Run { backend: backend.to_string(), connections: options.connections, ..Run::default() };
         let share = options.duration / options.backends.len() as u32;
         Ok(Runner {
@@ -86,7 +92,8 @@ impl<'a> Runner<'a> {
             backend,
             interrupted,
             io: Arc::clone(&layer) as Arc<dyn IO>,
-            shared: Arc::new(Shared::new(layer, options.connections)),
+            below,
+            shared: Arc::new(Shared::new(layer, options.connections, &options.noise)),
             begun: Instant::now(),
             share,
             run,
@@ -95,15 +102,26 @@ impl<'a> Runner<'a> {
     }
 
     fn run(mut self) -> io::Result<Run> {
+        let mut ambient = self.options.noise.clone();
+        ambient.retain(|kind| *kind != NoiseKind::FullDisk);
+        let noise = self.noise(&ambient)?;
         while !self.is_over() {
             self.one_life()?;
         }
+        drop(noise);
         self.bar.finish_and_clear();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let noise = |&kind: &NoiseKind| NoiseCount {
+            kind: kind.name(),
+            delivered: self.shared.noise_delivered(kind),
+            had_to: seconds >= SURELY_NOISY,
+        };
+        let noise = self.options.noise.iter().map(noise).collect();
         let shared = &self.shared;
         let faults = shared.layer.watcher();
         // ORDERING: Relaxed: the machines have been joined.
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let fault = |(kind, of): (tenterhook_stress::disk::FaultKind, u64)| FaultCount {
+        let fault = |(kind, of): (crate::disk::FaultKind, u64)| FaultCount {
             kind: kind.name(),
             struck: faults.struck(kind),
             // Each kind of operation is at least a twentieth of all.
@@ -112,7 +130,8 @@ impl<'a> Runner<'a> {
         let enabled = KINDS.into_iter().filter(|(kind, _)| self.options.faults.contains(kind));
         let (memory_at_end, memory_peak) = memory()?;
         Ok(Run {
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds,
+            noise,
             commits: count(&shared.commits),
             reads: count(&shared.reads),
             checkpoints: count(&shared.checkpoints),
@@ -127,6 +146,18 @@ impl<'a> Runner<'a> {
         })
     }
 
+    fn path(&self) -> PathBuf {
+        self.options.directory.join(format!("{}.db", self.backend))
+    }
+
+    fn noise(&self, kinds: &[NoiseKind]) -> io::Result<Noise> {
+        let mut log = self.path().into_os_string();
+        log.push("-wal");
+        let files = vec![self.path(), log.into()];
+        let place = Place { io: Arc::clone(&self.below), files, directory: self.options.directory.clone() };
+        Noise::start(kinds, &place, Arc::clone(&self.shared) as Arc<dyn Report>)
+    }
+
     fn is_over(&self) -> bool {
         self.begun.elapsed() >= self.share
             || self.interrupted.load(Ordering::Relaxed)
@@ -136,8 +167,7 @@ impl<'a> Runner<'a> {
     /// Recovers the file, looks it over, has everybody work on it, and looks it over again.
     fn one_life(&mut self) -> io::Result<()> {
         self.run.lives += 1;
-        let path = self.options.directory.join(format!("{}.db", self.backend));
-        let mut open = Pager::open(Arc::clone(&self.io), &path, OPTIONS);
+        let mut open = Pager::open(Arc::clone(&self.io), &self.path(), OPTIONS);
         let opened = drive(&*self.io, || open.step());
         let Some(pager) = self.expect("recovery", "a file that can be opened", opened) else { return Ok(()) };
         let layout = Layout { connections: self.options.connections, usable: pager.usable_size() };
@@ -162,6 +192,9 @@ impl<'a> Runner<'a> {
         shared.stop.store(false, Ordering::Relaxed);
         shared.poisoned.store(false, Ordering::Relaxed);
         shared.layer.watcher().set_active(true);
+        // Only now: when the file is looked over nothing explains an error.
+        let is_full = self.options.noise.contains(&NoiseKind::FullDisk);
+        let mut full = if is_full { Some(self.noise(&[NoiseKind::FullDisk])?) } else { None };
         let executor = Executor::new(self.options.workers);
         let key = rng::derive(self.options.seed, self.run.lives);
         let tasks: Vec<_> = (0..self.options.connections)
@@ -179,6 +212,7 @@ impl<'a> Runner<'a> {
             if shared.is_stopped() && !calm {
                 // Faults stop with the work: from here on everything must end.
                 calm = true;
+                full = None;
                 shared.layer.watcher().set_active(false);
             }
             let progress = shared.progress();
@@ -192,6 +226,7 @@ impl<'a> Runner<'a> {
             }
             self.show()?;
         }
+        drop(full);
         shared.layer.watcher().set_active(false);
         for task in tasks {
             if let Err(error) = task.join() {

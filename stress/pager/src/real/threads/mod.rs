@@ -19,8 +19,9 @@ use tenterhook_runtime::io::Backend;
 
 pub use self::faults::KINDS;
 pub use self::life::run;
-pub use self::summary::{FaultCount, Run, Summary};
-use tenterhook_stress::disk::FaultKind;
+pub use self::summary::{FaultCount, NoiseCount, Run, Summary};
+use crate::disk::FaultKind;
+use crate::real::noise::NoiseKind;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -39,8 +40,8 @@ pub struct ThreadsOptions {
     pub workers: usize,
     /// Kinds of fault that strike.
     pub faults: Vec<FaultKind>,
-    /// Whether threads are made to give up their processor now and then.
-    pub noise: bool,
+    /// Kinds of noise that are made, of [`NoiseKind::WITHIN`].
+    pub noise: Vec<NoiseKind>,
     /// Without any progress for so long it has stalled.
     pub stall: Duration,
     /// Whether to draw a progress bar if there is a terminal.

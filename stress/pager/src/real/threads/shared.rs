@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenterhook_runtime::pager::Pager;
 
 use super::faults::Faults;
-use tenterhook_stress::real::layer::Layer;
+use crate::disk::FaultKind;
+use crate::real::layer::Layer;
 use crate::real::ledger::{Committed, Layout};
-use tenterhook_stress::violation::Violation;
+use crate::real::noise::{NoiseKind, Report};
+use crate::violation::Violation;
 
 /// What the connections of a run have in common, over all its lives.
 pub(super) struct Shared {
@@ -23,6 +25,20 @@ pub(super) struct Shared {
     pub(super) checkpoints: AtomicU64,
     pub(super) errors: AtomicU64,
     violation: Mutex<Option<Violation>>,
+    /// Kinds of noise, and how often each was delivered.
+    pub(super) noise: Vec<NoiseKind>,
+    delivered: [AtomicU64; NoiseKind::ALL.len()],
+}
+
+impl Report for Shared {
+    fn delivered(&self, kind: NoiseKind, times: u64) {
+        // ORDERING: Relaxed: a count.
+        self.delivered[kind as usize].fetch_add(times, Ordering::Relaxed);
+    }
+
+    fn object(&self, violation: Violation) {
+        Shared::object(self, violation);
+    }
 }
 
 /// One connection's place: what it was told, and what it is doing.
@@ -46,7 +62,7 @@ pub(super) struct Life {
 }
 
 impl Shared {
-    pub(super) fn new(layer: Arc<Layer<Faults>>, connections: u64) -> Shared {
+    pub(super) fn new(layer: Arc<Layer<Faults>>, connections: u64, noise: &[NoiseKind]) -> Shared {
         Shared {
             connections: (0..connections).map(|_| Seat::default()).collect(),
             layer,
@@ -58,6 +74,19 @@ impl Shared {
             checkpoints: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             violation: Mutex::new(None),
+            noise: noise.to_vec(),
+            delivered: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// How often a kind of noise was delivered.
+    pub(super) fn noise_delivered(&self, kind: NoiseKind) -> u64 {
+        match kind {
+            NoiseKind::Yields => self.layer.watcher().yielded(),
+            // Counted where it is felt.
+            NoiseKind::FullDisk => self.layer.watcher().struck(FaultKind::NoSpace),
+            // ORDERING: Relaxed: a count.
+            _ => self.delivered[kind as usize].load(Ordering::Relaxed),
         }
     }
 

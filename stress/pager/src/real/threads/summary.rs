@@ -39,6 +39,8 @@ pub struct Run {
     pub delayed: u64,
     /// Faults by kind.
     pub faults: Vec<FaultCount>,
+    /// Noise by kind.
+    pub noise: Vec<NoiseCount>,
     /// Resident memory after two minutes, if it came to that, in KiB.
     pub memory_at_two_minutes: Option<u64>,
     /// Resident memory at the end, in KiB.
@@ -47,6 +49,17 @@ pub struct Run {
     pub memory_peak: u64,
     /// What went wrong; nothing is run after it.
     pub violation: Option<Violation>,
+}
+
+/// One kind of noise.
+#[derive(Clone, Debug, Serialize)]
+pub struct NoiseCount {
+    /// Its name.
+    pub kind: &'static str,
+    /// How often it was delivered.
+    pub delivered: u64,
+    /// Whether it had to be: the run was long enough.
+    pub had_to: bool,
 }
 
 /// One kind of fault.
@@ -61,11 +74,13 @@ pub struct FaultCount {
 }
 
 impl Summary {
-    /// Kinds of fault that were asked for and never struck, backend by backend.
+    /// Kinds of fault and noise that were asked for and never struck, backend by backend.
     pub fn undelivered(&self) -> Vec<String> {
         let of = |run: &Run| {
             let never = run.faults.iter().filter(|fault| fault.had_to && fault.struck == 0);
-            never.map(|fault| format!("{} over {}", fault.kind, run.backend)).collect::<Vec<_>>()
+            let silent = run.noise.iter().filter(|noise| noise.had_to && noise.delivered == 0);
+            let kinds = never.map(|fault| fault.kind).chain(silent.map(|noise| noise.kind));
+            kinds.map(|kind| format!("{kind} over {}", run.backend)).collect::<Vec<_>>()
         };
         self.runs.iter().flat_map(of).collect()
     }
@@ -114,6 +129,8 @@ impl Run {
         line("errors, all explained", self.errors.to_string());
         let faults = self.faults.iter().map(|fault| format!("{} {}", fault.struck, fault.kind));
         line("faults", faults.collect::<Vec<_>>().join(", "));
+        let noise = self.noise.iter().map(|noise| format!("{} {}", noise.delivered, noise.kind));
+        line("noise", noise.collect::<Vec<_>>().join(", "));
         let early = self.memory_at_two_minutes.map_or("it did not last that long".into(), mib);
         line("memory at minute 2", early);
         line("memory at the end", format!("{}, at most {}", mib(self.memory_at_end), mib(self.memory_peak)));
@@ -142,5 +159,19 @@ mod tests {
         assert!(with(0, true).text().contains("read-error over  never struck"));
         assert_eq!(with(1, true).exit_code(), ExitCode::Ok);
         assert_eq!(with(0, false).exit_code(), ExitCode::Ok);
+    }
+
+    #[test]
+    fn noise_that_had_to_be_made_and_was_not_fails_the_run() {
+        let with = |delivered, had_to| Summary {
+            runs: vec![Run {
+                noise: vec![NoiseCount { kind: "signals", delivered, had_to }],
+                ..Run::default()
+            }],
+            interrupted: false,
+        };
+        assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
+        assert!(with(0, true).text().contains("signals over  never struck"));
+        assert_eq!([with(1, true), with(0, false)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }

@@ -1,16 +1,21 @@
 //! One connection: a machine that commits, reads and checkpoints until it is told to stop.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tenterhook_runtime::pager::{Checkpoint, PagerError};
 use tenterhook_runtime::{IOCompletions, IOResult};
 
 use super::shared::Life;
-use tenterhook_stress::disk::FaultKind;
-use crate::system::explanations;
+use crate::disk::FaultKind;
+use crate::pager::explanations;
 use crate::real::ledger::{Audit, Committed, Post, Wrong};
-use tenterhook_stress::rng;
-use tenterhook_stress::violation::Violation;
+use crate::real::noise::{NoiseKind, Report as _, in_mortal_thread};
+use crate::rng;
+use crate::violation::Violation;
+
+/// One operation in so many is begun by a thread that ends, where that is asked for.
+const MORTAL: u64 = 32;
 
 pub(super) struct Worker {
     life: Life,
@@ -60,7 +65,8 @@ impl Worker {
     }
 
     fn step(&mut self) -> Next {
-        if matches!(self.job, Job::None) {
+        let is_new = matches!(self.job, Job::None);
+        if is_new {
             if self.life.shared.is_stopped() {
                 return Next::Over;
             }
@@ -68,7 +74,8 @@ impl Worker {
                 return self.failed(&error);
             }
         }
-        match self.advance() {
+        let advanced = if is_new && self.is_mortal() { self.advance_and_end() } else { self.advance() };
+        match advanced {
             Ok(IOResult::IO(io)) => Next::Wait(io),
             Ok(IOResult::Done(())) => {
                 self.job = Job::None;
@@ -96,6 +103,21 @@ impl Worker {
         shared.does(self.connection, doing);
         self.job = job;
         Ok(())
+    }
+
+    /// Whether the operation is begun by a thread that ends at once.
+    fn is_mortal(&self) -> bool {
+        let is_on = self.life.shared.noise.contains(&NoiseKind::EndedThreads);
+        is_on && rng::below(rng::at(rng::derive(self.key, 1), self.operation), MORTAL) == 0
+    }
+
+    fn advance_and_end(&mut self) -> Result<IOResult<()>, PagerError> {
+        let layer = Arc::clone(&self.life.shared.layer);
+        let (advanced, is_under_way) = in_mortal_thread(&*layer, || self.advance());
+        if is_under_way {
+            self.life.shared.delivered(NoiseKind::EndedThreads, 1);
+        }
+        advanced
     }
 
     fn advance(&mut self) -> Result<IOResult<()>, PagerError> {

@@ -1,0 +1,185 @@
+//! The files with which a record begins, and losses of power that are made real.
+//!
+//! A loss of power that was tried beside the files may replace them: the next child then recovers, over the kernel, what a disk
+//! had kept, and builds on it. The campaign may be killed at any moment of that, so what is to be there is written down first,
+//! under another name; the next process that finds it does the rest.
+//!
+//! ```text
+//! fallen    the files as the power left them, to be put in place of the real ones
+//! base      the same once they are there, for a person who wants to see with what the last record began
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::acks::Acks;
+use super::database;
+use super::record;
+use super::replay::{Files, Replay};
+use super::seat::Seat;
+use crate::real::layer::Role;
+
+/// What a record begins with, and the record so far.
+#[derive(Debug)]
+pub(super) struct Base {
+    directory: PathBuf,
+    database: PathBuf,
+    files: Files,
+    seats: Vec<Seat>,
+    /// Of all lives since.
+    pub(super) record: Vec<u8>,
+    /// Where the record of the last life begins.
+    pub(super) last_life: usize,
+    /// Where it ends.
+    pub(super) last_death: usize,
+}
+
+/// What stands in `fallen` and `base`.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    database: Option<Vec<u8>>,
+    log: Option<Vec<u8>>,
+    seats: Vec<Seat>,
+}
+
+impl Base {
+    /// What an earlier sitting left counts as durable; a loss of power that it was making real is made so first.
+    pub(super) fn resume(directory: &Path, acks: &Acks) -> io::Result<Base> {
+        match fs::read(directory.join("fallen")) {
+            Ok(bytes) => put_in_place(directory, &serde_json::from_slice(&bytes)?, acks)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let (files, seats) = (real_files(directory)?, acks.read()?);
+        Ok(Base {
+            directory: directory.to_owned(),
+            database: database(directory),
+            files,
+            seats,
+            record: Vec::new(),
+            last_life: 0,
+            last_death: 0,
+        })
+    }
+
+    /// A child has died and left these files and this record of its own.
+    pub(super) fn add_life(&mut self, life: &[u8], files: &Files) -> io::Result<()> {
+        self.last_life = self.record.len();
+        self.record.extend_from_slice(&life[..record::whole(life)]);
+        self.last_death = self.record.len();
+        // Of no life: what the kernel had done when the process was gone.
+        let correction = self.replay(self.record.len())?.correction(files);
+        self.record.extend_from_slice(&correction);
+        record::append(&mut self.record, record::Tag::Died, Role::Database, 0, 0, &[])
+    }
+
+    /// The database file.
+    pub(super) fn path(&self) -> &Path {
+        &self.database
+    }
+
+    /// The first `len` bytes of the record.
+    pub(super) fn replay(&self, len: usize) -> io::Result<Replay> {
+        let replay = Replay::from(&self.files, &self.seats, &self.database).follow(&self.record[..len]);
+        replay.ok_or_else(|| {
+            let problem = "the record of the children's I/O makes no sense";
+            io::Error::new(io::ErrorKind::InvalidData, problem)
+        })
+    }
+
+    /// These files take the place of the real ones, and a new record begins with them.
+    pub(super) fn fall(&mut self, files: Files, seats: Vec<Seat>, acks: &Acks) -> io::Result<()> {
+        let content = |wanted| files.iter().find(|(role, _)| *role == wanted).map(|(_, bytes)| bytes.clone());
+        let document =
+            Document { database: content(Role::Database), log: content(Role::Log), seats: seats.clone() };
+        let beside = self.directory.join("fallen.new");
+        fs::write(&beside, serde_json::to_vec(&document)?)?;
+        fs::rename(beside, self.directory.join("fallen"))?;
+        put_in_place(&self.directory, &document, acks)?;
+        (self.files, self.seats) = (files, seats);
+        self.record.clear();
+        (self.last_life, self.last_death) = (0, 0);
+        Ok(())
+    }
+}
+
+/// Can be done again from its begin for as long as it has not come to its end.
+fn put_in_place(directory: &Path, document: &Document, acks: &Acks) -> io::Result<()> {
+    for (path, content) in paths(directory).into_iter().zip([&document.database, &document.log]) {
+        match content {
+            Some(bytes) => fs::write(path, bytes)?,
+            None => fs::remove_file(path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })?,
+        }
+    }
+    acks.reset(&document.seats)?;
+    fs::rename(directory.join("fallen"), directory.join("base"))
+}
+
+/// The database and its log.
+fn paths(directory: &Path) -> [PathBuf; 2] {
+    let database = database(directory);
+    let mut log = database.clone().into_os_string();
+    log.push("-wal");
+    [database, log.into()]
+}
+
+/// The database and its log, as far as they are there. The database first: what the log loses when it begins anew is in the
+/// database by then.
+pub(super) fn real_files(directory: &Path) -> io::Result<Files> {
+    let mut files = Files::new();
+    for (role, path) in [Role::Database, Role::Log].into_iter().zip(paths(directory)) {
+        match fs::read(path) {
+            Ok(bytes) => files.push((role, bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEATS: [Seat; 1] = [Seat { asked: 5, kept: 3 }];
+
+    fn files(byte: u8) -> Files {
+        vec![(Role::Database, vec![byte; 700]), (Role::Log, vec![byte; 40])]
+    }
+
+    #[test]
+    fn what_fell_takes_the_place_of_the_files_and_of_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let acks = Acks::open(&folder.path().join("acks"), 1).unwrap();
+        let mut base = Base::resume(folder.path(), &acks).unwrap();
+        base.fall(files(1), SEATS.to_vec(), &acks).unwrap();
+        assert_eq!(real_files(folder.path()).unwrap(), files(1));
+        assert_eq!(acks.read().unwrap(), SEATS);
+        base.fall(files(2)[..1].to_vec(), SEATS.to_vec(), &acks).unwrap();
+        assert_eq!(
+            real_files(folder.path()).unwrap(),
+            files(2)[..1],
+            "a log that fell with its name is gone"
+        );
+    }
+
+    #[test]
+    fn a_campaign_that_dies_while_the_power_falls_is_finished_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let acks = Acks::open(&folder.path().join("acks"), 1).unwrap();
+        let document = Document { database: Some(vec![9; 600]), log: None, seats: SEATS.to_vec() };
+        fs::write(folder.path().join("fallen"), serde_json::to_vec(&document).unwrap()).unwrap();
+        // It had come so far.
+        fs::write(database(folder.path()), [9; 100]).unwrap();
+        Base::resume(folder.path(), &acks).unwrap();
+        assert_eq!(real_files(folder.path()).unwrap(), [(Role::Database, vec![9; 600])]);
+        assert_eq!(acks.read().unwrap(), SEATS);
+        assert!(!folder.path().join("fallen").exists());
+    }
+}

@@ -1,0 +1,150 @@
+//! Losses of power, at any moment of a child's life.
+
+use std::io;
+
+use super::OPTIONS;
+use super::base::Base;
+use super::campaign::Draws;
+use super::record::{self, Entries, Entry, Tag};
+use super::replay::Files;
+use super::seat::Seat;
+use super::verify::{self, Found};
+use crate::disk::{Fate, Script, SimDisk, Unsynced};
+use crate::real::layer::Role;
+use crate::violation::Violation;
+
+/// Operations of a recovery before each of which it may be cut off.
+const RECOVERY: u64 = 12;
+
+/// A loss of power that was tried.
+#[derive(Debug)]
+pub(super) struct Loss {
+    /// Whether there was something that it could take.
+    pub(super) had_stake: bool,
+    /// Whether the recovery from it lost its power, too.
+    pub(super) again: bool,
+    /// In which states it has left the files, and what they must have.
+    pub(super) files: Files,
+    pub(super) seats: Vec<Seat>,
+    /// What is wrong with them, and in words which state that is.
+    pub(super) broken: Option<(String, Box<Violation>)>,
+}
+
+/// Loses the power at a moment that is drawn: the last child's death, or any before it in its life.
+pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
+    let life = &base.record[base.last_life..base.last_death];
+    let ends = record::ends(life);
+    let entry = match draws.below(4) {
+        0 => None,
+        1 => Some(draws.below(ends.len() as u64 + 1) as usize),
+        _ => Some(after_a_turn(life, draws).min(ends.len())),
+    };
+    let (moment, when) = match entry {
+        None => (base.last_death, "at its death".to_owned()),
+        Some(entry) => {
+            let at = entry.checked_sub(1).map_or(0, |last| ends[last]);
+            (base.last_life + at, format!("after entry {entry} of the {} in its record", ends.len()))
+        }
+    };
+    let (disk, seats) = base.replay(moment)?.cut_power();
+    let at_stake = disk.unsynced();
+    let left = fall(&disk, &at_stake, draws);
+    let image = format!("the files after a loss of power {when} that left {left}");
+    let (files, mut loss) = (content(&disk, base), None);
+    let mut again = false;
+    let result = (|| {
+        let mut seats = seats.clone();
+        if draws.below(2) == 0 {
+            again = true;
+            cut_recovery_off(&disk, base, draws);
+        }
+        let found = verify::recover(&disk.io(), base.path(), &seats)?;
+        // What a recovery has shown is durable.
+        seats.iter_mut().zip(&found.cells).for_each(|(seat, own)| seat.kept = *own);
+        drop(disk.cut_power());
+        disk.lose_unsynced();
+        let second = verify::recover(&disk.io(), base.path(), &seats);
+        second.map_err(|violation| violation.note("a recovery from the same files had shown more"))?;
+        Ok::<Found, Box<Violation>>(found)
+    })();
+    let seats = match result {
+        Ok(found) => settled(&seats, &found),
+        Err(violation) => {
+            loss = Some((
+                if again { format!("{image}, and another in the recovery") } else { image },
+                violation,
+            ));
+            seats
+        }
+    };
+    Ok(Loss { had_stake: !at_stake.is_empty(), again, files, seats, broken: loss })
+}
+
+/// A few entries after one that is rare and after which much is open: a log's header, a cut, a sync that has dropped what it
+/// covered, or, where there are none of these, a sync. Of thousands of entries a plain draw would hardly ever meet one.
+fn after_a_turn(life: &[u8], draws: &mut Draws) -> usize {
+    let turns = |is_turn: fn(&Entry<'_>) -> bool| {
+        let entries = Entries(life).enumerate().filter(move |(_, entry)| is_turn(entry));
+        entries.map(|(index, _)| index).collect::<Vec<usize>>()
+    };
+    let mut rare =
+        turns(|entry| entry.is_of_log_header() || matches!(entry.tag, Tag::Truncate | Tag::Dropped));
+    if rare.is_empty() {
+        rare = turns(|entry| entry.tag == Tag::Sync);
+    }
+    let turn = rare.get(draws.below(rare.len().max(1) as u64) as usize).map_or(0, |turn| turn + 1);
+    turn + draws.below(24) as usize
+}
+
+/// What each connection may count on that goes on from what was found.
+fn settled(seats: &[Seat], found: &Found) -> Vec<Seat> {
+    let settle = |(seat, own): (&Seat, &u64)| Seat { asked: seat.asked, kept: *own };
+    seats.iter().zip(&found.cells).map(settle).collect()
+}
+
+/// Decides what is left, one thing at a time or as the simulator draws it; in words.
+fn fall(disk: &SimDisk, at_stake: &[Unsynced], draws: &mut Draws) -> String {
+    let left = if draws.below(2) == 0 {
+        let fates: Vec<Fate> = at_stake.iter().map(|unsynced| fate(draws, unsynced)).collect();
+        disk.fall(&fates);
+        format!("{fates:?}")
+    } else {
+        let seed = draws.below(1 << 32);
+        disk.fall_by(seed);
+        format!("what the simulator draws from {seed:#x}")
+    };
+    disk.oblige();
+    left
+}
+
+/// A recovery comes so far, and then the power goes again.
+fn cut_recovery_off(disk: &SimDisk, base: &Base, draws: &mut Draws) {
+    let mut script = Script::default();
+    let from = draws.below(RECOVERY) as u32;
+    (0..from).for_each(|operation| script.at_once(operation));
+    script.refuse_from(from);
+    disk.follow(script);
+    // It fails where it is cut off, or has come to its end before: the next one is judged.
+    drop(super::child::open(&disk.io(), base.path(), OPTIONS));
+    drop(disk.cut_power());
+    fall(disk, &disk.unsynced(), draws);
+}
+
+fn fate(draws: &mut Draws, unsynced: &Unsynced) -> Fate {
+    match draws.below(6) {
+        0 => Fate::Nothing,
+        1 => Fate::UpTo(draws.below(u64::from(unsynced.changes) + 1) as u32),
+        2 => Fate::AllBut(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
+        3 => Fate::Only(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
+        4 => Fate::Everything,
+        _ => Fate::Torn(draws.below(u64::from(unsynced.sectors.max(1))) as u32),
+    }
+}
+
+fn content(disk: &SimDisk, base: &Base) -> Files {
+    let database = base.path();
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let paths = [(Role::Database, database.to_owned()), (Role::Log, log.into())];
+    paths.into_iter().filter_map(|(role, path)| Some((role, disk.content(&path)?))).collect()
+}

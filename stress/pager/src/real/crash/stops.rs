@@ -1,0 +1,94 @@
+//! Stops a child for a while and continues it, from outside.
+
+use std::io;
+use std::process::Child;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+use crate::rng;
+
+/// Stops a child, and continues it a few milliseconds later; at random.
+#[derive(Debug)]
+pub(super) struct Stops {
+    child: Option<Pid>,
+    key: u64,
+    ticks: u64,
+    state: State,
+    /// How often it was seen stopped.
+    pub(super) delivered: u64,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// It was told to stop.
+    Told,
+    /// It has stopped, and goes on at this tick.
+    Stopped(u64),
+}
+
+impl Stops {
+    pub(super) fn of(child: &Child, seed: u64) -> Stops {
+        let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        Stops { child, key: rng::derive(4, seed), ticks: 0, state: State::Running, delivered: 0 }
+    }
+
+    /// A millisecond or so has gone by. The child has not been waited for, so its number is still its own.
+    pub(super) fn tick(&mut self) -> io::Result<()> {
+        let Some(child) = self.child else { return Ok(()) };
+        self.ticks += 1;
+        let draw = rng::at(self.key, self.ticks);
+        match self.state {
+            State::Running if rng::below(draw, 8) == 0 => {
+                kill_process(child, Signal::STOP)?;
+                self.state = State::Told;
+            }
+            State::Told => {
+                let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+                match waitid(WaitId::Pid(child), options) {
+                    Ok(Some(_)) => {
+                        self.delivered += 1;
+                        self.state = State::Stopped(self.ticks + 1 + rng::below(draw, 6));
+                    }
+                    // It has died meanwhile, and will not stop any more.
+                    Ok(None) | Err(Errno::CHILD) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            State::Stopped(until) if self.ticks >= until => {
+                kill_process(child, Signal::CONT)?;
+                self.state = State::Running;
+            }
+            State::Running | State::Stopped(_) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_stopped_is_seen_stopped_and_goes_on() {
+        let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut stops = Stops::of(&child, 1);
+        let begun = Instant::now();
+        let mut tick_until = |is_over: fn(&Stops) -> bool| {
+            while !is_over(&stops) {
+                assert!(begun.elapsed() < Duration::from_secs(10), "{stops:?}");
+                stops.tick().unwrap();
+                std::thread::yield_now();
+            }
+        };
+        tick_until(|stops| stops.delivered == 3);
+        tick_until(|stops| stops.state == State::Running);
+        // It goes on: it sees the end of what it reads, and ends well.
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,286 @@
+//! What a real kernel does to a program that the program did not ask for, by name.
+//!
+//! One thread makes all of it, a little of each kind every millisecond or so, for as long as its [`Noise`] lives. What it has
+//! delivered is told to a [`Report`]. A kind that this machine cannot make is named when it is asked for, with the reason.
+
+mod cold;
+mod direct;
+mod full;
+mod mortal;
+mod signals;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tenterhook_runtime::io::IO;
+
+pub use self::mortal::in_mortal_thread;
+use crate::violation::Violation;
+
+/// Between two turns of the noise.
+const PACE: Duration = Duration::from_millis(1);
+
+/// A kind of noise.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum NoiseKind {
+    /// Threads give up their processor before an operation.
+    Yields,
+    /// Every thread of the process gets a signal whose handler does not ask for calls to be restarted.
+    Signals,
+    /// The process is stopped for a while and continued, from outside.
+    Stops,
+    /// A machine is stepped by a thread of its own, which ends while the I/O is under way that it has submitted.
+    EndedThreads,
+    /// The page cache drops what it has of the files.
+    ColdFiles,
+    /// Beside the pager somebody writes and reads a file past the page cache, through the same backend.
+    Direct,
+    /// No file may grow for a while: a file size limit stands in for a full disk.
+    FullDisk,
+}
+
+impl NoiseKind {
+    /// Every kind.
+    pub const ALL: [NoiseKind; 7] = [
+        NoiseKind::Yields,
+        NoiseKind::Signals,
+        NoiseKind::Stops,
+        NoiseKind::EndedThreads,
+        NoiseKind::ColdFiles,
+        NoiseKind::Direct,
+        NoiseKind::FullDisk,
+    ];
+    /// Those for one process: it can't be stopped by itself without its shell taking notice.
+    pub const WITHIN: [NoiseKind; 6] = [
+        NoiseKind::Yields,
+        NoiseKind::Signals,
+        NoiseKind::EndedThreads,
+        NoiseKind::ColdFiles,
+        NoiseKind::Direct,
+        NoiseKind::FullDisk,
+    ];
+    /// Those for processes that are killed.
+    pub const OF_CHILDREN: [NoiseKind; 5] = [
+        NoiseKind::Signals,
+        NoiseKind::Stops,
+        NoiseKind::EndedThreads,
+        NoiseKind::ColdFiles,
+        NoiseKind::FullDisk,
+    ];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            NoiseKind::Yields => "yields",
+            NoiseKind::Signals => "signals",
+            NoiseKind::Stops => "stops",
+            NoiseKind::EndedThreads => "ended-threads",
+            NoiseKind::ColdFiles => "cold-files",
+            NoiseKind::Direct => "direct",
+            NoiseKind::FullDisk => "full-disk",
+        }
+    }
+}
+
+impl fmt::Display for NoiseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for NoiseKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NoiseKind, String> {
+        let known = NoiseKind::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| format!("there is no noise '{text}'"))
+    }
+}
+
+/// Reads `all`, `none`, or names with commas, each one of `known`.
+///
+/// # Errors
+///
+/// In one line, which name it is and which ones there are.
+pub fn parse(text: &str, known: &[NoiseKind]) -> Result<Vec<NoiseKind>, String> {
+    match text {
+        "all" => Ok(known.to_vec()),
+        "none" => Ok(Vec::new()),
+        names => names
+            .split(',')
+            .map(|name| {
+                known.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
+                    let names: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
+                    format!("there is no noise '{name}' here: it must be one of {}", names.join(", "))
+                })
+            })
+            .collect(),
+    }
+}
+
+/// Why `kind` cannot be made for files in `directory`, if it can't.
+pub fn obstacle(kind: NoiseKind, directory: &std::path::Path) -> Option<String> {
+    match kind {
+        NoiseKind::ColdFiles => cold::obstacle(directory),
+        NoiseKind::Direct => direct::obstacle(directory),
+        _ => None,
+    }
+}
+
+/// Takes out what can't be made for files in `directory`, and says so on standard error, a line each.
+pub fn without_obstacles(kinds: Vec<NoiseKind>, directory: &std::path::Path) -> Vec<NoiseKind> {
+    let is_possible = |kind: &NoiseKind| match obstacle(*kind, directory) {
+        Some(obstacle) => {
+            eprintln!("tenterhook: no {kind}: {obstacle}");
+            false
+        }
+        None => true,
+    };
+    kinds.into_iter().filter(is_possible).collect()
+}
+
+/// Hears how often a kind was delivered, and what came out of it that must not.
+pub trait Report: Send + Sync + 'static {
+    /// `times` more.
+    fn delivered(&self, kind: NoiseKind, times: u64);
+    /// Something is wrong.
+    fn object(&self, violation: Violation);
+}
+
+/// Where noise is made.
+pub struct Place {
+    /// The backend, without what is around it.
+    pub io: Arc<dyn IO>,
+    /// The files that somebody works on.
+    pub files: Vec<PathBuf>,
+    /// A folder for files of the noise's own.
+    pub directory: PathBuf,
+}
+
+/// Makes a little noise each time it is asked.
+trait Source: Send {
+    /// How often it was delivered since the last time.
+    fn make(&mut self) -> Result<u64, Box<Violation>>;
+}
+
+/// Noise that is being made.
+#[derive(Debug)]
+pub struct Noise {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Noise {
+    /// Makes `kinds` from now on; those that others make are left out.
+    ///
+    /// # Errors
+    ///
+    /// When one of them can't be set up.
+    pub fn start(kinds: &[NoiseKind], place: &Place, report: Arc<dyn Report>) -> std::io::Result<Noise> {
+        let mut sources: Vec<(NoiseKind, Box<dyn Source>)> = Vec::new();
+        for &kind in kinds {
+            match kind {
+                NoiseKind::Signals => sources.push((kind, Box::new(signals::Signals::start()?))),
+                NoiseKind::ColdFiles => sources.push((kind, Box::new(cold::Cold::new(&place.files)))),
+                NoiseKind::Direct => sources.push((kind, Box::new(direct::Direct::start(place)?))),
+                NoiseKind::FullDisk => sources.push((kind, Box::new(full::Full::new(&place.files)))),
+                NoiseKind::Yields | NoiseKind::Stops | NoiseKind::EndedThreads => {}
+            }
+        }
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
+                for (kind, source) in &mut sources {
+                    match source.make() {
+                        Ok(0) => {}
+                        Ok(times) => report.delivered(*kind, times),
+                        Err(violation) => report.object(*violation),
+                    }
+                }
+            }
+        });
+        Ok(Noise { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Noise {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of its own has been reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use tenterhook_runtime::io::Backend;
+
+    use super::*;
+
+    struct Told(Mutex<mpsc::Sender<NoiseKind>>);
+
+    impl Report for Told {
+        fn delivered(&self, kind: NoiseKind, _: u64) {
+            // The test has seen enough, if nobody listens.
+            let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(kind);
+        }
+
+        fn object(&self, violation: Violation) {
+            panic!("{violation}");
+        }
+    }
+
+    /// Makes one kind until it has been delivered, ten seconds long at most.
+    fn is_delivered(kind: NoiseKind) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        if obstacle(kind, folder.path()).is_some() {
+            return true;
+        }
+        let file = folder.path().join("cloth");
+        std::fs::write(&file, [7; 1 << 16]).unwrap();
+        std::fs::File::open(&file).unwrap().sync_all().unwrap();
+        let io = Backend::Threads.start().unwrap().io;
+        let place = Place { io, files: vec![file], directory: folder.path().to_owned() };
+        let (sender, receiver) = mpsc::channel();
+        let told = Arc::new(Told(Mutex::new(sender)));
+        let noise = Noise::start(&[kind], &place, told).unwrap();
+        let delivered = receiver.recv_timeout(Duration::from_secs(10)) == Ok(kind);
+        drop(noise);
+        delivered
+    }
+
+    #[test]
+    fn signals_are_delivered_to_other_threads() {
+        assert!(is_delivered(NoiseKind::Signals));
+    }
+
+    #[test]
+    fn files_become_cold() {
+        assert!(is_delivered(NoiseKind::ColdFiles));
+    }
+
+    #[test]
+    fn what_is_written_past_the_cache_is_read_again() {
+        assert!(is_delivered(NoiseKind::Direct));
+    }
+
+    #[test]
+    fn kinds_are_read_as_they_are_printed_and_only_where_they_can_be_made() {
+        for kind in NoiseKind::ALL {
+            assert_eq!(parse(kind.name(), &NoiseKind::ALL), Ok(vec![kind]));
+        }
+        assert_eq!(parse("none", &NoiseKind::WITHIN), Ok(Vec::new()));
+        let refused = parse("signals,stops", &NoiseKind::WITHIN).unwrap_err();
+        assert!(refused.contains("'stops'") && refused.contains("signals, ended-threads"), "{refused}");
+    }
+}
