@@ -126,22 +126,11 @@ impl std::fmt::Display for OptionsError {
 
 impl std::error::Error for OptionsError {}
 
-/// Something that has a name on the command line and can be listed.
-pub trait Kind: Copy + 'static {
-    /// All of them.
-    const ALL: &'static [Self];
+/// Something that has a name on the command line and can be listed: an enum that derives `strum::VariantArray` and
+/// `strum::IntoStaticStr`, with names in kebab case.
+pub trait Kind: strum::VariantArray + Copy + Into<&'static str> {}
 
-    /// The name on the command line and in reports.
-    fn name(self) -> &'static str;
-}
-
-impl Kind for FaultKind {
-    const ALL: &'static [FaultKind] = &FaultKind::ALL;
-
-    fn name(self) -> &'static str {
-        FaultKind::name(self)
-    }
-}
+impl<K: strum::VariantArray + Copy + Into<&'static str>> Kind for K {}
 
 /// A list that is given with commas, or as "none".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,8 +148,8 @@ impl<K: Kind> Kinds<K> {
             return Ok(Kinds(Vec::new()));
         }
         let find = |wanted: &str| {
-            let names = || K::ALL.iter().map(|&kind| kind.name()).collect::<Vec<_>>().join(",");
-            let found = K::ALL.iter().copied().find(|&kind| kind.name() == wanted);
+            let names = || K::VARIANTS.iter().map(|&kind| kind.into()).collect::<Vec<_>>().join(",");
+            let found = K::VARIANTS.iter().copied().find(|&kind| kind.into() == wanted);
             found.ok_or_else(|| format!("there is no '{wanted}': it must be some of {}", names()))
         };
         text.split(',').map(find).collect::<Result<_, _>>().map(Kinds)

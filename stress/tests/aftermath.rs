@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
-use tenterhook_stress::sweep::{Bounds, Ending, Failure, Stage, Subject, SubjectReport, sweep};
+use tenterhook_stress::sweep::{Bounds, Ending, Failure, Stage, Operation, OperationReport, sweep};
 
 /// What is wrong with a journal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl Journals {
     }
 }
 
-impl Subject for Journals {
+impl Operation for Journals {
     fn name(&self) -> String {
         format!("{:?}", self.0)
     }
@@ -216,7 +216,7 @@ impl Subject for Journals {
     }
 }
 
-fn swept(habit: Habit) -> Result<SubjectReport, Box<Failure>> {
+fn swept(habit: Habit) -> Result<OperationReport, Box<Failure>> {
     sweep(&Journals(habit), Bounds::default())
 }
 

@@ -11,7 +11,7 @@ use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_runtime::{
     Completion, CompletionError, IOCompletions, IOResult, Outcome, io_yield_one, return_if_io,
 };
-use tenterhook_stress::sweep::{Bounds, Case, Ending, Failure, Stage, Subject, SubjectReport, sweep};
+use tenterhook_stress::sweep::{Bounds, Case, Ending, Failure, Stage, Operation, OperationReport, sweep};
 
 /// Numbers in a file, one in each block.
 const NUMBERS: [u8; 3] = [10, 20, 30];
@@ -180,7 +180,7 @@ struct ToyStage {
     step: Step,
 }
 
-impl Subject for Toy {
+impl Operation for Toy {
     fn name(&self) -> String {
         format!("{} ({:?})", self.name, self.kind)
     }
@@ -239,7 +239,7 @@ const PATTERNS: [(&str, Step); 5] = [
     ("look, then yield", look_then_yield),
 ];
 
-fn swept(pattern: usize, kind: Kind) -> Result<SubjectReport, Box<Failure>> {
+fn swept(pattern: usize, kind: Kind) -> Result<OperationReport, Box<Failure>> {
     let (name, step) = PATTERNS[pattern];
     sweep(&Toy { name, kind, step }, Bounds::default())
 }

@@ -4,24 +4,25 @@
 //! much of anything, so each seed switches whole kinds of fault and operation off and draws the weights of the rest.
 
 mod draw;
-mod overrides;
+mod fixed;
 
-use std::fmt::Write as _;
-
-use serde::Serialize;
-use tenterhook_runtime::pager::{Durability, PagerOptions};
-
-pub use self::overrides::{Level, OptionsError, Overrides};
-use tenterhook_stress::disk::{DiskOptions, FaultKind, FaultPlan};
-use crate::system::{Abuse, Extent, PagerPlan};
+use serde::{Deserialize, Serialize};
+use tenterhook_runtime::pager::PagerOptions;
+use tenterhook_stress::disk::DiskOptions;
 use tenterhook_stress::schedule::SchedulerKind;
-use tenterhook_stress::tape::{Actor, Chance, LaneRecord, Source};
+use tenterhook_stress::subject::Drawn;
+use tenterhook_stress::world::WorldOptions;
+
+pub(crate) use self::draw::options as draw;
+pub use self::fixed::{FixedPager, Level};
+use crate::system::PagerPlan;
 use crate::workload::OperationKind;
-use tenterhook_stress::world::{NemesisOptions, WorldOptions};
 
 /// What a run concentrates on.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, serde::Deserialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Profile {
     /// Few faults, long lives: concurrency.
     Fast,
@@ -43,154 +44,74 @@ impl Profile {
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Profile::Fast => "fast",
-            Profile::Chaos => "chaos",
-            Profile::Recovery => "recovery",
-            Profile::Ragnarok => "ragnarok",
-            Profile::Whopper => "whopper",
-        }
+        self.into()
     }
 }
 
-/// Everything that decides a run, next to its seed.
-#[derive(Clone, Debug)]
-pub struct SimOptions {
-    pub(crate) seed: u64,
-    pub(crate) profile: Profile,
-    pub(crate) world: WorldOptions,
-    pub(crate) plan: PagerPlan,
-    /// What was drawn for them.
-    pub(crate) record: LaneRecord,
-}
-
-impl SimOptions {
-    /// The options of `seed`, as far as `overrides` leave them open.
-    pub fn draw(seed: u64, overrides: &Overrides) -> SimOptions {
-        SimOptions::draw_from(&Source::Seed(seed), seed, overrides)
-    }
-
-    /// The same with choices from somewhere else than the seed, which still tells one run's files from another's.
-    pub fn draw_from(source: &Source, seed: u64, overrides: &Overrides) -> SimOptions {
-        draw::options(&mut source.lane(Actor::OPTIONS, true), seed, overrides)
-    }
-
-    /// The seed.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The faults that can strike.
-    pub fn faults(&self) -> &FaultPlan {
-        &self.world.disk.faults
-    }
-
-    /// Every kind of fault that can strike, those of the nemesis included.
-    pub fn enabled_faults(&self) -> Vec<FaultKind> {
-        let nemesis = &self.world.nemesis;
-        let dies = nemesis.mean_life > 0;
-        let killed = nemesis.killed.parts();
-        let drawn_elsewhere = [
-            // The last life of every run ends by one.
-            (FaultKind::PowerLoss, !nemesis.drained_only),
-            (FaultKind::SectorLost, !nemesis.drained_only),
-            (FaultKind::ProcessKilled, dies && killed > 0),
-            (FaultKind::CrashInRecovery, dies && nemesis.early.is_possible()),
-        ];
-        let elsewhere = drawn_elsewhere.into_iter().filter_map(|(kind, on)| on.then_some(kind));
-        self.faults().enabled().map(|(kind, _)| kind).chain(elsewhere).collect()
-    }
-
-    /// Steps of the run.
-    pub fn steps(&self) -> u64 {
-        self.world.steps
-    }
-
-    /// Page size in bytes.
-    pub fn page_size(&self) -> u32 {
-        self.plan.pager.page_size
-    }
-
-    /// How many connections there are.
-    pub fn connections(&self) -> u32 {
-        self.plan.connections
-    }
-
-    /// Every option with its value, in words.
-    pub fn listed(&self) -> Vec<(&'static str, String)> {
-        let (world, plan, pager) = (&self.world, &self.plan, &self.plan.pager);
-        let extent = &plan.extent;
-        let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(" ") };
-        let faults =
-            self.faults().enabled().map(|(kind, chance)| format!("{}={chance}", kind.name())).collect();
-        let on = OperationKind::ALL.iter().zip(plan.weights).filter(|&(_, weight)| weight > 0);
-        let operations = on.map(|(kind, weight)| format!("{}={weight}", kind.name())).collect();
-        let life = match world.nemesis.mean_life {
-            0 => "the whole run".into(),
-            steps => format!("{steps} steps on average, {} of them early", world.nemesis.early),
-        };
-        vec![
-            ("profile", self.profile.name().into()),
-            ("connections", plan.connections.to_string()),
-            ("steps", world.steps.to_string()),
-            ("scheduler", scheduler(world)),
-            ("page size", format!("{} bytes", pager.page_size)),
-            ("cache", format!("{} pages", pager.cache_pages)),
-            ("spill", format!("beyond {} pages", pager.spill_pages)),
-            (
-                "checkpoint due",
-                format!(
-                    "at {} log frames, the log anew at {}",
-                    pager.checkpoint_frames, pager.restart_frames
-                ),
+/// Every option with its value, in words.
+pub(crate) fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> {
+    let (world, plan, pager) = (&drawn.world, &drawn.plan, &drawn.plan.pager);
+    let extent = &plan.extent;
+    let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(" ") };
+    let faults =
+        world.disk.faults.enabled().map(|(kind, chance)| format!("{}={chance}", kind.name())).collect();
+    let on = OperationKind::ALL.iter().zip(plan.weights).filter(|&(_, weight)| weight > 0);
+    let operations = on.map(|(kind, weight)| format!("{}={weight}", kind.name())).collect();
+    let life = match world.nemesis.mean_life {
+        0 => "the whole run".into(),
+        steps => format!("{steps} steps on average, {} of them early", world.nemesis.early),
+    };
+    vec![
+        ("profile", plan.profile.name().into()),
+        ("connections", drawn.connections.to_string()),
+        ("steps", world.steps.to_string()),
+        ("scheduler", scheduler(world)),
+        ("page size", format!("{} bytes", pager.page_size)),
+        ("cache", format!("{} pages", pager.cache_pages)),
+        ("spill", format!("beyond {} pages", pager.spill_pages)),
+        (
+            "checkpoint due",
+            format!(
+                "at {} log frames, the log anew at {}",
+                pager.checkpoint_frames, pager.restart_frames
             ),
-            ("file limit", limit(pager)),
-            ("durability", format!("{:?}", pager.durability).to_lowercase()),
-            (
-                "fixed pages",
-                format!(
-                    "{} accounts, {} groups of {}, {} directories",
-                    extent.accounts, extent.groups, extent.group_pages, extent.directories
-                ),
+        ),
+        ("file limit", limit(pager)),
+        ("durability", format!("{:?}", pager.durability).to_lowercase()),
+        (
+            "fixed pages",
+            format!(
+                "{} accounts, {} groups of {}, {} directories",
+                extent.accounts, extent.groups, extent.group_pages, extent.directories
             ),
-            ("operations", list(operations)),
-            ("others first", format!("{} between two calls", plan.interleave)),
-            ("rolled back", plan.rollback.to_string()),
-            ("aside", format!("{} of transactions first, {} go on after an error", plan.aside, plan.go_on)),
-            (
-                "abuse at yields",
-                format!(
-                    "drop={} drop-later={} cancel={} cancel-change={} give-up={} nap={}, of checkpoints times {}",
-                    plan.abuse.drop,
-                    plan.abuse.drop_later,
-                    plan.abuse.cancel,
-                    plan.abuse.cancel_change,
-                    plan.abuse.give_up,
-                    plan.abuse.nap,
-                    plan.abuse.checkpoints
-                ),
+        ),
+        ("operations", list(operations)),
+        ("others first", format!("{} between two calls", plan.interleave)),
+        ("rolled back", plan.rollback.to_string()),
+        ("aside", format!("{} of transactions first, {} go on after an error", plan.aside, plan.go_on)),
+        (
+            "abuse at yields",
+            format!(
+                "drop={} drop-later={} cancel={} cancel-change={} give-up={} nap={}, of checkpoints times {}",
+                plan.abuse.drop,
+                plan.abuse.drop_later,
+                plan.abuse.cancel,
+                plan.abuse.cancel_change,
+                plan.abuse.give_up,
+                plan.abuse.nap,
+                plan.abuse.checkpoints
             ),
-            ("delay", delay(&world.disk)),
-            ("faults", list(faults)),
-            ("flipped bits", flips(plan)),
-            ("life", life),
-            ("killed", format!("{} of crashes leave the machine alive", world.nemesis.killed)),
-            ("failed syncs", format!("{} lose the power soon", world.nemesis.failed_syncs)),
-            ("rest", format!("every {} steps on average", world.nemesis.mean_rest)),
-            ("restart", format!("{} when writes are refused", plan.restart)),
-            ("patience", format!("{} steps without faults", world.patience)),
-        ]
-    }
-
-    /// The listing as lines, the seed first.
-    pub fn describe(&self) -> String {
-        let mut text = format!("seed             {:#x}\n", self.seed);
-        for (name, value) in self.listed() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name:<16} {value}");
-        }
-        text
-    }
+        ),
+        ("delay", delay(&world.disk)),
+        ("faults", list(faults)),
+        ("flipped bits", flips(plan)),
+        ("life", life),
+        ("killed", format!("{} of crashes leave the machine alive", world.nemesis.killed)),
+        ("failed syncs", format!("{} lose the power soon", world.nemesis.failed_syncs)),
+        ("rest", format!("every {} steps on average", world.nemesis.mean_rest)),
+        ("restart", format!("{} when writes are refused", plan.restart)),
+        ("patience", format!("{} steps without faults", world.patience)),
+    ]
 }
 
 fn scheduler(world: &WorldOptions) -> String {

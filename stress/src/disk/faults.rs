@@ -8,6 +8,8 @@ use crate::tape::Chance;
 )]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum FaultKind {
     /// A file cannot be opened.
     OpenError,
@@ -88,29 +90,7 @@ impl FaultKind {
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
-        match self {
-            FaultKind::OpenError => "open-error",
-            FaultKind::SubmitRefused => "submit-refused",
-            FaultKind::ReadError => "read-error",
-            FaultKind::ShortRead => "short-read",
-            FaultKind::BitFlip => "bit-flip",
-            FaultKind::WriteError => "write-error",
-            FaultKind::ShortWrite => "short-write",
-            FaultKind::NoSpace => "no-space",
-            FaultKind::SyncFailed => "sync-failed",
-            FaultKind::SyncDropped => "sync-dropped",
-            FaultKind::TruncateError => "truncate-error",
-            FaultKind::Stuck => "stuck",
-            FaultKind::Cancelled => "cancelled",
-            FaultKind::PowerLoss => "power-loss",
-            FaultKind::ProcessKilled => "process-killed",
-            FaultKind::SectorLost => "sector-lost",
-            FaultKind::SectorTorn => "sector-torn",
-            FaultKind::CrashInRecovery => "crash-in-recovery",
-            FaultKind::LostWrite => "lost-write",
-            FaultKind::MisdirectedWrite => "misdirected-write",
-            FaultKind::LyingSync => "lying-sync",
-        }
+        self.into()
     }
 }
 

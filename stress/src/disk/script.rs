@@ -16,13 +16,13 @@ use crate::tape::{Actor, Chance, LaneRecord, Site, Source, Tape};
 /// What is to happen to the operations that are submitted from now on. Whatever is not said is dull: an operation is
 /// pending until it is delivered, and ends well.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Script {
+pub struct Script {
     record: LaneRecord,
 }
 
 /// What a power loss leaves of one file's unsynced changes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// None of them.
     Nothing,
     /// All.
@@ -39,11 +39,11 @@ pub(crate) enum Fate {
 
 /// How much of a file has not been synced.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unsynced {
+pub struct Unsynced {
     /// Writes and truncations.
-    pub(crate) changes: u32,
+    pub changes: u32,
     /// Sectors of writes, and truncations.
-    pub(crate) sectors: u32,
+    pub sectors: u32,
 }
 
 /// More operations and changes than one case has.
@@ -62,13 +62,13 @@ const OBLIGING: DiskOptions = DiskOptions {
 
 impl Script {
     /// The `occurrence`-th operation ends inside `submit`.
-    pub(crate) fn at_once(&mut self, occurrence: u32) {
+    pub fn at_once(&mut self, occurrence: u32) {
         self.set(IMMEDIATE, occurrence, 1);
     }
 
     /// `fault` befalls the `occurrence`-th operation, which is of `kind`, and has the `effect`-th of its effects. Returns
     /// whether it can.
-    pub(crate) fn fault(
+    pub fn fault(
         &mut self,
         occurrence: u32,
         kind: OperationKind,
@@ -89,7 +89,7 @@ impl Script {
     }
 
     /// Every operation from the `occurrence`-th on is refused.
-    pub(crate) fn refuse_from(&mut self, occurrence: u32) {
+    pub fn refuse_from(&mut self, occurrence: u32) {
         (occurrence..occurrence + MANY).for_each(|occurrence| self.set(REFUSE, occurrence, 1));
     }
 
@@ -117,7 +117,7 @@ impl Script {
     }
 
     /// A request to cancel is honoured, and `effect` is how much the operation had done: 0 nothing, 1 part, 2 all.
-    pub(crate) fn honour_cancel(&mut self, effect: u32) {
+    pub fn honour_cancel(&mut self, effect: u32) {
         self.set(CANCEL, 0, 1);
         self.set(EFFECT, 0, effect);
         self.set(LENGTH, 0, PARTS[0]);
@@ -189,17 +189,17 @@ fn faults(kind: OperationKind) -> &'static [FaultKind] {
 
 impl SimDisk {
     /// An empty disk on which every operation ends well inside `submit`.
-    pub(crate) fn obliging() -> SimDisk {
+    pub fn obliging() -> SimDisk {
         SimDisk::new(OBLIGING, Source::Seed(0).lane(Actor::DISK, false))
     }
 
     /// From here on every operation ends well inside `submit`.
-    pub(crate) fn oblige(&self) {
+    pub fn oblige(&self) {
         self.reset(OBLIGING, Source::Seed(0));
     }
 
     /// From here on the disk follows `script`.
-    pub(crate) fn follow(&self, script: Script) {
+    pub fn follow(&self, script: Script) {
         // Everything is possible, so that the tape is asked about everything.
         let mut faults = FaultPlan::NONE;
         let possible = Chance::per_million(1);
@@ -221,7 +221,7 @@ impl SimDisk {
 
     /// The power goes, and what was in flight has been done as far as the disk's cache. What of that reaches the disk is
     /// still open: [`SimDisk::unsynced`] says how much there is, [`SimDisk::fall`] decides.
-    pub(crate) fn cut_power(&self) -> Wreck {
+    pub fn cut_power(&self) -> Wreck {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let mut operations = state.end_life();
@@ -232,7 +232,7 @@ impl SimDisk {
     }
 
     /// Decides what the disk has kept, one fate for each file of [`SimDisk::unsynced`].
-    pub(crate) fn fall(&self, fates: &[Fate]) {
+    pub fn fall(&self, fates: &[Fate]) {
         let mut script = Script::default();
         script.fates(fates, &self.unsynced());
         self.follow(script);
@@ -240,7 +240,7 @@ impl SimDisk {
     }
 
     /// The same as a run of the simulator draws it, sectors torn in every pattern among the rest.
-    pub(crate) fn fall_by(&self, seed: u64) {
+    pub fn fall_by(&self, seed: u64) {
         let mut faults = FaultPlan::NONE;
         faults.set(FaultKind::SectorTorn, Chance::per_mille(300));
         self.reset(DiskOptions { faults, ..OBLIGING }, Source::Seed(seed));
@@ -248,14 +248,14 @@ impl SimDisk {
     }
 
     /// After [`SimDisk::cut_power`]: nothing survives that was not synced, and from here on everything ends well.
-    pub(crate) fn lose_unsynced(&self) {
+    pub fn lose_unsynced(&self) {
         self.fall(&vec![Fate::Nothing; self.unsynced().len()]);
         self.oblige();
     }
 
     /// A sync of `path` fails: of what it covered only the changes survive for which `spares` says so, counted from the oldest.
     /// Reads go on returning the rest, and no later sync makes it durable.
-    pub(crate) fn drop_unsynced(&self, path: &Path, mut spares: impl FnMut(u64) -> bool) {
+    pub fn drop_unsynced(&self, path: &Path, mut spares: impl FnMut(u64) -> bool) {
         let mut state = self.shared.lock();
         let Some(&index) = state.names.get(path) else { return };
         let file = &mut state.files[index as usize];
@@ -267,7 +267,7 @@ impl SimDisk {
     }
 
     /// Another disk with the same content and the same at stake.
-    pub(crate) fn copy(&self) -> SimDisk {
+    pub fn copy(&self) -> SimDisk {
         let copy = SimDisk::obliging();
         let state = self.shared.lock();
         debug_assert_eq!(state.queue.len(), 0, "what is in flight can't be copied");
@@ -280,7 +280,7 @@ impl SimDisk {
     }
 
     /// How much a power loss would decide about, file by file; those that have nothing at stake are left out.
-    pub(crate) fn unsynced(&self) -> Vec<Unsynced> {
+    pub fn unsynced(&self) -> Vec<Unsynced> {
         let state = self.shared.lock();
         let files = state.files.iter().map(|file| {
             let sectors = |change: &Change, bytes: &[u8]| match *change {

@@ -87,6 +87,8 @@ pub trait Scheduler: Send {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SchedulerKind {
     /// Every choice as likely as any other.
     Random,
@@ -127,15 +129,7 @@ impl SchedulerKind {
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            SchedulerKind::Random => "random",
-            SchedulerKind::RoundRobin => "round-robin",
-            SchedulerKind::Pct => "pct",
-            SchedulerKind::Pos => "pos",
-            SchedulerKind::DelayBounded => "delay-bounded",
-            SchedulerKind::Exhaustive => "exhaustive",
-            SchedulerKind::Lockstep => "lockstep",
-        }
+        self.into()
     }
 
     /// A scheduler of this kind. `delivery_weight` is how many of 16 decisions between a fiber and a delivery go to

@@ -1,17 +1,17 @@
 //! The command that kills processes, and the process that is killed.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 use tenterhook_runtime::io::Backend;
 
-use super::{parse, print, usage};
+use tenterhook_stress::cli::{parse, print};
+
+use super::{interruption, usage};
 use tenterhook_stress::exit::ExitCode;
 use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
-use crate::real::noise::{self, NoiseKind, without_obstacles};
+use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.
 ///
@@ -24,7 +24,7 @@ Examples:
   tenterhook crash                                     2000 deaths, threads and io_uring in turn
   tenterhook crash --duration 8h --directory soak      over night; the same command goes on where it was left
   tenterhook crash --points before-log-sync --kills 50 one point")]
-pub(super) struct CrashArguments {
+pub struct CrashArguments {
     /// Decides who dies when [default: 1].
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
     seed: u64,
@@ -107,11 +107,7 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         program,
         progress: !arguments.quiet,
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
-        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
-    }
+    let interrupted = interruption();
     let summary = match crash::run(&options, &interrupted) {
         Ok(summary) => summary,
         Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
@@ -178,7 +174,7 @@ fn points(text: &str) -> Result<Vec<Point>, String> {
 
 /// The process that is killed.
 #[derive(Debug, Args)]
-pub(super) struct ChildArguments {
+pub struct ChildArguments {
     #[arg(long)]
     directory: PathBuf,
     #[arg(long)]

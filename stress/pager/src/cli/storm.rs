@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::threads::{ThreadsArguments, interruption};
-use super::{print, usage};
+use super::threads::ThreadsArguments;
+use tenterhook_stress::cli::print;
+
+use super::{interruption, usage};
 use tenterhook_stress::exit::ExitCode;
 use tenterhook_stress::real::storm::{self, StormBackend, StormOptions};
 

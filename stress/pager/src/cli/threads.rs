@@ -1,19 +1,19 @@
 //! The command that runs the pager on real threads.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::crash::real_backends;
-use super::{parse, print, storm, usage};
-use crate::disk::FaultKind;
-use crate::real::noise::{self, NoiseKind, without_obstacles};
+use tenterhook_stress::cli::{parse, print};
+
+use super::{interruption, storm, usage};
+use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 
-use crate::exit::ExitCode;
+use tenterhook_stress::exit::ExitCode;
 
 /// Runs the pager on real threads, over real backends in a scratch folder, under faults.
 ///
@@ -26,7 +26,7 @@ Examples:
   tenterhook threads --duration 20m --connections 1000      longer
   tenterhook threads --backend uring --faults cancelled     one backend, one kind of fault
   tenterhook threads --storm --actions 1000000              user code that panics and re-enters")]
-pub(super) struct ThreadsArguments {
+pub struct ThreadsArguments {
     /// Decides which operations are struck [default: 1].
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
     pub(super) seed: u64,
@@ -136,16 +136,6 @@ pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
         }
     }
     code
-}
-
-/// Raised by Ctrl-C.
-pub(super) fn interruption() -> Arc<AtomicBool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
-        eprintln!("tenterhook: Ctrl-C cannot be caught: it will end the run without a summary");
-    }
-    interrupted
 }
 
 /// The table of what was acknowledged is in memory: files of an earlier run would be held against nothing.

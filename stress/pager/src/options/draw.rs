@@ -1,5 +1,13 @@
-use super::*;
-use tenterhook_stress::tape::{Lane, Site};
+use tenterhook_runtime::pager::{Durability, PagerOptions};
+use tenterhook_stress::disk::{DiskOptions, FaultKind, FaultPlan};
+use tenterhook_stress::schedule::SchedulerKind;
+use tenterhook_stress::subject::{Drawn, Fixed};
+use tenterhook_stress::tape::{Chance, Lane, Site};
+use tenterhook_stress::world::{NemesisOptions, WorldOptions};
+
+use super::{FixedPager, Level, Profile};
+use crate::system::{Abuse, Extent, PagerPlan};
+use crate::workload::OperationKind;
 
 const PROFILE: Site = Site::new(0, "profile");
 const CONNECTIONS: Site = Site::new(1, "connections");
@@ -29,15 +37,15 @@ const FAILED_SYNCS: Site = Site::new(20, "power after failed syncs");
 /// Steps of a run for which no number is given.
 const STEPS: u64 = 20_000;
 
-/// Draws every option; each site is drawn whether or not its value is overridden, so that an override moves nothing
-/// else.
-pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimOptions {
+/// Draws every option; each site is drawn whether or not its value is fixed, so that fixing one moves nothing else.
+pub(crate) fn options(lane: &mut Lane, seed: u64, fixed: &Fixed<FixedPager>) -> Drawn<PagerPlan> {
+    let (given, fixed) = (&fixed.world, &fixed.own);
     let drawn = Profile::ALL[lane.weighted(PROFILE, &[4, 4, 4, 1])];
-    let profile = overrides.profile.unwrap_or(drawn);
+    let profile = fixed.profile.unwrap_or(drawn);
     let drawn = [8, 16, 4, 32, 2, 64, 1, 3, 6, 12, 24, 48][lane.choose(CONNECTIONS, 12) as usize];
-    let connections = overrides.connections.unwrap_or(drawn);
+    let connections = given.connections.unwrap_or(drawn);
     let drawn = SchedulerKind::PORTFOLIO[lane.weighted(SCHEDULER, &[4, 1, 3, 2, 2])];
-    let plan = plan(lane, seed, connections, overrides);
+    let plan = plan(lane, seed, connections, profile, fixed);
     let immediate = [0, 0, 500, 50][lane.choose(DELAY, 4) as usize];
     let max_delay = [256, 1, 16, 64, 1024][lane.choose(DELAY, 5) as usize];
     let disk = DiskOptions {
@@ -45,14 +53,14 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
         max_delay,
         max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
         max_read_delay: max_delay * [1, 1, 4, 16][lane.choose(READ_DELAY, 4) as usize],
-        faults: faults(lane, profile, plan.pager.durability, overrides.faults.as_deref()),
+        faults: faults(lane, profile, plan.pager.durability, given.faults.as_deref()),
     };
     let world = WorldOptions {
-        steps: overrides.steps.unwrap_or(STEPS),
-        scheduler: overrides.scheduler.unwrap_or(drawn),
+        steps: given.steps.unwrap_or(STEPS),
+        scheduler: given.scheduler.unwrap_or(drawn),
         delivery_weight: 1 + lane.choose(SCHEDULER, 15),
         depth: 1 + lane.choose(SCHEDULER, 5),
-        nemesis: nemesis(lane, profile, overrides.faults.as_deref()),
+        nemesis: nemesis(lane, profile, given.faults.as_deref()),
         disk,
         // Every connection may have a long reader under way, and all of them one writer to wait for.
         patience: 20_000 + 1_500 * u64::from(connections),
@@ -60,10 +68,10 @@ pub(super) fn options(lane: &mut Lane, seed: u64, overrides: &Overrides) -> SimO
     let disk_lies = disk.faults.enabled().any(|(kind, _)| kind.is_lie());
     let plan = PagerPlan { disk_lies, ..plan };
     let (world, plan) = if profile == Profile::Whopper { plainer(world, plan) } else { (world, plan) };
-    SimOptions { seed, profile, world, plan, record: lane.take_record().unwrap_or_default() }
+    Drawn::new(seed, connections, world, plan)
 }
 
-fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> PagerPlan {
+fn plan(lane: &mut Lane, seed: u64, connections: u32, profile: Profile, fixed: &FixedPager) -> PagerPlan {
     let extent = Extent {
         accounts: 1 + lane.choose(EXTENT, 12),
         groups: 1 + lane.choose(EXTENT, 4),
@@ -71,10 +79,11 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
         directories: 1 + lane.choose(EXTENT, 3),
     };
     PagerPlan {
+        profile,
         connections,
-        pager: pager(lane, seed, &extent, overrides),
+        pager: pager(lane, seed, &extent, fixed),
         extent,
-        weights: weights(lane, overrides.operations.as_deref()),
+        weights: weights(lane, fixed.operations.as_deref()),
         interleave: Chance::per_mille([250, 0, 500, 1000][lane.choose(HABITS, 4) as usize]),
         abuse: Abuse {
             drop: abuse(lane),
@@ -95,10 +104,10 @@ fn plan(lane: &mut Lane, seed: u64, connections: u32, overrides: &Overrides) -> 
     }
 }
 
-fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> PagerOptions {
+fn pager(lane: &mut Lane, seed: u64, extent: &Extent, fixed: &FixedPager) -> PagerOptions {
     const PAGE_SIZES: [u32; 8] = [4096, 512, 1024, 2048, 8192, 16_384, 32_768, 65_536];
     let drawn = PAGE_SIZES[lane.weighted(PAGES, &[8, 8, 4, 4, 2, 1, 1, 1])];
-    let page_size = overrides.page_size.unwrap_or(drawn);
+    let page_size = fixed.page_size.unwrap_or(drawn);
     // Few pages are evicted all the time, many never.
     let cache = match lane.weighted(CACHE, &[2, 1, 1]) {
         0 => 8 + lane.choose(CACHE, 32),
@@ -108,18 +117,18 @@ fn pager(lane: &mut Lane, seed: u64, extent: &Extent, overrides: &Overrides) -> 
     // A log that is never moved into the file would fill the memory with large pages.
     let room = (8 << 20) / page_size;
     let checkpoint_frames = [100, 8, 32, 400, 1000][lane.choose(CHECKPOINT, 5) as usize].min(room.max(8));
-    let checkpoint_frames = overrides.checkpoint_frames.unwrap_or(checkpoint_frames);
+    let checkpoint_frames = fixed.checkpoint_frames.unwrap_or(checkpoint_frames);
     let tight = 2 + extent.pages() + lane.choose(LIMIT, 20);
     let spilled = spill(lane);
     PagerOptions {
         page_size,
-        cache_pages: overrides.cache_pages.unwrap_or(cache as usize),
-        spill_pages: overrides.spill_pages.unwrap_or(spilled),
+        cache_pages: fixed.cache_pages.unwrap_or(cache as usize),
+        spill_pages: fixed.spill_pages.unwrap_or(spilled),
         checkpoint_frames,
         restart_frames: checkpoint_frames.saturating_mul([4, 1, 2, 16][lane.choose(CHECKPOINT, 4) as usize]),
         max_pages: if lane.happens(LIMIT, Chance::per_mille(100)) { tight } else { u32::MAX },
         // A power loss may damage a file that is never synced: nothing would be left to judge.
-        durability: match (overrides.durability, lane.choose(DURABILITY, 3)) {
+        durability: match (fixed.durability, lane.choose(DURABILITY, 3)) {
             (Some(Level::Normal), _) | (None, 1) => Durability::Normal,
             (Some(Level::Full), _) | (None, _) => Durability::Full,
         },

@@ -11,7 +11,6 @@ mod honesty;
 mod integrity;
 mod invention;
 mod leaks;
-pub mod liveness;
 mod order;
 mod snapshot;
 

@@ -398,14 +398,6 @@ fn honesty_fires_on_an_error_that_no_fault_accounts_for() {
 }
 
 #[test]
-fn liveness_names_the_step_and_the_bound() {
-    let violation = liveness::too_late(500, 3, "to boot", 200);
-    assert_eq!(violation.class, Class::Liveness);
-    assert!(violation.expected.contains("200") && violation.seen.contains("500"), "{violation}");
-    assert_eq!(liveness::deadlock(7, 2).class, Class::Liveness);
-}
-
-#[test]
 fn old_versions_are_forgotten_at_rest_and_the_newest_is_not() {
     let mut oracles = passes(&two_commits![]);
     assert!(oracles.observe(&Observation::AtRest(&audit())).is_ok());

@@ -3,12 +3,12 @@ use tenterhook_runtime::pager::{CheckpointMode, PageNo, PagerError};
 use super::house::opening;
 use super::job::{Act, End, transaction, upgraded};
 use super::machines::{check_integrity, checkpoint, read};
-use super::{House, Machine, PagerSubject};
-use tenterhook_stress::sweep::Operation as Subject;
+use super::{House, Machine, PagerOperation};
+use tenterhook_stress::sweep::Operation;
 
 /// Every operation of the pager, from every state of the file in which it takes another way.
-pub fn catalogue() -> Vec<Box<dyn Subject>> {
-    let boxed = |subject: PagerSubject| Box::new(subject) as Box<dyn Subject>;
+pub fn catalogue() -> Vec<Box<dyn Operation>> {
+    let boxed = |subject: PagerOperation| Box::new(subject) as Box<dyn Operation>;
     reading()
         .into_iter()
         .chain(writing())
@@ -19,7 +19,7 @@ pub fn catalogue() -> Vec<Box<dyn Subject>> {
         .collect()
 }
 
-fn reading() -> [PagerSubject; 4] {
+fn reading() -> [PagerOperation; 4] {
     [
         subject(
             "read a page of the log",
@@ -45,7 +45,7 @@ fn reading() -> [PagerSubject; 4] {
     ]
 }
 
-fn writing() -> [PagerSubject; 13] {
+fn writing() -> [PagerOperation; 13] {
     [
         subject("commit nothing", |_| Ok(()), |house| commit(house, &[])),
         subject("commit one page", half_checkpointed, |house| commit(house, &[Act::Edit(3, 9)])),
@@ -85,7 +85,7 @@ fn writing() -> [PagerSubject; 13] {
     ]
 }
 
-fn spilling() -> [PagerSubject; 6] {
+fn spilling() -> [PagerOperation; 6] {
     [
         subject("spill", half_checkpointed, |house| {
             commit(house, &[&edits(2..=11)[..], &edits(2..=4)].concat())
@@ -110,7 +110,7 @@ fn spilling() -> [PagerSubject; 6] {
     ]
 }
 
-fn upkeep() -> [PagerSubject; 11] {
+fn upkeep() -> [PagerOperation; 11] {
     [
         subject("checkpoint", half_checkpointed, |house| {
             Ok(checkpoint(&house.opened(), CheckpointMode::Passive))
@@ -144,8 +144,8 @@ fn upkeep() -> [PagerSubject; 11] {
     ]
 }
 
-fn opens() -> [PagerSubject; 3] {
-    let open = |name, house| PagerSubject {
+fn opens() -> [PagerOperation; 3] {
+    let open = |name, house| PagerOperation {
         name,
         house,
         machine: |house| Ok(opening(house)),
@@ -173,8 +173,8 @@ fn subject(
     name: &'static str,
     house: fn(&mut House) -> Result<(), PagerError>,
     machine: fn(&House) -> Result<Machine, PagerError>,
-) -> PagerSubject {
-    PagerSubject { name, house, machine, notices_bit_flips: true }
+) -> PagerOperation {
+    PagerOperation { name, house, machine, notices_bit_flips: true }
 }
 
 fn commit(house: &House, acts: &[Act]) -> Result<Machine, PagerError> {

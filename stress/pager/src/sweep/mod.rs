@@ -14,7 +14,7 @@ use tenterhook_runtime::pager::PagerError;
 
 pub use self::catalogue::catalogue;
 use self::house::{House, WAYS_ON};
-use super::subject::{Ending, Stage, Subject};
+use tenterhook_stress::sweep::{Ending, Operation, Stage};
 
 /// An operation of the pager.
 trait Operate {
@@ -36,7 +36,7 @@ impl<F: FnMut() -> Result<IOResult<String>, PagerError>> Operate for F {
 type Machine = Box<dyn Operate>;
 
 /// One operation on a file that has been prepared for it.
-struct PagerSubject {
+struct PagerOperation {
     name: &'static str,
     /// Makes the file, and whatever else there has to be.
     house: fn(&mut House) -> Result<(), PagerError>,
@@ -46,7 +46,7 @@ struct PagerSubject {
     notices_bit_flips: bool,
 }
 
-impl Subject for PagerSubject {
+impl Operation for PagerOperation {
     fn name(&self) -> String {
         self.name.into()
     }

@@ -17,6 +17,7 @@ use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
 use tenterhook_stress::disk::{Flippable, Place, Struck};
+use crate::options::Profile;
 use crate::oracle::{Observation, Oracles};
 use tenterhook_stress::schedule::FiberId;
 use tenterhook_stress::sometimes;
@@ -30,7 +31,8 @@ pub(crate) use crate::workload::layout::Extent;
 
 /// How the pager is set up and what its connections do; all of it fixed before the run.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct PagerPlan {
+pub struct PagerPlan {
+    pub(crate) profile: Profile,
     pub(crate) connections: u32,
     pub(crate) pager: PagerOptions,
     pub(crate) extent: Extent,
@@ -78,7 +80,7 @@ pub(crate) struct Abuse {
 const DATABASE: &str = "cloth";
 
 /// The pager, its connections and its oracles.
-pub(crate) struct PagerSystem {
+pub struct PagerSystem {
     plan: PagerPlan,
     shape: Shape,
     layout: Layout,
@@ -238,12 +240,15 @@ fn database(system: &PagerSystem) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Overrides, SimOptions};
+    use tenterhook_stress::subject::{self, Fixed};
+    use tenterhook_stress::tape::Source;
+
+    use crate::PagerSubject;
 
     /// Broke: a boot that was refused until the run lost its patience was reported without the error.
     #[test]
     fn boot_that_is_refused_is_described_with_the_last_error() {
-        let mut system = PagerSystem::new(SimOptions::draw(1, &Overrides::default()).plan);
+        let mut system = PagerSystem::new(subject::draw::<PagerSubject>(&Source::Seed(1), 1, &Fixed::default()).plan);
         system.refusal = Some((3, "page 11 is damaged".into()));
         let control = system.connections();
         let text = system.describe(control);

@@ -97,6 +97,8 @@ impl Bench<'_> {
 )]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum OperationKind {
     /// Moves money between two accounts on one or two pages.
     Transfer,
@@ -143,20 +145,7 @@ impl OperationKind {
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
-        match self {
-            OperationKind::Transfer => "transfer",
-            OperationKind::Stamp => "stamp",
-            OperationKind::Churn => "churn",
-            OperationKind::Sum => "sum",
-            OperationKind::ReadGroup => "read-group",
-            OperationKind::ReadDirectory => "read-directory",
-            OperationKind::LongReader => "long-reader",
-            OperationKind::Checkpoint => "checkpoint",
-            OperationKind::CheckIntegrity => "check-integrity",
-            OperationKind::Detour => "detour",
-            OperationKind::Upgrade => "upgrade",
-            OperationKind::Vacuum => "vacuum",
-        }
+        self.into()
     }
 }
 

@@ -28,6 +28,8 @@ const PACE: Duration = Duration::from_millis(1);
 /// A kind of noise.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum NoiseKind {
     /// Threads give up their processor before an operation.
     Yields,
@@ -76,15 +78,7 @@ impl NoiseKind {
 
     /// As it is typed.
     pub fn name(self) -> &'static str {
-        match self {
-            NoiseKind::Yields => "yields",
-            NoiseKind::Signals => "signals",
-            NoiseKind::Stops => "stops",
-            NoiseKind::EndedThreads => "ended-threads",
-            NoiseKind::ColdFiles => "cold-files",
-            NoiseKind::Direct => "direct",
-            NoiseKind::FullDisk => "full-disk",
-        }
+        self.into()
     }
 }
 

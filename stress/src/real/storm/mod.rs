@@ -32,6 +32,8 @@ use crate::rng;
 /// The backends, each in both of its forms where it has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum StormBackend {
     /// `MemoryIO`.
     Memory,
@@ -55,14 +57,7 @@ impl StormBackend {
     /// What it is called.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Yielding => "yielding",
-            Self::Threads => "threads",
-            Self::ThreadsStepped => "threads-stepped",
-            Self::Uring => "uring",
-            Self::UringStepped => "uring-stepped",
-        }
+        self.into()
     }
 }
 

@@ -20,7 +20,7 @@ use super::database;
 use super::record;
 use super::replay::{Files, Replay};
 use super::seat::Seat;
-use crate::real::layer::Role;
+use tenterhook_stress::real::layer::Role;
 
 /// What a record begins with, and the record so far.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use super::stops::Stops;
 use super::summary::{Failure, HarmCount, PointCount, Summary};
 use super::variety::Variety;
 use super::{CrashOptions, Point, acks_path, power, verify};
-use crate::real::noise::NoiseKind;
-use crate::rng;
-use crate::violation::Violation;
+use tenterhook_stress::real::noise::NoiseKind;
+use tenterhook_stress::rng;
+use tenterhook_stress::violation::Violation;
 
 /// How long a child may take to come by its point.
 const PATIENCE: Duration = Duration::from_millis(500);

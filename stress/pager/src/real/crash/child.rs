@@ -17,10 +17,10 @@ use super::record::Recorder;
 use super::variety::Variety;
 use super::worker::{Shop, Worker};
 use super::{database, verify};
-use crate::real::layer::Layer;
+use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Layout, Make};
-use crate::real::noise::{Noise, NoiseKind, Place, Report};
-use crate::violation::Violation;
+use tenterhook_stress::real::noise::{Noise, NoiseKind, Place, Report};
+use tenterhook_stress::violation::Violation;
 
 /// What a child is told.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl Report for Told {
 
     fn object(&self, violation: Violation) {
         eprintln!("{violation}");
-        std::process::exit(crate::exit::ExitCode::Internal as i32);
+        std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
     }
 }
 

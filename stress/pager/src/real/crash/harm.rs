@@ -6,6 +6,8 @@ use std::fmt;
 /// kernel's, and a campaign is asked for them.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub(super) enum Harm {
     /// A write is never done, and fails late.
     RefusedWrite,
@@ -32,14 +34,7 @@ impl Harm {
     ];
 
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Harm::RefusedWrite => "refused-write",
-            Harm::FailedWrite => "failed-write",
-            Harm::RefusedSync => "refused-sync",
-            Harm::DroppedSync => "dropped-sync",
-            Harm::SlowSync => "slow-sync",
-            Harm::GivenUp => "given-up",
-        }
+        self.into()
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use tenterhook_runtime::io::Backend;
 use tenterhook_runtime::pager::{Durability, PagerOptions};
 
-use crate::real::noise::NoiseKind;
+use tenterhook_stress::real::noise::NoiseKind;
 
 pub use self::campaign::run;
 pub use self::child::{ChildOptions, run as run_child};

@@ -11,8 +11,8 @@ use tenterhook_runtime::{CompletionError, Outcome};
 use super::harm::Harm;
 use super::record::{LOG_HEADERS, Recorder};
 use super::variety::{Subject, Variety};
-use crate::real::layer::{Passing, Role, Verdict, Watcher};
-use crate::real::noise::NoiseKind;
+use tenterhook_stress::real::layer::{Passing, Role, Verdict, Watcher};
+use tenterhook_stress::real::noise::NoiseKind;
 
 /// A moment: before an operation goes to the backend, or after it has ended there and before anybody is told.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

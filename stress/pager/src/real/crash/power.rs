@@ -9,9 +9,9 @@ use super::record::{self, Entries, Entry, Tag};
 use super::replay::Files;
 use super::seat::Seat;
 use super::verify::{self, Found};
-use crate::disk::{Fate, Script, SimDisk, Unsynced};
-use crate::real::layer::Role;
-use crate::violation::Violation;
+use tenterhook_stress::disk::{Fate, Script, SimDisk, Unsynced};
+use tenterhook_stress::real::layer::Role;
+use tenterhook_stress::violation::Violation;
 
 /// Operations of a recovery before each of which it may be cut off.
 const RECOVERY: u64 = 12;

@@ -23,8 +23,8 @@ use std::sync::{Mutex, PoisonError};
 use tenterhook_runtime::Outcome;
 use tenterhook_runtime::io::OperationKind;
 
-use crate::real::layer::{Passing, Role};
-use crate::real::noise::NoiseKind;
+use tenterhook_stress::real::layer::{Passing, Role};
+use tenterhook_stress::real::noise::NoiseKind;
 
 const HEAD: usize = 24;
 

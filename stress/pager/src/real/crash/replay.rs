@@ -11,9 +11,9 @@ use tenterhook_runtime::io::{Buffer, IO, OpenOptions, Submission};
 
 use super::record::{Entries, Entry, Tag, append};
 use super::seat::Seat;
-use crate::disk::SimDisk;
-use crate::real::layer::Role;
-use crate::rng;
+use tenterhook_stress::disk::SimDisk;
+use tenterhook_stress::real::layer::Role;
+use tenterhook_stress::rng;
 
 /// The content of a database and its log, as far as they are there.
 pub(super) type Files = Vec<(Role, Vec<u8>)>;
@@ -188,8 +188,8 @@ mod tests {
 
     use super::super::record::{Recorder, ends};
     use super::*;
-    use crate::disk::Fate;
-    use crate::real::layer::Passing;
+    use tenterhook_stress::disk::Fate;
+    use tenterhook_stress::real::layer::Passing;
 
     fn passing(number: u64, kind: OperationKind, offset: u64, len: u64) -> Passing {
         Passing { number, role: Role::Log, descriptor: Descriptor { kind, offset, len } }

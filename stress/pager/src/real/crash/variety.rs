@@ -7,8 +7,8 @@ use tenterhook_runtime::pager::{Durability, PagerOptions};
 
 use super::OPTIONS;
 use super::harm::Harm;
-use crate::real::layer::{INJECTED, Verdict};
-use crate::rng;
+use tenterhook_stress::real::layer::{INJECTED, Verdict};
+use tenterhook_stress::rng;
 
 /// How a child works, and what befalls its I/O; all of it drawn from one number.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

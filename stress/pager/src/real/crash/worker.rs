@@ -10,9 +10,9 @@ use super::acks::Acks;
 use super::harm::Harm;
 use super::points::{Trigger, die};
 use super::variety::Variety;
-use crate::real::layer::Layer;
+use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Committed, Layout, Post, Tidy};
-use crate::real::noise::{NoiseKind, in_mortal_thread};
+use tenterhook_stress::real::noise::{NoiseKind, in_mortal_thread};
 
 /// One step in so many is done by a thread that ends, where that is asked for.
 const MORTAL: u64 = 32;

@@ -16,11 +16,11 @@ use super::faults::{Faults, KINDS};
 use super::shared::{Life, Shared};
 use super::summary::{FaultCount, NoiseCount, Run, Summary};
 use super::worker::Worker;
-use crate::real::layer::Layer;
+use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Audit, Layout, Make};
-use crate::real::noise::{Noise, NoiseKind, Place, Report};
-use crate::rng;
-use crate::violation::Violation;
+use tenterhook_stress::real::noise::{Noise, NoiseKind, Place, Report};
+use tenterhook_stress::rng;
+use tenterhook_stress::violation::Violation;
 
 /// A life that no failed sync has ended is ended after this.
 const LIFE: Duration = Duration::from_secs(20);
@@ -121,7 +121,7 @@ impl<'a> Runner<'a> {
         let faults = shared.layer.watcher();
         // ORDERING: Relaxed: the machines have been joined.
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let fault = |(kind, of): (crate::disk::FaultKind, u64)| FaultCount {
+        let fault = |(kind, of): (tenterhook_stress::disk::FaultKind, u64)| FaultCount {
             kind: kind.name(),
             struck: faults.struck(kind),
             // Each kind of operation is at least a twentieth of all.

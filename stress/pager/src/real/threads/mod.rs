@@ -20,8 +20,8 @@ use tenterhook_runtime::io::Backend;
 pub use self::faults::KINDS;
 pub use self::life::run;
 pub use self::summary::{FaultCount, NoiseCount, Run, Summary};
-use crate::disk::FaultKind;
-use crate::real::noise::NoiseKind;
+use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::real::noise::NoiseKind;
 
 /// What is to be done.
 #[derive(Clone, Debug)]

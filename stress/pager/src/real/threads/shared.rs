@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenterhook_runtime::pager::Pager;
 
 use super::faults::Faults;
-use crate::disk::FaultKind;
-use crate::real::layer::Layer;
+use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Committed, Layout};
-use crate::real::noise::{NoiseKind, Report};
-use crate::violation::Violation;
+use tenterhook_stress::real::noise::{NoiseKind, Report};
+use tenterhook_stress::violation::Violation;
 
 /// What the connections of a run have in common, over all its lives.
 pub(super) struct Shared {

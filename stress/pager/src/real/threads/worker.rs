@@ -7,12 +7,12 @@ use tenterhook_runtime::pager::{Checkpoint, PagerError};
 use tenterhook_runtime::{IOCompletions, IOResult};
 
 use super::shared::Life;
-use crate::disk::FaultKind;
-use crate::pager::explanations;
+use tenterhook_stress::disk::FaultKind;
+use crate::system::explanations;
 use crate::real::ledger::{Audit, Committed, Post, Wrong};
-use crate::real::noise::{NoiseKind, Report as _, in_mortal_thread};
-use crate::rng;
-use crate::violation::Violation;
+use tenterhook_stress::real::noise::{NoiseKind, Report as _, in_mortal_thread};
+use tenterhook_stress::rng;
+use tenterhook_stress::violation::Violation;
 
 /// One operation in so many is begun by a thread that ends, where that is asked for.
 const MORTAL: u64 = 32;

@@ -1,0 +1,45 @@
+//! What the program has beside the commands of every subject: real threads, and processes that are killed.
+
+pub mod crash;
+mod storm;
+pub mod threads;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Subcommand;
+use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::subject::Subject as _;
+
+use crate::PagerSubject;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Commands {
+    /// Run the pager on real threads and files, under faults.
+    Threads(threads::ThreadsArguments),
+    /// Kill processes that use the pager, and look at what the next one finds.
+    Crash(crash::CrashArguments),
+    /// The process that is killed.
+    #[command(hide = true)]
+    CrashChild(crash::ChildArguments),
+}
+
+impl tenterhook_stress::cli::Commands for Commands {
+    fn run(self) -> ExitCode {
+        match self {
+            Commands::Threads(arguments) => threads::run(arguments),
+            Commands::Crash(arguments) => crash::run(arguments),
+            Commands::CrashChild(arguments) => crash::run_child(arguments),
+        }
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    tenterhook_stress::cli::usage(PagerSubject::PROGRAM, problem)
+}
+
+/// A flag that Ctrl-C sets.
+fn interruption() -> Arc<AtomicBool> {
+    tenterhook_stress::cli::interruption(PagerSubject::PROGRAM)
+}

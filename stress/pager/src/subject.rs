@@ -1,0 +1,45 @@
+//! The pager as the tester's commands know it.
+
+use tenterhook_stress::subject::{Drawn, Fixed, Subject};
+use tenterhook_stress::sweep::Operation;
+use tenterhook_stress::tape::Lane;
+
+use crate::options::{self, FixedPager};
+use crate::sweep;
+use crate::system::{PagerPlan, PagerSystem};
+
+/// The runtime's pager, shared by many connections.
+#[derive(Copy, Clone, Debug)]
+pub struct PagerSubject;
+
+impl Subject for PagerSubject {
+    const NAME: &'static str = "pager";
+    const PROGRAM: &'static str = "tenterhook";
+
+    type Options = FixedPager;
+    type Plan = PagerPlan;
+    type System = PagerSystem;
+
+    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<FixedPager>) -> Drawn<PagerPlan> {
+        options::draw(lane, seed, fixed)
+    }
+
+    fn system(drawn: &Drawn<PagerPlan>) -> PagerSystem {
+        PagerSystem::new(drawn.plan)
+    }
+
+    fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> {
+        options::describe(drawn)
+    }
+
+    fn smaller(drawn: &Drawn<PagerPlan>, fixed: &FixedPager) -> Vec<FixedPager> {
+        match drawn.plan.pager.page_size {
+            512 => Vec::new(),
+            _ => vec![FixedPager { page_size: Some(512), ..fixed.clone() }],
+        }
+    }
+
+    fn operations() -> Vec<Box<dyn Operation>> {
+        sweep::catalogue()
+    }
+}
