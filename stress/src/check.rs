@@ -1,6 +1,7 @@
 //! Somebody's own system as an ordinary test: seeds, shrinking, replay.
 //!
-//! [`simulate!`](crate::simulate!) makes the test; [`Check`] is what is behind it. A test runs the same seeds each time. When
+//! [`simulate!`](crate::simulate!) makes the test; [`Check`] is what is behind it. A test runs the same seeds each time, on all
+//! cores, and prints how often they came by each point of [`sometimes!`](crate::sometimes!). When
 //! a promise is broken it shrinks the run, writes its tape and a timeline below `tenterhook-runs/failures`, and says how to
 //! repeat it. The environment may ask for something else than the test does:
 //!
@@ -10,29 +11,24 @@
 //! | `TENTERHOOK_SEEDS` | run so many seeds |
 //! | `TENTERHOOK_TAPE` | play this tape instead |
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{DiskOptions, FaultKind, FaultPlan};
+use crate::disk::FaultKind;
+use crate::options::FixedWorld;
 use crate::schedule::SchedulerKind;
 use crate::shrink::{self, Budget, Replay, Shrunk};
+use crate::sometimes;
 use crate::system::System;
-use crate::tape::{Actor, Chance, Site, Source, TapeFile};
+use crate::tape::{Actor, Source, TapeFile};
 use crate::timeline;
 use crate::watch::Watch;
-use crate::world::{Keep, NemesisOptions, RunOutcome, World, WorldOptions};
-
-const SCHEDULER: Site = Site::new(0, "scheduler");
-const DELIVERY: Site = Site::new(1, "delivery weight");
-const DEPTH: Site = Site::new(2, "depth");
-const DISK: Site = Site::new(3, "disk");
-const RATE: Site = Site::new(4, "rates of faults");
-const LIFE: Site = Site::new(5, "length of lives");
-const READ_DELAY: Site = Site::new(8, "delay of reads");
-const SYNC_DELAY: Site = Site::new(6, "delay of syncs");
-const FAILED_SYNCS: Site = Site::new(7, "power after failed syncs");
+use crate::world::{Keep, RunOutcome, World, WorldOptions};
 
 /// Makes an ordinary test of a system: `fn name(option = value, ..) => make`, where `make` gives a fresh system for a number
 /// of connections and the options are [`Check`]'s methods.
@@ -89,6 +85,9 @@ struct Setup {
     scheduler: Option<SchedulerKind>,
 }
 
+/// How often runs came by each point, by its name.
+type Points = BTreeMap<&'static str, u64>;
+
 /// A broken promise, made small.
 #[derive(Debug)]
 pub struct Broken<M> {
@@ -100,7 +99,7 @@ pub struct Broken<M> {
 
 impl<M, S> Check<M>
 where
-    M: Fn(u32) -> S + Clone,
+    M: Fn(u32) -> S + Clone + Sync,
     S: System,
 {
     /// A test that is called `name` of the systems that `make` makes for a number of connections.
@@ -161,33 +160,55 @@ where
             (Some(first), seeds) => (first, seeds.unwrap_or(1)),
             (None, seeds) => (0, seeds.unwrap_or(self.seeds)),
         };
-        if let Some(broken) = self.search(first, seeds) {
+        let (failed, reached) = self.first_failure(first, seeds);
+        // Of one seed there is nothing to expect. The test's harness shows this with `--nocapture`, and when the test fails.
+        if seeds > 1 {
+            print!("{}", self.tell_points(seeds, &reached));
+        }
+        if let Some(broken) = failed.and_then(|seed| self.search(seed, 1)) {
             panic!("{}", self.explain(&broken, Path::new("tenterhook-runs/failures")));
         }
     }
 
-    /// The first of `seeds` seeds that breaks a promise, made small.
+    /// The first of `seeds` seeds that breaks a promise, made small. Seeds run on all cores.
     ///
     /// # Panics
     ///
     /// When two runs of a seed differ.
     pub fn search(&self, first: u64, seeds: u64) -> Option<Broken<M>> {
-        for seed in (0..seeds).map(|index| first.wrapping_add(index)) {
-            let source = Source::Seed(seed);
-            let outcome = self.play(&source, Keep::Hash);
-            if seed % 16 == 0 || outcome.violation.is_some() {
-                let again = self.play(&source, Keep::Hash);
-                assert_eq!(
-                    outcome.trace_hash, again.trace_hash,
-                    "two runs of seed {seed:#x} differ: something other than the tape decides"
-                );
+        let seed = self.first_failure(first, seeds).0?;
+        let shrunk = shrink::shrink(self, &Source::Seed(seed), Budget::default());
+        shrunk.map(|shrunk| Broken { seed: Some(seed), shrunk })
+    }
+
+    /// The lowest of the seeds that breaks a promise, and how often runs came by each point of [`sometimes!`].
+    fn first_failure(&self, first: u64, seeds: u64) -> (Option<u64>, Points) {
+        let reached = Mutex::new(Points::default());
+        let breaks = |index: u64| {
+            let seed = first.wrapping_add(index);
+            let outcome = self.play_twice_now_and_then(seed);
+            let mut reached = reached.lock();
+            for (name, count) in outcome.reached {
+                *reached.entry(name).or_default() += count;
             }
-            if outcome.violation.is_some() {
-                let shrunk = shrink::shrink(self, &source, Budget::default());
-                return shrunk.map(|shrunk| Broken { seed: Some(seed), shrunk });
-            }
+            outcome.violation.map(|_| seed)
+        };
+        let found = (0..seeds).into_par_iter().find_map_first(breaks);
+        (found, reached.into_inner())
+    }
+
+    /// A run that fails, and one in sixteen others, is run again: it must have the same trace.
+    fn play_twice_now_and_then(&self, seed: u64) -> RunOutcome {
+        let source = Source::Seed(seed);
+        let outcome = self.play(&source, Keep::Hash);
+        if seed.is_multiple_of(16) || outcome.violation.is_some() {
+            let again = self.play(&source, Keep::Hash);
+            assert_eq!(
+                outcome.trace_hash, again.trace_hash,
+                "two runs of seed {seed:#x} differ: something other than the tape decides"
+            );
         }
-        None
+        outcome
     }
 
     /// Plays a tape that was saved: a regression test.
@@ -214,6 +235,16 @@ where
         if let Some(violation) = &outcome.violation {
             panic!("{violation}\n{}", timeline::draw(&outcome));
         }
+    }
+
+    /// How often the runs came by each point that they should come by now and then.
+    fn tell_points(&self, seeds: u64, reached: &Points) -> String {
+        let line = |name: &'static str| match reached.get(name) {
+            Some(count) => format!("{count:>10}  {name}\n"),
+            None => format!("     NEVER  {name}\n"),
+        };
+        let lines: String = sometimes::names().into_iter().map(line).collect();
+        if lines.is_empty() { lines } else { format!("{}, {seeds} seeds came by\n{lines}", self.name) }
     }
 
     /// What a person needs to know, the command that repeats it last.
@@ -256,51 +287,16 @@ where
     /// What the seed, or the tape, says about everything that the test does not.
     fn draw(&self, source: &Source) -> (WorldOptions, crate::tape::LaneRecord) {
         let mut lane = source.lane(Actor::OPTIONS, true);
-        let portfolio = SchedulerKind::PORTFOLIO;
-        let drawn = portfolio[lane.choose(SCHEDULER, portfolio.len() as u32) as usize];
-        let mut faults = FaultPlan::NONE;
-        for kind in FaultKind::ALL {
-            let rate = 2_000 << lane.choose(RATE, 5);
-            if self.faults.contains(&kind) {
-                faults.set(kind, Chance::per_million(rate));
-            }
-        }
-        let (loses_power, is_killed) =
-            (self.faults.contains(&FaultKind::PowerLoss), self.faults.contains(&FaultKind::ProcessKilled));
-        let mean_life = 50 + lane.choose(LIFE, 400);
-        let max_delay = 1 << lane.choose(DISK, 8);
-        let failed_syncs = Chance::per_mille([0, 500, 900][lane.choose(FAILED_SYNCS, 3) as usize]);
-        let options = WorldOptions {
-            steps: self.setup.steps,
-            scheduler: self.setup.scheduler.unwrap_or(drawn),
-            delivery_weight: 2 + lane.choose(DELIVERY, 12),
-            depth: 1 + lane.choose(DEPTH, 4),
-            disk: DiskOptions {
-                max_delay,
-                max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
-                max_read_delay: max_delay * [1, 1, 4, 16][lane.choose(READ_DELAY, 4) as usize],
-                immediate: Chance::per_mille([0, 100, 900][lane.choose(DISK, 3) as usize]),
-                faults,
-            },
-            nemesis: NemesisOptions {
-                mean_life: if loses_power || is_killed { mean_life } else { 0 },
-                killed: Chance::per_mille(match (loses_power, is_killed) {
-                    (true, true) => 300,
-                    (false, true) => 1000,
-                    (_, false) => 0,
-                }),
-                failed_syncs: if loses_power { failed_syncs } else { Chance::NEVER },
-                ..NemesisOptions::default()
-            },
-            ..WorldOptions::default()
-        };
+        let Setup { steps, scheduler, .. } = self.setup;
+        let fixed = FixedWorld { steps: Some(steps), scheduler, ..FixedWorld::default() };
+        let options = WorldOptions::draw(&mut lane, &fixed, &self.faults);
         (options, lane.take_record().unwrap_or_default())
     }
 }
 
 impl<M, S> Replay for Check<M>
 where
-    M: Fn(u32) -> S + Clone,
+    M: Fn(u32) -> S + Clone + Sync,
     S: System,
 {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
@@ -330,7 +326,10 @@ where
     }
 
     fn test(&self, tape: &str) -> String {
-        format!("// Of the test `{}`: give it its `Check`.\n    check.replay(include_bytes!(\"{tape}\"));", self.name)
+        format!(
+            "// Of the test `{}`: give it its `Check`.\n    check.replay(include_bytes!(\"{tape}\"));",
+            self.name
+        )
     }
 
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {

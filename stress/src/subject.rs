@@ -13,8 +13,11 @@ use crate::disk::FaultKind;
 pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, OptionsError};
 use crate::sweep::Operation;
 use crate::system::System;
-use crate::tape::{Actor, Lane, LaneRecord, Source};
+use crate::tape::{Actor, Lane, LaneRecord, Site, Source};
 use crate::world::{NemesisOptions, WorldOptions};
+
+// Beyond those of `WorldOptions::draw`, which draws from the same lane.
+const CONNECTIONS: Site = Site::new(20, "connections");
 
 /// What a command line can parse. Any type, in a library that has no command line.
 #[cfg(feature = "cli")]
@@ -64,6 +67,20 @@ impl<P> Drawn<P> {
     pub fn new(seed: u64, connections: u32, world: WorldOptions, plan: P) -> Drawn<P> {
         Drawn { seed, connections, world, plan, record: LaneRecord::default() }
     }
+
+    /// Draws what systems have in common, for one without wishes of its own: up to eight connections, and a world in which
+    /// `faults` strike.
+    pub fn common<O: Options>(
+        lane: &mut Lane,
+        seed: u64,
+        fixed: &Fixed<O>,
+        faults: &[FaultKind],
+        plan: P,
+    ) -> Drawn<P> {
+        let drawn = [3, 2, 1, 4, 8][lane.choose(CONNECTIONS, 5) as usize];
+        let connections = fixed.world.connections.unwrap_or(drawn);
+        Drawn::new(seed, connections, WorldOptions::draw(lane, &fixed.world, faults), plan)
+    }
 }
 
 /// A system under test, as the commands know it.
@@ -90,7 +107,10 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
     fn system(drawn: &Drawn<Self::Plan>) -> Self::System;
 
     /// Every option with its value, in words, for a person.
-    fn describe(drawn: &Drawn<Self::Plan>) -> Vec<(&'static str, String)>;
+    fn describe(drawn: &Drawn<Self::Plan>) -> Vec<(&'static str, String)> {
+        let connections = ("connections", drawn.connections.to_string());
+        [vec![connections], drawn.world.describe()].concat()
+    }
 
     /// Setups that are smaller in one way each; the shrinker tries them. Connections and steps are tried in any case.
     fn smaller(drawn: &Drawn<Self::Plan>, options: &Self::Options) -> Vec<Self::Options> {

@@ -5,6 +5,7 @@
 //! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
 //! life is brought to rest, loses power, and has to come back once more.
 
+mod draw;
 mod fibers;
 mod keep;
 mod liveness;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
-use tenterhook_stress::sweep::{Bounds, Ending, Failure, Stage, Operation, OperationReport, sweep};
+use tenterhook_stress::sweep::{Bounds, Ending, Failure, Operation, OperationReport, Stage, sweep};
 
 /// What is wrong with a journal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

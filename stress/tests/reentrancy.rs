@@ -11,7 +11,7 @@ use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_runtime::{
     Completion, CompletionError, IOCompletions, IOResult, Outcome, io_yield_one, return_if_io,
 };
-use tenterhook_stress::sweep::{Bounds, Case, Ending, Failure, Stage, Operation, OperationReport, sweep};
+use tenterhook_stress::sweep::{Bounds, Case, Ending, Failure, Operation, OperationReport, Stage, sweep};
 
 /// Numbers in a file, one in each block.
 const NUMBERS: [u8; 3] = [10, 20, 30];

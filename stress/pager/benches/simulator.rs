@@ -1,4 +1,4 @@
-//! What a simulated step costs: `cargo bench -p tenterhook-stress`.
+//! What a simulated step costs: `cargo bench -p tenterhook`.
 //!
 //! Each figure is the median over rounds in which the two sides take turns, since machines are noisy; ratios are those of a
 //! round. Goals stand beside the figures; missing one fails nothing.
@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use tenterhook::PagerSubject;
+use tenterhook::options::{FixedPager, Profile};
 use tenterhook_stress::allocator::{self, Allocator};
-use tenterhook_stress::options::{Overrides, Profile, SimOptions};
 use tenterhook_stress::sim;
-use tenterhook_stress::tape::Actor;
+use tenterhook_stress::subject::{self, Fixed, FixedWorld};
+use tenterhook_stress::tape::{Actor, Source};
 use tenterhook_stress::trace::{Event, EventKind, Trace};
 use tenterhook_stress::watch::Watch;
 use tenterhook_stress::world::Keep;
@@ -85,16 +87,16 @@ impl Rate {
 impl Side {
     /// The same seeds each time, with everything on.
     fn run(self) -> Rate {
-        let overrides = Overrides {
-            connections: Some(self.connections),
-            steps: Some(60_000),
-            profile: Some(Profile::Fast),
-            ..Overrides::default()
+        let (connections, steps) = (Some(self.connections), Some(60_000));
+        let fixed = Fixed {
+            world: FixedWorld { connections, steps, ..FixedWorld::default() },
+            own: FixedPager { profile: Some(Profile::Fast), ..FixedPager::default() },
         };
         let begun = Instant::now();
         let (mut steps, mut events) = (0, 0);
         for seed in 0..SEEDS {
-            let outcome = sim::run(&SimOptions::draw(seed, &overrides), self.keep, &Watch::default());
+            let drawn = subject::draw::<PagerSubject>(&Source::Seed(seed), seed, &fixed);
+            let outcome = sim::run::<PagerSubject>(&drawn, self.keep, &Watch::default());
             assert!(outcome.violation.is_none(), "seed {seed}: {:?}", outcome.violation);
             steps += outcome.steps;
             events += outcome.trace.len();

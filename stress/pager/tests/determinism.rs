@@ -1,14 +1,23 @@
 //! One seed, one trace: on any thread, with anything beside it.
 
-use tenterhook_stress::options::{Overrides, SimOptions};
-use tenterhook_stress::sim;
+use tenterhook::PagerSubject;
+use tenterhook_stress::sim::{Setup, run_from};
+use tenterhook_stress::subject::{Fixed, FixedWorld};
+use tenterhook_stress::tape::Source;
 use tenterhook_stress::watch::Watch;
 use tenterhook_stress::world::Keep;
 
+fn setup(seed: u64, steps: u64) -> Setup<PagerSubject> {
+    let world = FixedWorld { steps: Some(steps), ..FixedWorld::default() };
+    Setup { seed, fixed: Fixed { world, ..Fixed::default() } }
+}
+
 /// Hash of a seed's trace, and whether the run was green.
 fn trace_hash(seed: u64) -> u64 {
-    let overrides = Overrides { steps: Some(4_000), ..Overrides::default() };
-    let outcome = sim::run(&SimOptions::draw(seed, &overrides), Keep::Hash, &Watch::default());
+    let setup = setup(seed, 4_000);
+    let source = Source::Seed(seed);
+    let drawn = setup.draw(&source);
+    let outcome = run_from::<PagerSubject>(&source, &drawn, Keep::Hash, &Watch::default());
     if let Some(violation) = outcome.violation {
         panic!("seed {seed}: {violation}");
     }
@@ -32,13 +41,12 @@ fn fifty_seeds_have_one_trace_each_whatever_runs_beside_them() {
 
 #[test]
 fn a_recorded_run_of_the_pager_replays_from_its_tape_alone() {
-    use tenterhook_stress::tape::Source;
     for seed in 0..10 {
-        let overrides = Overrides { steps: Some(3_000), ..Overrides::default() };
-        let options = SimOptions::draw(seed, &overrides);
-        let recorded = sim::run(&options, Keep::Events, &Watch::default());
-        let replayed =
-            sim::run_from(&Source::Recorded(recorded.tape), &options, Keep::Hash, &Watch::default());
+        let source = Source::Seed(seed);
+        let drawn = setup(seed, 3_000).draw(&source);
+        let play = |source, keep| run_from::<PagerSubject>(source, &drawn, keep, &Watch::default());
+        let recorded = play(&source, Keep::Events);
+        let replayed = play(&Source::Recorded(recorded.tape), Keep::Hash);
         assert_eq!(recorded.trace_hash, replayed.trace_hash, "seed {seed}");
     }
 }

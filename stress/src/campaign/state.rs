@@ -56,7 +56,10 @@ const TESTER: &str = concat!("tenterhook ", env!("CARGO_PKG_VERSION"));
 
 impl StateFile {
     /// Opens or begins the state of a campaign in `directory`.
-    pub(super) fn open<S: Subject>(directory: &Path, options: &CampaignOptions<S>) -> Result<StateFile, StateError> {
+    pub(super) fn open<S: Subject>(
+        directory: &Path,
+        options: &CampaignOptions<S>,
+    ) -> Result<StateFile, StateError> {
         let path = directory.join("campaign.jsonl");
         let error = |problem: String| StateError { path: path.clone(), problem };
         fs::create_dir_all(directory)

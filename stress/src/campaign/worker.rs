@@ -85,7 +85,8 @@ impl<S: Subject> Shared<S> {
             let second = sim::run::<S>(&drawn, keep, watch);
             interrupted = second.interrupted && first.violation.is_none();
             rechecked = !second.interrupted;
-            let differs = if rechecked { first_difference::<S>(&drawn, &first, &second, watch) } else { None };
+            let differs =
+                if rechecked { first_difference::<S>(&drawn, &first, &second, watch) } else { None };
             failures.extend(differs.map(|finding| self.failure(&drawn, &first, finding)));
         }
         if let Some(violation) = first.violation.clone() {

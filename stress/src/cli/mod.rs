@@ -8,8 +8,8 @@ mod tape;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use self::answer::{interruption, print, usage};
 use self::answer::{exit_codes, in_one_line};
+pub use self::answer::{interruption, print, usage};
 use crate::exit::ExitCode;
 use crate::subject::Subject;
 
@@ -64,10 +64,8 @@ pub fn main_with<S: Subject, C: Commands>() -> ExitCode {
 
 /// Runs the program with `arguments`, the program's name first.
 pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let mut program = Arguments::<S, C>::command()
-        .name(S::PROGRAM)
-        .about(S::ABOUT)
-        .after_long_help(exit_codes());
+    let mut program =
+        Arguments::<S, C>::command().name(S::PROGRAM).about(S::ABOUT).after_long_help(exit_codes());
     for (command, examples) in [
         ("sim", sim::EXAMPLES),
         ("sweep", sweep::EXAMPLES),

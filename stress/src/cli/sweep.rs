@@ -54,10 +54,14 @@ pub(super) fn run<S: Subject>(arguments: SweepArguments) -> ExitCode {
     if let Some(text) = &arguments.only {
         // A whole name means that operation, even if it is part of another's.
         let exact = operations.iter().any(|operation| operation.name() == *text);
-        operations
-            .retain(|operation| if exact { operation.name() == *text } else { operation.name().contains(text) });
+        operations.retain(
+            |operation| if exact { operation.name() == *text } else { operation.name().contains(text) },
+        );
         if operations.is_empty() {
-            return usage(S::PROGRAM, &format!("--only {text}: no operation has that in its name; --list prints them"));
+            return usage(
+                S::PROGRAM,
+                &format!("--only {text}: no operation has that in its name; --list prints them"),
+            );
         }
     }
     if arguments.list {
@@ -67,7 +71,9 @@ pub(super) fn run<S: Subject>(arguments: SweepArguments) -> ExitCode {
     match (&arguments.case, operations.as_slice()) {
         (None, _) => sweep_all::<S>(&operations, &arguments),
         (Some(case), [operation]) => replay::<S>(operation.as_ref(), case, arguments.json),
-        (Some(_), _) => usage(S::PROGRAM, "--case is for one operation: --only leaves more, give its whole name"),
+        (Some(_), _) => {
+            usage(S::PROGRAM, "--case is for one operation: --only leaves more, give its whole name")
+        }
     }
 }
 

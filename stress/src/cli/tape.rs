@@ -17,9 +17,11 @@ use crate::timeline;
 use crate::violation::Class;
 use crate::world::{Keep, RunOutcome};
 
-pub(super) const REPLAY_EXAMPLE: &str = "Example:\n  PROGRAM replay tenterhook-runs/failures/durability_2a.tape";
+pub(super) const REPLAY_EXAMPLE: &str =
+    "Example:\n  PROGRAM replay tenterhook-runs/failures/durability_2a.tape";
 pub(super) const SHRINK_EXAMPLE: &str = "Example:\n  PROGRAM shrink 0x2a --artifacts tests/regressions";
-pub(super) const TRACE_EXAMPLE: &str = "Example:\n  PROGRAM trace tenterhook-runs/failures/durability_2a.tape | less";
+pub(super) const TRACE_EXAMPLE: &str =
+    "Example:\n  PROGRAM trace tenterhook-runs/failures/durability_2a.tape | less";
 
 /// Plays a tape without drawing anything, or the run of a seed, and says what became of it.
 #[derive(Debug, Args)]
@@ -121,7 +123,10 @@ pub(super) fn shrink<S: Subject>(arguments: ShrinkArguments<S>) -> ExitCode {
     let saved = match ShrunkFailure::save(&artifacts, setup.seed, &shrunk) {
         Ok(saved) => saved,
         Err(error) => {
-            return usage(S::PROGRAM, &format!("--artifacts {}: cannot be written ({error})", artifacts.display()));
+            return usage(
+                S::PROGRAM,
+                &format!("--artifacts {}: cannot be written ({error})", artifacts.display()),
+            );
         }
     };
     if json {

@@ -3,9 +3,7 @@
 use crate::tape::Chance;
 
 /// A kind of fault.
-#[derive(
-    Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 #[derive(strum::IntoStaticStr, strum::VariantArray)]

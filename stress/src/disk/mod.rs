@@ -32,8 +32,8 @@ use self::file::SimFile;
 use self::odds::Odds;
 pub use self::place::Place;
 use self::queue::{Pending, Queue};
-pub(crate) use self::script::{effects, honest_faults};
 pub use self::script::{Fate, Script, Unsynced};
+pub(crate) use self::script::{effects, honest_faults};
 use crate::tape::{Actor, Chance, Lane, Site};
 use crate::trace::{Event, EventKind, Trace};
 

@@ -68,13 +68,7 @@ impl Script {
 
     /// `fault` befalls the `occurrence`-th operation, which is of `kind`, and has the `effect`-th of its effects. Returns
     /// whether it can.
-    pub fn fault(
-        &mut self,
-        occurrence: u32,
-        kind: OperationKind,
-        fault: FaultKind,
-        effect: u32,
-    ) -> bool {
+    pub fn fault(&mut self, occurrence: u32, kind: OperationKind, fault: FaultKind, effect: u32) -> bool {
         if effect >= effects(fault) {
             return false;
         }

@@ -7,12 +7,15 @@ use crate::tape::Source;
 
 /// The campaign as one document. Hashes and seeds are strings: a program that reads numbers as floating point would
 /// lose their last digits.
-pub fn document<S: Subject>(options: &CampaignOptions<S>, summary: &Summary, shrunk: Option<&ShrunkFailure>) -> Value {
+pub fn document<S: Subject>(
+    options: &CampaignOptions<S>,
+    summary: &Summary,
+    shrunk: Option<&ShrunkFailure>,
+) -> Value {
     let totals = &summary.totals;
     let single = options.is_single();
     let seed = options.first_seed;
-    let drawn =
-        single.then(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed)));
+    let drawn = single.then(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed)));
     let hash = match summary.failures.first() {
         Some(failure) if single => failure.trace_hash,
         _ => totals.trace_hash(single),

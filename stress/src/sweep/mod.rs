@@ -21,21 +21,21 @@
 
 mod aftermath;
 mod case;
+mod operation;
 mod pair;
 mod plan;
 mod rehearsal;
 mod report;
 mod restart;
-mod operation;
 mod theatre;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::case::{BadCase, Case};
+pub use self::operation::{Ending, Operation, Stage};
 pub use self::plan::Bounds;
 pub use self::report::{Count, OperationReport};
-pub use self::operation::{Ending, Stage, Operation};
 use crate::violation::Violation;
 
 /// A case in which an operation broke its promise.

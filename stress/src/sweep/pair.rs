@@ -2,8 +2,8 @@
 
 use tenterhook_runtime::{IOCompletions, IOResult};
 
-use super::rehearsal::{Course, Rehearsal, caught, no_such_case};
 use super::operation::Ending;
+use super::rehearsal::{Course, Rehearsal, caught, no_such_case};
 use super::theatre::Theatre;
 use crate::disk::Script;
 use crate::violation::Violation;

@@ -3,7 +3,7 @@
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
-use super::operation::{Ending, Stage, Operation};
+use super::operation::{Ending, Operation, Stage};
 use crate::disk::{SimDisk, Wreck};
 use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;

@@ -1,5 +1,5 @@
-use super::{Phase, World};
 use super::liveness;
+use super::{Phase, World};
 use crate::system::System;
 use crate::violation::Violation;
 

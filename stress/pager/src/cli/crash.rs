@@ -9,8 +9,8 @@ use tenterhook_runtime::io::Backend;
 use tenterhook_stress::cli::{parse, print};
 
 use super::{interruption, usage};
-use tenterhook_stress::exit::ExitCode;
 use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
+use tenterhook_stress::exit::ExitCode;
 use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.

@@ -9,9 +9,9 @@ use super::crash::real_backends;
 use tenterhook_stress::cli::{parse, print};
 
 use super::{interruption, storm, usage};
+use crate::real::threads::{self, KINDS, ThreadsOptions};
 use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
-use crate::real::threads::{self, KINDS, ThreadsOptions};
 
 use tenterhook_stress::exit::ExitCode;
 

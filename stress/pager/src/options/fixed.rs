@@ -68,7 +68,11 @@ impl Options for FixedPager {
         check("--cache-pages", self.cache_pages.map(|n| n as u64), is_cache, "from 1 to 10000000")?;
         check("--spill-pages", self.spill_pages.map(|n| n as u64), is_cache, "from 1 to 10000000")?;
         if self.operations.as_deref().is_some_and(<[_]>::is_empty) {
-            return Err(OptionsError::new("--operations", "empty", "a list of at least one kind of operation"));
+            return Err(OptionsError::new(
+                "--operations",
+                "empty",
+                "a list of at least one kind of operation",
+            ));
         }
         Ok(())
     }

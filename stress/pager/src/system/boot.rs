@@ -6,12 +6,12 @@ use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
 use super::explanations::is_damage;
 use super::{PagerSystem, bench, cause, database};
-use tenterhook_stress::disk::{FaultKind, Flippable, Struck};
 use crate::oracle::{ABSENT, Observation};
-use tenterhook_stress::system::{Context, Step};
-use tenterhook_stress::violation::Violation;
 use crate::workload::layout::Layout;
 use crate::workload::{Failure, Job, Prepare, Progress, Write, WriteEnd};
+use tenterhook_stress::disk::{FaultKind, Flippable, Struck};
+use tenterhook_stress::system::{Context, Step};
+use tenterhook_stress::violation::Violation;
 
 /// Opening, recovering and, the first time, furnishing a file; then reading all of it.
 #[derive(Default)]

@@ -2,16 +2,16 @@ use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::{CheckpointMode, PagerError};
 
 use super::{Abuse, PagerPlan, cause};
-use tenterhook_stress::disk::Struck;
 use crate::oracle::{Observation, TransactionId};
-use tenterhook_stress::sometimes;
-use tenterhook_stress::system::{Context, Step};
-use tenterhook_stress::tape::Site;
-use tenterhook_stress::violation::Violation;
 use crate::workload::{
     Aside, Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress,
     Read, Stamp, Transfer, Write, WriteEnd,
 };
+use tenterhook_stress::disk::Struck;
+use tenterhook_stress::sometimes;
+use tenterhook_stress::system::{Context, Step};
+use tenterhook_stress::tape::Site;
+use tenterhook_stress::violation::Violation;
 
 const OPERATION: Site = Site::new(0, "operation");
 const INTERLEAVE: Site = Site::new(1, "interleave");

@@ -16,16 +16,16 @@ use self::boot::Boot;
 use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
 use self::rest::Rest;
-use tenterhook_stress::disk::{Flippable, Place, Struck};
 use crate::options::Profile;
 use crate::oracle::{Observation, Oracles};
+use crate::workload::layout::{Layout, Shape};
+use crate::workload::{OperationKind, Tally};
+use tenterhook_stress::disk::{Flippable, Place, Struck};
 use tenterhook_stress::schedule::FiberId;
 use tenterhook_stress::sometimes;
 use tenterhook_stress::system::{Context, Crash, Step, System};
 use tenterhook_stress::tape::Chance;
 use tenterhook_stress::violation::Violation;
-use crate::workload::layout::{Layout, Shape};
-use crate::workload::{OperationKind, Tally};
 
 pub(crate) use crate::workload::layout::Extent;
 
@@ -248,7 +248,8 @@ mod tests {
     /// Broke: a boot that was refused until the run lost its patience was reported without the error.
     #[test]
     fn boot_that_is_refused_is_described_with_the_last_error() {
-        let mut system = PagerSystem::new(subject::draw::<PagerSubject>(&Source::Seed(1), 1, &Fixed::default()).plan);
+        let mut system =
+            PagerSystem::new(subject::draw::<PagerSubject>(&Source::Seed(1), 1, &Fixed::default()).plan);
         system.refusal = Some((3, "page 11 is damaged".into()));
         let control = system.connections();
         let text = system.describe(control);

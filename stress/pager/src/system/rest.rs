@@ -2,10 +2,10 @@ use tenterhook_runtime::pager::PagerError;
 
 use super::connection::MODES;
 use crate::oracle::Observation;
+use crate::workload::{Bench, CheckIntegrity, Checkpoints, Failure, Progress};
 use tenterhook_stress::system::{Context, Step};
 use tenterhook_stress::tape::Site;
 use tenterhook_stress::violation::Violation;
-use crate::workload::{Bench, CheckIntegrity, Checkpoints, Failure, Progress};
 
 const CHECKPOINT: Site = Site::new(0, "rest: checkpoint");
 

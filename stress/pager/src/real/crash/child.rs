@@ -17,8 +17,8 @@ use super::record::Recorder;
 use super::variety::Variety;
 use super::worker::{Shop, Worker};
 use super::{database, verify};
-use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Layout, Make};
+use tenterhook_stress::real::layer::Layer;
 use tenterhook_stress::real::noise::{Noise, NoiseKind, Place, Report};
 use tenterhook_stress::violation::Violation;
 

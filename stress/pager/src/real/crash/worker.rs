@@ -10,8 +10,8 @@ use super::acks::Acks;
 use super::harm::Harm;
 use super::points::{Trigger, die};
 use super::variety::Variety;
-use tenterhook_stress::real::layer::Layer;
 use crate::real::ledger::{Committed, Layout, Post, Tidy};
+use tenterhook_stress::real::layer::Layer;
 use tenterhook_stress::real::noise::{NoiseKind, in_mortal_thread};
 
 /// One step in so many is done by a thread that ends, where that is asked for.

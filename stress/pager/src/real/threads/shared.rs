@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenterhook_runtime::pager::Pager;
 
 use super::faults::Faults;
+use crate::real::ledger::{Committed, Layout};
 use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::real::layer::Layer;
-use crate::real::ledger::{Committed, Layout};
 use tenterhook_stress::real::noise::{NoiseKind, Report};
 use tenterhook_stress::violation::Violation;
 

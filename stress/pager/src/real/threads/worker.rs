@@ -7,9 +7,9 @@ use tenterhook_runtime::pager::{Checkpoint, PagerError};
 use tenterhook_runtime::{IOCompletions, IOResult};
 
 use super::shared::Life;
-use tenterhook_stress::disk::FaultKind;
-use crate::system::explanations;
 use crate::real::ledger::{Audit, Committed, Post, Wrong};
+use crate::system::explanations;
+use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::real::noise::{NoiseKind, Report as _, in_mortal_thread};
 use tenterhook_stress::rng;
 use tenterhook_stress::violation::Violation;
