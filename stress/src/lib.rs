@@ -93,7 +93,6 @@
 
 #[cfg(feature = "cli")]
 pub mod allocator;
-#[cfg(feature = "cli")]
 pub mod campaign;
 pub mod check;
 #[cfg(feature = "cli")]
@@ -104,9 +103,9 @@ pub mod exit;
 pub mod explore;
 pub mod options;
 mod panics;
+pub mod progress;
 mod ready;
 pub mod real;
-#[cfg(feature = "cli")]
 pub mod report;
 pub mod rng;
 pub mod schedule;

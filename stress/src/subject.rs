@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::disk::FaultKind;
 pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, OptionsError};
+use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
 use crate::tape::{Actor, Lane, LaneRecord, Site, Source};
@@ -116,6 +117,12 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
     fn smaller(drawn: &Drawn<Self::Plan>, options: &Self::Options) -> Vec<Self::Options> {
         let _ = (drawn, options);
         Vec::new()
+    }
+
+    /// What so many connections do on real threads; none if they are only simulated. Fresh for each backend.
+    fn threads(connections: u64) -> Option<Box<dyn Workload>> {
+        let _ = connections;
+        None
     }
 
     /// Operations that are swept one by one; none means that there is nothing to sweep.

@@ -40,7 +40,7 @@ impl Watch {
     }
 
     /// The seed under way and how often it has beaten; `None` between two seeds.
-    pub(crate) fn pulse(&self) -> Option<(u64, u64)> {
+    pub(crate) fn heartbeat(&self) -> Option<(u64, u64)> {
         let running = self.running.load(Ordering::Relaxed);
         running.then(|| (self.seed.load(Ordering::Relaxed), self.beats.load(Ordering::Relaxed)))
     }

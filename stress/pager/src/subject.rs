@@ -1,10 +1,12 @@
 //! The pager as the tester's commands know it.
 
+use tenterhook_stress::real::threads::Workload;
 use tenterhook_stress::subject::{Drawn, Fixed, Subject};
 use tenterhook_stress::sweep::Operation;
 use tenterhook_stress::tape::Lane;
 
 use crate::options::{self, FixedPager};
+use crate::real::threads::PagerWorkload;
 use crate::sweep;
 use crate::system::{PagerPlan, PagerSystem};
 
@@ -37,6 +39,10 @@ impl Subject for PagerSubject {
             512 => Vec::new(),
             _ => vec![FixedPager { page_size: Some(512), ..fixed.clone() }],
         }
+    }
+
+    fn threads(connections: u64) -> Option<Box<dyn Workload>> {
+        Some(Box::new(PagerWorkload::new(connections)))
     }
 
     fn operations() -> Vec<Box<dyn Operation>> {

@@ -7,8 +7,8 @@
     reason = "the campaign is outside of all simulated runs and may look at a clock"
 )]
 
-mod conductor;
-mod pulse;
+mod coordinator;
+mod heartbeat;
 mod state;
 mod totals;
 mod worker;
@@ -199,7 +199,7 @@ impl<'a, S: Subject> Campaign<'a, S> {
 
     /// Runs it. `interrupted` is set by Ctrl-C.
     pub fn run(self, interrupted: &AtomicBool) -> Summary {
-        conductor::conduct(self.options, self.state, interrupted)
+        coordinator::conduct(self.options, self.state, interrupted)
     }
 }
 

@@ -1,8 +1,64 @@
 use super::*;
 use crate::disk::FaultKind;
+use crate::options::{Fixed, FixedWorld, NoOptions};
+use crate::subject::Drawn;
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Chance, Lane, Site, Source};
 use crate::world::RunOutcome;
 
-fn options(seeds: u64, jobs: usize) -> CampaignOptions {
+const YIELDS: Site = Site::new(0, "yields");
+
+/// Adds and yields, and does nothing wrong.
+#[derive(Copy, Clone, Debug)]
+struct Adding;
+
+struct Sums {
+    connections: u32,
+    added: u64,
+}
+
+impl System for Sums {
+    fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        if context.lane.happens(YIELDS, Chance::per_mille(300)) {
+            return Ok(Step::Yield);
+        }
+        self.added += 1;
+        Ok(Step::Ended)
+    }
+
+    fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        vec![("added", self.added)]
+    }
+}
+
+impl Subject for Adding {
+    const NAME: &'static str = "adding";
+    type Options = NoOptions;
+    type Plan = ();
+    type System = Sums;
+
+    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<NoOptions>) -> Drawn<()> {
+        Drawn::common(lane, seed, fixed, &[FaultKind::PowerLoss], ())
+    }
+
+    fn system(drawn: &Drawn<()>) -> Sums {
+        Sums { connections: drawn.connections, added: 0 }
+    }
+}
+
+fn steps(steps: u64) -> Fixed<NoOptions> {
+    Fixed { world: FixedWorld { steps: Some(steps), ..FixedWorld::default() }, ..Fixed::default() }
+}
+
+fn options(seeds: u64, jobs: usize) -> CampaignOptions<Adding> {
     CampaignOptions {
         first_seed: 100,
         seeds: Some(seeds),
@@ -12,12 +68,12 @@ fn options(seeds: u64, jobs: usize) -> CampaignOptions {
         strict: false,
         max_failures: 1,
         state: None,
-        overrides: Overrides { steps: Some(1_500), ..Overrides::default() },
+        fixed: steps(1_500),
         progress: false,
     }
 }
 
-fn campaign(options: &CampaignOptions) -> Summary {
+fn campaign(options: &CampaignOptions<Adding>) -> Summary {
     Campaign::open(options).expect("no state directory, nothing to go wrong").run(&AtomicBool::default())
 }
 
@@ -50,7 +106,7 @@ fn a_campaign_goes_on_where_it_was_left() {
     assert!(resumed.earlier > Duration::ZERO);
     assert_eq!(comparable(resumed), comparable(campaign(&options(12, 2))));
 
-    let other_flags = CampaignOptions { overrides: Overrides::default(), ..with_state(12) };
+    let other_flags = CampaignOptions { fixed: Fixed::default(), ..with_state(12) };
     let error = Campaign::open(&other_flags).unwrap_err().to_string();
     assert!(error.contains("made with other flags") && error.lines().count() == 1, "{error}");
     std::fs::write(&path, "something else\n").expect("can be written");
@@ -60,10 +116,7 @@ fn a_campaign_goes_on_where_it_was_left() {
 
 #[test]
 fn an_interrupted_campaign_counts_what_there_was() {
-    let options = CampaignOptions {
-        overrides: Overrides { steps: Some(1_000_000_000), ..Overrides::default() },
-        ..options(1, 1)
-    };
+    let options = CampaignOptions { fixed: steps(1_000_000_000), ..options(1, 1) };
     let summary = Campaign::open(&options).expect("no state directory").run(&AtomicBool::new(true));
     assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
     assert!(summary.elapsed < Duration::from_secs(5));
@@ -151,14 +204,9 @@ fn a_point_that_is_never_reached_is_named_and_fails_a_strict_campaign() {
 #[test]
 fn two_runs_that_differ_are_told_apart_at_their_first_event() {
     let run = |seed| -> RunOutcome {
-        let overrides = Overrides { steps: Some(500), connections: Some(4), ..Overrides::default() };
-        let drawn = crate::options::SimOptions::draw(3, &overrides);
-        crate::sim::run_from(
-            &crate::tape::Source::Seed(seed),
-            &drawn,
-            crate::world::Keep::Events,
-            &crate::watch::Watch::default(),
-        )
+        let drawn = crate::subject::draw::<Adding>(&Source::Seed(3), 3, &steps(500));
+        let (source, watch) = (Source::Seed(seed), crate::watch::Watch::default());
+        crate::sim::run_from::<Adding>(&source, &drawn, crate::world::Keep::Events, &watch)
     };
     assert!(worker::difference(&run(1), &run(1)).is_none());
     let Some(Finding::Nondeterminism { event, first, second }) = worker::difference(&run(1), &run(2)) else {
@@ -186,16 +234,7 @@ fn the_last_line_of_a_failure_is_the_command_that_repeats_it() {
 
 #[test]
 fn the_repeating_command_has_every_flag_that_decides_the_run() {
-    let overrides = Overrides {
-        connections: Some(64),
-        page_size: Some(512),
-        faults: Some(vec![FaultKind::PowerLoss]),
-        operations: Some(Vec::from([crate::workload::OperationKind::Churn])),
-        ..Overrides::default()
-    };
-    let command = worker::command(7, &overrides);
-    assert_eq!(
-        command,
-        "tenterhook sim --seed 0x7 --connections 64 --page-size 512 --faults power-loss --operations churn"
-    );
+    let world = FixedWorld { connections: Some(64), ..steps(9).world };
+    let command = worker::command::<Adding>(7, &Fixed { world, ..Fixed::default() });
+    assert_eq!(command, "adding sim --seed 0x7 --connections 64 --steps 9");
 }

@@ -2,14 +2,18 @@
 
 mod answer;
 pub mod parse;
+pub mod scratch;
 mod sim;
+mod storm;
 mod sweep;
 mod tape;
+mod threads;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::answer::{exit_codes, in_one_line};
 pub use self::answer::{interruption, print, usage};
+pub use self::threads::backends;
 use crate::exit::ExitCode;
 use crate::subject::Subject;
 
@@ -42,6 +46,8 @@ enum Command<S: Subject, C: Commands> {
     Sim(sim::SimArguments<S>),
     /// Exhaustively inject every fault, yield, drop and crash into each operation.
     Sweep(sweep::SweepArguments),
+    /// Run the system on real threads and files, under faults.
+    Threads(threads::ThreadsArguments),
     /// Play a tape, or the run of a seed.
     Replay(tape::ReplayArguments<S>),
     /// Make a failing tape small.
@@ -69,6 +75,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
     for (command, examples) in [
         ("sim", sim::EXAMPLES),
         ("sweep", sweep::EXAMPLES),
+        ("threads", threads::EXAMPLES),
         ("replay", tape::REPLAY_EXAMPLE),
         ("shrink", tape::SHRINK_EXAMPLE),
         ("trace", tape::TRACE_EXAMPLE),
@@ -83,6 +90,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
             Command::Sweep(arguments) => sweep::run::<S>(arguments),
+            Command::Threads(arguments) => threads::run::<S>(arguments),
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),

@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does that nobody asked for: signals, cold files, a full disk |
+//! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 
 pub mod delay;
 pub mod layer;
+pub mod memory;
 pub mod noise;
 pub mod storm;
+pub mod threads;

@@ -27,7 +27,9 @@ pub trait Replay: Clone {
     fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Self>;
 
     /// The line of a regression test that plays the file `tape`.
-    fn test(&self, tape: &str) -> String;
+    fn test(&self, tape: &str) -> String {
+        format!("// A `shrink::Replay` of yours that plays {tape}.")
+    }
 
     /// The run as a file.
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile;

@@ -27,15 +27,14 @@ mod plan;
 mod rehearsal;
 mod report;
 mod restart;
+mod simple;
 mod theatre;
-
-#[cfg(test)]
-mod tests;
 
 pub use self::case::{BadCase, Case};
 pub use self::operation::{Ending, Operation, Stage};
 pub use self::plan::Bounds;
 pub use self::report::{Count, OperationReport};
+pub use self::simple::operation;
 use crate::violation::Violation;
 
 /// A case in which an operation broke its promise.

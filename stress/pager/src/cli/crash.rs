@@ -6,9 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use tenterhook_runtime::io::Backend;
 
-use tenterhook_stress::cli::{parse, print};
+use tenterhook_stress::cli::scratch::Scratch;
+use tenterhook_stress::cli::{backends, parse, print};
+use tenterhook_stress::subject::Subject as _;
 
 use super::{interruption, usage};
+use crate::PagerSubject;
 use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
 use tenterhook_stress::exit::ExitCode;
 use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
@@ -72,26 +75,19 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         Ok(noise) => noise,
         Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
     };
-    let backends = match real_backends(&arguments.backend) {
+    let backends = match backends(PagerSubject::PROGRAM, &arguments.backend) {
         Ok(backends) => backends,
         Err(problem) => return usage(&problem),
     };
-    let scratch = match arguments.directory {
-        Some(_) => None,
-        None => match tempfile::tempdir() {
-            Ok(directory) => Some(directory),
-            Err(error) => {
-                return usage(&format!("no scratch directory ({error}): name one with --directory"));
-            }
-        },
+    let scratch = match Scratch::new(arguments.directory.clone()) {
+        Ok(scratch) => scratch,
+        Err(problem) => return usage(&problem),
     };
-    let directory = arguments.directory.clone();
-    let directory = directory.or_else(|| scratch.as_ref().map(|scratch| scratch.path().to_owned()));
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => return usage(&format!("this program cannot find itself: {error}")),
     };
-    let directory = directory.unwrap_or_default();
+    let directory = scratch.path().to_owned();
     let noise = without_obstacles(noise, &directory);
     let options = CrashOptions {
         directory,
@@ -112,9 +108,8 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         Ok(summary) => summary,
         Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
     };
-    if let (Some(_), Some(scratch)) = (&summary.failure, scratch) {
-        // What it shows is worth more than a tidy machine.
-        let _ = scratch.keep();
+    if summary.failure.is_some() {
+        scratch.keep();
     }
     if arguments.json {
         let mut document = serde_json::json!(summary);
@@ -127,24 +122,6 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         }
     }
     summary.exit_code()
-}
-
-/// The backends that are meant, as far as this machine has them.
-pub(super) fn real_backends(name: &str) -> Result<Vec<Backend>, String> {
-    let uring = || Backend::Uring.start().map(drop);
-    match name {
-        "threads" => Ok(vec![Backend::Threads]),
-        "uring" => {
-            uring().map(|()| vec![Backend::Uring]).map_err(|error| format!("--backend uring: {error}"))
-        }
-        _ => match uring() {
-            Ok(()) => Ok(vec![Backend::Threads, Backend::Uring]),
-            Err(error) => {
-                eprintln!("tenterhook: {error}; going on with threads alone");
-                Ok(vec![Backend::Threads])
-            }
-        },
-    }
 }
 
 /// The same once more, in a fresh directory. Where a child dies is drawn; what the kernel makes of it is not.

@@ -1,8 +1,6 @@
-//! What the program has beside the commands of every subject: real threads, and processes that are killed.
+//! What the program has beside the commands of every subject: processes that are killed.
 
 pub mod crash;
-mod storm;
-pub mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,8 +14,6 @@ use crate::PagerSubject;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Commands {
-    /// Run the pager on real threads and files, under faults.
-    Threads(threads::ThreadsArguments),
     /// Kill processes that use the pager, and look at what the next one finds.
     Crash(crash::CrashArguments),
     /// The process that is killed.
@@ -28,7 +24,6 @@ pub enum Commands {
 impl tenterhook_stress::cli::Commands for Commands {
     fn run(self) -> ExitCode {
         match self {
-            Commands::Threads(arguments) => threads::run(arguments),
             Commands::Crash(arguments) => crash::run(arguments),
             Commands::CrashChild(arguments) => crash::run_child(arguments),
         }

@@ -5,6 +5,8 @@ mod house;
 mod job;
 mod machines;
 mod partners;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

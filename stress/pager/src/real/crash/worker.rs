@@ -118,7 +118,14 @@ impl Worker {
             return self.step();
         }
         let layer = Arc::clone(&self.shop.layer);
-        let (stepped, is_under_way) = in_mortal_thread(&*layer, || self.step());
+        let (stepped, is_under_way) = in_mortal_thread(
+            &*layer,
+            || self.step(),
+            |stepped| match stepped {
+                Ok(IOResult::IO(IOCompletions::Single(completion))) => Some(completion),
+                _ => None,
+            },
+        );
         if is_under_way {
             layer.watcher().recorder().hears(NoiseKind::EndedThreads, 1);
         }

@@ -1,49 +1,55 @@
-//! The pager on real threads, over real backends, under faults.
+//! The pager on real threads.
 //!
-//! Many connections commit, read and checkpoint on an executor over threads. Every snapshot that is looked at has to be the
-//! state after some number of commits, and have every commit that was acknowledged before it was begun; what that state is
-//! follows from the number ([`ledger`](super::ledger)), so nothing is recorded and memory stays bounded however long it goes
-//! on. When a sync fails the pager refuses writes, and a new life begins: the file is recovered, and nobody's commits may be
-//! missing.
+//! Many connections commit, read and checkpoint. Every snapshot that is looked at has to be the state after some number of commits,
+//! and have every commit that was acknowledged before it was begun; what that state is follows from the number
+//! ([`ledger`](super::ledger)), so nothing is recorded and memory stays bounded however long it goes on. When a sync fails the
+//! pager refuses writes, and the file is opened anew: it is recovered, and nobody's commits may be missing.
 
-mod faults;
-mod life;
-mod shared;
-mod summary;
-mod worker;
+mod connection;
+mod incarnation;
+mod table;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tenterhook_runtime::io::Backend;
+use tenterhook_stress::real::threads::{Environment, Incarnation, Workload};
+use tenterhook_stress::violation::Violation;
 
-pub use self::faults::KINDS;
-pub use self::life::run;
-pub use self::summary::{FaultCount, NoiseCount, Run, Summary};
-use tenterhook_stress::disk::FaultKind;
-use tenterhook_stress::real::noise::NoiseKind;
+use self::incarnation::PagerIncarnation;
+use self::table::Table;
 
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub struct ThreadsOptions {
-    /// Where the files are.
-    pub directory: PathBuf,
-    /// Decides which operations are struck, and what connections do.
-    pub seed: u64,
-    /// For how long, over all backends.
-    pub duration: Duration,
-    /// Backends, one after the other.
-    pub backends: Vec<Backend>,
-    /// Connections.
-    pub connections: u64,
-    /// Threads of the executor.
-    pub workers: usize,
-    /// Kinds of fault that strike.
-    pub faults: Vec<FaultKind>,
-    /// Kinds of noise that are made, of [`NoiseKind::WITHIN`].
-    pub noise: Vec<NoiseKind>,
-    /// Without any progress for so long it has stalled.
-    pub stall: Duration,
-    /// Whether to draw a progress bar if there is a terminal.
-    pub progress: bool,
+/// The pager's connections, and what they have been told of.
+#[derive(Debug)]
+pub struct PagerWorkload {
+    table: Arc<Table>,
+}
+
+impl PagerWorkload {
+    /// Of so many connections, which have been told of nothing.
+    pub fn new(connections: u64) -> PagerWorkload {
+        PagerWorkload { table: Arc::new(Table::new(connections)) }
+    }
+}
+
+/// The database file in `directory`.
+fn database(directory: &Path) -> PathBuf {
+    directory.join("cloth")
+}
+
+impl Workload for PagerWorkload {
+    fn files(&self, directory: &Path) -> Vec<PathBuf> {
+        let database = database(directory);
+        let mut log = database.clone().into_os_string();
+        log.push("-wal");
+        vec![database, log.into()]
+    }
+
+    fn open(&self, environment: &Arc<Environment>) -> Result<Option<Arc<dyn Incarnation>>, Box<Violation>> {
+        let opened = PagerIncarnation::open(environment, &self.table)?;
+        Ok(opened.map(|incarnation| Arc::new(incarnation) as Arc<dyn Incarnation>))
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.table.counts()
+    }
 }

@@ -1,18 +1,17 @@
-//! `tenterhook threads --storm`.
+//! The command `threads --storm`.
 
 use std::path::PathBuf;
 
 use super::threads::ThreadsArguments;
-use tenterhook_stress::cli::print;
-
-use super::{interruption, usage};
-use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::real::storm::{self, StormBackend, StormOptions};
+use super::{interruption, print, usage};
+use crate::exit::ExitCode;
+use crate::real::storm::{self, StormBackend, StormOptions};
+use crate::subject::Subject;
 
 /// Threads that act: more than the machine has cores, so that each is interrupted in the middle of things.
 const THREADS: usize = 4;
 
-pub(super) fn run(arguments: &ThreadsArguments, directory: PathBuf) -> ExitCode {
+pub(super) fn run<S: Subject>(arguments: &ThreadsArguments, directory: PathBuf) -> ExitCode {
     let options = StormOptions {
         directory,
         seed: arguments.seed,
@@ -22,9 +21,11 @@ pub(super) fn run(arguments: &ThreadsArguments, directory: PathBuf) -> ExitCode 
         threads: THREADS,
         stall: arguments.stall,
     };
-    let summary = match storm::run(&options, &interruption()) {
+    let summary = match storm::run(&options, &interruption(S::PROGRAM)) {
         Ok(summary) => summary,
-        Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
+        Err(error) => {
+            return usage(S::PROGRAM, &format!("--directory {}: {error}", options.directory.display()));
+        }
     };
     let code = if summary.violation.is_some() { ExitCode::Violation } else { ExitCode::Ok };
     if arguments.json {
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &ThreadsArguments, directory: PathBuf) -> ExitCode 
     } else {
         print(&summary.text());
         if code == ExitCode::Violation {
-            print(&format!("\nrepeat with:\n{}\n", command(arguments)));
+            print(&format!("\nrepeat with:\n{}\n", command::<S>(arguments)));
         }
     }
     code
@@ -50,10 +51,11 @@ fn backends(name: &str) -> Vec<StormBackend> {
 }
 
 /// The same once more. How the threads meet is not the seed's.
-fn command(arguments: &ThreadsArguments) -> String {
+fn command<S: Subject>(arguments: &ThreadsArguments) -> String {
     let actions = arguments.actions.map_or_else(String::new, |actions| format!(" --actions {actions}"));
     format!(
-        "tenterhook threads --storm --seed {:#x} --duration {}s --backend {}{actions}",
+        "{} threads --storm --seed {:#x} --duration {}s --backend {}{actions}",
+        S::PROGRAM,
         arguments.seed,
         arguments.duration.as_secs().max(1),
         arguments.backend

@@ -2,8 +2,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::violation::{Class, Violation};
+use crate::exit::ExitCode;
+use crate::violation::{Class, Violation};
 
 /// What became of a run, backend by backend.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -23,16 +23,12 @@ pub struct Run {
     pub connections: u64,
     /// How long it took.
     pub seconds: f64,
-    /// Lives of the pager: one more than restarts.
-    pub lives: u64,
-    /// Commits that were acknowledged.
-    pub commits: u64,
-    /// Snapshots that were looked at.
-    pub reads: u64,
-    /// Checkpoints that ended.
-    pub checkpoints: u64,
-    /// Operations that ended with an error, each explained by a fault.
-    pub errors: u64,
+    /// Incarnations of the system: one more than restarts.
+    pub incarnations: u64,
+    /// Operations of connections that have ended.
+    pub ended: u64,
+    /// What the system has counted.
+    pub counts: Vec<Count>,
     /// I/O operations.
     pub operations: u64,
     /// Of those, held back for a while.
@@ -49,6 +45,15 @@ pub struct Run {
     pub memory_peak: u64,
     /// What went wrong; nothing is run after it.
     pub violation: Option<Violation>,
+}
+
+/// Something that a system has counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// What.
+    pub name: &'static str,
+    /// How often.
+    pub count: u64,
 }
 
 /// One kind of noise.
@@ -121,12 +126,12 @@ impl Run {
         };
         let rate = |count: u64| count as f64 / self.seconds.max(1e-9);
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
-        line("elapsed", format!("{:.1} s, {} lives", self.seconds, self.lives));
-        line("commits", format!("{}, {:.0} a second", self.commits, rate(self.commits)));
-        line("snapshots looked at", format!("{}, {:.0} a second", self.reads, rate(self.reads)));
-        line("checkpoints", self.checkpoints.to_string());
+        line("elapsed", format!("{:.1} s, {} incarnations", self.seconds, self.incarnations));
+        line("operations", format!("{}, {:.0} a second", self.ended, rate(self.ended)));
+        for &Count { name, count } in &self.counts {
+            line(name, format!("{count}, {:.0} a second", rate(count)));
+        }
         line("I/O operations", format!("{}, {} of them held back", self.operations, self.delayed));
-        line("errors, all explained", self.errors.to_string());
         let faults = self.faults.iter().map(|fault| format!("{} {}", fault.struck, fault.kind));
         line("faults", faults.collect::<Vec<_>>().join(", "));
         let noise = self.noise.iter().map(|noise| format!("{} {}", noise.delivered, noise.kind));

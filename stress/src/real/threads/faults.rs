@@ -8,9 +8,9 @@ use std::time::Duration;
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{CompletionError, Outcome};
 
-use tenterhook_stress::disk::FaultKind;
-use tenterhook_stress::real::layer::{INJECTED, Passing, Verdict, Watcher};
-use tenterhook_stress::rng;
+use crate::disk::FaultKind;
+use crate::real::layer::{INJECTED, Passing, Verdict, Watcher};
+use crate::rng;
 
 /// Kinds of fault that can be put around a real backend, and in how many operations of their kind one strikes.
 pub const KINDS: [(FaultKind, u64); 7] = [
@@ -29,7 +29,7 @@ const DELAYED: u64 = 500;
 /// Draws faults by the operation's number. Which operation has which number is up to the threads, so a seed makes runs
 /// alike, not the same.
 #[derive(Debug)]
-pub(super) struct Faults {
+pub struct Faults {
     seed: u64,
     enabled: Vec<FaultKind>,
     /// Whether threads are made to give up their processor now and then.
@@ -45,6 +45,10 @@ pub(super) struct Faults {
     seen: AtomicU64,
     yielded: AtomicU64,
 }
+
+/// A moment, by the faults that nobody could feel any more.
+#[derive(Copy, Clone, Debug)]
+pub struct Mark([u64; FaultKind::ALL.len()]);
 
 impl Faults {
     pub(super) fn new(seed: u64, enabled: &[FaultKind], noise: bool) -> Faults {
@@ -69,17 +73,22 @@ impl Faults {
     }
 
     /// How often `kind` has struck.
-    pub(super) fn struck(&self, kind: FaultKind) -> u64 {
+    pub fn struck(&self, kind: FaultKind) -> u64 {
         // ORDERING: Acquire, pairs with the addition in `strike`: whoever sees an error, by way of the completion that
         // brought it, sees the count that explains it.
         self.struck[kind as usize].load(Ordering::Acquire)
     }
 
-    /// How many faults of `kind` nobody can feel any more. One that strikes beyond these explains an error of an operation
-    /// that begins now.
-    pub(super) fn over(&self, kind: FaultKind) -> u64 {
-        // ORDERING: Acquire, pairs with the addition in `told`: what is over is out of the pager before we begin.
-        self.over[kind as usize].load(Ordering::Acquire)
+    /// The faults that nobody can feel any more. One that strikes beyond these explains an error of an operation that begins
+    /// now.
+    pub fn mark(&self) -> Mark {
+        // ORDERING: Acquire, pairs with the addition in `told`: what is over is out of the system before we begin.
+        Mark(std::array::from_fn(|kind| self.over[kind].load(Ordering::Acquire)))
+    }
+
+    /// Whether a fault of `kind` has struck that an operation may feel which began at `mark`.
+    pub fn struck_since(&self, mark: &Mark, kind: FaultKind) -> bool {
+        self.struck(kind) > mark.0[kind as usize]
     }
 
     /// How many operations were held back.

@@ -4,17 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::pulse::{Pulse, STALLED};
+use super::heartbeat::{Heartbeat, STALLED};
 use super::state::StateFile;
 use super::worker::{SeedResult, Shared, command};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
+use crate::progress::Progress;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
 use crate::violation::Violation;
 
-/// How often the conductor looks up from the results.
+/// How often the coordinator looks up from the results.
 const TICK: Duration = Duration::from_millis(100);
 /// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
 const GRACE: Duration = Duration::from_millis(600);
@@ -22,7 +21,7 @@ const GRACE: Duration = Duration::from_millis(600);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// A campaign under way.
-struct Conductor<'a, S: Subject> {
+struct Coordinator<'a, S: Subject> {
     options: &'a CampaignOptions<S>,
     shared: Arc<Shared<S>>,
     interrupted: &'a AtomicBool,
@@ -38,9 +37,9 @@ struct Conductor<'a, S: Subject> {
     /// Seeds that were stopped; the next sitting runs them again.
     cut_short: Vec<SeedResult>,
     failures: Vec<Failure>,
-    pulses: Vec<Pulse>,
+    heartbeats: Vec<Heartbeat>,
     internal: Option<String>,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
 pub(super) fn conduct<S: Subject>(
@@ -59,7 +58,7 @@ pub(super) fn conduct<S: Subject>(
         fixed: options.fixed.clone(),
         watches: (0..options.jobs).map(|_| Default::default()).collect(),
     });
-    let mut conductor = Conductor {
+    let mut coordinator = Coordinator {
         options,
         shared,
         interrupted,
@@ -72,16 +71,16 @@ pub(super) fn conduct<S: Subject>(
         ahead: BTreeMap::new(),
         cut_short: Vec::new(),
         failures: resumed.failures,
-        pulses: vec![Pulse::new(now); options.jobs],
+        heartbeats: vec![Heartbeat::new(now); options.jobs],
         internal: None,
-        bar: bar(options),
+        progress: progress(options),
     };
-    let results = conductor.start_workers();
-    conductor.collect(&results);
-    conductor.finish()
+    let results = coordinator.start_workers();
+    coordinator.collect(&results);
+    coordinator.finish()
 }
 
-impl<S: Subject> Conductor<'_, S> {
+impl<S: Subject> Coordinator<'_, S> {
     /// One loop a thread of a pool of our own, so that nothing else in the process shares it.
     fn start_workers(&mut self) -> Receiver<SeedResult> {
         let (sender, receiver) = channel();
@@ -157,8 +156,9 @@ impl<S: Subject> Conductor<'_, S> {
 
     /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
     fn somebody_stalled(&mut self, now: Instant) -> bool {
-        let pulses = self.shared.watches.iter().zip(&mut self.pulses);
-        let stalled = pulses.filter_map(|(watch, pulse)| pulse.stalled(watch.pulse(), now)).next();
+        let heartbeats = self.shared.watches.iter().zip(&mut self.heartbeats);
+        let stalled =
+            heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();
         let Some(seed) = stalled else { return false };
         let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.options.fixed);
         let seen = format!("one has not for {} s: the fiber neither yields nor ends", STALLED.as_secs());
@@ -189,14 +189,15 @@ impl<S: Subject> Conductor<'_, S> {
             (Some(_), _) => seeds,
             (None, _) => self.elapsed().as_secs(),
         };
-        self.bar.set_position(position);
-        let rate = self.totals.steps as f64 / self.elapsed().as_secs_f64().max(0.001);
-        let failures = self.failures.len();
-        self.bar.set_message(format!("{seeds} seeds, {:.2} M steps/s, {failures} failures", rate / 1e6));
+        self.progress.show(position, || {
+            let rate = self.totals.steps as f64 / self.elapsed().as_secs_f64().max(0.001);
+            let failures = self.failures.len();
+            format!("{seeds} seeds, {:.2} M steps/s, {failures} failures", rate / 1e6)
+        });
     }
 
     fn finish(mut self) -> Summary {
-        self.bar.finish_and_clear();
+        self.progress.clear();
         self.save();
         for result in std::mem::take(&mut self.ahead).into_values().chain(std::mem::take(&mut self.cut_short))
         {
@@ -221,19 +222,11 @@ impl<S: Subject> Conductor<'_, S> {
     }
 }
 
-fn bar<S: Subject>(options: &CampaignOptions<S>) -> ProgressBar {
-    let length = match (options.seeds, options.duration) {
-        (Some(seeds), _) => seeds,
-        (None, Some(duration)) => duration.as_secs(),
-        (None, None) => 0,
+fn progress<S: Subject>(options: &CampaignOptions<S>) -> Progress {
+    let (length, unit) = match (options.seeds, options.duration) {
+        (Some(seeds), _) => (seeds, "seeds"),
+        (None, Some(duration)) => (duration.as_secs(), "s"),
+        (None, None) => (0, "s"),
     };
-    let shown = options.progress && !options.is_single();
-    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    let unit = if options.seeds.is_some() { "seeds" } else { "s" };
-    let template = format!("{{bar:40}} {{pos}}/{{len}} {unit}  {{msg}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
-    }
-    bar
+    Progress::new(options.progress && !options.is_single(), length, unit)
 }

@@ -1,0 +1,180 @@
+//! The command that runs a subject on real threads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use tenterhook_runtime::io::Backend;
+
+use super::scratch::Scratch;
+use super::{interruption, parse, print, storm, usage};
+use crate::disk::FaultKind;
+use crate::exit::ExitCode;
+use crate::options::Kinds;
+use crate::real::noise::{self, NoiseKind, without_obstacles};
+use crate::real::threads::{self, KINDS, ThreadsOptions};
+use crate::subject::Subject;
+
+/// Runs the system on real threads, over real backends in a scratch folder, under faults.
+///
+/// Many connections work at a time. When faults have stopped and every operation has ended the system is looked over, and opened
+/// anew on the same files. How the threads meet is not the seed's, so a seed makes runs alike, not the same.
+#[derive(Debug, Args)]
+pub(super) struct ThreadsArguments {
+    /// Decides which operations are struck.
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
+    pub(super) seed: u64,
+    /// For how long, over all backends: 30s, 5m, 8h.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    pub(super) duration: Duration,
+    /// What does the I/O: threads, uring, or both in turn.
+    #[arg(long, value_name = "BACKEND", default_value = "both", value_parser = ["threads", "uring", "both"])]
+    pub(super) backend: String,
+    /// Connections.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    connections: u64,
+    /// Threads of the executor [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// The kinds of fault that strike, with commas: names, all, or none.
+    #[arg(long, value_name = "KINDS", default_value = "all")]
+    faults: String,
+    /// Instead of the system, run a storm of user code that re-enters, panics and cancels, over every backend.
+    #[arg(long, conflicts_with_all = ["connections", "workers", "faults", "noise"])]
+    storm: bool,
+    /// End the storm after so many actions [default: no end but the duration's].
+    #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) actions: Option<u64>,
+    /// Kernel noise, with commas: names, all, or none.
+    #[arg(long, value_name = "KINDS", num_args = 0..=1, default_value = "all", default_missing_value = "all")]
+    noise: String,
+    /// Without any progress for so long it has stalled.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    pub(super) stall: Duration,
+    /// Where the files go [default: a fresh one, removed if all is well].
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Draw no progress bar.
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  PROGRAM threads                                        half a minute, threads and io_uring in turn
+  PROGRAM threads --duration 20m --connections 1000      longer
+  PROGRAM threads --backend uring --faults cancelled     one backend, one kind of fault
+  PROGRAM threads --storm --actions 1000000              user code that panics and re-enters";
+
+pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
+    if !arguments.storm && S::threads(arguments.connections).is_none() {
+        return usage(
+            S::PROGRAM,
+            &format!("{} is only simulated: it offers nothing for real threads", S::NAME),
+        );
+    }
+    let directory = match Scratch::new(arguments.directory.clone()).and_then(Scratch::fresh) {
+        Ok(directory) => directory,
+        Err(problem) => return usage(S::PROGRAM, &problem),
+    };
+    if arguments.storm {
+        return storm::run::<S>(&arguments, directory.path().to_owned());
+    }
+    let options = match options::<S>(&arguments, &directory) {
+        Ok(options) => options,
+        Err(problem) => return usage(S::PROGRAM, &problem),
+    };
+    let workload = || S::threads(arguments.connections).expect("offered above");
+    let summary = match threads::run(&options, workload, &interruption(S::PROGRAM)) {
+        Ok(summary) => summary,
+        Err(error) => {
+            return usage(S::PROGRAM, &format!("--directory {}: {error}", options.directory.display()));
+        }
+    };
+    let code = summary.exit_code();
+    let broken = summary.runs.iter().any(|run| run.violation.is_some());
+    if broken {
+        directory.keep();
+    }
+    if arguments.json {
+        let mut document = serde_json::json!(summary);
+        document["exit_code"] = (code as u8).into();
+        print(&format!("{document:#}\n"));
+    } else {
+        print(&summary.text());
+        if broken {
+            let (files, command) = (options.directory.display(), command::<S>(&arguments));
+            print(&format!("\nfiles: {files}\nrepeat with:\n{command}\n"));
+        }
+    }
+    code
+}
+
+fn options<S: Subject>(arguments: &ThreadsArguments, directory: &Scratch) -> Result<ThreadsOptions, String> {
+    let noise = noise::parse(&arguments.noise, &NoiseKind::WITHIN)
+        .map_err(|problem| format!("--noise {}: {problem}", arguments.noise))?;
+    let cores = || std::thread::available_parallelism().map_or(2, usize::from);
+    Ok(ThreadsOptions {
+        directory: directory.path().to_owned(),
+        seed: arguments.seed,
+        duration: arguments.duration,
+        backends: backends(S::PROGRAM, &arguments.backend)?,
+        connections: arguments.connections,
+        workers: arguments.workers.map_or_else(cores, usize::from),
+        faults: faults(&arguments.faults)?,
+        noise: without_obstacles(noise, directory.path()),
+        stall: arguments.stall,
+        progress: !arguments.quiet,
+    })
+}
+
+/// The backends that are meant, as far as this machine has them.
+///
+/// # Errors
+///
+/// When it does not have the one that is meant.
+pub fn backends(program: &str, name: &str) -> Result<Vec<Backend>, String> {
+    let uring = || Backend::Uring.start().map(drop);
+    match name {
+        "threads" => Ok(vec![Backend::Threads]),
+        "uring" => {
+            uring().map(|()| vec![Backend::Uring]).map_err(|error| format!("--backend uring: {error}"))
+        }
+        _ => match uring() {
+            Ok(()) => Ok(vec![Backend::Threads, Backend::Uring]),
+            Err(error) => {
+                eprintln!("{program}: {error}; going on with threads alone");
+                Ok(vec![Backend::Threads])
+            }
+        },
+    }
+}
+
+fn faults(text: &str) -> Result<Vec<FaultKind>, String> {
+    let known = KINDS.map(|(kind, _)| kind);
+    if text == "all" {
+        return Ok(known.to_vec());
+    }
+    let Kinds(kinds) =
+        Kinds::<FaultKind>::parse(text).map_err(|problem| format!("--faults {text}: {problem}"))?;
+    match kinds.iter().find(|kind| !known.contains(kind)) {
+        Some(kind) => {
+            let (kind, names) = (kind.name(), known.map(FaultKind::name).join(", "));
+            Err(format!("--faults {text}: '{kind}' cannot be put around a real backend; {names} can"))
+        }
+        None => Ok(kinds),
+    }
+}
+
+/// The same once more. What the threads make of it is not the seed's.
+fn command<S: Subject>(arguments: &ThreadsArguments) -> String {
+    let ThreadsArguments { seed, duration, backend, connections, faults, noise, .. } = arguments;
+    format!(
+        "{} threads --seed {seed:#x} --duration {}s --backend {backend} --connections {connections} --faults {faults} --noise {noise}",
+        S::PROGRAM,
+        duration.as_secs().max(1)
+    )
+}

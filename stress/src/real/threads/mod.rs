@@ -1,0 +1,85 @@
+//! A system on real threads, over real backends and files, under faults and the kernel's noise.
+//!
+//! Many connections work on an executor over threads. An incarnation of the system is opened, looked over, worked on, and looked
+//! over again once faults have stopped and every connection has ended its operation; then the next one opens the same files.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | [`workload`] | what a system offers: [`Workload`], [`Incarnation`], [`Connection`] |
+//! | [`environment`] | what the harness lends to it: [`Environment`] |
+//! | [`faults`] | faults around a backend, and which of them explain an error |
+//! | `shared` | what the connections of a run have in common |
+//! | `machine` | a connection as a machine of the executor |
+//! | `runner` | one backend, from one incarnation to the next |
+//! | [`summary`] | what became of it |
+
+mod environment;
+mod faults;
+mod machine;
+mod runner;
+mod shared;
+mod summary;
+mod workload;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tenterhook_runtime::io::Backend;
+
+pub use self::environment::Environment;
+pub use self::faults::{Faults, KINDS, Mark};
+pub use self::summary::{Count, FaultCount, NoiseCount, Run, Summary};
+pub use self::workload::{Connection, Incarnation, Workload};
+use super::noise::NoiseKind;
+use crate::disk::FaultKind;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct ThreadsOptions {
+    /// Where the files are.
+    pub directory: PathBuf,
+    /// Decides which operations are struck, and what connections do.
+    pub seed: u64,
+    /// For how long, over all backends.
+    pub duration: Duration,
+    /// Backends, one after the other.
+    pub backends: Vec<Backend>,
+    /// Connections.
+    pub connections: u64,
+    /// Threads of the executor.
+    pub workers: usize,
+    /// Kinds of fault that strike.
+    pub faults: Vec<FaultKind>,
+    /// Kinds of noise that are made, of [`NoiseKind::WITHIN`].
+    pub noise: Vec<NoiseKind>,
+    /// Without any progress for so long it has stalled.
+    pub stall: Duration,
+    /// Whether to draw a progress bar if there is a terminal.
+    pub progress: bool,
+}
+
+/// Runs each backend for its share of the time, each with a fresh workload; stops at the first violation. `interrupted` is set
+/// by Ctrl-C.
+///
+/// # Errors
+///
+/// When a backend or the directory cannot be used.
+pub fn run(
+    options: &ThreadsOptions,
+    workload: impl Fn() -> Box<dyn Workload>,
+    interrupted: &AtomicBool,
+) -> std::io::Result<Summary> {
+    let mut summary = Summary::default();
+    for &backend in &options.backends {
+        let run = runner::Runner::new(options, backend, workload(), interrupted)?.run()?;
+        let is_over = run.violation.is_some();
+        summary.runs.push(run);
+        // ORDERING: Relaxed: only the wish to stop is communicated.
+        summary.interrupted = interrupted.load(Ordering::Relaxed);
+        if is_over || summary.interrupted {
+            break;
+        }
+    }
+    Ok(summary)
+}

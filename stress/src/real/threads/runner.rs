@@ -1,0 +1,234 @@
+//! One backend, from one incarnation of the system to the next.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tenterhook_runtime::executor::{Executor, Task};
+use tenterhook_runtime::io::{Backend, IO};
+
+use super::faults::{Faults, KINDS};
+use super::machine::Machine;
+use super::shared::Shared;
+use super::{Count, Environment, FaultCount, Incarnation, NoiseCount, Run, ThreadsOptions, Workload};
+use crate::disk::FaultKind;
+use crate::progress::Progress;
+use crate::real::layer::Layer;
+use crate::real::memory::Memory;
+use crate::real::noise::{Noise, NoiseKind, Place, Report};
+use crate::rng;
+use crate::violation::Violation;
+
+/// An incarnation that nothing has ended is ended after this.
+const LIFETIME: Duration = Duration::from_secs(20);
+/// How often somebody looks whether anything moves.
+const LOOK: Duration = Duration::from_millis(50);
+/// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
+const SURELY: u64 = 40;
+/// A kind of noise that was not delivered in so many seconds was not made.
+const SURELY_NOISY: f64 = 10.0;
+
+pub(super) struct Runner<'a> {
+    options: &'a ThreadsOptions,
+    workload: Box<dyn Workload>,
+    interrupted: &'a AtomicBool,
+    environment: Arc<Environment>,
+    /// The backend without faults.
+    below: Arc<dyn IO>,
+    shared: Arc<Shared>,
+    begun: Instant,
+    share: Duration,
+    run: Run,
+    progress: Progress,
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(
+        options: &'a ThreadsOptions,
+        backend: Backend,
+        workload: Box<dyn Workload>,
+        interrupted: &'a AtomicBool,
+    ) -> io::Result<Runner<'a>> {
+        let below = backend.start().map_err(io::Error::other)?.io;
+        let faults = Faults::new(options.seed, &options.faults, options.noise.contains(&NoiseKind::Yields));
+        let layer = Arc::new(Layer::new(Arc::clone(&below), faults));
+        let directory = options.directory.join(backend.to_string());
+        std::fs::create_dir_all(&directory)?;
+        let share = options.duration / options.backends.len() as u32;
+        let environment = Environment {
+            layer: Arc::clone(&layer),
+            directory,
+            connections: options.connections,
+            stall: options.stall,
+        };
+        Ok(Runner {
+            options,
+            workload,
+            interrupted,
+            environment: Arc::new(environment),
+            below,
+            shared: Arc::new(Shared::new(layer, options.connections, &options.noise)),
+            begun: Instant::now(),
+            share,
+            run: Run { backend: backend.to_string(), connections: options.connections, ..Run::default() },
+            progress: Progress::new(options.progress, share.as_secs(), "s"),
+        })
+    }
+
+    pub(super) fn run(mut self) -> io::Result<Run> {
+        let mut ambient = self.options.noise.clone();
+        ambient.retain(|kind| *kind != NoiseKind::FullDisk);
+        let noise = self.noise(&ambient)?;
+        while !self.is_over() {
+            self.one_incarnation()?;
+        }
+        drop(noise);
+        self.progress.clear();
+        self.counted()
+    }
+
+    /// The run with everything that was counted.
+    fn counted(self) -> io::Result<Run> {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let noise = |&kind: &NoiseKind| NoiseCount {
+            kind: kind.name(),
+            delivered: self.shared.noise_delivered(kind),
+            had_to: seconds >= SURELY_NOISY,
+        };
+        let faults = self.shared.layer.watcher();
+        let fault = |(kind, of): (FaultKind, u64)| FaultCount {
+            kind: kind.name(),
+            struck: faults.struck(kind),
+            // Each kind of operation is at least a twentieth of all.
+            had_to: faults.seen() > of * SURELY * 20,
+        };
+        let enabled = KINDS.into_iter().filter(|(kind, _)| self.options.faults.contains(kind));
+        let count = |(name, count)| Count { name, count };
+        let Memory { resident, peak } = Memory::now()?;
+        Ok(Run {
+            seconds,
+            noise: self.options.noise.iter().map(noise).collect(),
+            ended: self.shared.progress(),
+            counts: self.workload.counts().into_iter().map(count).collect(),
+            operations: faults.seen(),
+            delayed: faults.delayed(),
+            faults: enabled.map(fault).collect(),
+            memory_at_end: resident,
+            memory_peak: peak,
+            violation: self.shared.violation(),
+            ..self.run
+        })
+    }
+
+    fn noise(&self, kinds: &[NoiseKind]) -> io::Result<Noise> {
+        let directory = self.environment.directory().to_owned();
+        let files = self.workload.files(&directory);
+        let place = Place { io: Arc::clone(&self.below), files, directory };
+        Noise::start(kinds, &place, Arc::clone(&self.shared) as Arc<dyn Report>)
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun.elapsed() >= self.share
+            // ORDERING: Relaxed: only the wish to stop is communicated.
+            || self.interrupted.load(Ordering::Relaxed)
+            || self.shared.violation().is_some()
+    }
+
+    /// Opens the system, looks it over, has everybody work on it, and looks it over again.
+    fn one_incarnation(&mut self) -> io::Result<()> {
+        self.run.incarnations += 1;
+        let opened =
+            self.workload.open(&self.environment).map_err(|violation| self.shared.object(*violation));
+        let Ok(Some(incarnation)) = opened else { return Ok(()) };
+        if self.look_over(&*incarnation) && self.work(&incarnation)? {
+            self.look_over(&*incarnation);
+        }
+        Ok(())
+    }
+
+    /// Nobody does anything.
+    fn look_over(&self, incarnation: &dyn Incarnation) -> bool {
+        incarnation.look_over().map_err(|violation| self.shared.object(*violation)).is_ok()
+    }
+
+    /// Everybody works until time is up, the system asks for a restart, or something is wrong. False if it has stalled.
+    fn work(&mut self, incarnation: &Arc<dyn Incarnation>) -> io::Result<bool> {
+        let shared = Arc::clone(&self.shared);
+        shared.begin();
+        shared.layer.watcher().set_active(true);
+        // Only now: when the files are looked over nothing explains an error.
+        let is_full = self.options.noise.contains(&NoiseKind::FullDisk);
+        let mut full = if is_full { Some(self.noise(&[NoiseKind::FullDisk])?) } else { None };
+        let executor = Executor::new(self.options.workers);
+        let tasks = self.spawn(&executor, incarnation);
+        let (born, mut moved, mut calm) = (Instant::now(), (shared.progress(), Instant::now()), false);
+        while !tasks.iter().all(Task::is_finished) {
+            std::thread::sleep(LOOK);
+            if self.is_over() || born.elapsed() >= LIFETIME {
+                shared.stop();
+            }
+            if shared.is_stopped() && !calm {
+                // Faults stop with the work: from here on everything must end.
+                calm = true;
+                full = None;
+                shared.layer.watcher().set_active(false);
+            }
+            let progress = shared.progress();
+            if progress != moved.0 {
+                moved = (progress, Instant::now());
+            } else if moved.1.elapsed() >= self.options.stall {
+                self.stalled(&**incarnation);
+                // The machines wait for something that will not come: they are left behind.
+                std::mem::forget((tasks, executor));
+                return Ok(false);
+            }
+            self.show()?;
+        }
+        drop(full);
+        shared.layer.watcher().set_active(false);
+        for task in tasks {
+            if let Err(error) = task.join() {
+                shared.object(*Violation::panic(format!("{error}")));
+            }
+        }
+        executor.drain();
+        Ok(true)
+    }
+
+    fn spawn(
+        &self,
+        executor: &Executor,
+        incarnation: &Arc<dyn Incarnation>,
+    ) -> Vec<Task<(), std::convert::Infallible>> {
+        let key = rng::derive(self.options.seed, self.run.incarnations);
+        let spawn = |number| {
+            let key = rng::derive(key, number);
+            let connection = Arc::clone(incarnation).connect(number, key);
+            executor.spawn(Machine::new(connection, number, key, &self.shared).into_step())
+        };
+        (0..self.options.connections).map(spawn).collect()
+    }
+
+    fn stalled(&self, incarnation: &dyn Incarnation) {
+        let doings = self.shared.doings().into_iter().map(|(doing, count)| format!("{count} at {doing}"));
+        let seen = format!("none for {:.0} s", self.options.stall.as_secs_f64());
+        let violation = Violation::liveness("liveness", "progress", seen)
+            .note(format!("connections: {}", doings.collect::<Vec<_>>().join(", ")))
+            .note(format!("system: {}", incarnation.describe()))
+            .note(format!("I/O under way: {}", self.shared.layer.under_way().join(", ")));
+        self.shared.object(*violation);
+    }
+
+    fn show(&mut self) -> io::Result<()> {
+        let elapsed = self.begun.elapsed();
+        if self.run.memory_at_two_minutes.is_none() && elapsed >= Duration::from_secs(120) {
+            self.run.memory_at_two_minutes = Some(Memory::now()?.resident);
+        }
+        self.progress.show(elapsed.as_secs(), || {
+            let (ended, Run { backend, incarnations, .. }) = (self.shared.progress(), &self.run);
+            format!("{backend}: {ended} operations, {incarnations} incarnations")
+        });
+        Ok(())
+    }
+}
