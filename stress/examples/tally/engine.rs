@@ -57,10 +57,13 @@ impl Store {
     }
 }
 
-/// Reads the counts of so many connections.
+/// Reads the counts of so many connections, and makes them durable: they are written back and synced. What is read may be in the
+/// kernel's cache alone, left there by a process that was killed or by a sync that has failed.
 pub(crate) struct Load {
-    io: Completion,
+    file: Arc<dyn File>,
     found: Arc<Mutex<Buffer>>,
+    begun: u32,
+    io: Completion,
 }
 
 impl Load {
@@ -68,26 +71,38 @@ impl Load {
         let found = Arc::new(Mutex::new(Buffer::zeroed(0)));
         let landing = Arc::clone(&found);
         let land = move |_, buffer| *landing.lock().unwrap() = buffer;
-        let buffer = Buffer::zeroed(connections * BLOCK);
-        Load { io: file.start(Submission::read(0, buffer, land)), found }
+        let io = file.start(Submission::read(0, Buffer::zeroed(connections * BLOCK), land));
+        Load { file: Arc::clone(file), found, begun: 1, io }
     }
 
     pub(crate) fn step(&mut self) -> Result<IOResult<Vec<u64>>, CompletionError> {
-        let Some(outcome) = self.io.result() else {
-            return Ok(IOResult::IO(IOCompletions::Single(self.io.clone())));
-        };
-        outcome?;
-        Ok(IOResult::Done(self.found.lock().unwrap().chunks(BLOCK).map(newest).collect()))
+        loop {
+            let Some(outcome) = self.io.result() else {
+                return Ok(IOResult::IO(IOCompletions::Single(self.io.clone())));
+            };
+            let length = outcome?;
+            let found = self.found.lock().unwrap();
+            self.begun += 1;
+            let submission = match self.begun {
+                2 => Submission::write(0, Buffer::copy_of(&found), |_, _| {}),
+                3 if length < found.len() as u64 => return Err(CompletionError::NoSpace),
+                3 => Submission::sync(|_| {}),
+                _ => return Ok(IOResult::Done(found.chunks(BLOCK).map(newest).collect())),
+            };
+            self.io = self.file.start(submission);
+        }
     }
 }
 
 /// The counts, for somebody who can wait.
 pub(crate) fn load(io: &dyn IO, path: &Path, connections: usize) -> Result<Vec<u64>, String> {
+    let text = |error: CompletionError| error.to_string();
     let mut load = Load::new(&open(io, path).map_err(|error| error.to_string())?, connections);
-    io.block_on(&load.io).map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    match load.step() {
-        Ok(IOResult::Done(counts)) => Ok(counts),
-        other => Err(format!("it has not ended: {other:?}")),
+    loop {
+        match load.step().map_err(text)? {
+            IOResult::Done(counts) => return Ok(counts),
+            IOResult::IO(_) => drop(io.block_on(&load.io).map_err(|error| error.to_string())?),
+        }
     }
 }
 
