@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-quick doc ci tokio-free
+.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -25,7 +25,7 @@ help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
-	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration 30s
+	cargo run -q --profile stress -p tenterhook -- sim --duration 30s
 
 test: tokio-free ## format check, lints, unit, integration and doc tests
 	cargo fmt --all --check
@@ -57,10 +57,10 @@ sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSan
 	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
 
 soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
-	cargo run -q --profile stress -p tenterhook-stress --bin tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
+	cargo run -q --profile stress -p tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
 
 bench: ## what a simulated step costs
-	cargo bench -q -p tenterhook-stress --bench simulator
+	cargo bench -q -p tenterhook --bench simulator
 
 compare: ## throughput and latency beside tokio async
 	cargo run -q --release -p tenterhook-compare
@@ -75,6 +75,9 @@ fuzz: ## open arbitrary bytes as database file and log for DURATION (60s)
 mutants: ## break the code in every known way and see who notices: the table in stress/mutants
 	cargo run -q --release -p tenterhook-scoreboard
 
+mutants-check: ## see whether all of them still apply and compile
+	cargo run -q --release -p tenterhook-scoreboard -- --check
+
 mutants-quick: ## a dozen of them, for CI
 	cargo run -q -p tenterhook-scoreboard -- --quick
 
@@ -82,7 +85,7 @@ doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 
 tokio-free: ## tokio is for comparison only
-	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none | grep -E '^tokio ' \
+	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none | grep -E '^tokio ' \
 		|| (echo "tokio is in the dependency tree of a crate that must not have it" && false)
 
 ci: ## what CI runs

@@ -11,11 +11,11 @@
 //! | [`tape`] | every choice that is drawn, by actor, site and occurrence; 0 is the dull choice |
 //! | [`disk`] | a disk that delays, reorders, fails and forgets, and the kinds of fault |
 //! | [`schedule`] | who goes next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
-//! | [`world`] | one run: fibers, lives, rests, the end of the world |
+//! | [`world`] | one run: fibers, lives, rests, the end of the world; what a seed draws of it |
 //! | [`system`] | what a system under test has to offer: [`System`](system::System) |
-//! | [`oracle`] | what must hold of a pager, one property a file, against a history without concurrency and faults |
-//! | [`options`] | the swarm: what a seed draws before its run begins |
-//! | [`sim`] | the pager of the runtime as a system, one seed at a time |
+//! | [`subject`] | the front door: what a system offers, so that every command can test it |
+//! | [`options`] | what a person fixes instead of leaving it to the seed |
+//! | [`sim`] | a subject, one seed at a time |
 //! | [`sweep`] | one operation at a time, through every harm |
 //! | [`real`] | the same on real threads, files and processes |
 //! | [`campaign`] | many seeds on all cores, summary, resumption |

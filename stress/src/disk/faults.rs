@@ -47,7 +47,7 @@ pub enum FaultKind {
     SectorTorn,
     /// Power is lost, or the process killed, before recovery from the last time has finished.
     CrashInRecovery,
-    /// A write ends well and does nothing. No pager survives that; it must not make anything up either.
+    /// A write ends well and does nothing. No system survives that; it must not make anything up either.
     LostWrite,
     /// A write ends well and its bytes go to another place of the file.
     MisdirectedWrite,

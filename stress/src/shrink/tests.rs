@@ -133,6 +133,6 @@ fn only_the_same_oracle_and_a_panic_from_the_same_place_are_the_same_failure() {
     assert!(!is_same(&lost, &leaked));
     assert!(!is_same(&lost, &Violation::liveness("durability", "commit 2", "commit 1")));
     let panic = |place| Violation::panic(format!("index 7 is out of bounds at {place}"));
-    assert!(is_same(&panic("pager.rs:1"), &panic("pager.rs:1")));
-    assert!(!is_same(&panic("pager.rs:1"), &panic("pager.rs:2")));
+    assert!(is_same(&panic("engine.rs:1"), &panic("engine.rs:1")));
+    assert!(!is_same(&panic("engine.rs:1"), &panic("engine.rs:2")));
 }

@@ -287,7 +287,7 @@ mod tests {
         }
         tape.put(Actor::DISK, lane);
         tape.put(Actor::fiber(70_000), LaneRecord::default());
-        TapeFile { system: "pager".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
+        TapeFile { system: "engine".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         bytes[8] = 9;
         assert_eq!(TapeFile::decode(&bytes).unwrap_err(), TapeError::Version { found: 9 });
         let error = file().of_system("counter").unwrap_err().to_string();
-        assert!(error.contains("'pager'") && error.contains("'counter'"), "{error}");
+        assert!(error.contains("'engine'") && error.contains("'counter'"), "{error}");
     }
 
     #[test]

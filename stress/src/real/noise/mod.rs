@@ -41,7 +41,7 @@ pub enum NoiseKind {
     EndedThreads,
     /// The page cache drops what it has of the files.
     ColdFiles,
-    /// Beside the pager somebody writes and reads a file past the page cache, through the same backend.
+    /// Beside the system somebody writes and reads a file past the page cache, through the same backend.
     Direct,
     /// No file may grow for a while: a file size limit stands in for a full disk.
     FullDisk,

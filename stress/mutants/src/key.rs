@@ -60,10 +60,13 @@ pub(crate) fn key(source: &Path, compiler: &str, detector: Detector, area: Optio
         hash.update(value);
     };
     // The simulator's own tests need the runtime, too.
-    let crates = || ["runtime"].iter().chain(detector.crates(area));
+    let folders = || ["runtime"].iter().chain(detector.folders(area));
+    // They are in those folders, and no detector runs them.
+    let decides =
+        |path: &Path| !["runtime/fuzz", "stress/mutants"].iter().any(|other| path.starts_with(other));
     for path in tree::files(source)? {
         let is_code = ["rs", "toml"].iter().any(|known| path.extension().is_some_and(|e| e == *known));
-        let is_own = is_code && crates().any(|folder| path.starts_with(folder));
+        let is_own = is_code && decides(&path) && folders().any(|folder| path.starts_with(folder));
         if is_own || path == Path::new("Cargo.toml") || path.starts_with(".cargo") {
             add(&path.to_string_lossy(), &fs::read(source.join(&path))?);
         }
@@ -103,7 +106,7 @@ mod tests {
 
     fn workspace() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for inner in ["runtime/src", "stress/src", "stress/mutants", "loom-tests", ".cargo"] {
+        for inner in ["runtime/src", "stress/src", "stress/mutants/src", "loom-tests", ".cargo"] {
             fs::create_dir_all(folder.path().join(inner)).unwrap();
         }
         for name in ["runtime/src/lib.rs", "stress/src/lib.rs", "runtime/Cargo.toml", "Cargo.toml"] {
@@ -136,6 +139,7 @@ mod tests {
     fn a_key_does_not_change_with_what_no_result_depends_on() {
         assert!(survives(Detector::Loom, "stress/src/lib.rs", "another"));
         assert!(survives(Detector::Sim, "stress/mutants/m.patch", "another"));
+        assert!(survives(Detector::Sim, "stress/mutants/src/main.rs", "another"));
         assert!(survives(Detector::Sim, "Cargo.lock", &LOCK.replace("ours", "ours too")));
     }
 

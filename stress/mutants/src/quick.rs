@@ -52,8 +52,7 @@ mod tests {
 
     #[test]
     fn the_dozen_is_in_the_catalogue_and_its_detectors_are_expected_to_find_it() {
-        let mutants =
-            crate::mutant::catalogue(Path::new("../stress/mutants")).expect("a catalogue without mistakes");
+        let mutants = crate::mutant::catalogue(Path::new(".")).expect("a catalogue without mistakes");
         for (id, detector, _) in DOZEN {
             let mutant = mutants.iter().find(|mutant| mutant.id == id);
             assert!(mutant.is_some_and(|mutant| mutant.found_by.contains(&detector)), "{id}");

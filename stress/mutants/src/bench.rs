@@ -100,7 +100,16 @@ impl Bench {
     pub(crate) fn check(&self, mutant: &Mutant) -> Result<(), Fault> {
         self.apply(Some(mutant))?;
         let mut cargo = self.cargo(Build::Tests);
-        cargo.args(["check", "-q", "-p", "tenterhook-runtime", "-p", "tenterhook-stress"]);
+        cargo.args([
+            "check",
+            "-q",
+            "-p",
+            "tenterhook-runtime",
+            "-p",
+            "tenterhook-stress",
+            "-p",
+            "tenterhook",
+        ]);
         self.build(cargo, &mutant.id, "check")
     }
 

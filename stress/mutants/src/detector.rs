@@ -162,12 +162,13 @@ impl Detector {
         match self.build() {
             Build::Tests => self.cargo(area, "test --no-run --tests --lib"),
             Build::Loom | Build::Shuttle => words("build --profile models -p tenterhook-loom-tests"),
-            Build::Sim => words("build --profile stress -p tenterhook-stress --bin tenterhook"),
+            Build::Sim => words("build --profile stress -p tenterhook --bin tenterhook"),
         }
     }
 
     fn cargo(self, area: Option<&str>, line: &str) -> Vec<String> {
-        let packages = self.crates(area).iter().map(|name| format!("--package=tenterhook-{name}"));
+        let packages = self.folders(area).iter().flat_map(|folder| packages(folder));
+        let packages = packages.map(|name| format!("--package={name}"));
         words(line).into_iter().chain(packages).collect()
     }
 
@@ -181,8 +182,8 @@ impl Detector {
         }
     }
 
-    /// What it looks at when it looks for a bug in `area`, or in all of the code.
-    pub(crate) fn crates(self, area: Option<&str>) -> &'static [&'static str] {
+    /// The folders that it looks at when it looks for a bug in `area`, or in all of the code.
+    pub(crate) fn folders(self, area: Option<&str>) -> &'static [&'static str] {
         match (self, area) {
             (Self::Unit, Some("tester")) => &["stress"],
             (Self::Unit, Some(_)) => &["runtime"],
@@ -292,6 +293,15 @@ impl FromStr for Detector {
 impl fmt::Display for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// The packages in a folder, without those whose code decides no result.
+fn packages(folder: &str) -> &'static [&'static str] {
+    match folder {
+        "stress" => &["tenterhook-stress", "tenterhook"],
+        "loom-tests" => &["tenterhook-loom-tests"],
+        _ => &["tenterhook-runtime"],
     }
 }
 

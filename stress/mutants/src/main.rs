@@ -81,6 +81,9 @@ struct Arguments {
     /// at most 4]
     #[arg(long, value_name = "N")]
     lanes: Option<NonZero<usize>>,
+    /// Only see whether each patch applies and compiles, also where results are known.
+    #[arg(long, conflicts_with_all = ["quick", "detector"])]
+    check: bool,
     /// Say what there is, and do nothing.
     #[arg(long)]
     list: bool,
@@ -134,7 +137,13 @@ fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault
     let source = Source::freeze(Path::new("."), &arguments.state)?;
     let keys = Keys::of(source.root(), &detectors, mutants.iter().map(Mutant::area))?;
     let bench = Bench::new(source.root(), &arguments.state, 0)?;
-    check(&bench, &mutants, &ledger, &keys, &detectors)?;
+    if arguments.check {
+        check(&bench, &mutants.iter().collect::<Vec<_>>())?;
+        println!("{} patches apply and compile", mutants.len());
+        return Ok(Vec::new());
+    }
+    // A patch that is of no use is named at once, before the long run.
+    check(&bench, &unknown(&mutants, &ledger, &keys, &detectors))?;
 
     let jobs: Vec<Job<'_>> = [None]
         .into_iter()
@@ -172,15 +181,13 @@ fn run(arguments: &Arguments, mutants: Vec<Mutant>) -> Result<Vec<String>, Fault
     Ok(report.objections())
 }
 
-/// Applies and compiles every mutant before the long run, unless something is known of it: a patch that is of no use is
-/// named at once.
-fn check(
-    bench: &Bench,
-    mutants: &[Mutant],
+/// Those of which no detector's result is known.
+fn unknown<'a>(
+    mutants: &'a [Mutant],
     ledger: &Ledger,
     keys: &Keys,
     detectors: &[Detector],
-) -> Result<(), Fault> {
+) -> Vec<&'a Mutant> {
     let is_unknown = |mutant: &&Mutant| {
         let known = |detector: &Detector| {
             let key = keys.get(*detector, Some(mutant.area()));
@@ -188,9 +195,13 @@ fn check(
         };
         !detectors.iter().any(known)
     };
-    let unknown: Vec<&Mutant> = mutants.iter().filter(is_unknown).collect();
-    let progress = bar(unknown.len() as u64);
-    for mutant in unknown {
+    mutants.iter().filter(is_unknown).collect()
+}
+
+/// Applies and compiles mutants, one after the other.
+fn check(bench: &Bench, mutants: &[&Mutant]) -> Result<(), Fault> {
+    let progress = bar(mutants.len() as u64);
+    for mutant in mutants {
         progress.set_message(format!("{} applies and builds?", mutant.id));
         bench.check(mutant)?;
         progress.inc(1);

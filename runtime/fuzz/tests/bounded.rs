@@ -15,7 +15,7 @@ fn every_seed_is_sound_as_it_is() {
 fn corpus_is_what_the_pager_writes() {
     for (name, seed) in corpus::seeds() {
         let made = corpus::make(name).expect("a pager on memory");
-        assert!(made == seed, "{name}: run tenterhook-fuzz --write-corpus fuzz/corpus");
+        assert!(made == seed, "{name}: run tenterhook-fuzz --write-corpus runtime/fuzz/corpus");
     }
 }
 
