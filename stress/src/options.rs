@@ -104,7 +104,8 @@ pub struct NoOptions {}
 impl Options for NoOptions {}
 
 /// An option out of its bounds: what, its value, what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{flag} is {value}: it must be {right}")]
 pub struct OptionsError {
     flag: &'static str,
     value: String,
@@ -117,14 +118,6 @@ impl OptionsError {
         OptionsError { flag, value: value.to_string(), right }
     }
 }
-
-impl std::fmt::Display for OptionsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} is {}: it must be {}", self.flag, self.value, self.right)
-    }
-}
-
-impl std::error::Error for OptionsError {}
 
 /// Something that has a name on the command line and can be listed: an enum that derives `strum::VariantArray` and
 /// `strum::IntoStaticStr`, with names in kebab case.

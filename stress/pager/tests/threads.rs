@@ -53,7 +53,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
     for (arguments, expected) in [
         ("--connections 0", "--connections"),
         ("--backend paper", "threads, uring, both"),
-        ("--duration 5", "30s, 5m, 8h"),
+        ("--duration 5", "30s, 5m, 1h30m"),
         ("--noise stops", "there is no noise 'stops' here: it must be one of yields, signals"),
         ("--faults bit-flip", "cannot be put around a real backend"),
         ("--directory /dev/null/x", "--directory /dev/null/x"),

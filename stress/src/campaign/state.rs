@@ -10,19 +10,12 @@ use crate::options::{Fixed, NoOptions};
 use crate::subject::{Options, Subject};
 
 /// The state directory cannot be used: what, where, what would be right.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("--state {}: {problem}", path.display())]
 pub struct StateError {
     path: PathBuf,
     problem: String,
 }
-
-impl std::fmt::Display for StateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "--state {}: {}", self.path.display(), self.problem)
-    }
-}
-
-impl std::error::Error for StateError {}
 
 /// One line of the state file. The first is the campaign; of the progress lines the last counts.
 #[derive(Serialize, Deserialize)]

@@ -38,7 +38,8 @@ pub enum Case {
 pub struct Fallen(pub(crate) Fate);
 
 /// A text that names no case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no case: it must begin with one of {dimensions}, as in 'fault:3:write-error'", dimensions = Case::DIMENSIONS.join(", "))]
 pub struct BadCase(String);
 
 impl Case {
@@ -162,19 +163,6 @@ impl FromStr for Fallen {
         }
     }
 }
-
-impl fmt::Display for BadCase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dimensions = Case::DIMENSIONS.join(", ");
-        write!(
-            f,
-            "'{}' is no case: it must begin with one of {dimensions}, as in 'fault:3:write-error'",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadCase {}
 
 #[cfg(test)]
 mod tests {

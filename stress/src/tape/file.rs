@@ -41,18 +41,22 @@ pub struct TapeFile {
 }
 
 /// Why a file is no tape that can be played.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TapeError {
     /// It cannot be read.
+    #[error("cannot be read ({0}); name a tape or a seed")]
     Unreadable(String),
     /// It does not begin like one.
+    #[error("is no tape: it must begin with 'tentape'")]
     NotATape,
     /// Made by another version.
+    #[error("is a tape of version {found}: this tenterhook plays version {VERSION}")]
     Version {
         /// The file's.
         found: u16,
     },
     /// It is shorter than it says.
+    #[error("is truncated: it has {found} bytes and must have {expected}")]
     Truncated {
         /// Bytes that are there.
         found: u64,
@@ -60,10 +64,13 @@ pub enum TapeError {
         expected: u64,
     },
     /// Its bytes are not those that were written.
+    #[error("is damaged: its checksum does not match; take it anew")]
     Checksum,
     /// Whole, but it makes no sense.
+    #[error("is malformed: {0}")]
     Malformed(&'static str),
     /// For another system.
+    #[error("is a tape of the system '{found}': it must be one of '{expected}'")]
     System {
         /// The file's.
         found: String,
@@ -71,28 +78,6 @@ pub enum TapeError {
         expected: String,
     },
 }
-
-impl std::fmt::Display for TapeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TapeError::Unreadable(why) => write!(f, "cannot be read ({why}); name a tape or a seed"),
-            TapeError::NotATape => f.write_str("is no tape: it must begin with 'tentape'"),
-            TapeError::Version { found } => {
-                write!(f, "is a tape of version {found}: this tenterhook plays version {VERSION}")
-            }
-            TapeError::Truncated { found, expected } => {
-                write!(f, "is truncated: it has {found} bytes and must have {expected}")
-            }
-            TapeError::Checksum => f.write_str("is damaged: its checksum does not match; take it anew"),
-            TapeError::Malformed(what) => write!(f, "is malformed: {what}"),
-            TapeError::System { found, expected } => {
-                write!(f, "is a tape of the system '{found}': it must be one of '{expected}'")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TapeError {}
 
 #[derive(Serialize, Deserialize)]
 struct Header {
