@@ -112,6 +112,7 @@ pub mod schedule;
 pub mod shrink;
 pub mod sim;
 pub mod sometimes;
+pub mod stop;
 pub mod subject;
 pub mod sweep;
 pub mod system;

@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select_biased, tick, unbounded};
 
 use super::heartbeat::{Heartbeat, STALLED};
 use super::state::StateFile;
 use super::worker::{SeedResult, Shared, command};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
 use crate::progress::Progress;
+use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
 use crate::violation::Violation;
 
-/// How often the coordinator looks up from the results.
+/// How often the coordinator looks at the clock and at its workers.
 const TICK: Duration = Duration::from_millis(100);
 /// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
 const GRACE: Duration = Duration::from_millis(600);
@@ -24,7 +26,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 struct Coordinator<'a, S: Subject> {
     options: &'a CampaignOptions<S>,
     shared: Arc<Shared<S>>,
-    interrupted: &'a AtomicBool,
+    stop: &'a Stop,
     state: Option<StateFile>,
     began: Instant,
     saved: Instant,
@@ -45,7 +47,7 @@ struct Coordinator<'a, S: Subject> {
 pub(super) fn conduct<S: Subject>(
     options: &CampaignOptions<S>,
     mut state: Option<StateFile>,
-    interrupted: &AtomicBool,
+    stop: &Stop,
 ) -> Summary {
     let resumed = state.as_mut().map(StateFile::take_progress).unwrap_or_default();
     let now = Instant::now();
@@ -61,7 +63,7 @@ pub(super) fn conduct<S: Subject>(
     let mut coordinator = Coordinator {
         options,
         shared,
-        interrupted,
+        stop,
         state,
         began: now,
         saved: now,
@@ -83,7 +85,7 @@ pub(super) fn conduct<S: Subject>(
 impl<S: Subject> Coordinator<'_, S> {
     /// One loop a thread of a pool of our own, so that nothing else in the process shares it.
     fn start_workers(&mut self) -> Receiver<SeedResult> {
-        let (sender, receiver) = channel();
+        let (sender, receiver) = unbounded();
         match rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build() {
             Ok(pool) => {
                 for worker in 0..self.options.jobs {
@@ -98,25 +100,37 @@ impl<S: Subject> Coordinator<'_, S> {
 
     /// Collects results until the workers are done, or too slow in being done.
     fn collect(&mut self, results: &Receiver<SeedResult>) {
+        let looks = tick(TICK);
+        let mut told = self.stop.told().clone();
         let mut give_up: Option<Instant> = None;
         loop {
-            match results.recv_timeout(TICK) {
-                Ok(result) => self.take(result),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
+            let mut is_over = false;
+            select_biased! {
+                recv(told) -> _ => {
+                    // It stays told: from here on only the others are listened to.
+                    told = never();
+                    is_over = true;
+                }
+                recv(results) -> result => match result {
+                    Ok(result) => self.take(result),
+                    Err(_) => break,
+                },
+                recv(looks) -> _ => {
+                    let now = Instant::now();
+                    if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
+                        break;
+                    }
+                    is_over = self.time_is_up(now);
+                    self.show();
+                    if now.duration_since(self.saved) >= SAVE_EVERY {
+                        self.saved = now;
+                        self.save();
+                    }
+                }
             }
-            let now = Instant::now();
-            if give_up.is_none() && (self.interrupted.load(Ordering::Relaxed) || self.time_is_up(now)) {
+            if is_over && give_up.is_none() {
                 self.shared.watches.iter().for_each(|watch| watch.stop());
-                give_up = Some(now + GRACE);
-            }
-            if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
-                break;
-            }
-            self.show();
-            if now.duration_since(self.saved) >= SAVE_EVERY {
-                self.saved = now;
-                self.save();
+                give_up = Some(Instant::now() + GRACE);
             }
         }
     }
@@ -212,7 +226,7 @@ impl<S: Subject> Coordinator<'_, S> {
             earlier: self.earlier,
             totals: self.totals,
             failures: self.failures,
-            interrupted: self.interrupted.load(Ordering::Relaxed),
+            interrupted: self.stop.is_told(),
             warnings: Vec::new(),
             internal: self.internal,
         };

@@ -14,7 +14,6 @@ mod totals;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +23,7 @@ use self::state::StateFile;
 pub use self::totals::{FaultTotals, Totals};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
+use crate::stop::Stop;
 use crate::subject::Subject;
 use crate::violation::{Class, Violation};
 
@@ -197,9 +197,9 @@ impl<'a, S: Subject> Campaign<'a, S> {
         Ok(Campaign { options, state })
     }
 
-    /// Runs it. `interrupted` is set by Ctrl-C.
-    pub fn run(self, interrupted: &AtomicBool) -> Summary {
-        coordinator::conduct(self.options, self.state, interrupted)
+    /// Runs it, to its end or until `stop` is told.
+    pub fn run(self, stop: &Stop) -> Summary {
+        coordinator::conduct(self.options, self.state, stop)
     }
 }
 

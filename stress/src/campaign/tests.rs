@@ -74,7 +74,8 @@ fn options(seeds: u64, jobs: usize) -> CampaignOptions<Adding> {
 }
 
 fn campaign(options: &CampaignOptions<Adding>) -> Summary {
-    Campaign::open(options).expect("no state directory, nothing to go wrong").run(&AtomicBool::default())
+    let (_stopper, stop) = Stop::new();
+    Campaign::open(options).expect("no state directory, nothing to go wrong").run(&stop)
 }
 
 /// What does not depend on how long things took.
@@ -117,7 +118,7 @@ fn a_campaign_goes_on_where_it_was_left() {
 #[test]
 fn an_interrupted_campaign_counts_what_there_was() {
     let options = CampaignOptions { fixed: steps(1_000_000_000), ..options(1, 1) };
-    let summary = Campaign::open(&options).expect("no state directory").run(&AtomicBool::new(true));
+    let summary = Campaign::open(&options).expect("no state directory").run(&Stop::new().1);
     assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
     assert!(summary.elapsed < Duration::from_secs(5));
     assert_eq!(summary.exit_code(), ExitCode::Ok);

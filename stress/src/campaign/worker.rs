@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+
+use crossbeam_channel::Sender;
 use std::time::Instant;
 
 use super::{Failure, Finding};

@@ -1,23 +1,25 @@
 //! What the commands say, and how they are told to stop.
 
 use std::io::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::exit::ExitCode;
+use crate::stop::Stop;
 
-/// A flag that Ctrl-C sets.
-pub fn interruption(program: &str) -> Arc<AtomicBool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
+/// A stop that Ctrl-C tells.
+pub fn interruption(program: &str) -> Stop {
+    let (stopper, stop) = Stop::new();
+    let mut stopper = Some(stopper);
     // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
-    // ORDERING: Relaxed: only the wish to stop is communicated.
-    if ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).is_err() {
+    if ctrlc::set_handler(move || drop(stopper.take())).is_err() {
         eprintln!("{program}: Ctrl-C cannot be caught: it will end the run without a summary");
+        // The handler has been dropped, and the stopper with it: one that nobody drops takes its place.
+        let (stopper, stop) = Stop::new();
+        std::mem::forget(stopper);
+        return stop;
     }
-    interrupted
+    stop
 }
 
 /// Says in one line what is wrong with the command line.

@@ -2,11 +2,9 @@
 
 pub mod crash;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use clap::Subcommand;
 use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::stop::Stop;
 use tenterhook_stress::subject::Subject as _;
 
 use crate::PagerSubject;
@@ -34,7 +32,7 @@ fn usage(problem: &str) -> ExitCode {
     tenterhook_stress::cli::usage(PagerSubject::PROGRAM, problem)
 }
 
-/// A flag that Ctrl-C sets.
-fn interruption() -> Arc<AtomicBool> {
+/// A stop that Ctrl-C tells.
+fn interruption() -> Stop {
     tenterhook_stress::cli::interruption(PagerSubject::PROGRAM)
 }

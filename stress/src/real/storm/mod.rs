@@ -21,13 +21,13 @@ mod summary;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use self::buffers::Quarantine;
 use self::round::Round;
 pub use self::summary::StormSummary;
 use crate::rng;
+use crate::stop::Stop;
 
 /// The backends, each in both of its forms where it has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -80,22 +80,21 @@ pub struct StormOptions {
     pub stall: Duration,
 }
 
-/// Runs rounds until something is found, the actions are done, the time is over, or `interrupted`.
+/// Runs rounds until something is found, the actions are done, the time is over, or `stop` is told.
 ///
 /// # Errors
 ///
 /// When the directory can't be used, or a backend is refused by the system.
-pub fn run(options: &StormOptions, interrupted: &AtomicBool) -> io::Result<StormSummary> {
+pub fn run(options: &StormOptions, stop: &Stop) -> io::Result<StormSummary> {
     planned::keep_quiet();
     buffers::prepare();
     let started = Instant::now();
     let mut summary = StormSummary::new(options.seed);
     let mut quarantine = Quarantine::default();
-    // ORDERING: Relaxed: only the wish to stop is communicated.
     while summary.violation.is_none()
         && summary.actions < options.actions
         && started.elapsed() < options.duration
-        && !interrupted.load(Ordering::Relaxed)
+        && !stop.is_told()
     {
         let backend = options.backends[summary.rounds as usize % options.backends.len()];
         let key = rng::derive(options.seed, summary.rounds);

@@ -22,7 +22,6 @@ mod summary;
 mod workload;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tenterhook_runtime::io::Backend;
@@ -33,6 +32,7 @@ pub use self::summary::{Count, FaultCount, NoiseCount, Run, Summary};
 pub use self::workload::{Connection, Incarnation, Workload};
 use super::noise::NoiseKind;
 use crate::disk::FaultKind;
+use crate::stop::Stop;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ pub struct ThreadsOptions {
     pub progress: bool,
 }
 
-/// Runs each backend for its share of the time, each with a fresh workload; stops at the first violation. `interrupted` is set
-/// by Ctrl-C.
+/// Runs each backend for its share of the time, each with a fresh workload; stops at the first violation. A `stop` that
+/// is told ends it early.
 ///
 /// # Errors
 ///
@@ -68,15 +68,14 @@ pub struct ThreadsOptions {
 pub fn run(
     options: &ThreadsOptions,
     workload: impl Fn() -> Box<dyn Workload>,
-    interrupted: &AtomicBool,
+    stop: &Stop,
 ) -> std::io::Result<Summary> {
     let mut summary = Summary::default();
     for &backend in &options.backends {
-        let run = runner::Runner::new(options, backend, workload(), interrupted)?.run()?;
+        let run = runner::Runner::new(options, backend, workload(), stop)?.run()?;
         let is_over = run.violation.is_some();
         summary.runs.push(run);
-        // ORDERING: Relaxed: only the wish to stop is communicated.
-        summary.interrupted = interrupted.load(Ordering::Relaxed);
+        summary.interrupted = stop.is_told();
         if is_over || summary.interrupted {
             break;
         }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tenterhook_runtime::executor::{Executor, Task};
@@ -18,6 +17,7 @@ use crate::real::layer::Layer;
 use crate::real::memory::Memory;
 use crate::real::noise::{Noise, NoiseKind, Place, Report};
 use crate::rng;
+use crate::stop::Stop;
 use crate::violation::Violation;
 
 /// An incarnation that nothing has ended is ended after this.
@@ -32,7 +32,7 @@ const SURELY_NOISY: f64 = 10.0;
 pub(super) struct Runner<'a> {
     options: &'a ThreadsOptions,
     workload: Box<dyn Workload>,
-    interrupted: &'a AtomicBool,
+    stop: &'a Stop,
     environment: Arc<Environment>,
     /// The backend without faults.
     below: Arc<dyn IO>,
@@ -48,7 +48,7 @@ impl<'a> Runner<'a> {
         options: &'a ThreadsOptions,
         backend: Backend,
         workload: Box<dyn Workload>,
-        interrupted: &'a AtomicBool,
+        stop: &'a Stop,
     ) -> io::Result<Runner<'a>> {
         let below = backend.start().map_err(io::Error::other)?.io;
         let faults = Faults::new(options.seed, &options.faults, options.noise.contains(&NoiseKind::Yields));
@@ -65,7 +65,7 @@ impl<'a> Runner<'a> {
         Ok(Runner {
             options,
             workload,
-            interrupted,
+            stop,
             environment: Arc::new(environment),
             below,
             shared: Arc::new(Shared::new(layer, options.connections, &options.noise)),
@@ -129,10 +129,7 @@ impl<'a> Runner<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.begun.elapsed() >= self.share
-            // ORDERING: Relaxed: only the wish to stop is communicated.
-            || self.interrupted.load(Ordering::Relaxed)
-            || self.shared.violation().is_some()
+        self.begun.elapsed() >= self.share || self.stop.is_told() || self.shared.violation().is_some()
     }
 
     /// Opens the system, looks it over, has everybody work on it, and looks it over again.

@@ -2,7 +2,6 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,6 +19,7 @@ use super::variety::Variety;
 use super::{CrashOptions, Point, acks_path, power, verify};
 use tenterhook_stress::real::noise::NoiseKind;
 use tenterhook_stress::rng;
+use tenterhook_stress::stop::Stop;
 use tenterhook_stress::violation::Violation;
 
 /// How long a child may take to come by its point.
@@ -63,12 +63,12 @@ impl std::fmt::Display for Death {
     }
 }
 
-/// Runs a campaign. `interrupted` is set by Ctrl-C.
+/// Runs a campaign. A `stop` that is told ends it early.
 ///
 /// # Errors
 ///
 /// When the directory cannot be used, or a child does not die as it should.
-pub fn run(options: &CrashOptions, interrupted: &AtomicBool) -> io::Result<Summary> {
+pub fn run(options: &CrashOptions, stop: &Stop) -> io::Result<Summary> {
     fs::create_dir_all(&options.directory)?;
     let mut campaign = Campaign::resume(options)?;
     let begun = Instant::now();
@@ -77,7 +77,7 @@ pub fn run(options: &CrashOptions, interrupted: &AtomicBool) -> io::Result<Summa
     loop {
         let is_over = options.kills.is_some_and(|kills| campaign.summary.kills >= kills)
             || options.duration.is_some_and(|duration| begun.elapsed() >= duration);
-        campaign.summary.interrupted = interrupted.load(Ordering::Relaxed);
+        campaign.summary.interrupted = stop.is_told();
         if is_over || campaign.summary.interrupted || campaign.summary.failure.is_some() {
             break;
         }
