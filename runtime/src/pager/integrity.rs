@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cache::{IN_DATABASE, Key};
-use super::header::{self, HEADER_PAGE};
 use super::latch::transition_if_io;
-use super::page::{PageKind, Seal, next_free};
-use super::shared::Pager;
-use super::snapshot_reader::SnapshotReader;
+use super::pager::Pager;
 use super::transfer::ReadBatch;
 use super::{PageNo, PageProblem, PagerError};
+use crate::pager::format::header::{self, HEADER_PAGE};
+use crate::pager::format::page::{PageKind, Seal, next_free};
+use crate::pager::transaction::snapshot_reader::SnapshotReader;
 use crate::{IOResult, StateMachine, StateTransition, TransitionResult};
 
 /// Bytes of pages that are in memory at a time, at least one page.

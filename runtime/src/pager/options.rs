@@ -1,7 +1,7 @@
 //! What a pager is opened with.
 
 use super::PagerError;
-use super::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::pager::format::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// What an acknowledged commit is worth. In all of them a snapshot shows whole commits in order, and what a recovery
 /// brings back is a prefix of them.

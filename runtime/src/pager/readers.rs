@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::header::FileState;
 use super::latch::{Latch, Wait};
-use super::log_index::FrameNo;
+use crate::pager::format::header::FileState;
+use crate::pager::log::index::FrameNo;
 
 /// What one transaction sees: the file as of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

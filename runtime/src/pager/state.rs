@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::IN_DATABASE;
-use super::header::FileState;
 use super::latch::{Latch, Wait};
-use super::log_format::LogHeader;
-use super::log_index::{FrameNo, LogIndex};
-use super::log_io::LogIo;
-use super::page::Page;
-use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
 use super::transfer::{Ended, Piece};
 use super::wakes::Wakes;
-use super::write_right::{Ticket, WriteRight};
+use super::write_lock::{Ticket, WriteRight};
 use super::{PageNo, PagerError};
 use crate::CompletionError;
+use crate::pager::format::header::FileState;
+use crate::pager::format::log::LogHeader;
+use crate::pager::format::page::Page;
+use crate::pager::log::index::{FrameNo, LogIndex};
+use crate::pager::log::io::LogIo;
+use crate::pager::log::pending::Pending;
 
 /// The end of an operation, or of a group of them, that the pager owns.
 pub(super) type IoLatch = Latch<Ended>;

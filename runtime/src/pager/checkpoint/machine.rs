@@ -1,22 +1,70 @@
 //! A checkpoint from its first pass to the log's new beginning.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::super::ask_for_right::{AskForRight, RightClaim, refuse_if_poisoned};
-use super::super::cache::Evicted;
-use super::super::latch::{Latch, Wait};
-use super::super::log_format::{HEADER_SPAN, LogHeader};
-use super::super::readers::Obstacle;
-use super::super::shared::Pager;
-use super::super::state::State;
-use super::super::transfer::Ended;
-use super::super::wakes::Wakes;
-use super::super::write_right::Claimant;
-use super::super::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
 use super::pass::{Copied, Pass, Scope};
-use crate::{IOCompletions, IOResult, StateTransition, TransitionResult};
+use crate::pager::cache::Evicted;
+use crate::pager::format::log::{HEADER_SPAN, LogHeader};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::pager::Pager;
+use crate::pager::readers::Obstacle;
+use crate::pager::state::State;
+use crate::pager::transaction::acquire::{AskForRight, RightClaim, refuse_if_poisoned};
+use crate::pager::transfer::Ended;
+use crate::pager::wakes::Wakes;
+use crate::pager::write_lock::Claimant;
+use crate::pager::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
+use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
-/// The machine behind [`Checkpoint`](super::Checkpoint).
+/// Copies committed pages from the log into the database file; made by [`Pager::checkpoint`]. Dropped at any time it leaves
+/// no more than pages in the database file that the log still has, and holds up nobody any more.
+#[must_use = "it does nothing until it is stepped"]
+pub struct Checkpoint {
+    machine: StateMachine<Checkpointing>,
+}
+
+impl Checkpoint {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
+        Self { machine: StateMachine::new(Checkpointing::new(pager, mode)) }
+    }
+
+    /// Steps until the mode's end is reached.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Io`], [`PagerError::Corrupt`] for a page that can't be read from the log, which then stays as it
+    /// is, and [`PagerError::Poisoned`]. [`PagerError::Io`], too, when somebody cancelled its wait.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended already.
+    #[track_caller]
+    pub fn step(&mut self) -> Result<IOResult<CheckpointReport>, PagerError> {
+        self.machine.step(&())
+    }
+
+    /// Whether it waits for readers to end.
+    #[must_use]
+    pub fn waits_for_readers(&self) -> bool {
+        self.machine.transitions().waits_for_readers()
+    }
+
+    /// Whether it has the write right. Who would rather have writers go on than a log that is short can drop it then, for
+    /// example when it also [waits for readers](Self::waits_for_readers) for long, and what was copied stays copied.
+    #[must_use]
+    pub fn holds_up_writers(&self) -> bool {
+        self.machine.transitions().has_the_right()
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint").field("ended", &self.machine.is_finished()).finish_non_exhaustive()
+    }
+}
+
+/// The machine behind [`Checkpoint`].
 pub(super) struct Checkpointing {
     pager: Arc<Pager>,
     mode: CheckpointMode,

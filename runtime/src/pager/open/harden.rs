@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::latch::{Latch, Wait};
-use super::super::log_format::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
-use super::super::shared::PagerFile;
-use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
-use super::super::{LogProblem, PagerError};
 use super::scan::Prefix;
 use crate::io::Buffer;
+use crate::pager::format::log::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::pager::PagerFile;
+use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
+use crate::pager::{LogProblem, PagerError};
 use crate::{IOResult, return_if_io};
 
 /// Writes the newest commits' frames once more, cuts off what comes after them, and syncs.

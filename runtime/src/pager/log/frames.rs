@@ -3,41 +3,41 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::PageNo;
-use super::header::FileState;
-use super::log_format::{CommitMark, FRAME_HEADER, FrameHeader, frame_offset, frame_size};
-use super::page::{Page, Seal, Sealer};
-use super::state::{Log, Tip};
-use super::transfer::Piece;
 use crate::io::Buffer;
+use crate::pager::PageNo;
+use crate::pager::format::header::FileState;
+use crate::pager::format::log::{CommitMark, FRAME_HEADER, FrameHeader, frame_offset, frame_size};
+use crate::pager::format::page::{Page, Seal, Sealer};
+use crate::pager::state::{Log, Tip};
+use crate::pager::transfer::Piece;
 
 /// Bytes of frames that go into one write, at least one frame.
 const WRITE_SIZE: usize = 128 << 10;
 
 /// Where in the log frames of a commit go, and upon what.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) log: Log,
+pub(in crate::pager) struct Place {
+    pub(in crate::pager) log: Log,
     /// The commit before; its end and its chain are those of the frame before, which may be of the same commit.
-    pub(super) tip: Tip,
+    pub(in crate::pager) tip: Tip,
     /// The run that the commit belongs to.
-    pub(super) run: u32,
+    pub(in crate::pager) run: u32,
     /// The newest commit that is durable.
-    pub(super) durable: u64,
+    pub(in crate::pager) durable: u64,
 }
 
 /// A commit as frames, or a part of one.
-pub(super) struct LaidOut {
-    pub(super) pieces: Vec<Piece>,
+pub(in crate::pager) struct LaidOut {
+    pub(in crate::pager) pieces: Vec<Piece>,
     /// The log after it. Without the commit mark that is where the next frame of the same commit goes.
-    pub(super) tip: Tip,
+    pub(in crate::pager) tip: Tip,
     /// In the order of their frames, which is that of their numbers. The frames are the ones up to the tip's.
-    pub(super) pages: Vec<Arc<Page>>,
+    pub(in crate::pager) pages: Vec<Arc<Page>>,
 }
 
 /// Seals `changed` as pages of the commit that is next, and lays out their frames; the last with the commit mark if they
 /// are its last, which lead to `state`.
-pub(super) fn lay_out(
+pub(in crate::pager) fn lay_out(
     sealer: &Sealer,
     place: &Place,
     state: Option<FileState>,

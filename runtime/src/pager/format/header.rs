@@ -4,21 +4,21 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
 use super::page::{MAX_SEQUENCE, PageKind, Seal, Sealer, TRAILER};
-use super::{PageNo, PageProblem};
 use crate::io::Buffer;
+use crate::pager::{PageNo, PageProblem};
 
 /// Smallest page size in bytes.
-pub(super) const MIN_PAGE_SIZE: u32 = 512;
+pub(in crate::pager) const MIN_PAGE_SIZE: u32 = 512;
 /// Largest page size in bytes.
-pub(super) const MAX_PAGE_SIZE: u32 = 65_536;
+pub(in crate::pager) const MAX_PAGE_SIZE: u32 = 65_536;
 /// The header page; no caller's page has this number.
-pub(super) const HEADER_PAGE: PageNo = 1;
+pub(in crate::pager) const HEADER_PAGE: PageNo = 1;
 /// Format version of database file and log.
-pub(super) const VERSION: u32 = 1;
+pub(in crate::pager) const VERSION: u32 = 1;
 
 /// The highest commit sequence that is believed: far above what any file reaches, and far enough below what fits that
 /// counting on from it never overflows.
-pub(super) const MAX_LAST_SEQUENCE: u64 = MAX_SEQUENCE / 2;
+pub(in crate::pager) const MAX_LAST_SEQUENCE: u64 = MAX_SEQUENCE / 2;
 
 const MAGIC: &[u8; 16] = b"tenterhook pages";
 const AT_VERSION: usize = 16;
@@ -32,23 +32,23 @@ const END: usize = 52;
 
 /// What a commit says of the file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileState {
+pub(in crate::pager) struct FileState {
     /// Number of the commit, counted from 0, the empty file.
-    pub(super) sequence: u64,
+    pub(in crate::pager) sequence: u64,
     /// Pages, the header page included.
-    pub(super) page_count: u32,
+    pub(in crate::pager) page_count: u32,
     /// First page of the freelist, 0 when it is empty.
-    pub(super) free_head: PageNo,
+    pub(in crate::pager) free_head: PageNo,
     /// Pages on the freelist.
-    pub(super) free_pages: u32,
+    pub(in crate::pager) free_pages: u32,
 }
 
 impl FileState {
     /// A file that has its header page only.
-    pub(super) const EMPTY: Self = Self { sequence: 0, page_count: 1, free_head: 0, free_pages: 0 };
+    pub(in crate::pager) const EMPTY: Self = Self { sequence: 0, page_count: 1, free_head: 0, free_pages: 0 };
 
     /// The first field that can't be true, with its name in the format's description.
-    pub(super) fn implausible(&self) -> Option<(&'static str, u64)> {
+    pub(in crate::pager) fn implausible(&self) -> Option<(&'static str, u64)> {
         if self.sequence > MAX_LAST_SEQUENCE {
             return Some(("commit sequence", self.sequence));
         }
@@ -68,19 +68,19 @@ impl FileState {
 /// What never changes in a database file: the same bytes in every version of its header page, so that a header page
 /// torn between two of them still has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) version: u32,
-    pub(super) page_size: u32,
-    pub(super) id: u64,
+pub(in crate::pager) struct Identity {
+    pub(in crate::pager) version: u32,
+    pub(in crate::pager) page_size: u32,
+    pub(in crate::pager) id: u64,
 }
 
 /// The identity of a file that is made with this seed. Seeds that are close give identities that are not.
-pub(super) fn identity_from_seed(seed: u64) -> u64 {
+pub(in crate::pager) fn identity_from_seed(seed: u64) -> u64 {
     xxh3_64(&seed.to_le_bytes())
 }
 
 /// The header page of a file with this identity in this state.
-pub(super) fn encode(sealer: &Sealer, id: u64, state: &FileState) -> Buffer {
+pub(in crate::pager) fn encode(sealer: &Sealer, id: u64, state: &FileState) -> Buffer {
     let mut page = Buffer::zeroed(sealer.page_size());
     page[..16].copy_from_slice(MAGIC);
     put_u32(&mut page, AT_VERSION, VERSION);
@@ -95,7 +95,7 @@ pub(super) fn encode(sealer: &Sealer, id: u64, state: &FileState) -> Buffer {
 }
 
 /// The identity at the beginning of a file, `None` when it is no pager file. `start` may be damaged beyond that.
-pub(super) fn identity(start: &[u8]) -> Option<Identity> {
+pub(in crate::pager) fn identity(start: &[u8]) -> Option<Identity> {
     (start.len() >= END && start.starts_with(MAGIC)).then(|| Identity {
         version: get_u32(start, AT_VERSION),
         page_size: get_u32(start, AT_PAGE_SIZE),
@@ -104,7 +104,7 @@ pub(super) fn identity(start: &[u8]) -> Option<Identity> {
 }
 
 /// The state in a header page, whole and plausible.
-pub(super) fn decode(sealer: &Sealer, page: &[u8]) -> Result<FileState, PageProblem> {
+pub(in crate::pager) fn decode(sealer: &Sealer, page: &[u8]) -> Result<FileState, PageProblem> {
     if page.len() < sealer.page_size() {
         return Err(PageProblem::Missing { bytes: page.len() as u64 });
     }
@@ -132,7 +132,7 @@ pub(super) fn decode(sealer: &Sealer, page: &[u8]) -> Result<FileState, PageProb
 /// True only when the bytes are a header page of commit 0 of which parts may be missing (zero or beyond the end of the
 /// file), and the trailer anything: no checkpoint has ever ended on it, so unless there is a log it holds no commit, and
 /// making it anew loses nothing. `bytes` is the whole file, up to a page.
-pub(super) fn is_unfinished(bytes: &[u8]) -> bool {
+pub(in crate::pager) fn is_unfinished(bytes: &[u8]) -> bool {
     let zero_or = |at: usize, expected: &[u8]| {
         bytes.iter().skip(at).zip(expected).all(|(found, expected)| *found == 0 || found == expected)
     };

@@ -6,19 +6,19 @@ use std::sync::{Arc, Weak};
 
 use super::cache::{CacheCounters, Found, IN_DATABASE, Key, Load, SharedCache};
 use super::latch::Wait;
-use super::log_format::{FRAME_HEADER, frame_offset};
-use super::log_index::FrameNo;
-use super::page::{Page, Seal, Sealer, TRAILER};
 use super::readers::Snapshot;
 use super::state::{State, Version};
 use super::transfer::{self, Ended};
 use super::wakes::Wakes;
-use super::write_right::Claimant;
+use super::write_lock::Claimant;
 use super::{
     Audit, BeginWrite, Checkpoint, CheckpointMode, IntegrityCheck, Open, PageNo, PagePlace, PageProblem,
     PagerError, PagerOptions, ReadTransaction, WriteTransaction,
 };
 use crate::io::{Buffer, File, IO, Submission};
+use crate::pager::format::log::{FRAME_HEADER, frame_offset};
+use crate::pager::format::page::{Page, Seal, Sealer, TRAILER};
+use crate::pager::log::index::FrameNo;
 use crate::sync::Mutex;
 use crate::{CompletionError, IOResult, Outcome};
 

@@ -5,22 +5,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::ask_for_right::{RightClaim, refuse_if_poisoned};
-use super::cache::{Evicted, Key};
 use super::frames::{LaidOut, Place};
-use super::latch::{Latch, Wait};
-use super::log_format::LogHeader;
-use super::log_io;
+use super::io;
 use super::pending;
-use super::readers::Snapshot;
-use super::shared::Pager;
-use super::snapshot_reader::SnapshotReader;
-use super::spill::Spilled;
-use super::state::{CommitLatch, Flight, State, flight_frames};
-use super::transfer::{self, Ended, Piece};
-use super::wakes::Wakes;
-use super::{Durability, PagerError};
 use crate::CompletionError;
+use crate::pager::cache::{Evicted, Key};
+use crate::pager::format::log::LogHeader;
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::pager::Pager;
+use crate::pager::readers::Snapshot;
+use crate::pager::state::{CommitLatch, Flight, State, flight_frames};
+use crate::pager::transaction::acquire::{RightClaim, refuse_if_poisoned};
+use crate::pager::transaction::snapshot_reader::SnapshotReader;
+use crate::pager::transaction::spill::Spilled;
+use crate::pager::transfer::{self, Ended, Piece};
+use crate::pager::wakes::Wakes;
+use crate::pager::{Durability, PagerError};
 
 /// What the holder of the write right finds when it comes to the log.
 pub(super) enum LogReadiness {
@@ -50,7 +50,7 @@ struct Aftermath {
     unwritten: Vec<Vec<Piece>>,
     /// Those who are sent away, and the one who has got the write right.
     wakes: [Wakes; 2],
-    ended: log_io::Ended,
+    ended: io::Ended,
 }
 
 /// What others have to be told, each of them, although a waker may panic.
@@ -58,7 +58,7 @@ struct News {
     /// In the order of the commits.
     outcomes: VecDeque<(Arc<CommitLatch>, Result<u64, PagerError>)>,
     wakes: [Wakes; 2],
-    ended: log_io::Ended,
+    ended: io::Ended,
 }
 
 impl News {
@@ -123,7 +123,7 @@ impl Pager {
 
     /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
     /// holder of the write right when nothing is under way on the log.
-    pub(super) fn begin_log_anew(&self, state: &mut State) -> Evicted {
+    pub(in crate::pager) fn begin_log_anew(&self, state: &mut State) -> Evicted {
         debug_assert!(state.log_is_done() && state.log_io.running() == 0);
         let evicted = self.cache.move_to_database(&state.index);
         state.index.clear();
@@ -133,7 +133,7 @@ impl Pager {
 
     /// Cuts the log file to `len` bytes. Called by the holder of the write right when the log is empty, its header durable,
     /// and nothing is under way on it; the next commit waits for the end, since it begins a run.
-    pub(super) fn cut_log(self: &Arc<Self>, len: u64) -> Wait<Ended> {
+    pub(in crate::pager) fn cut_log(self: &Arc<Self>, len: u64) -> Wait<Ended> {
         {
             let mut state = self.state.lock();
             debug_assert!(state.log.is_empty() && state.log.header_durable && state.log_io.running() == 0);
@@ -153,14 +153,14 @@ impl Pager {
     }
 
     /// What the latch stands for has ended, and was all that its owner had begun on the log.
-    pub(super) fn end_on_log<T: Clone>(&self, latch: &Latch<T>, outcome: T) {
+    pub(in crate::pager) fn end_on_log<T: Clone>(&self, latch: &Latch<T>, outcome: T) {
         let quiet = self.state.lock().log_io.end();
         latch.set(outcome);
         quiet.tell();
     }
 
     /// A wait for the commit that `snapshot` is of, if that is on its way.
-    pub(super) fn base_on_its_way(
+    pub(in crate::pager) fn base_on_its_way(
         &self,
         snapshot: &Snapshot,
     ) -> Result<Option<Wait<Result<u64, PagerError>>>, PagerError> {
@@ -171,7 +171,7 @@ impl Pager {
 
     /// Writes a header and makes it durable. Called when nothing is under way on the log, by the holder of the write
     /// right; should that be dropped, the next one waits.
-    pub(super) fn write_log_header(self: &Arc<Self>, header: &LogHeader) -> Wait<Outcome> {
+    pub(in crate::pager) fn write_log_header(self: &Arc<Self>, header: &LogHeader) -> Wait<Outcome> {
         self.state.lock().log_io.begin();
         let latch: Arc<Latch<Outcome>> = Latch::new();
         let wait = Wait::new(Arc::clone(&latch));
@@ -208,7 +208,7 @@ impl Pager {
     ///
     /// One such sync runs at a time. Beside one that fails another may succeed, and say nothing: the system may have dropped
     /// what the first was to write. A checkpoint that was dropped or cancelled leaves its sync to the next.
-    pub(super) fn sync_log_before_copying(
+    pub(in crate::pager) fn sync_log_before_copying(
         self: &Arc<Self>,
         sequence: u64,
     ) -> Result<Option<Wait<Outcome>>, PagerError> {
@@ -257,7 +257,7 @@ impl Pager {
     /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
     /// itself, and so does the claim to the write right if it has. The snapshot goes in the same moment: once
     /// the right may be another's, nobody may be registered who has seen a commit that is not published.
-    pub(super) fn submit_commit(
+    pub(in crate::pager) fn submit_commit(
         self: &Arc<Self>,
         reader: &mut SnapshotReader,
         laid_out: LaidOut,
@@ -408,7 +408,7 @@ impl State {
     }
 
     /// A write or sync has ended, and made this due. So the log is not quiet while frames are queued.
-    fn end_log_io(&mut self, due: &Due) -> log_io::Ended {
+    fn end_log_io(&mut self, due: &Due) -> io::Ended {
         self.begin_log_io(due);
         self.log_io.end()
     }
@@ -442,7 +442,7 @@ impl State {
 
     /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
     #[must_use = "waiting writers have to be told"]
-    pub(super) fn poison(&mut self, cause: CompletionError) -> Wakes {
+    pub(in crate::pager) fn poison(&mut self, cause: CompletionError) -> Wakes {
         self.poison.get_or_insert(cause);
         self.right.dismiss()
     }

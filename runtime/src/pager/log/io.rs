@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::latch::{Latch, Wait};
+use crate::pager::latch::{Latch, Wait};
 
 /// Operations on the log file that have not ended, whether anybody waits for them or not.
 #[derive(Debug, Default)]
-pub(super) struct LogIo {
+pub(in crate::pager) struct LogIo {
     running: usize,
     quiet: Option<Quiet>,
 }
@@ -33,7 +33,7 @@ impl Drop for Ended {
 
 impl LogIo {
     /// An operation, or a group of them, is about to be submitted.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::pager) fn begin(&mut self) {
         self.running += 1;
     }
 
@@ -43,13 +43,13 @@ impl LogIo {
         Ended(if self.running == 0 { self.quiet.take() } else { None })
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub(in crate::pager) fn running(&self) -> usize {
         self.running
     }
 
     /// A wait for the moment at which nothing is under way; `None` when it is now. Look again after it: that moment may
     /// have passed.
-    pub(super) fn wait_for_quiet(&mut self) -> Option<Wait<()>> {
+    pub(in crate::pager) fn wait_for_quiet(&mut self) -> Option<Wait<()>> {
         (self.running > 0).then(|| Wait::new(Arc::clone(self.quiet.get_or_insert_with(Latch::new))))
     }
 }

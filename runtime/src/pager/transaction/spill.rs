@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ask_for_right::refuse_if_poisoned;
-use super::cache::Key;
-use super::frames::{LaidOut, Place, lay_out};
-use super::latch::{Latch, Wait};
-use super::log_index::FrameNo;
-use super::page::{Page, Seal};
-use super::prepare_log::PrepareLog;
-use super::readers::Snapshot;
-use super::shared::Pager;
+use super::acquire::refuse_if_poisoned;
 use super::snapshot_reader::SnapshotReader;
-use super::state::flight_frames;
-use super::transfer::{self, Piece, ReadBatch};
-use super::{PageNo, PageProblem, PagerError, WriteTransaction};
+use crate::pager::cache::Key;
+use crate::pager::format::page::{Page, Seal};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::log::frames::{LaidOut, Place, lay_out};
+use crate::pager::log::index::FrameNo;
+use crate::pager::log::prepare::PrepareLog;
+use crate::pager::pager::Pager;
+use crate::pager::readers::Snapshot;
+use crate::pager::state::flight_frames;
+use crate::pager::transfer::{self, Piece, ReadBatch};
+use crate::pager::{PageNo, PageProblem, PagerError, WriteTransaction};
 use crate::{IOResult, return_if_io};
 
 /// What a write transaction has in the log before its commit.
@@ -28,7 +28,7 @@ pub(super) struct Spill {
 
 /// Frames behind the newest commit that no commit mark follows yet. Dropping it ends the run, so that none ever does, and
 /// the next commit goes where they are. Its owner has the write right for as long.
-pub(super) struct Spilled {
+pub(in crate::pager) struct Spilled {
     pager: Arc<Pager>,
     /// Where the next frame goes.
     place: Place,
@@ -140,7 +140,7 @@ impl Spilled {
     }
 
     /// A commit on its way has the frames from now on.
-    pub(super) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
+    pub(in crate::pager) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
         self.handed_over = true;
         std::mem::take(&mut self.frames)
     }
@@ -228,7 +228,7 @@ impl WriteTransaction {
     /// Pages whose images it has in memory: at most [`PagerOptions::spill_pages`] and one. There may be more while a
     /// [savepoint](WriteTransaction::savepoint) keeps some, and after a vacuum until the next change.
     ///
-    /// [`PagerOptions::spill_pages`]: super::PagerOptions::spill_pages
+    /// [`PagerOptions::spill_pages`]: crate::pager::PagerOptions::spill_pages
     #[must_use]
     pub fn pages_in_memory(&self) -> usize {
         self.changed.len() + self.spill.images()

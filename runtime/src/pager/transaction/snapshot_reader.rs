@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::header::HEADER_PAGE;
-use super::latch::Wait;
-use super::page::{Page, PageKind};
-use super::readers::{Departed, Snapshot};
-use super::shared::{Fetched, Pager};
-use super::state::State;
-use super::{PageNo, PagePlace, PageProblem, PagerError};
 use crate::IOResult;
+use crate::pager::format::header::HEADER_PAGE;
+use crate::pager::format::page::{Page, PageKind};
+use crate::pager::latch::Wait;
+use crate::pager::pager::{Fetched, Pager};
+use crate::pager::readers::{Departed, Snapshot};
+use crate::pager::state::State;
+use crate::pager::{PageNo, PagePlace, PageProblem, PagerError};
 
 /// A registered snapshot and the one read that it waits for. Dropping it unregisters.
-pub(super) struct SnapshotReader {
-    pub(super) pager: Arc<Pager>,
-    pub(super) snapshot: Snapshot,
+pub(in crate::pager) struct SnapshotReader {
+    pub(in crate::pager) pager: Arc<Pager>,
+    pub(in crate::pager) snapshot: Snapshot,
     is_registered: bool,
     pending: Option<Pending>,
 }
@@ -26,7 +26,7 @@ struct Pending {
 
 impl SnapshotReader {
     /// Takes over a snapshot that the caller has just registered.
-    pub(super) fn new(pager: &Arc<Pager>, snapshot: Snapshot) -> Self {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>, snapshot: Snapshot) -> Self {
         Self { pager: Arc::clone(pager), snapshot, is_registered: true, pending: None }
     }
 
@@ -85,7 +85,7 @@ impl SnapshotReader {
     }
 
     /// Unregisters in the caller's critical section; nothing may be loaded afterwards.
-    pub(super) fn unregister(&mut self, state: &mut State) -> Departed {
+    pub(in crate::pager) fn unregister(&mut self, state: &mut State) -> Departed {
         self.is_registered = false;
         state.readers.unregister(&self.snapshot)
     }

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::ask_for_right::AskForRight;
-use super::shared::Pager;
+use super::acquire::AskForRight;
 use super::snapshot_reader::SnapshotReader;
-use super::state::State;
-use super::write_right::Claimant;
-use super::{PagerError, WriteTransaction};
 use crate::IOResult;
+use crate::pager::pager::Pager;
+use crate::pager::state::State;
+use crate::pager::write_lock::Claimant;
+use crate::pager::{PagerError, WriteTransaction};
 
 /// Waits for the write right, first come, first served. Dropping it leaves the queue, or passes the right on.
 ///
 /// A checkpoint that waits for readers has the right, too. So do not wait for the right while you keep another transaction of
-/// yours open that such a checkpoint waits for: an [`Upgrade`](super::Upgrade) knows of that, and is refused.
+/// yours open that such a checkpoint waits for: an [`Upgrade`](crate::pager::Upgrade) knows of that, and is refused.
 #[must_use = "it does nothing until it is stepped"]
 pub struct BeginWrite {
     pager: Arc<Pager>,
@@ -22,11 +22,11 @@ pub struct BeginWrite {
 }
 
 impl BeginWrite {
-    pub(super) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
         Self { pager: Arc::clone(pager), ask: AskForRight::new(pager, claimant) }
     }
 
-    pub(super) fn begin_now(pager: &Arc<Pager>) -> Result<WriteTransaction, PagerError> {
+    pub(in crate::pager) fn begin_now(pager: &Arc<Pager>) -> Result<WriteTransaction, PagerError> {
         let (claim, snapshot) = AskForRight::now(pager, State::take_write_snapshot)?;
         Ok(WriteTransaction::new(SnapshotReader::new(pager, snapshot), claim))
     }

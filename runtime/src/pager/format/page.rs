@@ -5,11 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
-use super::{PageNo, PageProblem};
 use crate::io::Buffer;
+use crate::pager::{PageNo, PageProblem};
 
 /// Bytes at the end of each page that belong to the pager.
-pub(super) const TRAILER: usize = 16;
+pub(in crate::pager) const TRAILER: usize = 16;
 
 /// Commit sequences share a field with the page's kind, which takes its uppermost byte.
 pub(super) const MAX_SEQUENCE: u64 = (1 << 56) - 1;
@@ -17,7 +17,7 @@ pub(super) const MAX_SEQUENCE: u64 = (1 << 56) - 1;
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum PageKind {
+pub(in crate::pager) enum PageKind {
     /// Page 1.
     Header = 1,
     /// Allocated by a caller.
@@ -28,15 +28,15 @@ pub(super) enum PageKind {
 
 /// What a trailer says of its page, once its checksum has been found right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seal {
-    pub(super) kind: PageKind,
+pub(in crate::pager) struct Seal {
+    pub(in crate::pager) kind: PageKind,
     /// The commit that wrote the page.
-    pub(super) sequence: u64,
+    pub(in crate::pager) sequence: u64,
 }
 
 /// Seals and checks the pages of one database.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sealer {
+pub(in crate::pager) struct Sealer {
     page_size: usize,
     /// CRC-32C of the database's identity, from which each page's checksum goes on: a page of another file does not
     /// pass.
@@ -44,11 +44,11 @@ pub(super) struct Sealer {
 }
 
 impl Sealer {
-    pub(super) fn new(page_size: u32, id: u64) -> Self {
+    pub(in crate::pager) fn new(page_size: u32, id: u64) -> Self {
         Self { page_size: page_size as usize, seed: crc32c::crc32c(&id.to_le_bytes()) }
     }
 
-    pub(super) fn page_size(&self) -> usize {
+    pub(in crate::pager) fn page_size(&self) -> usize {
         self.page_size
     }
 
@@ -57,7 +57,7 @@ impl Sealer {
     }
 
     /// Writes the trailer; the page must not change afterwards.
-    pub(super) fn seal(&self, page: &mut [u8], number: PageNo, seal: Seal) {
+    pub(in crate::pager) fn seal(&self, page: &mut [u8], number: PageNo, seal: Seal) {
         debug_assert_eq!(page.len(), self.page_size);
         debug_assert!(seal.sequence <= MAX_SEQUENCE);
         let trailer = page.len() - TRAILER;
@@ -68,7 +68,7 @@ impl Sealer {
     }
 
     /// Whether `page` is page `number` of this database, whole.
-    pub(super) fn check(&self, page: &[u8], number: PageNo) -> Result<Seal, PageProblem> {
+    pub(in crate::pager) fn check(&self, page: &[u8], number: PageNo) -> Result<Seal, PageProblem> {
         let trailer = page.len() - TRAILER;
         let (stored, computed) = (get_u32(page, trailer + 12), self.checksum(page));
         if stored != computed {
@@ -92,14 +92,14 @@ impl Sealer {
 /// An image of a page, shared by whoever reads it.
 ///
 /// Images in the cache never change. A write transaction's own images change while it alone refers to them.
-pub(super) struct Page {
-    pub(super) number: PageNo,
-    pub(super) seal: Seal,
-    pub(super) bytes: Buffer,
+pub(in crate::pager) struct Page {
+    pub(in crate::pager) number: PageNo,
+    pub(in crate::pager) seal: Seal,
+    pub(in crate::pager) bytes: Buffer,
 }
 
 /// What follows a page of the freelist; 0 at its end.
-pub(super) fn next_free(page: &[u8]) -> PageNo {
+pub(in crate::pager) fn next_free(page: &[u8]) -> PageNo {
     get_u32(page, 0)
 }
 
@@ -118,7 +118,7 @@ pub struct PageRef {
 }
 
 impl PageRef {
-    pub(super) fn new(page: Arc<Page>) -> Self {
+    pub(in crate::pager) fn new(page: Arc<Page>) -> Self {
         Self { page }
     }
 

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
 
-use super::PageNo;
+use crate::pager::PageNo;
 
 /// Number of a log frame. Counted from 1 while the pager is open, on and on: a number never means two frames, although
 /// the file's places are used again when the log is begun anew. 0 stands for the database file.
-pub(super) type FrameNo = u64;
+pub(in crate::pager) type FrameNo = u64;
 
 /// The committed frames of the log, by page.
 #[derive(Debug, Default)]
-pub(super) struct LogIndex {
+pub(in crate::pager) struct LogIndex {
     /// Ascending in each page. Ordered by page, because a checkpoint goes through in that order and stops in between.
     frames: BTreeMap<PageNo, Vec<FrameNo>>,
 }
 
 impl LogIndex {
     /// Adds a frame that is newer than all that are there.
-    pub(super) fn insert(&mut self, page: PageNo, frame: FrameNo) {
+    pub(in crate::pager) fn insert(&mut self, page: PageNo, frame: FrameNo) {
         let frames = self.frames.entry(page).or_default();
         debug_assert!(frames.last().is_none_or(|last| *last < frame));
         frames.push(frame);
@@ -26,18 +26,18 @@ impl LogIndex {
 
     /// The newest frame of `page` that a snapshot up to and with frame `mark` sees.
     #[inline]
-    pub(super) fn lookup(&self, page: PageNo, mark: FrameNo) -> Option<FrameNo> {
+    pub(in crate::pager) fn lookup(&self, page: PageNo, mark: FrameNo) -> Option<FrameNo> {
         newest_up_to(self.frames.get(&page)?, mark)
     }
 
     /// The newest frame of `page`.
-    pub(super) fn newest(&self, page: PageNo) -> Option<FrameNo> {
+    pub(in crate::pager) fn newest(&self, page: PageNo) -> Option<FrameNo> {
         self.frames.get(&page)?.last().copied()
     }
 
     /// Up to `count` pages after page `after` and up to `last` with a frame in `from + 1 ..= until`, each with its newest
     /// such frame. `last` is not less than `after`.
-    pub(super) fn batch(
+    pub(in crate::pager) fn batch(
         &self,
         after: PageNo,
         last: PageNo,

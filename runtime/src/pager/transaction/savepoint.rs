@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use super::header::FileState;
-use super::page::Page;
-use super::{PageNo, PagerError, WriteTransaction};
+use crate::pager::format::header::FileState;
+use crate::pager::format::page::Page;
+use crate::pager::{PageNo, PagerError, WriteTransaction};
 
 /// A point in a write transaction, made by [`WriteTransaction::savepoint`]. It is good for that transaction only.
 ///

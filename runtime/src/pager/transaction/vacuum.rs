@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::header::{FileState, HEADER_PAGE};
-use super::latch::Wait;
-use super::page::{Page, PageKind};
-use super::shared::Pager;
 use super::snapshot_reader::require_in_range;
-use super::transfer::{self, Ended};
-use super::{PageNo, PagerError, WriteTransaction};
+use crate::pager::format::header::{FileState, HEADER_PAGE};
+use crate::pager::format::page::{Page, PageKind};
+use crate::pager::latch::Wait;
+use crate::pager::pager::Pager;
+use crate::pager::transfer::{self, Ended};
+use crate::pager::{PageNo, PagerError, WriteTransaction};
 use crate::{IOResult, return_if_io};
 
 /// The page that a file keeps, free or not: a commit that shortens it needs a page to be its frame.
@@ -182,7 +182,7 @@ impl Cut {
 impl Pager {
     /// Cuts the database file to the pages of `state`, if it has more. The checkpoint that has brought the file to
     /// `state`, durably, calls this, and no other is under way until it has ended: see the README.
-    pub(super) fn cut_tail(&self, state: &FileState) -> Result<Option<Wait<Ended>>, PagerError> {
+    pub(in crate::pager) fn cut_tail(&self, state: &FileState) -> Result<Option<Wait<Ended>>, PagerError> {
         let len = u64::from(state.page_count) * self.sealer.page_size() as u64;
         if self.database.len()? <= len {
             return Ok(None);

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::frames::lay_out;
-use super::header::FileState;
-use super::latch::Wait;
-use super::shared::Pager;
-use super::{PagerError, WriteTransaction};
+use crate::pager::format::header::FileState;
+use crate::pager::latch::Wait;
+use crate::pager::log::frames::lay_out;
+use crate::pager::pager::Pager;
+use crate::pager::{PagerError, WriteTransaction};
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
 /// Makes a transaction durable, then visible. Done with the number of the commit, at full durability only

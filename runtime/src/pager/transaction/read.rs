@@ -3,24 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::page::PageRef;
-use super::readers::Snapshot;
-use super::shared::Pager;
 use super::snapshot_reader::{SnapshotReader, require_in_range};
-use super::{PageNo, PagerError};
 use crate::IOResult;
+use crate::pager::format::page::PageRef;
+use crate::pager::pager::Pager;
+use crate::pager::readers::Snapshot;
+use crate::pager::{PageNo, PagerError};
 
 /// A view of the file as one commit left it. Dropping it ends the transaction.
 ///
 /// While it exists a checkpoint copies nothing newer than what it sees, and the log is not begun anew if it reads
 /// that: keep it short. A checkpoint that is not passive waits for it, and may have the write right meanwhile; so whoever keeps
-/// it open should not wait for such a checkpoint, nor for [`begin_write`](super::Pager::begin_write). Its drop may wake somebody.
+/// it open should not wait for such a checkpoint, nor for [`begin_write`](crate::pager::Pager::begin_write). Its drop may wake somebody.
 pub struct ReadTransaction {
     reader: SnapshotReader,
 }
 
 impl ReadTransaction {
-    pub(super) fn new(pager: &Arc<Pager>) -> Self {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>) -> Self {
         let snapshot = pager.state.lock().take_snapshot();
         Self { reader: SnapshotReader::new(pager, snapshot) }
     }

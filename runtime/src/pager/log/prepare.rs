@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::PagerError;
 use super::frames::Place;
-use super::latch::Wait;
-use super::log_writer::LogReadiness;
-use super::readers::Snapshot;
-use super::shared::Pager;
+use super::writer::LogReadiness;
 use crate::IOResult;
+use crate::pager::PagerError;
+use crate::pager::latch::Wait;
+use crate::pager::pager::Pager;
+use crate::pager::readers::Snapshot;
 
 /// Does whatever has to be done to the log before the holder of the write right may lay out frames. What it waits for
 /// belongs to the pager, and goes on should this be dropped.
 #[derive(Default)]
-pub(super) enum PrepareLog {
+pub(in crate::pager) enum PrepareLog {
     #[default]
     Look,
     AwaitQuiet(Wait<()>),
@@ -23,7 +23,7 @@ pub(super) enum PrepareLog {
 impl PrepareLog {
     /// Where the frames of the transaction that started from `snapshot` go. They have to be laid out before anything else
     /// can come in between. After an error it begins again.
-    pub(super) fn step(
+    pub(in crate::pager) fn step(
         &mut self,
         pager: &Arc<Pager>,
         snapshot: &Snapshot,

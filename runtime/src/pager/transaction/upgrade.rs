@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::write_right::Claimant;
-use super::{BeginWrite, PagerError, ReadTransaction, WriteTransaction};
 use crate::IOResult;
+use crate::pager::write_lock::Claimant;
+use crate::pager::{BeginWrite, PagerError, ReadTransaction, WriteTransaction};
 
 /// Waits for the write right on behalf of a read transaction, and fails once somebody else has committed: what the
 /// transaction has read would not be what it writes upon.

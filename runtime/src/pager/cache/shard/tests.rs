@@ -1,8 +1,8 @@
 //! What the cache keeps, and what it lets go.
 
-use super::super::page::{PageKind, Seal};
 use super::*;
 use crate::io::Buffer;
+use crate::pager::format::page::{PageKind, Seal};
 
 fn key(page: PageNo) -> Key {
     Key { page, frame: IN_DATABASE }

@@ -119,8 +119,8 @@ impl WriteRight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::FileState;
     use super::*;
+    use crate::pager::format::header::FileState;
 
     fn enqueue(right: &mut WriteRight) -> (Ticket, Completion) {
         right.enqueue(Claimant::Newcomer).expect("only readers are refused")

@@ -1,6 +1,6 @@
 //! Calls on a write transaction, one of which may be waiting for I/O.
 
-use super::{PageNo, WriteTransaction};
+use crate::pager::{PageNo, WriteTransaction};
 
 /// A call that may have to wait. Called again it goes on; any other call gives it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

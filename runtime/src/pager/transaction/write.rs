@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::ask_for_right::RightClaim;
+use super::acquire::RightClaim;
 use super::call::Call;
-use super::header::FileState;
-use super::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
 use super::savepoint::Undo;
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
 use super::spill::Spill;
-use super::{Commit, PageNo, PagerError};
 use crate::io::Buffer;
+use crate::pager::format::header::FileState;
+use crate::pager::format::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
+use crate::pager::{Commit, PageNo, PagerError};
 use crate::{IOResult, return_if_io};
 
 /// The one transaction that may change pages. Nobody sees its changes before the commit; dropping it rolls back.
@@ -26,7 +26,7 @@ use crate::{IOResult, return_if_io};
 /// a write of a transaction that spills.
 ///
 /// The pages it changed are its own: they are neither in the cache nor counted there. Up to
-/// [`PagerOptions::spill_pages`](super::PagerOptions::spill_pages) of them are in memory. Beyond that it *spills*: it writes
+/// [`PagerOptions::spill_pages`](crate::pager::PagerOptions::spill_pages) of them are in memory. Beyond that it *spills*: it writes
 /// them to the log ahead of its commit, and reads them from there. From then on it keeps the write right until its commit is
 /// acknowledged or has failed. Should such a write fail, the transaction can't be committed any more, and its commit
 /// says so with the write's error, as do calls before it.
@@ -61,7 +61,7 @@ impl WriteTransaction {
     ///
     /// # Errors
     ///
-    /// As [`ReadTransaction::page`](super::ReadTransaction::page).
+    /// As [`ReadTransaction::page`](crate::pager::ReadTransaction::page).
     pub fn page(&mut self, page: PageNo) -> Result<IOResult<PageRef>, PagerError> {
         self.enter(Call::Page(page));
         require_in_range(page, self.state.page_count)?;
@@ -73,7 +73,7 @@ impl WriteTransaction {
     ///
     /// # Errors
     ///
-    /// As [`ReadTransaction::page`](super::ReadTransaction::page), and those of a commit: when it spills.
+    /// As [`ReadTransaction::page`](crate::pager::ReadTransaction::page), and those of a commit: when it spills.
     pub fn page_mut(&mut self, page: PageNo) -> Result<IOResult<&mut [u8]>, PagerError> {
         self.enter(Call::PageMut(page));
         require_in_range(page, self.state.page_count)?;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::PagerError;
-use super::shared::Pager;
-use super::state::State;
-use super::write_right::{Claimant, Ticket};
+use crate::pager::PagerError;
+use crate::pager::pager::Pager;
+use crate::pager::state::State;
+use crate::pager::write_lock::{Claimant, Ticket};
 use crate::{Completion, CompletionError, IOCompletions, IOResult};
 
 /// Waits for the write right, first come, first served. Dropping it leaves the queue, or passes the right on.
-pub(super) struct AskForRight {
+pub(in crate::pager) struct AskForRight {
     pager: Arc<Pager>,
     claimant: Claimant,
     stage: Stage,
@@ -23,18 +23,18 @@ enum Stage {
 
 /// A place in the queue for the write right, or the right itself: which of them, the pager's state says. Dropping it
 /// gives up either.
-pub(super) struct RightClaim {
+pub(in crate::pager) struct RightClaim {
     pager: Arc<Pager>,
     ticket: Ticket,
 }
 
 impl RightClaim {
-    pub(super) fn ticket(&self) -> Ticket {
+    pub(in crate::pager) fn ticket(&self) -> Ticket {
         self.ticket
     }
 
     /// Leaves it to whoever has its ticket. Tickets are counted from 1: 0 has nothing to give up.
-    pub(super) fn hand_over(&mut self) {
+    pub(in crate::pager) fn hand_over(&mut self) {
         self.ticket = 0;
     }
 }
@@ -49,7 +49,7 @@ impl Drop for RightClaim {
 type Granted<T> = (RightClaim, T);
 
 impl AskForRight {
-    pub(super) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
         Self { pager: Arc::clone(pager), claimant, stage: Stage::Asking }
     }
 
@@ -69,7 +69,7 @@ impl AskForRight {
 
     /// Steps until the right is there; then `begin` is called in the critical section that finds it.
     #[track_caller]
-    pub(super) fn step<T>(
+    pub(in crate::pager) fn step<T>(
         &mut self,
         begin: impl FnOnce(&mut State) -> T,
     ) -> Result<IOResult<Granted<T>>, PagerError> {
@@ -138,6 +138,6 @@ impl AskForRight {
 }
 
 /// Writes are refused since a sync failed.
-pub(super) fn refuse_if_poisoned(state: &State) -> Result<(), PagerError> {
+pub(in crate::pager) fn refuse_if_poisoned(state: &State) -> Result<(), PagerError> {
     state.poison.map_or(Ok(()), |cause| Err(PagerError::Poisoned { cause }))
 }

@@ -6,17 +6,17 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::PageNo;
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
 use super::header::{FileState, VERSION};
 use crate::io::Buffer;
+use crate::pager::PageNo;
 
 /// Bytes that a header has to itself: a device's sector, whatever the device's sectors are.
-pub(super) const HEADER_SLOT: u64 = 4096;
+pub(in crate::pager) const HEADER_SLOT: u64 = 4096;
 /// Bytes before the first frame: two headers, written in turn, so that the one that counts is never overwritten.
-pub(super) const HEADER_SPAN: u64 = 2 * HEADER_SLOT;
+pub(in crate::pager) const HEADER_SPAN: u64 = 2 * HEADER_SLOT;
 /// Bytes of a frame before its page.
-pub(super) const FRAME_HEADER: usize = 64;
+pub(in crate::pager) const FRAME_HEADER: usize = 64;
 
 const MAGIC: &[u8; 8] = b"thooklog";
 const AT_VERSION: usize = 8;
@@ -30,19 +30,19 @@ const HEADER_END: usize = 56;
 
 /// What a header of the log says. It stands for one generation: the frames written since the log was begun anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LogHeader {
-    pub(super) page_size: u32,
+pub(in crate::pager) struct LogHeader {
+    pub(in crate::pager) page_size: u32,
     /// Identity of the database.
-    pub(super) id: u64,
+    pub(in crate::pager) id: u64,
     /// The commit that the database file held when this generation began.
-    pub(super) base: u64,
+    pub(in crate::pager) base: u64,
     /// Counted from 1, up by one each time that the log is begun anew.
-    pub(super) generation: u32,
+    pub(in crate::pager) generation: u32,
 }
 
 impl LogHeader {
     /// Differs from generation to generation and from database to database.
-    pub(super) fn salt(&self) -> u64 {
+    pub(in crate::pager) fn salt(&self) -> u64 {
         let mut seed = [0; 20];
         put_u64(&mut seed, 0, self.id);
         put_u64(&mut seed, 8, self.base);
@@ -51,26 +51,26 @@ impl LogHeader {
     }
 
     /// Where in the file this header belongs.
-    pub(super) fn offset(&self) -> u64 {
+    pub(in crate::pager) fn offset(&self) -> u64 {
         u64::from(self.generation % 2) * HEADER_SLOT
     }
 
     /// The newer of the whole headers in the first [`HEADER_SPAN`] bytes of a log, with its format version.
-    pub(super) fn newest(start: &[u8]) -> Option<(u32, Self)> {
+    pub(in crate::pager) fn newest(start: &[u8]) -> Option<(u32, Self)> {
         let headers = start.chunks(HEADER_SLOT as usize).filter_map(Self::decode);
         headers.max_by_key(|(_, header)| header.generation)
     }
 
     /// Where a header was that is not whole any more, if there is one beside a whole one: the next header would have gone
     /// there, or this one counts no longer and was read wrong.
-    pub(super) fn damaged_slot(start: &[u8]) -> Option<u64> {
+    pub(in crate::pager) fn damaged_slot(start: &[u8]) -> Option<u64> {
         let slots = (0..).step_by(HEADER_SLOT as usize).zip(start.chunks(HEADER_SLOT as usize));
         let is_damaged = |slot: &[u8]| Self::decode(slot).is_none() && slot.iter().any(|byte| *byte != 0);
         slots.into_iter().find(|(_, slot)| is_damaged(slot)).map(|(offset, _)| offset)
     }
 
     /// Where the chain of this generation's frames begins.
-    pub(super) fn chain(&self) -> u64 {
+    pub(in crate::pager) fn chain(&self) -> u64 {
         get_u64(&self.fields(), AT_CHECKSUM)
     }
 
@@ -88,7 +88,7 @@ impl LogHeader {
         bytes
     }
 
-    pub(super) fn encode(&self) -> Buffer {
+    pub(in crate::pager) fn encode(&self) -> Buffer {
         let mut slot = Buffer::zeroed(HEADER_SLOT as usize);
         slot[..HEADER_END].copy_from_slice(&self.fields());
         slot
@@ -113,12 +113,12 @@ impl LogHeader {
 }
 
 /// Bytes of a frame.
-pub(super) fn frame_size(page_size: usize) -> usize {
+pub(in crate::pager) fn frame_size(page_size: usize) -> usize {
     FRAME_HEADER + page_size
 }
 
 /// Where frame `index` of the file, counted from 0, begins.
-pub(super) fn frame_offset(index: u64, page_size: usize) -> u64 {
+pub(in crate::pager) fn frame_offset(index: u64, page_size: usize) -> u64 {
     HEADER_SPAN + index * frame_size(page_size) as u64
 }
 
@@ -137,39 +137,39 @@ const AT_HEADER_CRC: usize = 60;
 
 /// What a frame's header says, without its place in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FrameHeader {
+pub(in crate::pager) struct FrameHeader {
     /// That of the generation.
-    pub(super) salt: u64,
+    pub(in crate::pager) salt: u64,
     /// The generation.
-    pub(super) generation: u32,
+    pub(in crate::pager) generation: u32,
     /// The commit that the frame belongs to.
-    pub(super) sequence: u64,
+    pub(in crate::pager) sequence: u64,
     /// The newest commit whose sync had succeeded when the frame was made.
-    pub(super) durable: u64,
+    pub(in crate::pager) durable: u64,
     /// Number of the run that the commit belongs to, from 1 in each generation. In one run no sequence comes twice.
-    pub(super) run: u32,
+    pub(in crate::pager) run: u32,
     /// The run of the commit before, upon which this one was laid out; 0 when it is the generation's first.
-    pub(super) parent_run: u32,
+    pub(in crate::pager) parent_run: u32,
     /// The page that follows.
-    pub(super) page: PageNo,
+    pub(in crate::pager) page: PageNo,
     /// In the last frame of a commit: the file as the commit leaves it.
-    pub(super) commit: Option<CommitMark>,
+    pub(in crate::pager) commit: Option<CommitMark>,
 }
 
 /// What makes a frame the last of its commit. Its sequence is the frame's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CommitMark {
-    pub(super) page_count: u32,
-    pub(super) free_head: PageNo,
-    pub(super) free_pages: u32,
+pub(in crate::pager) struct CommitMark {
+    pub(in crate::pager) page_count: u32,
+    pub(in crate::pager) free_head: PageNo,
+    pub(in crate::pager) free_pages: u32,
 }
 
 impl CommitMark {
-    pub(super) fn of(state: &FileState) -> Self {
+    pub(in crate::pager) fn of(state: &FileState) -> Self {
         Self { page_count: state.page_count, free_head: state.free_head, free_pages: state.free_pages }
     }
 
-    pub(super) fn state(&self, sequence: u64) -> FileState {
+    pub(in crate::pager) fn state(&self, sequence: u64) -> FileState {
         let Self { page_count, free_head, free_pages } = *self;
         FileState { sequence, page_count, free_head, free_pages }
     }
@@ -177,7 +177,7 @@ impl CommitMark {
 
 impl FrameHeader {
     /// Fills `frame`, whose page is in place already, and returns the chain after it.
-    pub(super) fn encode(&self, frame: &mut [u8], chain: u64) -> u64 {
+    pub(in crate::pager) fn encode(&self, frame: &mut [u8], chain: u64) -> u64 {
         put_u64(frame, AT_FRAME_SALT, self.salt);
         put_u32(frame, AT_FRAME_GENERATION, self.generation);
         put_u64(frame, AT_SEQUENCE, self.sequence);
@@ -199,7 +199,7 @@ impl FrameHeader {
     }
 
     /// The header of a frame, when that much of it is whole. Says nothing about the page and the chain.
-    pub(super) fn decode(frame: &[u8]) -> Option<Self> {
+    pub(in crate::pager) fn decode(frame: &[u8]) -> Option<Self> {
         if get_u32(frame, AT_HEADER_CRC) != crc32c::crc32c(&frame[AT_FRAME_SALT..AT_HEADER_CRC]) {
             return None;
         }
@@ -222,7 +222,7 @@ impl FrameHeader {
 }
 
 /// The chain after `frame` if it follows `chain`, else `None`. Scribbles over the frame's first eight bytes.
-pub(super) fn follow_chain(frame: &mut [u8], chain: u64) -> Option<u64> {
+pub(in crate::pager) fn follow_chain(frame: &mut [u8], chain: u64) -> Option<u64> {
     let stored = get_u64(frame, AT_CHAIN);
     put_u64(frame, AT_CHAIN, chain);
     let computed = xxh3_64(frame);

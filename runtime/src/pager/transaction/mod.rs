@@ -1,0 +1,21 @@
+//! Transactions: reading a snapshot, changing pages, and making that durable.
+
+pub(super) mod acquire;
+mod begin;
+mod call;
+mod commit;
+mod read;
+mod savepoint;
+pub(super) mod snapshot_reader;
+pub(super) mod spill;
+mod upgrade;
+mod vacuum;
+mod write;
+
+pub use begin::BeginWrite;
+pub use commit::Commit;
+pub use read::ReadTransaction;
+pub use savepoint::Savepoint;
+pub use upgrade::Upgrade;
+pub use vacuum::Vacuum;
+pub use write::WriteTransaction;
