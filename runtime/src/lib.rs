@@ -6,7 +6,8 @@
 //! the I/O.
 //!
 //! The protocol behind completions and groups, with its proof sketch, is the module documentation of
-//! [`completion`]; the file formats and the durability argument are that of [`pager`].
+//! [`completion`].
+#![cfg_attr(feature = "pager", doc = "The file formats and the durability argument are that of [`pager`].")]
 
 pub mod completion;
 mod error;
@@ -15,6 +16,7 @@ mod future;
 pub mod group;
 pub mod io;
 mod io_result;
+#[cfg(feature = "pager")]
 pub mod pager;
 mod panics;
 mod state_machine;
@@ -36,6 +38,6 @@ pub use sync::Tracked;
 pub use sync::orderings;
 
 /// The README's example is compiled and run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "pager"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
