@@ -43,6 +43,13 @@ pub struct IntegrityReport {
     pub problem_count: u64,
 }
 
+impl Pager {
+    /// Reads every page of the newest commit and follows the freelist.
+    pub fn check_integrity(self: &Arc<Self>) -> IntegrityCheck {
+        IntegrityCheck::new(self)
+    }
+}
+
 impl IntegrityReport {
     /// Whether there is no problem.
     #[must_use]
@@ -106,7 +113,7 @@ impl fmt::Display for IntegrityProblem {
 }
 
 impl IntegrityCheck {
-    pub(super) fn new(pager: &Arc<Pager>) -> Self {
+    fn new(pager: &Arc<Pager>) -> Self {
         let checking = Checking { pager: Arc::clone(pager), run: None, stage: Stage::Begin };
         Self { machine: StateMachine::new(checking), progress: Cell::new((0, 0)) }
     }

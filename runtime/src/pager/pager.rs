@@ -10,12 +10,8 @@ use super::readers::Snapshot;
 use super::state::{State, Version};
 use super::transfer::{self, Ended};
 use super::wakes::Wakes;
-use super::write_lock::Claimant;
-use super::{
-    Audit, BeginWrite, Checkpoint, CheckpointMode, IntegrityCheck, Open, PageNo, PagePlace, PageProblem,
-    PagerError, PagerOptions, ReadTransaction, WriteTransaction,
-};
-use crate::io::{Buffer, File, IO, Submission};
+use super::{Audit, CheckpointMode, PageNo, PagePlace, PageProblem, PagerError, PagerOptions};
+use crate::io::{Buffer, File, Submission};
 use crate::pager::format::log::{FRAME_HEADER, frame_offset};
 use crate::pager::format::page::{Page, Seal, Sealer, TRAILER};
 use crate::pager::log::index::FrameNo;
@@ -108,43 +104,6 @@ pub(super) enum Fetched {
 }
 
 impl Pager {
-    /// Opens a pager file, or makes one where there is none or an empty one, and recovers what its log `<path>-wal`
-    /// holds. Options are checked, and files opened, in the first step.
-    pub fn open(io: Arc<dyn IO>, path: &Path, options: PagerOptions) -> Open {
-        Open::new(io, path, options)
-    }
-
-    /// A view of the newest commit, which stays as it is whatever is committed or checkpointed meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// None at present; a limit of readers would be one.
-    pub fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction, PagerError> {
-        Ok(ReadTransaction::new(self))
-    }
-
-    /// Waits for the write right, first come, first served, and begins a write transaction with a view of what is
-    /// the newest commit then, its own or another's, also if that is still on its way to the disk.
-    pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
-        BeginWrite::new(self, Claimant::Newcomer)
-    }
-
-    /// Begins a write transaction if nobody has the write right or waits for it.
-    ///
-    /// # Errors
-    ///
-    /// [`PagerError::Busy`] where [`Pager::begin_write`] would wait, [`PagerError::Poisoned`].
-    pub fn try_begin_write(self: &Arc<Self>) -> Result<WriteTransaction, PagerError> {
-        BeginWrite::begin_now(self)
-    }
-
-    /// Copies committed pages from the log into the database file. Only one checkpoint at a time does anything.
-    ///
-    /// When everything was copied and nobody reads the log any more, the next commit begins it anew, in every mode.
-    pub fn checkpoint(self: &Arc<Self>, mode: CheckpointMode) -> Checkpoint {
-        Checkpoint::new(self, mode)
-    }
-
     /// The checkpoint that should be made now, if any: ask after a commit, and step it, here or on another thread. One that is
     /// not passive waits for readers: do not step it where it would wait for a read transaction of your own.
     ///
@@ -166,11 +125,6 @@ impl Pager {
         let ready = target.saturating_sub(log.backfilled);
         let is_due = checkpoint_frames > 0 && ready >= u64::from(checkpoint_frames);
         is_due.then_some(CheckpointMode::Passive)
-    }
-
-    /// Reads every page of the newest commit and follows the freelist.
-    pub fn check_integrity(self: &Arc<Self>) -> IntegrityCheck {
-        IntegrityCheck::new(self)
     }
 
     /// What is registered, pinned, held and under way.
@@ -278,7 +232,7 @@ impl Pager {
     }
 
     /// What a read of a page came to.
-    pub(super) fn finish_read(
+    fn finish_read(
         &self,
         key: Key,
         place: PagePlace,

@@ -301,3 +301,8 @@ pub(super) fn flight_frames<'a>(
 ) -> impl Iterator<Item = (FrameNo, &'a Arc<Page>)> {
     (tip.end + 1 - pages.len() as u64..).zip(pages)
 }
+
+/// Writes are refused since a sync failed.
+pub(super) fn refuse_if_poisoned(state: &State) -> Result<(), PagerError> {
+    state.poison.map_or(Ok(()), |cause| Err(PagerError::Poisoned { cause }))
+}

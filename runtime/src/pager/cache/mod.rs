@@ -17,5 +17,5 @@ mod shard;
 mod shared;
 
 pub use counters::CacheCounters;
-pub(super) use shard::{Evicted, Found, IN_DATABASE, Key, Load};
-pub(super) use shared::SharedCache;
+pub(in crate::pager) use shard::{Evicted, Found, IN_DATABASE, Key, Load};
+pub(in crate::pager) use shared::SharedCache;

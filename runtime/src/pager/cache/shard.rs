@@ -319,7 +319,7 @@ impl QueueOf<'_> {
 /// Pages that fell out. Freeing them is work that needs no lock.
 #[must_use = "drop it after the cache's lock"]
 #[derive(Default)]
-pub(in crate::pager) struct Evicted(pub(super) Vec<Arc<Page>>);
+pub(in crate::pager) struct Evicted(pub(in crate::pager) Vec<Arc<Page>>);
 
 /// Numbers of pages that fell out of the small queue unused, as many as the cache has pages.
 #[derive(Default)]

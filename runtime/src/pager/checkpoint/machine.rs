@@ -9,8 +9,8 @@ use crate::pager::format::log::{HEADER_SPAN, LogHeader};
 use crate::pager::latch::{Latch, Wait};
 use crate::pager::pager::Pager;
 use crate::pager::readers::Obstacle;
-use crate::pager::state::State;
-use crate::pager::transaction::acquire::{AskForRight, RightClaim, refuse_if_poisoned};
+use crate::pager::state::{State, refuse_if_poisoned};
+use crate::pager::transaction::acquire::{AskForRight, RightClaim};
 use crate::pager::transfer::Ended;
 use crate::pager::wakes::Wakes;
 use crate::pager::write_lock::Claimant;
@@ -24,8 +24,17 @@ pub struct Checkpoint {
     machine: StateMachine<Checkpointing>,
 }
 
+impl Pager {
+    /// Copies committed pages from the log into the database file. Only one checkpoint at a time does anything.
+    ///
+    /// When everything was copied and nobody reads the log any more, the next commit begins it anew, in every mode.
+    pub fn checkpoint(self: &Arc<Self>, mode: CheckpointMode) -> Checkpoint {
+        Checkpoint::new(self, mode)
+    }
+}
+
 impl Checkpoint {
-    pub(in crate::pager) fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
+    fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
         Self { machine: StateMachine::new(Checkpointing::new(pager, mode)) }
     }
 
@@ -65,7 +74,7 @@ impl fmt::Debug for Checkpoint {
 }
 
 /// The machine behind [`Checkpoint`].
-pub(super) struct Checkpointing {
+struct Checkpointing {
     pager: Arc<Pager>,
     mode: CheckpointMode,
     copied: Copied,
@@ -185,15 +194,15 @@ impl StateTransition for Checkpointing {
 }
 
 impl Checkpointing {
-    pub(super) fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
+    fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
         Self { pager: Arc::clone(pager), mode, copied: Copied::default(), stage: Stage::Begin }
     }
 
-    pub(super) fn waits_for_readers(&self) -> bool {
+    fn waits_for_readers(&self) -> bool {
         matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::Exclusively(_, Task::AwaitReaders(_)))
     }
 
-    pub(super) fn has_the_right(&self) -> bool {
+    fn has_the_right(&self) -> bool {
         matches!(self.stage, Stage::Exclusively(..))
     }
 

@@ -10,8 +10,7 @@ use crate::pager::format::page::Page;
 use crate::pager::latch::{Latch, Wait, transition_if_io};
 use crate::pager::log::index::FrameNo;
 use crate::pager::pager::Pager;
-use crate::pager::state::{IoLatch, State};
-use crate::pager::transaction::acquire::refuse_if_poisoned;
+use crate::pager::state::{IoLatch, State, refuse_if_poisoned};
 use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
 use crate::pager::{Durability, PageNo, PagerError};
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::frames::{LaidOut, Place};
+use super::frames::Place;
 use super::io;
 use super::pending;
 use crate::CompletionError;
@@ -14,10 +14,7 @@ use crate::pager::format::log::LogHeader;
 use crate::pager::latch::{Latch, Wait};
 use crate::pager::pager::Pager;
 use crate::pager::readers::Snapshot;
-use crate::pager::state::{CommitLatch, Flight, State, flight_frames};
-use crate::pager::transaction::acquire::{RightClaim, refuse_if_poisoned};
-use crate::pager::transaction::snapshot_reader::SnapshotReader;
-use crate::pager::transaction::spill::Spilled;
+use crate::pager::state::{CommitLatch, Flight, State, flight_frames, refuse_if_poisoned};
 use crate::pager::transfer::{self, Ended, Piece};
 use crate::pager::wakes::Wakes;
 use crate::pager::{Durability, PagerError};
@@ -36,7 +33,7 @@ pub(super) enum LogReadiness {
 type Outcome = Result<(), PagerError>;
 
 /// With the frames of commits, laid out.
-type Due = pending::Due<Vec<Piece>>;
+pub(super) type Due = pending::Due<Vec<Piece>>;
 
 type Failed = pending::Failed<Flight, Vec<Piece>>;
 
@@ -254,41 +251,8 @@ impl Pager {
         self.settle(aftermath);
     }
 
-    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
-    /// itself, and so does the claim to the write right if it has. The snapshot goes in the same moment: once
-    /// the right may be another's, nobody may be registered who has seen a commit that is not published.
-    pub(in crate::pager) fn submit_commit(
-        self: &Arc<Self>,
-        reader: &mut SnapshotReader,
-        laid_out: LaidOut,
-        mut spilled: Option<Box<Spilled>>,
-        claim: &mut RightClaim,
-    ) -> Result<Wait<Result<u64, PagerError>>, PagerError> {
-        let LaidOut { pieces, tip, pages } = laid_out;
-        let outcome: Arc<CommitLatch> = Latch::new();
-        let wait = Wait::new(Arc::clone(&outcome));
-        let (due, departed) = {
-            let mut state = self.state.lock();
-            // Whatever ended its run since it was laid out has taken what it was laid out upon.
-            refuse_if_poisoned(&state)?;
-            state.require_base(&reader.snapshot)?;
-            debug_assert!(state.tip().end == reader.snapshot.mark && !state.log.run_is_over);
-            let right = spilled.as_ref().map(|_| claim.ticket());
-            let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
-            let due = state.pending.push(Flight { tip, pages, spilled, right, outcome }, pieces);
-            state.begin_log_io(&due);
-            (due, reader.unregister(&mut state))
-        };
-        if spilled.is_some() {
-            claim.hand_over();
-        }
-        self.start(due);
-        departed.tell();
-        Ok(wait)
-    }
-
     /// Starts what is due. The state counts it as under way already.
-    fn start(self: &Arc<Self>, due: Due) {
+    pub(in crate::pager) fn start(self: &Arc<Self>, due: Due) {
         let (file, pager) = (&*self.log.file, Arc::downgrade(self));
         match due {
             Due::Nothing => {}
@@ -400,7 +364,7 @@ impl State {
     }
 
     /// What is due is under way from this moment on.
-    fn begin_log_io(&mut self, due: &Due) {
+    pub(in crate::pager) fn begin_log_io(&mut self, due: &Due) {
         match due {
             Due::Nothing => {}
             Due::Write(_) | Due::Sync => self.log_io.begin(),

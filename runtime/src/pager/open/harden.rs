@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::scan::Prefix;
+use super::scan::{Prefix, frames_at_once};
 use crate::io::Buffer;
 use crate::pager::format::log::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
 use crate::pager::latch::{Latch, Wait};
@@ -77,7 +77,7 @@ impl Harden {
                     Stage::CutTail(wait)
                 }
                 Stage::ReadFrames => {
-                    let count = super::recovery::frames_at_once(self.page_size).min(self.end - self.done);
+                    let count = frames_at_once(self.page_size).min(self.end - self.done);
                     let offset = frame_offset(self.done, self.page_size);
                     let len = count as usize * frame_size(self.page_size);
                     Stage::WriteFrames(ReadBatch::one(&*log.file, offset, len), count)

@@ -21,8 +21,16 @@ pub struct Open {
     machine: StateMachine<Opening>,
 }
 
+impl Pager {
+    /// Opens a pager file, or makes one where there is none or an empty one, and recovers what its log `<path>-wal`
+    /// holds. Options are checked, and files opened, in the first step.
+    pub fn open(io: Arc<dyn IO>, path: &Path, options: PagerOptions) -> Open {
+        Open::new(io, path, options)
+    }
+}
+
 impl Open {
-    pub(in crate::pager) fn new(io: Arc<dyn IO>, path: &Path, options: PagerOptions) -> Self {
+    fn new(io: Arc<dyn IO>, path: &Path, options: PagerOptions) -> Self {
         let mut log_path = path.as_os_str().to_owned();
         log_path.push("-wal");
         let (path, log_path) = (path.into(), Path::new(&log_path).into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::database::{DatabaseFile, Verdict};
 use super::harden::Harden;
-use super::scan::{LogScan, Prefix};
+use super::scan::{LogScan, Prefix, frames_at_once};
 use crate::io::Buffer;
 use crate::pager::cache::SharedCache;
 use crate::pager::format::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
@@ -20,14 +20,6 @@ use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
 use crate::pager::{LogProblem, PagerError, PagerOptions};
 use crate::sync::Mutex;
 use crate::{IOResult, return_and_restore_if_io};
-
-/// Bytes of frames that are in memory at a time, at least one frame.
-const CHUNK: usize = 1 << 20;
-
-/// How many frames are read at once.
-pub(super) fn frames_at_once(page_size: usize) -> u64 {
-    (CHUNK / frame_size(page_size)).max(1) as u64
-}
 
 /// From two files to a pager.
 pub(super) struct Recovery {

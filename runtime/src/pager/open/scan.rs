@@ -6,8 +6,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::pager::PageNo;
 use crate::pager::error::LogProblem;
 use crate::pager::format::header::{FileState, HEADER_PAGE};
-use crate::pager::format::log::{FrameHeader, LogHeader, follow_chain};
+use crate::pager::format::log::{FrameHeader, LogHeader, follow_chain, frame_size};
 use crate::pager::log::index::LogIndex;
+
+/// Bytes of frames that are in memory at a time, at least one frame.
+const CHUNK: usize = 1 << 20;
+
+/// How many frames are read at once.
+pub(super) fn frames_at_once(page_size: usize) -> u64 {
+    (CHUNK / frame_size(page_size)).max(1) as u64
+}
 
 /// Goes through a log's frames in order and keeps the longest prefix that ends in a commit.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::pager::PagerError;
 use crate::pager::pager::Pager;
-use crate::pager::state::State;
+use crate::pager::state::{State, refuse_if_poisoned};
 use crate::pager::write_lock::{Claimant, Ticket};
 use crate::{Completion, CompletionError, IOCompletions, IOResult};
 
@@ -29,12 +29,12 @@ pub(in crate::pager) struct RightClaim {
 }
 
 impl RightClaim {
-    pub(in crate::pager) fn ticket(&self) -> Ticket {
+    pub(super) fn ticket(&self) -> Ticket {
         self.ticket
     }
 
     /// Leaves it to whoever has its ticket. Tickets are counted from 1: 0 has nothing to give up.
-    pub(in crate::pager) fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         self.ticket = 0;
     }
 }
@@ -135,9 +135,4 @@ impl AskForRight {
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting { .. })
     }
-}
-
-/// Writes are refused since a sync failed.
-pub(in crate::pager) fn refuse_if_poisoned(state: &State) -> Result<(), PagerError> {
-    state.poison.map_or(Ok(()), |cause| Err(PagerError::Poisoned { cause }))
 }

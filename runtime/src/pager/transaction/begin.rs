@@ -21,12 +21,29 @@ pub struct BeginWrite {
     ask: AskForRight,
 }
 
+impl Pager {
+    /// Waits for the write right, first come, first served, and begins a write transaction with a view of what is
+    /// the newest commit then, its own or another's, also if that is still on its way to the disk.
+    pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
+        BeginWrite::new(self, Claimant::Newcomer)
+    }
+
+    /// Begins a write transaction if nobody has the write right or waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Busy`] where [`Pager::begin_write`] would wait, [`PagerError::Poisoned`].
+    pub fn try_begin_write(self: &Arc<Self>) -> Result<WriteTransaction, PagerError> {
+        BeginWrite::begin_now(self)
+    }
+}
+
 impl BeginWrite {
-    pub(in crate::pager) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
+    pub(super) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
         Self { pager: Arc::clone(pager), ask: AskForRight::new(pager, claimant) }
     }
 
-    pub(in crate::pager) fn begin_now(pager: &Arc<Pager>) -> Result<WriteTransaction, PagerError> {
+    pub(super) fn begin_now(pager: &Arc<Pager>) -> Result<WriteTransaction, PagerError> {
         let (claim, snapshot) = AskForRight::now(pager, State::take_write_snapshot)?;
         Ok(WriteTransaction::new(SnapshotReader::new(pager, snapshot), claim))
     }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::acquire::RightClaim;
+use super::snapshot_reader::SnapshotReader;
+use super::spill::Spilled;
+use super::write::WriteTransaction;
+use crate::pager::PagerError;
 use crate::pager::format::header::FileState;
-use crate::pager::latch::Wait;
-use crate::pager::log::frames::lay_out;
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::log::frames::{LaidOut, lay_out};
 use crate::pager::pager::Pager;
-use crate::pager::{PagerError, WriteTransaction};
+use crate::pager::state::{CommitLatch, Flight, refuse_if_poisoned};
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
 /// Makes a transaction durable, then visible. Done with the number of the commit, at full durability only
@@ -29,8 +34,15 @@ pub struct Commit {
     machine: StateMachine<Committing>,
 }
 
+impl WriteTransaction {
+    /// Makes the changes durable and visible. A transaction without changes ends without I/O.
+    pub fn commit(self) -> Commit {
+        Commit::new(self)
+    }
+}
+
 impl Commit {
-    pub(super) fn new(mut transaction: WriteTransaction) -> Self {
+    fn new(mut transaction: WriteTransaction) -> Self {
         transaction.give_up_call();
         let pager = Arc::clone(&transaction.reader.pager);
         Self { machine: StateMachine::new(Committing { pager, stage: Stage::Begin(transaction) }) }
@@ -154,6 +166,41 @@ impl Committing {
         let laid_out = lay_out(&self.pager.sealer, &place, Some(state), std::mem::take(changed));
         let wait = self.pager.submit_commit(reader, laid_out, spill.take_spilled(), claim)?;
         self.go_on(Stage::AwaitOutcome { sequence, wait })
+    }
+}
+
+impl Pager {
+    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
+    /// itself, and so does the claim to the write right if it has. The snapshot goes in the same moment: once
+    /// the right may be another's, nobody may be registered who has seen a commit that is not published.
+    fn submit_commit(
+        self: &Arc<Self>,
+        reader: &mut SnapshotReader,
+        laid_out: LaidOut,
+        mut spilled: Option<Box<Spilled>>,
+        claim: &mut RightClaim,
+    ) -> Result<Wait<Result<u64, PagerError>>, PagerError> {
+        let LaidOut { pieces, tip, pages } = laid_out;
+        let outcome: Arc<CommitLatch> = Latch::new();
+        let wait = Wait::new(Arc::clone(&outcome));
+        let (due, departed) = {
+            let mut state = self.state.lock();
+            // Whatever ended its run since it was laid out has taken what it was laid out upon.
+            refuse_if_poisoned(&state)?;
+            state.require_base(&reader.snapshot)?;
+            debug_assert!(state.tip().end == reader.snapshot.mark && !state.log.run_is_over);
+            let right = spilled.as_ref().map(|_| claim.ticket());
+            let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
+            let due = state.pending.push(Flight { tip, pages, spilled, right, outcome }, pieces);
+            state.begin_log_io(&due);
+            (due, reader.unregister(&mut state))
+        };
+        if spilled.is_some() {
+            claim.hand_over();
+        }
+        self.start(due);
+        departed.tell();
+        Ok(wait)
     }
 }
 

@@ -19,8 +19,19 @@ pub struct ReadTransaction {
     reader: SnapshotReader,
 }
 
+impl Pager {
+    /// A view of the newest commit, which stays as it is whatever is committed or checkpointed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// None at present; a limit of readers would be one.
+    pub fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction, PagerError> {
+        Ok(ReadTransaction::new(self))
+    }
+}
+
 impl ReadTransaction {
-    pub(in crate::pager) fn new(pager: &Arc<Pager>) -> Self {
+    fn new(pager: &Arc<Pager>) -> Self {
         let snapshot = pager.state.lock().take_snapshot();
         Self { reader: SnapshotReader::new(pager, snapshot) }
     }

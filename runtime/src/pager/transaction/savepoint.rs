@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::pager::format::header::FileState;
 use crate::pager::format::page::Page;
-use crate::pager::{PageNo, PagerError, WriteTransaction};
+use crate::pager::{PageNo, PagerError};
 
-/// A point in a write transaction, made by [`WriteTransaction::savepoint`]. It is good for that transaction only.
+/// A point in a write transaction, made by [`WriteTransaction::savepoint`](crate::pager::WriteTransaction::savepoint). It is good for that transaction only.
 ///
 /// Savepoints nest: one that was made later lies within those made before. Dropping it forgets the name; the point
 /// itself lasts until it is released, rolled back beyond, or the transaction ends.
@@ -30,13 +30,13 @@ pub(super) struct Undo {
     scope: Option<Arc<Scope>>,
     last_serial: u64,
     /// The open savepoints, the innermost last.
-    levels: Vec<Level>,
+    pub(super) levels: Vec<Level>,
 }
 
 /// What the transaction was like at a savepoint, as far as it has changed since and no later savepoint says so.
-struct Level {
+pub(super) struct Level {
     serial: u64,
-    state: FileState,
+    pub(super) state: FileState,
     /// The transaction's own image of each page that was changed; `None` where it had none in memory. What it had of such
     /// a page, in the log or of an earlier commit, must stay the newest there: see [`Undo::keeps_pages`].
     before: BTreeMap<PageNo, Option<Arc<Page>>>,
@@ -53,7 +53,7 @@ impl Level {
         }
     }
 
-    fn take(&mut self) -> BTreeMap<PageNo, Option<Arc<Page>>> {
+    pub(super) fn take(&mut self) -> BTreeMap<PageNo, Option<Arc<Page>>> {
         self.keeps = false;
         std::mem::take(&mut self.before)
     }
@@ -74,7 +74,7 @@ impl Undo {
         self.levels.iter().any(|level| level.keeps)
     }
 
-    fn begin(&mut self, state: FileState) -> Savepoint {
+    pub(super) fn begin(&mut self, state: FileState) -> Savepoint {
         self.last_serial += 1;
         let serial = self.last_serial;
         self.levels.push(Level { serial, state, before: BTreeMap::new(), keeps: false });
@@ -83,63 +83,19 @@ impl Undo {
     }
 
     /// Where the savepoint is in `levels`.
-    fn find(&self, savepoint: &Savepoint) -> Result<usize, PagerError> {
+    pub(super) fn find(&self, savepoint: &Savepoint) -> Result<usize, PagerError> {
         let is_ours = self.scope.as_ref().is_some_and(|scope| Arc::ptr_eq(scope, &savepoint.scope));
         let place = self.levels.binary_search_by_key(&savepoint.serial, |level| level.serial);
         place.ok().filter(|_| is_ours).ok_or(PagerError::NoSuchSavepoint)
     }
 
     /// Ends the savepoint at `place` and those within it. What they would have restored, the one around them does.
-    fn merge(&mut self, place: usize) {
+    pub(super) fn merge(&mut self, place: usize) {
         let ended = self.levels.split_off(place);
         let Some(outer) = self.levels.last_mut() else { return };
         // From the outermost on: the older image of a page is the one that counts.
         for (page, before) in ended.into_iter().flat_map(|level| level.before) {
             outer.note(page, before);
         }
-    }
-}
-
-impl WriteTransaction {
-    /// Marks this point, to come back to it with [`WriteTransaction::rollback_to`]. From here on the first change of a
-    /// page keeps a copy of it. Once a page has changed that was not in memory, nothing is spilled before the savepoint is
-    /// gone, or has been rolled back to.
-    pub fn savepoint(&mut self) -> Savepoint {
-        self.give_up_call();
-        self.undo.begin(self.state)
-    }
-
-    /// Takes back what was changed, allocated, freed and vacuumed since the savepoint, which stays. Savepoints made
-    /// since are gone. Costs as much as what was changed since, however large the transaction is.
-    ///
-    /// # Errors
-    ///
-    /// [`PagerError::NoSuchSavepoint`] for a savepoint of another transaction, or one that is gone.
-    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), PagerError> {
-        self.give_up_call();
-        let place = self.undo.find(savepoint)?;
-        let levels = &mut self.undo.levels[place..];
-        // From the innermost on, so that each page ends with its oldest image.
-        for (page, before) in levels.iter_mut().rev().flat_map(Level::take) {
-            match before {
-                Some(image) => self.changed.insert(page, image),
-                None => self.changed.remove(&page),
-            };
-        }
-        self.state = levels[0].state;
-        self.undo.levels.truncate(place + 1);
-        Ok(())
-    }
-
-    /// Ends the savepoint, and those made since, and keeps the changes.
-    ///
-    /// # Errors
-    ///
-    /// As [`WriteTransaction::rollback_to`].
-    pub fn release(&mut self, savepoint: Savepoint) -> Result<(), PagerError> {
-        self.give_up_call();
-        let place = self.undo.find(&savepoint)?;
-        self.undo.merge(place);
-        Ok(())
     }
 }

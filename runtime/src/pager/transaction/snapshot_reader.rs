@@ -85,7 +85,7 @@ impl SnapshotReader {
     }
 
     /// Unregisters in the caller's critical section; nothing may be loaded afterwards.
-    pub(in crate::pager) fn unregister(&mut self, state: &mut State) -> Departed {
+    pub(super) fn unregister(&mut self, state: &mut State) -> Departed {
         self.is_registered = false;
         state.readers.unregister(&self.snapshot)
     }

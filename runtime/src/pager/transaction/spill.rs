@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::acquire::refuse_if_poisoned;
 use super::snapshot_reader::SnapshotReader;
 use crate::pager::cache::Key;
 use crate::pager::format::page::{Page, Seal};
@@ -13,9 +12,9 @@ use crate::pager::log::index::FrameNo;
 use crate::pager::log::prepare::PrepareLog;
 use crate::pager::pager::Pager;
 use crate::pager::readers::Snapshot;
-use crate::pager::state::flight_frames;
+use crate::pager::state::{flight_frames, refuse_if_poisoned};
 use crate::pager::transfer::{self, Piece, ReadBatch};
-use crate::pager::{PageNo, PageProblem, PagerError, WriteTransaction};
+use crate::pager::{PageNo, PageProblem, PagerError};
 use crate::{IOResult, return_if_io};
 
 /// What a write transaction has in the log before its commit.
@@ -28,7 +27,7 @@ pub(super) struct Spill {
 
 /// Frames behind the newest commit that no commit mark follows yet. Dropping it ends the run, so that none ever does, and
 /// the next commit goes where they are. Its owner has the write right for as long.
-pub(in crate::pager) struct Spilled {
+pub(super) struct Spilled {
     pager: Arc<Pager>,
     /// Where the next frame goes.
     place: Place,
@@ -62,7 +61,7 @@ impl Drop for Spilled {
 
 impl Spill {
     /// The frames of the transaction, if the newest image of `page` that is not in memory is in one of them.
-    fn of(&mut self, page: PageNo) -> Option<&mut Spilled> {
+    pub(super) fn of(&mut self, page: PageNo) -> Option<&mut Spilled> {
         self.spilled.as_deref_mut().filter(|spilled| spilled.frames.contains_key(&page))
     }
 
@@ -76,12 +75,17 @@ impl Spill {
         self.spilled.take()
     }
 
+    /// Pages that have a frame.
+    pub(super) fn frames(&self) -> usize {
+        self.spilled.as_ref().map_or(0, |spilled| spilled.frames.len())
+    }
+
     /// Images that were read from the log and have not changed.
-    fn images(&self) -> usize {
+    pub(super) fn images(&self) -> usize {
         self.spilled.as_ref().map_or(0, |spilled| spilled.images.len())
     }
 
-    fn forget_images(&mut self) {
+    pub(super) fn forget_images(&mut self) {
         if let Some(spilled) = &mut self.spilled {
             spilled.images.clear();
         }
@@ -99,7 +103,7 @@ impl Spill {
     }
 
     /// Waits for the frames that were handed to the log last.
-    fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
+    pub(super) fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
         self.spilled.as_mut().map_or(Ok(IOResult::Done(())), |spilled| spilled.settle())
     }
 
@@ -112,7 +116,12 @@ impl Spill {
     }
 
     /// Hands pages to the log, without a commit mark, and forgets their images. Those of earlier frames are gone already.
-    fn begin_write(&mut self, reader: &SnapshotReader, place: Place, pages: BTreeMap<PageNo, Arc<Page>>) {
+    pub(super) fn begin_write(
+        &mut self,
+        reader: &SnapshotReader,
+        place: Place,
+        pages: BTreeMap<PageNo, Arc<Page>>,
+    ) {
         let pager = &reader.pager;
         let LaidOut { pieces, tip, pages } = lay_out(&pager.sealer, &place, None, pages);
         let spilled = self.spilled.get_or_insert_with(|| Box::new(Spilled::new(pager, place)));
@@ -140,12 +149,12 @@ impl Spilled {
     }
 
     /// A commit on its way has the frames from now on.
-    pub(in crate::pager) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
+    pub(super) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
         self.handed_over = true;
         std::mem::take(&mut self.frames)
     }
 
-    fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
+    pub(super) fn settle(&mut self) -> Result<IOResult<()>, PagerError> {
         match &mut self.write {
             Write::Ended => Ok(IOResult::Done(())),
             Write::Failed(error) => Err(error.clone()),
@@ -177,7 +186,7 @@ impl Spilled {
 
     /// A page that has a frame, from there, and not through the cache: that knows frames by their numbers, and this one's is
     /// given again if the transaction fails. `room` images may stay.
-    fn read_back(
+    pub(super) fn read_back(
         &mut self,
         snapshot: &Snapshot,
         page: PageNo,
@@ -221,73 +230,6 @@ impl Spilled {
         }
         let bytes = bytes.require_whole().map_err(|error| log.error("read a page of", error))?;
         Ok(Page { number: page, seal: Seal { kind, sequence: base }, bytes })
-    }
-}
-
-impl WriteTransaction {
-    /// Pages whose images it has in memory: at most [`PagerOptions::spill_pages`] and one. There may be more while a
-    /// [savepoint](WriteTransaction::savepoint) keeps some, and after a vacuum until the next change.
-    ///
-    /// [`PagerOptions::spill_pages`]: crate::pager::PagerOptions::spill_pages
-    #[must_use]
-    pub fn pages_in_memory(&self) -> usize {
-        self.changed.len() + self.spill.images()
-    }
-
-    /// Pages that it has in the log before its commit.
-    #[must_use]
-    pub fn pages_spilled(&self) -> usize {
-        self.spill.spilled.as_ref().map_or(0, |spilled| spilled.frames.len())
-    }
-
-    /// The page as it is now, of whatever kind.
-    pub(super) fn current(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
-        if let Some(changed) = self.changed.get(&page) {
-            return Ok(IOResult::Done(Arc::clone(changed)));
-        }
-        if let Some(spilled) = self.spill.of(page) {
-            let room = self.reader.pager.options.spill_pages.saturating_sub(self.changed.len());
-            return spilled.read_back(&self.reader.snapshot, page, room);
-        }
-        self.reader.load(page)
-    }
-
-    /// To be done with before `page` changes: it is in memory, or there is room for it.
-    pub(super) fn make_room_for(&mut self, page: PageNo) -> Result<IOResult<()>, PagerError> {
-        match self.changed.contains_key(&page) {
-            true => Ok(IOResult::Done(())),
-            false => self.make_room(),
-        }
-    }
-
-    /// The same for a page that is not in memory. Nothing is being written then.
-    pub(super) fn make_room(&mut self) -> Result<IOResult<()>, PagerError> {
-        return_if_io!(self.spill.settle());
-        let limit = self.reader.pager.options.spill_pages;
-        if self.changed.len() + self.spill.images() < limit {
-            return Ok(IOResult::Done(()));
-        }
-        self.spill.forget_images();
-        if self.changed.len() < limit || self.undo.keeps_pages() {
-            return Ok(IOResult::Done(()));
-        }
-        let place = return_if_io!(self.spill.place(&self.reader));
-        let pages = std::mem::take(&mut self.changed);
-        self.spill.begin_write(&self.reader, place, pages);
-        self.spill.settle()
-    }
-
-    /// To be done with before the commit: nothing is being written, and if anything has changed, a page is in memory for
-    /// the frame with the commit mark.
-    pub(super) fn conclude(&mut self) -> Result<IOResult<()>, PagerError> {
-        return_if_io!(self.spill.settle());
-        if self.changed.is_empty()
-            && let Some(page) = self.spill.first_page(self.state.page_count)
-        {
-            let image = return_if_io!(self.current(page));
-            self.changed.insert(page, image);
-        }
-        Ok(IOResult::Done(()))
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::acquire::RightClaim;
 use super::call::Call;
-use super::savepoint::Undo;
+use super::savepoint::{Level, Savepoint, Undo};
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
 use super::spill::Spill;
 use crate::io::Buffer;
 use crate::pager::format::header::FileState;
 use crate::pager::format::page::{Page, PageKind, PageRef, Seal, TRAILER, next_free};
-use crate::pager::{Commit, PageNo, PagerError};
+use crate::pager::{PageNo, PagerError};
 use crate::{IOResult, return_if_io};
 
 /// The one transaction that may change pages. Nobody sees its changes before the commit; dropping it rolls back.
@@ -135,11 +135,6 @@ impl WriteTransaction {
         Ok(IOResult::Done(()))
     }
 
-    /// Makes the changes durable and visible. A transaction without changes ends without I/O.
-    pub fn commit(self) -> Commit {
-        Commit::new(self)
-    }
-
     /// Takes all changes back. Dropping the transaction does the same.
     pub fn rollback(self) {}
 
@@ -159,6 +154,65 @@ impl WriteTransaction {
     #[must_use]
     pub fn has_changes(&self) -> bool {
         !self.changed.is_empty() || self.spill.first_page(self.state.page_count).is_some()
+    }
+
+    /// Marks this point, to come back to it with [`WriteTransaction::rollback_to`]. From here on the first change of a
+    /// page keeps a copy of it. Once a page has changed that was not in memory, nothing is spilled before the savepoint is
+    /// gone, or has been rolled back to.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.give_up_call();
+        self.undo.begin(self.state)
+    }
+
+    /// Takes back what was changed, allocated, freed and vacuumed since the savepoint, which stays. Savepoints made
+    /// since are gone. Costs as much as what was changed since, however large the transaction is.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::NoSuchSavepoint`] for a savepoint of another transaction, or one that is gone.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), PagerError> {
+        self.give_up_call();
+        let place = self.undo.find(savepoint)?;
+        let levels = &mut self.undo.levels[place..];
+        // From the innermost on, so that each page ends with its oldest image.
+        for (page, before) in levels.iter_mut().rev().flat_map(Level::take) {
+            match before {
+                Some(image) => self.changed.insert(page, image),
+                None => self.changed.remove(&page),
+            };
+        }
+        self.state = levels[0].state;
+        self.undo.levels.truncate(place + 1);
+        Ok(())
+    }
+
+    /// Ends the savepoint, and those made since, and keeps the changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`WriteTransaction::rollback_to`].
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<(), PagerError> {
+        self.give_up_call();
+        let place = self.undo.find(&savepoint)?;
+        self.undo.merge(place);
+        Ok(())
+    }
+
+    /// To be done first by each call that may wait. If it is not the one that was made last, that one was given up, and what
+    /// it waited for must not decide anything: a read may be of a page as it was before a rollback, and an error is for the
+    /// call that caused it.
+    fn enter(&mut self, call: Call) {
+        if self.call != Some(call) {
+            self.give_up_call();
+            self.call = Some(call);
+        }
+    }
+
+    /// To be done by each call that does not wait, and where a machine takes the transaction over.
+    pub(super) fn give_up_call(&mut self) {
+        self.call = None;
+        self.reader.give_up();
+        self.spill.give_up();
     }
 
     fn extend(&mut self) -> Result<IOResult<PageNo>, PagerError> {
