@@ -13,7 +13,6 @@ pub mod completion;
 mod error;
 pub mod executor;
 mod future;
-pub mod group;
 pub mod io;
 mod io_result;
 #[cfg(feature = "pager")]
@@ -22,10 +21,10 @@ mod panics;
 mod state_machine;
 mod sync;
 
+pub use completion::group::{self, CompletionGroup};
 pub use completion::{Completer, Completion};
 pub use error::{CompletionError, Outcome};
 pub use future::MachineFuture;
-pub use group::CompletionGroup;
 pub use io_result::{IOCompletions, IOResult};
 pub use state_machine::{StateMachine, StateTransition, TransitionResult};
 

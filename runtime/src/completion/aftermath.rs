@@ -8,10 +8,10 @@
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 
+use super::group::GroupCore;
 use super::link::Link;
 use super::node::{Header, NodeRef, run_callback};
 use super::state::Published;
-use crate::group::GroupCore;
 use crate::panics::{Panics, Payload};
 use crate::{CompletionError, Outcome};
 

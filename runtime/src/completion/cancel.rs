@@ -3,10 +3,10 @@
 use std::ptr::NonNull;
 
 use super::aftermath::Aftermath;
+use super::group::GroupCore;
 use super::node::{Header, NodeRef, forward_cancel, has_children};
 use super::state::CancelRequest;
 use crate::CompletionError;
-use crate::group::GroupCore;
 
 /// Cancels `root` and every descendant that has not ended; nothing if `root` has ended. Each group forwards one request only,
 /// so shared children and diamonds of groups are visited once; nesting goes through a list, not through the stack.

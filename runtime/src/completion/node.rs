@@ -5,6 +5,7 @@
 //! deep is dropped on a small stack.
 
 use std::alloc::Layout;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -33,12 +34,12 @@ pub(crate) struct Header {
 }
 
 /// Finds the machine that ends a live completion of kind `K`.
-pub(crate) type FindBehind<K> = fn(NonNull<Head<K>>) -> Behind;
+pub(crate) type FindBehind<K> = fn(&K) -> Behind;
 
 /// What differs between kinds of completion: an I/O operation, a group, a bare completion.
 pub(crate) trait Kind: Send + Sized + 'static {
     /// Forwards a first request to cancel. Groups queue themselves, so that no nesting is ever recursed into.
-    fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
+    fn cancel(head: &Head<Self>, groups: &mut Vec<NonNull<Header>>);
 
     /// Gives up the references to other nodes, so that freeing stays iterative.
     fn dismantle(&mut self, orphans: &mut Orphans) {
@@ -58,7 +59,7 @@ pub(crate) struct Bare;
 
 impl Kind for Bare {
     /// Nothing to forward: the owner of the `Completer` asks for itself.
-    fn cancel(_: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {}
+    fn cancel(_: &Head<Self>, _: &mut Vec<NonNull<Header>>) {}
 }
 
 /// The part of a node whose layout does not depend on the callback.
@@ -124,7 +125,7 @@ impl Drop for Orphans {
     }
 }
 
-impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
+impl<K: Kind, F: FnOnce(&K, Outcome) + Send + 'static> Node<K, F> {
     const VTABLE: VTable = VTable {
         run_callback: Self::run_callback,
         cancel: Self::cancel,
@@ -144,14 +145,15 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
         // SAFETY: the decider has written it, and is who calls this.
         let outcome = unsafe { node.head.header.outcome() };
         // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
-        running::mark(&node.head.header, || panics::catch(|| callback(&node.head, outcome)))
+        running::mark(&node.head.header, || panics::catch(|| callback(&node.head.kind, outcome)))
     }
 
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>`.
     unsafe fn cancel(node: NonNull<Header>, groups: &mut Vec<NonNull<Header>>) {
-        K::cancel(node.cast(), groups);
+        // SAFETY: of this type by the caller's promise.
+        K::cancel(unsafe { node.cast::<Head<K>>().as_ref() }, groups);
     }
 
     /// # Safety
@@ -159,12 +161,13 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// `node` is the header of a live `Node<K, F>`.
     unsafe fn behind(node: NonNull<Header>) -> Behind {
         let behind = K::BEHIND.expect("in the table only where there is one");
-        behind(node.cast())
+        // SAFETY: of this type by the caller's promise.
+        behind(unsafe { &node.cast::<Head<K>>().as_ref().kind })
     }
 
     /// # Safety
     ///
-    /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
+    /// `node` is the header of a `Node<K, F>` from `with_references`, and nobody else can reach it any more.
     unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
         let remains = Remains(node.cast::<Self>());
         // SAFETY: of this type, and nobody else is left.
@@ -192,7 +195,7 @@ struct Memory<T>(NonNull<T>);
 
 impl<T> Drop for Memory<T> {
     fn drop(&mut self) {
-        // SAFETY: from `allocate`, and its content has been dropped.
+        // SAFETY: from `with_references`, and its content has been dropped.
         unsafe { blocks::free(self.0.cast(), const { Layout::new::<T>() }) };
     }
 }
@@ -201,19 +204,52 @@ impl<T> Drop for Memory<T> {
 #[derive(Debug)]
 pub(crate) struct NodeRef(NonNull<Header>);
 
-// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one decider of the
+// SAFETY: kinds and callbacks are `Send` by the bounds of `with_references`; a callback is reached by the one decider of the
 // outcome only; state, count and waiters are built for sharing, and each kind says how its own cells are.
 unsafe impl Send for NodeRef {}
 // SAFETY: as above; `&NodeRef` gives no more than `NodeRef` does.
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
-    /// A new node with `refs` references, of which the caller gets the first and makes the rest with
-    /// [`NodeRef::from_raw`].
+    /// The node's address, without a reference.
+    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+}
+
+/// One counted reference to a node of kind `K`: made by [`NodeOf::allocate`], so the kind is what it says.
+#[derive(Debug)]
+pub(super) struct NodeOf<K> {
+    node: NodeRef,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> NodeOf<K> {
+    /// A new node that nobody else knows.
     #[inline]
-    pub(crate) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
+    pub(super) fn allocate<F>(state: State, kind: K, callback: F) -> Self
     where
-        F: FnOnce(&Head<K>, Outcome) + Send + 'static,
+        F: FnOnce(&K, Outcome) + Send + 'static,
+    {
+        Self::with_references(state, kind, callback, 1)
+    }
+
+    /// A new node, for two who know it.
+    #[inline]
+    pub(super) fn allocate_pair<F>(state: State, kind: K, callback: F) -> [Self; 2]
+    where
+        F: FnOnce(&K, Outcome) + Send + 'static,
+    {
+        let first = Self::with_references(state, kind, callback, 2);
+        let second = Self { node: NodeRef(first.node.0), kind: PhantomData };
+        [first, second]
+    }
+
+    /// A new node with `refs` references, of which the caller gets the first.
+    #[inline]
+    fn with_references<F>(state: State, kind: K, callback: F, refs: u32) -> Self
+    where
+        F: FnOnce(&K, Outcome) + Send + 'static,
     {
         let block = blocks::allocate(const { Layout::new::<Node<K, F>>() });
         let place = block.as_ptr().cast::<Node<K, F>>();
@@ -231,31 +267,58 @@ impl NodeRef {
             (&raw mut (*place).head.kind).write(kind);
             (&raw mut (*place).callback).write(UnsafeCell::new(ManuallyDrop::new(callback)));
         }
-        Self(block.cast())
+        Self { node: NodeRef(block.cast()), kind: PhantomData }
     }
 
     /// Takes over a counted reference.
     ///
     /// # Safety
     ///
-    /// `node` is live and the caller owns one of its references, which it gives up.
-    pub(crate) unsafe fn from_raw(node: NonNull<Header>) -> Self {
-        Self(node)
+    /// `head` is of a live node, and the caller owns one of its references, which it gives up.
+    pub(super) unsafe fn from_head(head: NonNull<Head<K>>) -> Self {
+        Self { node: NodeRef(head.cast()), kind: PhantomData }
     }
 
     /// A second reference, by the holder of the only one.
-    pub(crate) fn clone_unshared(&self) -> Self {
+    pub(super) fn clone_unshared(&self) -> Self {
         // ORDERING: Relaxed. Nobody else knows the node; whoever shares it synchronises.
-        debug_assert_eq!(self.refs.load(Relaxed), 1, "the node is shared already");
+        debug_assert_eq!(self.node.refs.load(Relaxed), 1, "the node is shared already");
         // ORDERING: as above. A store, which costs a fraction of a read-modify-write.
-        self.refs.store(2, Relaxed);
-        Self(self.0)
+        self.node.refs.store(2, Relaxed);
+        Self { node: NodeRef(self.node.0), kind: PhantomData }
     }
 
-    /// The node's address, without a reference.
-    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
-        self.0
+    /// The address of the part that knows the kind, without a reference.
+    pub(super) fn head(&self) -> NonNull<Head<K>> {
+        self.node.0.cast()
     }
+
+    /// The same reference, for those who don't care for the kind.
+    pub(super) fn into_node(self) -> NodeRef {
+        self.node
+    }
+}
+
+impl<K> Deref for NodeOf<K> {
+    type Target = Head<K>;
+
+    #[inline]
+    fn deref(&self) -> &Head<K> {
+        self.node.tracked.touch();
+        // SAFETY: of this kind, see `NodeOf`, and counted, so live.
+        unsafe { self.node.0.cast::<Head<K>>().as_ref() }
+    }
+}
+
+/// What is particular to the node's kind.
+///
+/// # Safety
+///
+/// `node` is of kind `K`.
+#[inline]
+pub(super) unsafe fn kind_of<K: Kind>(node: &NodeRef) -> &K {
+    // SAFETY: of this kind by the caller's promise, and kept alive by the reference.
+    unsafe { &(*node.0.cast::<Head<K>>().as_ptr()).kind }
 }
 
 impl Deref for NodeRef {

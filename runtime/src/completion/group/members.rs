@@ -6,7 +6,8 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use crate::completion::blocks;
-use crate::completion::{Link, Orphans};
+use crate::completion::link::Link;
+use crate::completion::node::Orphans;
 
 /// Room of the first array: enough for the pages of a small tree's node.
 const FIRST_ARRAY: u32 = 10;

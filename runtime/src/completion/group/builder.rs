@@ -2,9 +2,12 @@
 
 use std::mem::ManuallyDrop;
 
-use super::{GroupCore, Policy};
+use super::core::{GroupCore, Policy};
 use crate::Outcome;
-use crate::completion::{Completion, Head, NodeRef, State, cancel_members};
+use crate::completion::Completion;
+use crate::completion::cancel::cancel_members;
+use crate::completion::node::NodeOf;
+use crate::completion::state::State;
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///
@@ -32,7 +35,7 @@ use crate::completion::{Completion, Head, NodeRef, State, cancel_members};
 #[derive(Debug)]
 pub struct CompletionGroup {
     /// Known to nobody else until it is built.
-    node: NodeRef,
+    node: NodeOf<GroupCore>,
     cancelled: bool,
 }
 
@@ -51,8 +54,8 @@ impl CompletionGroup {
     }
 
     fn with_policy(policy: Policy, callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        let callback = move |_: &Head<GroupCore>, outcome| callback(outcome);
-        let node = NodeRef::allocate(State::started(), GroupCore::new(policy), callback, 1);
+        let callback = move |_: &_, outcome| callback(outcome);
+        let node = NodeOf::allocate(State::started(), GroupCore::new(policy), callback);
         Self { node, cancelled: false }
     }
 
@@ -62,7 +65,7 @@ impl CompletionGroup {
     pub fn add(&mut self, child: &Completion) {
         if !child.succeeded() {
             // SAFETY: this is the builder.
-            unsafe { GroupCore::add(self.node.as_ptr().cast(), child.node().clone()) };
+            unsafe { GroupCore::add(self.node.head(), child.node().clone()) };
         }
         if self.cancelled {
             cancel_members([child.node()]);
@@ -75,7 +78,7 @@ impl CompletionGroup {
             self.add(&child);
         } else if !child.succeeded() {
             // SAFETY: this is the builder.
-            unsafe { GroupCore::add(self.node.as_ptr().cast(), child.into_node()) };
+            unsafe { GroupCore::add(self.node.head(), child.into_node()) };
         }
     }
 
@@ -83,7 +86,7 @@ impl CompletionGroup {
     pub fn cancel(&mut self) {
         self.cancelled = true;
         // SAFETY: alive, and nothing is added during the call.
-        cancel_members(unsafe { GroupCore::members(self.node.as_ptr().cast()) }.map(|member| &member.child));
+        cancel_members(unsafe { GroupCore::members(self.node.head()) }.map(|member| &member.child));
     }
 
     /// The completion of the whole. An empty group has ended well, and its callback has run, when this returns.
@@ -92,7 +95,7 @@ impl CompletionGroup {
         let Self { node, .. } = self;
         let shared = ManuallyDrop::new(node.clone_unshared());
         // SAFETY: `shared` is the second reference to a node that is not shared yet.
-        unsafe { GroupCore::build(shared.as_ptr().cast()) };
-        Completion::from_node(node)
+        unsafe { GroupCore::build(shared.head()) };
+        Completion::from_node(node.into_node())
     }
 }

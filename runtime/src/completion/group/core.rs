@@ -3,7 +3,10 @@
 use std::ptr::NonNull;
 
 use super::members::Members;
-use crate::completion::{Aftermath, Head, Header, Kind, Link, LinkResult, NodeRef, Orphans};
+use crate::completion::aftermath::Aftermath;
+use crate::completion::link::Link;
+use crate::completion::node::{Head, Header, Kind, NodeOf, NodeRef, Orphans};
+use crate::completion::state::LinkResult;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU32};
@@ -35,12 +38,10 @@ pub(crate) struct GroupCore {
 }
 
 impl Kind for GroupCore {
-    fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>) {
-        // SAFETY: the node is alive for the call.
-        let core = unsafe { &(*head.as_ptr()).kind };
+    fn cancel(head: &Head<Self>, groups: &mut Vec<NonNull<Header>>) {
         // ORDERING: Relaxed. Decides who walks the members, which anybody who has the group may read.
-        if !core.forwarded.swap(true, Relaxed) {
-            groups.push(head.cast());
+        if !head.kind.forwarded.swap(true, Relaxed) {
+            groups.push(NonNull::from(head).cast());
         }
     }
 
@@ -196,7 +197,7 @@ impl GroupCore {
         // SAFETY: untold, so alive, and told this once.
         let group = unsafe { Self::count_down((*link).group, 1) }?;
         let outcome = Self::outcome_of_all(&group)?;
-        Some((group, outcome))
+        Some((group.into_node(), outcome))
     }
 
     /// Counts `ended` children as ended. Whoever counts the last gets the reference that the edges shared, and the duty
@@ -206,7 +207,7 @@ impl GroupCore {
     ///
     /// The counted children are counted for the first time.
     #[must_use = "nobody else ends the group"]
-    unsafe fn count_down(group: NonNull<Head<Self>>, ended: u32) -> Option<NodeRef> {
+    unsafe fn count_down(group: NonNull<Head<Self>>, ended: u32) -> Option<NodeOf<Self>> {
         // SAFETY: alive while the count is above 0, see `remaining`.
         let core = unsafe { &(*group.as_ptr()).kind };
         // ORDERING: Acquire, with the Release half below. Who reads what it is about to count counts the last: nobody else
@@ -220,28 +221,26 @@ impl GroupCore {
             before == ended
         };
         // SAFETY: the count stood for one reference, and nothing is left to be counted, once and for all.
-        last.then(|| unsafe { NodeRef::from_raw(group.cast()) })
+        last.then(|| unsafe { NodeOf::from_head(group) })
     }
 
     /// Ends the group, unless it has failed fast before. `group` is what the last count-down returned.
-    fn all_ended(group: &NodeRef, aftermath: &mut Aftermath) {
+    fn all_ended(group: &NodeOf<Self>, aftermath: &mut Aftermath) {
         if let Some(outcome) = Self::outcome_of_all(group) {
             // SAFETY: no winner of `failed` decides, and the last count-down happens once. `group` is a reference.
-            unsafe { aftermath.conclude(group.as_ptr(), outcome) };
+            unsafe { aftermath.conclude(group.head().cast(), outcome) };
         }
     }
 
     /// The outcome, once every child has ended; `None` when the first failure has decided it before. `group` is what the
     /// last count-down returned.
-    fn outcome_of_all(group: &NodeRef) -> Option<Outcome> {
-        let head: NonNull<Head<Self>> = group.as_ptr().cast();
-        // SAFETY: `group` is a reference to a group's node.
-        let core = unsafe { &(*head.as_ptr()).kind };
+    fn outcome_of_all(group: &NodeOf<Self>) -> Option<Outcome> {
+        let Head { header, kind: core } = &**group;
         // ORDERING: Relaxed. Set before its setter counted down, so ordered by the last count-down.
         if !core.failed.load(Relaxed) {
             return Some(Ok(0));
         }
         // SAFETY: the caller decides, unless the first failure did; then the outcome is left alone.
-        (core.policy == Policy::Drain).then(|| unsafe { group.outcome() })
+        (core.policy == Policy::Drain).then(|| unsafe { header.outcome() })
     }
 }
