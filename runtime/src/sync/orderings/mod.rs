@@ -13,7 +13,7 @@ use std::panic::Location;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use self::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+use loom::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// Names the [`Weakening`] of this process: `runtime/src/completion/group/core.rs:218:43:rmw:AcqRel->Acquire`.
 pub const WEAKEN: &str = "TENTERHOOK_WEAKEN";
