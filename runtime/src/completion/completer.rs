@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use super::aftermath::{end, end_uncalled};
 use super::node::{Kind, NodeOf, NodeRef, kind_of};
+use super::notifications::{end, end_uncalled};
 use crate::{CompletionError, Outcome};
 
 /// The one right to finish an operation.

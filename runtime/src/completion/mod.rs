@@ -1,6 +1,5 @@
 #![doc = include_str!("README.md")]
 
-mod aftermath;
 mod behind;
 mod blocks;
 mod cancel;
@@ -9,6 +8,7 @@ pub mod group;
 mod handle;
 mod link;
 mod node;
+mod notifications;
 mod running;
 mod state;
 mod waiters;

@@ -59,9 +59,9 @@ impl PagerFile {
 /// the last reference goes is not written. None such was acknowledged, because a [`Commit`](super::Commit)
 /// that waits keeps the pager.
 ///
-/// Commits are pipelined: a writer lets go of the write right when its frames are submitted, the next one builds upon
+/// Commits are pipelined: a writer lets go of the write lock when its frames are submitted, the next one builds upon
 /// them, and one sync acknowledges all commits whose frames were written before it. A transaction that is larger than
-/// [`PagerOptions::spill_pages`] is the exception: it keeps the right.
+/// [`PagerOptions::spill_pages`] is the exception: it keeps the write lock.
 ///
 /// One pager at a time may have a file open, whatever process it is in: another is refused with [`PagerError::Locked`]. A
 /// pager that was dropped has it until the I/O has ended that it had begun; the end of a process ends that, too.
@@ -110,7 +110,7 @@ impl Pager {
     /// [`CheckpointMode::Passive`] when that could copy at least [`PagerOptions::checkpoint_frames`] frames.
     /// [`CheckpointMode::Restart`] when the log has at least [`PagerOptions::restart_frames`] frames and all readers have begun
     /// in the newer half of it, so that one that has lasted long already holds up the copying only. With that the log's length is at most the greater of `restart_frames` and twice what is written during the longest
-    /// reader, and what is written until the checkpoint has the write right.
+    /// reader, and what is written until the checkpoint has the write lock.
     pub fn checkpoint_due(&self) -> Option<CheckpointMode> {
         let state = self.state.lock();
         let PagerOptions { checkpoint_frames, restart_frames, .. } = self.options;
@@ -133,8 +133,8 @@ impl Pager {
         Audit {
             readers: state.readers.count(),
             pins: self.cache.pins(),
-            writer_held: state.right.is_held(),
-            writers_waiting: state.right.waiting(),
+            writer_held: state.write_lock.is_held(),
+            writers_waiting: state.write_lock.waiting(),
             checkpoint_running: state.checkpoint.is_some(),
             loading: self.cache.loading(),
             commits_pending: state.pending.count(),
@@ -260,9 +260,9 @@ impl Pager {
         self.sealer.check(bytes, page).map_err(corrupt)
     }
 
-    /// Gives up the write right, or the place in its queue.
-    pub(super) fn give_up_right(&self, ticket: u64) {
-        let wakes: Wakes = self.state.lock().right.give_up(ticket);
+    /// Gives up the write lock, or the place in its queue.
+    pub(super) fn give_up_write_lock(&self, ticket: u64) {
+        let wakes: Wakes = self.state.lock().write_lock.give_up(ticket);
         wakes.wake();
     }
 

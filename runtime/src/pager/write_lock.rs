@@ -1,4 +1,4 @@
-//! The right to write: one holder, the others in a queue.
+//! The write lock: one holder, the others in a queue.
 
 use std::collections::VecDeque;
 
@@ -6,19 +6,19 @@ use super::readers::{Obstacle, Snapshot};
 use super::wakes::Wakes;
 use crate::{Completer, Completion};
 
-/// Names one claim to the write right.
+/// Names one claim to the write lock.
 pub(super) type Ticket = u64;
 
-/// On whose behalf the right is asked for.
+/// On whose behalf the write lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claimant {
+pub(super) enum Waiter {
     /// Somebody without a snapshot: a new transaction, or a checkpoint.
-    Newcomer,
+    New,
     /// A reader that keeps its snapshot while it waits. It would wait for ever for a holder that waits for it.
     Reader(Snapshot),
 }
 
-impl Claimant {
+impl Waiter {
     /// Whether it is in the way.
     fn is(self, obstacle: Obstacle) -> bool {
         matches!(self, Self::Reader(snapshot) if obstacle.includes(&snapshot))
@@ -27,31 +27,31 @@ impl Claimant {
 
 /// One holder, the others in the order of asking.
 ///
-/// Who holds the right is said here, under the pager's lock, and nowhere else. A waiter's completion only tells it to
+/// Who holds the write lock is said here, under the pager's lock, and nowhere else. A waiter's completion only tells it to
 /// look again, so a grant that races with a cancel or a drop is never lost: whoever goes gives up what it finds here.
 #[derive(Debug, Default)]
-pub(super) struct WriteRight {
+pub(super) struct WriteLock {
     last_ticket: Ticket,
     holder: Option<Ticket>,
-    /// The readers that the holder waits for: none of them may wait for the right meanwhile.
+    /// The readers that the holder waits for: none of them may wait for the write lock meanwhile.
     awaited: Option<Obstacle>,
-    queue: VecDeque<Waiter>,
+    queue: VecDeque<Queued>,
 }
 
 #[derive(Debug)]
-struct Waiter {
+struct Queued {
     ticket: Ticket,
-    claimant: Claimant,
+    waiter: Waiter,
     completer: Completer,
 }
 
-impl WriteRight {
+impl WriteLock {
     fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         self.last_ticket
     }
 
-    /// The right, if nobody has it and nobody waits for it.
+    /// The write lock, if nobody has it and nobody waits for it.
     pub(super) fn try_take(&mut self) -> Option<Ticket> {
         if self.holder.is_some() || !self.queue.is_empty() {
             return None;
@@ -62,13 +62,13 @@ impl WriteRight {
 
     /// A place at the end of the queue, and what ends when its turn has come, or when it is sent away. `None` for a reader
     /// that the holder waits for.
-    pub(super) fn enqueue(&mut self, claimant: Claimant) -> Option<(Ticket, Completion)> {
-        if self.awaited.is_some_and(|obstacle| claimant.is(obstacle)) {
+    pub(super) fn enqueue(&mut self, waiter: Waiter) -> Option<(Ticket, Completion)> {
+        if self.awaited.is_some_and(|obstacle| waiter.is(obstacle)) {
             return None;
         }
         let ticket = self.ticket();
         let (completion, completer) = Completion::new(|_| {});
-        self.queue.push_back(Waiter { ticket, claimant, completer });
+        self.queue.push_back(Queued { ticket, waiter, completer });
         Some((ticket, completion))
     }
 
@@ -76,9 +76,9 @@ impl WriteRight {
     pub(super) fn await_readers(&mut self, obstacle: Obstacle) -> Wakes {
         self.awaited = Some(obstacle);
         let (awaited, others): (VecDeque<_>, _) =
-            self.queue.drain(..).partition(|waiter| waiter.claimant.is(obstacle));
+            self.queue.drain(..).partition(|queued| queued.waiter.is(obstacle));
         self.queue = others;
-        awaited.into_iter().map(|waiter| waiter.completer).collect()
+        awaited.into_iter().map(|queued| queued.completer).collect()
     }
 
     /// The holder waits for readers no longer.
@@ -90,22 +90,22 @@ impl WriteRight {
         self.holder == Some(ticket)
     }
 
-    /// Gives up whatever `ticket` has: the right, which goes to the next, or its place in the queue, or nothing.
+    /// Gives up whatever `ticket` has: the write lock, which goes to the next, or its place in the queue, or nothing.
     pub(super) fn give_up(&mut self, ticket: Ticket) -> Wakes {
         if !self.is_holder(ticket) {
-            let place = self.queue.iter().position(|waiter| waiter.ticket == ticket);
+            let place = self.queue.iter().position(|queued| queued.ticket == ticket);
             let left = place.and_then(|place| self.queue.remove(place));
-            return left.into_iter().map(|waiter| waiter.completer).collect();
+            return left.into_iter().map(|queued| queued.completer).collect();
         }
         let next = self.queue.pop_front();
-        self.holder = next.as_ref().map(|waiter| waiter.ticket);
+        self.holder = next.as_ref().map(|queued| queued.ticket);
         self.awaited = None;
-        next.into_iter().map(|waiter| waiter.completer).collect()
+        next.into_iter().map(|queued| queued.completer).collect()
     }
 
     /// Sends all waiters away, to find out why.
     pub(super) fn dismiss(&mut self) -> Wakes {
-        self.queue.drain(..).map(|waiter| waiter.completer).collect()
+        self.queue.drain(..).map(|queued| queued.completer).collect()
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -122,80 +122,80 @@ mod tests {
     use super::*;
     use crate::pager::format::header::FileState;
 
-    fn enqueue(right: &mut WriteRight) -> (Ticket, Completion) {
-        right.enqueue(Claimant::Newcomer).expect("only readers are refused")
+    fn enqueue(lock: &mut WriteLock) -> (Ticket, Completion) {
+        lock.enqueue(Waiter::New).expect("only readers are refused")
     }
 
     #[test]
-    fn right_goes_on_in_the_order_of_asking() {
-        let mut right = WriteRight::default();
-        let first = right.try_take().expect("free");
-        let waiters: Vec<_> = (0..3).map(|_| enqueue(&mut right)).collect();
+    fn lock_goes_on_in_the_order_of_asking() {
+        let mut lock = WriteLock::default();
+        let first = lock.try_take().expect("free");
+        let waiters: Vec<_> = (0..3).map(|_| enqueue(&mut lock)).collect();
         let mut holder = first;
         for (ticket, completion) in waiters {
             assert!(!completion.finished());
-            right.give_up(holder).wake();
-            assert!(completion.succeeded() && right.is_holder(ticket));
+            lock.give_up(holder).wake();
+            assert!(completion.succeeded() && lock.is_holder(ticket));
             holder = ticket;
         }
-        right.give_up(holder).wake();
-        assert!(!right.is_held());
+        lock.give_up(holder).wake();
+        assert!(!lock.is_held());
     }
 
     #[test]
     fn nobody_overtakes_the_queue() {
-        let mut right = WriteRight::default();
-        let first = right.try_take().expect("free");
-        let (second, _completion) = enqueue(&mut right);
-        right.give_up(first).wake();
-        assert!(right.is_holder(second));
-        assert_eq!(right.try_take(), None);
+        let mut lock = WriteLock::default();
+        let first = lock.try_take().expect("free");
+        let (second, _completion) = enqueue(&mut lock);
+        lock.give_up(first).wake();
+        assert!(lock.is_holder(second));
+        assert_eq!(lock.try_take(), None);
     }
 
     #[test]
     fn waiter_that_leaves_is_skipped() {
-        let mut right = WriteRight::default();
-        let first = right.try_take().expect("free");
-        let (second, _) = enqueue(&mut right);
-        let (third, completion) = enqueue(&mut right);
-        right.give_up(second).wake();
-        right.give_up(first).wake();
-        assert!(right.is_holder(third) && completion.succeeded());
+        let mut lock = WriteLock::default();
+        let first = lock.try_take().expect("free");
+        let (second, _) = enqueue(&mut lock);
+        let (third, completion) = enqueue(&mut lock);
+        lock.give_up(second).wake();
+        lock.give_up(first).wake();
+        assert!(lock.is_holder(third) && completion.succeeded());
     }
 
     #[test]
-    fn waiter_that_leaves_after_the_grant_passes_the_right_on() {
-        let mut right = WriteRight::default();
-        let first = right.try_take().expect("free");
-        let (second, _) = enqueue(&mut right);
-        let (third, completion) = enqueue(&mut right);
-        right.give_up(first).wake();
-        right.give_up(second).wake();
-        assert!(right.is_holder(third) && completion.succeeded());
+    fn waiter_that_leaves_after_the_grant_passes_the_lock_on() {
+        let mut lock = WriteLock::default();
+        let first = lock.try_take().expect("free");
+        let (second, _) = enqueue(&mut lock);
+        let (third, completion) = enqueue(&mut lock);
+        lock.give_up(first).wake();
+        lock.give_up(second).wake();
+        assert!(lock.is_holder(third) && completion.succeeded());
     }
 
     #[test]
     fn reader_does_not_wait_for_a_holder_that_waits_for_it() {
-        let reader = |mark| Claimant::Reader(Snapshot { state: FileState::EMPTY, mark, reads_log: true });
-        let mut right = WriteRight::default();
-        let first = right.try_take().expect("free");
-        let (_, early) = right.enqueue(reader(4)).expect("nobody waits for readers yet");
-        let (second, newer) = right.enqueue(reader(5)).expect("nobody waits for readers yet");
-        let (third, turn) = enqueue(&mut right);
-        right.await_readers(Obstacle::Before(5)).wake();
+        let reader = |mark| Waiter::Reader(Snapshot { state: FileState::EMPTY, mark, reads_log: true });
+        let mut lock = WriteLock::default();
+        let first = lock.try_take().expect("free");
+        let (_, early) = lock.enqueue(reader(4)).expect("nobody waits for readers yet");
+        let (second, newer) = lock.enqueue(reader(5)).expect("nobody waits for readers yet");
+        let (third, turn) = enqueue(&mut lock);
+        lock.await_readers(Obstacle::Before(5)).wake();
         assert!(
             early.succeeded() && !newer.finished() && !turn.finished(),
             "it is sent away, and nobody else"
         );
-        assert!(right.enqueue(reader(4)).is_none() && right.enqueue(reader(5)).is_some());
-        right.await_readers(Obstacle::InLog).wake();
+        assert!(lock.enqueue(reader(4)).is_none() && lock.enqueue(reader(5)).is_some());
+        lock.await_readers(Obstacle::InLog).wake();
         assert!(newer.succeeded() && !turn.finished());
-        right.go_on();
-        assert!(right.enqueue(reader(4)).is_some(), "the holder has what it waited for");
-        right.await_readers(Obstacle::InLog).wake();
-        right.give_up(second).wake();
-        right.give_up(first).wake();
-        assert!(right.is_holder(third));
-        assert!(right.enqueue(reader(4)).is_some(), "the next holder does not wait for readers");
+        lock.go_on();
+        assert!(lock.enqueue(reader(4)).is_some(), "the holder has what it waited for");
+        lock.await_readers(Obstacle::InLog).wake();
+        lock.give_up(second).wake();
+        lock.give_up(first).wake();
+        assert!(lock.is_holder(third));
+        assert!(lock.enqueue(reader(4)).is_some(), "the next holder does not wait for readers");
     }
 }

@@ -3,9 +3,9 @@
 use std::ptr::NonNull;
 
 use super::members::Members;
-use crate::completion::aftermath::Aftermath;
 use crate::completion::link::Link;
 use crate::completion::node::{Head, Header, Kind, NodeOf, NodeRef, Orphans};
+use crate::completion::notifications::Notifications;
 use crate::completion::state::LinkResult;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -125,7 +125,7 @@ impl GroupCore {
         ended: impl Iterator<Item = &'a Link>,
         rest: impl Iterator<Item = &'a Link>,
     ) {
-        let mut aftermath = Aftermath::new();
+        let mut notifications = Notifications::new();
         let mut count = 0;
         // SAFETY: as in `build`.
         let unlinked =
@@ -135,15 +135,15 @@ impl GroupCore {
             // SAFETY: the link attempt saw FINISHED with Acquire.
             if let Err(error) = unsafe { member.child.outcome() } {
                 // SAFETY: alive, and not counted down for this child yet.
-                unsafe { Self::note_failure(group, error, &mut aftermath) };
+                unsafe { Self::note_failure(group, error, &mut notifications) };
             }
         }
         // Counted together, and after the last link: until then the count can't come to its end.
         // SAFETY: one for each child that had ended, none counted before; an empty group is counted this once.
         if let Some(shared) = unsafe { Self::count_down(group, count) } {
-            Self::all_ended(&shared, &mut aftermath);
+            Self::all_ended(&shared, &mut notifications);
         }
-        aftermath.settle();
+        notifications.settle();
     }
 
     /// Tells the group of one linked child that has finished.
@@ -151,16 +151,16 @@ impl GroupCore {
     /// # Safety
     ///
     /// `link` was linked to a child that has finished, and has not been told before. It may be gone afterwards.
-    pub(crate) unsafe fn child_ended(link: *const Link, aftermath: &mut Aftermath) {
+    pub(crate) unsafe fn child_ended(link: *const Link, notifications: &mut Notifications) {
         // SAFETY: untold, so its group is alive and so are its members.
         let (group, outcome) = unsafe { ((*link).group, (*link).child.outcome()) };
         if let Err(error) = outcome {
             // SAFETY: alive, and not counted down for this child yet.
-            unsafe { Self::note_failure(group, error, aftermath) };
+            unsafe { Self::note_failure(group, error, notifications) };
         }
         // SAFETY: this edge is told once.
         if let Some(shared) = unsafe { Self::count_down(group, 1) } {
-            Self::all_ended(&shared, aftermath);
+            Self::all_ended(&shared, notifications);
         }
     }
 
@@ -170,7 +170,11 @@ impl GroupCore {
     ///
     /// The child that failed has not been counted down, so the group is alive.
     #[cold]
-    unsafe fn note_failure(group: NonNull<Head<Self>>, error: CompletionError, aftermath: &mut Aftermath) {
+    unsafe fn note_failure(
+        group: NonNull<Head<Self>>,
+        error: CompletionError,
+        notifications: &mut Notifications,
+    ) {
         // SAFETY: alive by the caller's promise.
         let core = unsafe { &(*group.as_ptr()).kind };
         // ORDERING: Relaxed. Decides who writes and who ends the group; both are published by the winner's
@@ -180,7 +184,7 @@ impl GroupCore {
         }
         match core.policy {
             // SAFETY: the winner of `failed` decides, see `outcome_of_all`; alive until this child is counted down.
-            Policy::FailFast => unsafe { aftermath.conclude(group.cast(), Err(error)) },
+            Policy::FailFast => unsafe { notifications.conclude(group.cast(), Err(error)) },
             // SAFETY: the swap is won once, and the decider comes after the last count-down, which is after ours.
             Policy::Drain => unsafe { group.cast::<Header>().as_ref().set_outcome(Err(error)) },
         }
@@ -225,10 +229,10 @@ impl GroupCore {
     }
 
     /// Ends the group, unless it has failed fast before. `group` is what the last count-down returned.
-    fn all_ended(group: &NodeOf<Self>, aftermath: &mut Aftermath) {
+    fn all_ended(group: &NodeOf<Self>, notifications: &mut Notifications) {
         if let Some(outcome) = Self::outcome_of_all(group) {
             // SAFETY: no winner of `failed` decides, and the last count-down happens once. `group` is a reference.
-            unsafe { aftermath.conclude(group.head().cast(), outcome) };
+            unsafe { notifications.conclude(group.head().cast(), outcome) };
         }
     }
 

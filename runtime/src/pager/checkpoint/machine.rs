@@ -10,10 +10,10 @@ use crate::pager::latch::{Latch, Wait};
 use crate::pager::pager::Pager;
 use crate::pager::readers::Obstacle;
 use crate::pager::state::{State, refuse_if_poisoned};
-use crate::pager::transaction::acquire::{AskForRight, RightClaim};
+use crate::pager::transaction::acquire::{AcquireWriteLock, WriteLockClaim};
 use crate::pager::transfer::Ended;
 use crate::pager::wakes::Wakes;
-use crate::pager::write_lock::Claimant;
+use crate::pager::write_lock::Waiter;
 use crate::pager::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
@@ -59,11 +59,11 @@ impl Checkpoint {
         self.machine.transitions().waits_for_readers()
     }
 
-    /// Whether it has the write right. Who would rather have writers go on than a log that is short can drop it then, for
+    /// Whether it has the write lock. Who would rather have writers go on than a log that is short can drop it then, for
     /// example when it also [waits for readers](Self::waits_for_readers) for long, and what was copied stays copied.
     #[must_use]
     pub fn holds_up_writers(&self) -> bool {
-        self.machine.transitions().has_the_right()
+        self.machine.transitions().has_write_lock()
     }
 }
 
@@ -81,21 +81,21 @@ struct Checkpointing {
     stage: Stage,
 }
 
-/// A checkpoint, from top to bottom; with the write right it does what is in the way of its end, one thing after another. What
+/// A checkpoint, from top to bottom; with the write lock it does what is in the way of its end, one thing after another. What
 /// the stages hold goes with them, in the moment in which the checkpoint ends.
 enum Stage {
     Begin,
     AwaitOther(Wait<()>),
-    /// Holding up nobody, up to `AskForRight`.
+    /// Holding up nobody, up to `AcquireWriteLock`.
     FirstPass(Running, Pass),
     AwaitOldReaders(Running, Wait<()>),
     NextPass(Running, Pass),
-    AskForRight(Running, AskForRight),
+    AcquireWriteLock(Running, AcquireWriteLock),
     Exclusively(Exclusive, Task),
     Ended,
 }
 
-/// What it does with the write right; after each it looks again.
+/// What it does with the write lock; after each it looks again.
 enum Task {
     Look,
     AwaitCommits(Wait<Result<u64, PagerError>>),
@@ -120,11 +120,11 @@ impl Drop for Running {
     }
 }
 
-/// With the write right: nobody adds to the log.
+/// With the write lock: nobody adds to the log.
 struct Exclusive {
-    // Fields drop in this order: who waits for the right finds no checkpoint under way.
+    // Fields drop in this order: who waits for the write lock finds no checkpoint under way.
     _running: Running,
-    _claim: RightClaim,
+    _claim: WriteLockClaim,
 }
 
 /// What is in the way of the checkpoint's end.
@@ -134,7 +134,7 @@ enum InTheWay {
     /// The log is empty, its header durable, and nothing is under way on it.
     NothingInLog,
     Commits(Wait<Result<u64, PagerError>>),
-    /// Those that wait for the right, and for which it would wait, have to be told.
+    /// Those that wait for the write lock, and for which it would wait, have to be told.
     Readers(Wait<()>, Wakes),
     Uncopied(Scope),
     /// Of what was begun on the log, some is still under way.
@@ -180,12 +180,12 @@ impl StateTransition for Checkpointing {
                 TransitionResult::Io(io) => self.suspend(Stage::NextPass(running, pass), io),
                 TransitionResult::Continue => self.go_on(Stage::NextPass(running, pass)),
             },
-            Stage::AskForRight(running, mut ask) => match ask.step(|_| ())? {
+            Stage::AcquireWriteLock(running, mut ask) => match ask.step(|_| ())? {
                 IOResult::Done((claim, ())) => {
                     let exclusive = Exclusive { _running: running, _claim: claim };
                     self.go_on(Stage::Exclusively(exclusive, Task::Look))
                 }
-                IOResult::IO(io) => self.suspend(Stage::AskForRight(running, ask), io),
+                IOResult::IO(io) => self.suspend(Stage::AcquireWriteLock(running, ask), io),
             },
             Stage::Exclusively(exclusive, task) => self.exclusively(exclusive, task),
             Stage::Ended => unreachable!("the driver steps no machine that has ended"),
@@ -202,7 +202,7 @@ impl Checkpointing {
         matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::Exclusively(_, Task::AwaitReaders(_)))
     }
 
-    fn has_the_right(&self) -> bool {
+    fn has_write_lock(&self) -> bool {
         matches!(self.stage, Stage::Exclusively(..))
     }
 
@@ -271,8 +271,8 @@ impl Checkpointing {
     }
 
     fn ask_for_right(&mut self, running: Running) -> Transition {
-        let ask = AskForRight::new(&self.pager, Claimant::Newcomer);
-        self.go_on(Stage::AskForRight(running, ask))
+        let ask = AcquireWriteLock::new(&self.pager, Waiter::New);
+        self.go_on(Stage::AcquireWriteLock(running, ask))
     }
 
     fn exclusively(&mut self, exclusive: Exclusive, mut task: Task) -> Transition {
@@ -345,7 +345,7 @@ impl Checkpointing {
     fn in_the_way(&self) -> Result<InTheWay, PagerError> {
         let mut state = self.pager.state.lock();
         refuse_if_poisoned(&state)?;
-        state.right.go_on();
+        state.write_lock.go_on();
         if let Some(wait) = state.newest_on_its_way() {
             return Ok(InTheWay::Commits(wait));
         }
@@ -353,7 +353,7 @@ impl Checkpointing {
         if state.log.backfilled < end {
             let obstacle = Obstacle::Before(end);
             if let Some(wait) = state.readers.wait_for(obstacle) {
-                return Ok(InTheWay::Readers(wait, state.right.await_readers(obstacle)));
+                return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(obstacle)));
             }
             let scope = Scope::of(&state).expect("no reader is before the end, and the end is not copied");
             return Ok(InTheWay::Uncopied(scope));
@@ -363,7 +363,7 @@ impl Checkpointing {
             return Ok(InTheWay::Nothing);
         }
         if begins_anew && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
-            return Ok(InTheWay::Readers(wait, state.right.await_readers(Obstacle::InLog)));
+            return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(Obstacle::InLog)));
         }
         // Of an empty log, a header may still be on its way for somebody who is gone, or a cut.
         if let Some(wait) = state.log_io.wait_for_quiet() {

@@ -7,8 +7,8 @@ pub enum CheckpointMode {
     #[default]
     Passive,
     /// Copies all of the log. After a passive pass it waits for the readers of older commits to end, and copies on; then it
-    /// takes the write right, in its turn, waits for the commits on their way and for the readers of older commits that have
-    /// begun meanwhile, and copies the rest. While it has the right no writer begins; readers do.
+    /// takes the write lock, in its turn, waits for the commits on their way and for the readers of older commits that have
+    /// begun meanwhile, and copies the rest. While it has the write lock no writer begins; readers do.
     ///
     /// It waits for a reader for as long as that lasts, also for one of the same thread, which then waits for itself. It waits
     /// for another checkpoint to end, too.

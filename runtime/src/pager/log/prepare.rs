@@ -10,7 +10,7 @@ use crate::pager::latch::Wait;
 use crate::pager::pager::Pager;
 use crate::pager::readers::Snapshot;
 
-/// Does whatever has to be done to the log before the holder of the write right may lay out frames. What it waits for
+/// Does whatever has to be done to the log before the holder of the write lock may lay out frames. What it waits for
 /// belongs to the pager, and goes on should this be dropped.
 #[derive(Default)]
 pub(in crate::pager) enum PrepareLog {

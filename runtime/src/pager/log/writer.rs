@@ -19,7 +19,7 @@ use crate::pager::transfer::{self, Ended, Piece};
 use crate::pager::wakes::Wakes;
 use crate::pager::{Durability, PagerError};
 
-/// What the holder of the write right finds when it comes to the log.
+/// What the holder of the write lock finds when it comes to the log.
 pub(super) enum LogReadiness {
     /// Its frames go here.
     Ready(Place),
@@ -45,7 +45,7 @@ struct Aftermath {
     failed: Vec<(Flight, PagerError)>,
     /// The frames of those that had not come to be written.
     unwritten: Vec<Vec<Piece>>,
-    /// Those who are sent away, and the one who has got the write right.
+    /// Those who are sent away, and the one who has got the write lock.
     wakes: [Wakes; 2],
     ended: io::Ended,
 }
@@ -94,7 +94,7 @@ impl Aftermath {
 }
 
 impl Pager {
-    /// Where the holder of the write right, who started from `snapshot`, may write. If all of the log is in the database
+    /// Where the holder of the write lock, who started from `snapshot`, may write. If all of the log is in the database
     /// file and nobody needs it, the log is empty from here on; on disk it becomes so with its new header.
     pub(super) fn ready_log(&self, snapshot: &Snapshot) -> Result<LogReadiness, PagerError> {
         let mut evicted = Evicted::default();
@@ -119,7 +119,7 @@ impl Pager {
     }
 
     /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
-    /// holder of the write right when nothing is under way on the log.
+    /// holder of the write lock when nothing is under way on the log.
     pub(in crate::pager) fn begin_log_anew(&self, state: &mut State) -> Evicted {
         debug_assert!(state.log_is_done() && state.log_io.running() == 0);
         let evicted = self.cache.move_to_database(&state.index);
@@ -128,7 +128,7 @@ impl Pager {
         evicted
     }
 
-    /// Cuts the log file to `len` bytes. Called by the holder of the write right when the log is empty, its header durable,
+    /// Cuts the log file to `len` bytes. Called by the holder of the write lock when the log is empty, its header durable,
     /// and nothing is under way on it; the next commit waits for the end, since it begins a run.
     pub(in crate::pager) fn cut_log(self: &Arc<Self>, len: u64) -> Wait<Ended> {
         {
@@ -167,7 +167,7 @@ impl Pager {
     }
 
     /// Writes a header and makes it durable. Called when nothing is under way on the log, by the holder of the write
-    /// right; should that be dropped, the next one waits.
+    /// lock; should that be dropped, the next one waits.
     pub(in crate::pager) fn write_log_header(self: &Arc<Self>, header: &LogHeader) -> Wait<Outcome> {
         self.state.lock().log_io.begin();
         let latch: Arc<Latch<Outcome>> = Latch::new();
@@ -284,12 +284,12 @@ impl Pager {
                 Ok(()) => {
                     (aftermath.published, aftermath.due) = state.pending.written_for_good();
                     state.publish(&aftermath.published);
-                    aftermath.wakes[1] = state.end_right(&aftermath.published);
+                    aftermath.wakes[1] = state.end_write_lock(&aftermath.published);
                 }
                 Err(error) => {
                     let (failed, unwritten) = state.pending.write_failed();
                     aftermath.unwritten = unwritten;
-                    aftermath.wakes[1] = state.end_right(&failed);
+                    aftermath.wakes[1] = state.end_write_lock(&failed);
                     aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
                 }
             }
@@ -307,7 +307,7 @@ impl Pager {
                 Ok(()) => {
                     let (flights, due) = state.pending.synced();
                     state.publish(&flights);
-                    aftermath.wakes[1] = state.end_right(&flights);
+                    aftermath.wakes[1] = state.end_write_lock(&flights);
                     state.log_syncs += 1;
                     state.durable_sequence = state.committed.sequence;
                     (aftermath.published, aftermath.due) = (flights, due);
@@ -398,16 +398,16 @@ impl State {
     ) -> (Vec<(Flight, PagerError)>, Wakes) {
         self.log.run_is_over = true;
         // At most one has kept it, the newest of all.
-        let right = self.end_right(if later.is_empty() { &covered } else { &later });
+        let write_lock = self.end_write_lock(if later.is_empty() { &covered } else { &later });
         let covered = covered.into_iter().map(|flight| (flight, error.clone()));
         let later = later.into_iter().map(|flight| (flight, PagerError::Poisoned { cause }));
-        (covered.chain(later).collect(), right)
+        (covered.chain(later).collect(), write_lock)
     }
 
     /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
     #[must_use = "waiting writers have to be told"]
     pub(in crate::pager) fn poison(&mut self, cause: CompletionError) -> Wakes {
         self.poison.get_or_insert(cause);
-        self.right.dismiss()
+        self.write_lock.dismiss()
     }
 }

@@ -1,34 +1,34 @@
-//! Asking for the write right, and holding it.
+//! Asking for the write lock, and holding it.
 
 use std::sync::Arc;
 
 use crate::pager::PagerError;
 use crate::pager::pager::Pager;
 use crate::pager::state::{State, refuse_if_poisoned};
-use crate::pager::write_lock::{Claimant, Ticket};
+use crate::pager::write_lock::{Ticket, Waiter};
 use crate::{Completion, CompletionError, IOCompletions, IOResult};
 
-/// Waits for the write right, first come, first served. Dropping it leaves the queue, or passes the right on.
-pub(in crate::pager) struct AskForRight {
+/// Waits for the write lock, first come, first served. Dropping it leaves the queue, or passes the lock on.
+pub(in crate::pager) struct AcquireWriteLock {
     pager: Arc<Pager>,
-    claimant: Claimant,
+    waiter: Waiter,
     stage: Stage,
 }
 
 enum Stage {
     Asking,
-    Waiting { claim: RightClaim, turn: Completion },
+    Waiting { claim: WriteLockClaim, turn: Completion },
     Finished,
 }
 
-/// A place in the queue for the write right, or the right itself: which of them, the pager's state says. Dropping it
+/// A place in the queue for the write lock, or the lock itself: which of them, the pager's state says. Dropping it
 /// gives up either.
-pub(in crate::pager) struct RightClaim {
+pub(in crate::pager) struct WriteLockClaim {
     pager: Arc<Pager>,
     ticket: Ticket,
 }
 
-impl RightClaim {
+impl WriteLockClaim {
     pub(super) fn ticket(&self) -> Ticket {
         self.ticket
     }
@@ -39,21 +39,21 @@ impl RightClaim {
     }
 }
 
-impl Drop for RightClaim {
+impl Drop for WriteLockClaim {
     fn drop(&mut self) {
-        self.pager.give_up_right(self.ticket);
+        self.pager.give_up_write_lock(self.ticket);
     }
 }
 
-/// What the holder gets: the right, and what `begin` made of the state in the moment that it had it.
-type Granted<T> = (RightClaim, T);
+/// What the holder gets: the write lock, and what `begin` made of the state in the moment that it had it.
+type Granted<T> = (WriteLockClaim, T);
 
-impl AskForRight {
-    pub(in crate::pager) fn new(pager: &Arc<Pager>, claimant: Claimant) -> Self {
-        Self { pager: Arc::clone(pager), claimant, stage: Stage::Asking }
+impl AcquireWriteLock {
+    pub(in crate::pager) fn new(pager: &Arc<Pager>, waiter: Waiter) -> Self {
+        Self { pager: Arc::clone(pager), waiter, stage: Stage::Asking }
     }
 
-    /// The right, if nobody has it and nobody waits for it.
+    /// The write lock, if nobody has it and nobody waits for it.
     pub(super) fn now<T>(
         pager: &Arc<Pager>,
         begin: impl FnOnce(&mut State) -> T,
@@ -61,13 +61,13 @@ impl AskForRight {
         let (ticket, begun) = {
             let mut state = pager.state.lock();
             refuse_if_poisoned(&state)?;
-            let ticket = state.right.try_take().ok_or(PagerError::Busy)?;
+            let ticket = state.write_lock.try_take().ok_or(PagerError::Busy)?;
             (ticket, begin(&mut state))
         };
-        Ok((RightClaim { pager: Arc::clone(pager), ticket }, begun))
+        Ok((WriteLockClaim { pager: Arc::clone(pager), ticket }, begun))
     }
 
-    /// Steps until the right is there; then `begin` is called in the critical section that finds it.
+    /// Steps until the write lock is there; then `begin` is called in the critical section that finds it.
     #[track_caller]
     pub(in crate::pager) fn step<T>(
         &mut self,
@@ -84,12 +84,12 @@ impl AskForRight {
         let entry = {
             let mut state = self.pager.state.lock();
             refuse_if_poisoned(&state)?;
-            match state.right.try_take() {
+            match state.write_lock.try_take() {
                 Some(ticket) => Ok((ticket, begin(&mut state))),
-                None => Err(state.right.enqueue(self.claimant).ok_or(PagerError::AwaitedByCheckpoint)?),
+                None => Err(state.write_lock.enqueue(self.waiter).ok_or(PagerError::AwaitedByCheckpoint)?),
             }
         };
-        let claim = |ticket| RightClaim { pager: Arc::clone(&self.pager), ticket };
+        let claim = |ticket| WriteLockClaim { pager: Arc::clone(&self.pager), ticket };
         match entry {
             Ok((ticket, begun)) => Ok(IOResult::Done((claim(ticket), begun))),
             Err((ticket, turn)) => {
@@ -101,18 +101,18 @@ impl AskForRight {
 
     fn look<T>(
         &mut self,
-        claim: RightClaim,
+        claim: WriteLockClaim,
         turn: Completion,
         begin: impl FnOnce(&mut State) -> T,
     ) -> Result<IOResult<Granted<T>>, PagerError> {
-        // Looked at before the lock is taken: the right is handed over before the turn is completed, so who has seen
-        // the turn come sees itself as the holder. The other way round, a grant in between would look like a refusal.
+        // Looked at before the state's lock is taken: the write lock is handed over before the turn is completed, so who has
+        // seen the turn come sees itself as the holder. The other way round, a grant in between would look like a refusal.
         let turned = turn.result();
         // The claim is a parameter, so it outlives this lock on every path: giving it up takes the lock.
         let granted = {
             let mut state = self.pager.state.lock();
             refuse_if_poisoned(&state)?;
-            state.right.is_holder(claim.ticket).then(|| begin(&mut state))
+            state.write_lock.is_holder(claim.ticket).then(|| begin(&mut state))
         };
         if let Some(begun) = granted {
             return Ok(IOResult::Done((claim, begun)));
@@ -129,7 +129,7 @@ impl AskForRight {
     }
 
     fn wait_failed(&self, error: CompletionError) -> PagerError {
-        self.pager.database.error("wait for the write right of", error)
+        self.pager.database.error("wait for the write lock of", error)
     }
 
     pub(super) fn is_waiting(&self) -> bool {

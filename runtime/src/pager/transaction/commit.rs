@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::acquire::RightClaim;
+use super::acquire::WriteLockClaim;
 use super::snapshot_reader::SnapshotReader;
 use super::spill::Spilled;
 use super::write::WriteTransaction;
@@ -18,9 +18,9 @@ use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionRe
 /// Makes a transaction durable, then visible. Done with the number of the commit, at full durability only
 /// after the sync that covers it.
 ///
-/// Once its frames have been handed to the log it holds the write right no longer: the next writer builds
+/// Once its frames have been handed to the log it holds the write lock no longer: the next writer builds
 /// upon it, and one write and one sync may be for them both. A transaction that has spilled may share them
-/// with those before it; nobody builds upon it, since it keeps the right until its commit is acknowledged or
+/// with those before it; nobody builds upon it, since it keeps the write lock until its commit is acknowledged or
 /// has failed. Once handed over a commit goes on by itself, while the pager exists. Dropping the machine
 /// before that rolls the transaction back; dropping it after that, or cancelling what it waits for, leaves
 /// the caller without an answer, and the commit as it is. Whoever then drops the last reference to the pager
@@ -171,14 +171,14 @@ impl Committing {
 
 impl Pager {
     /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
-    /// itself, and so does the claim to the write right if it has. The snapshot goes in the same moment: once
-    /// the right may be another's, nobody may be registered who has seen a commit that is not published.
+    /// itself, and so does the claim to the write lock if it has. The snapshot goes in the same moment: once
+    /// the write lock may be another's, nobody may be registered who has seen a commit that is not published.
     fn submit_commit(
         self: &Arc<Self>,
         reader: &mut SnapshotReader,
         laid_out: LaidOut,
         mut spilled: Option<Box<Spilled>>,
-        claim: &mut RightClaim,
+        claim: &mut WriteLockClaim,
     ) -> Result<Wait<Result<u64, PagerError>>, PagerError> {
         let LaidOut { pieces, tip, pages } = laid_out;
         let outcome: Arc<CommitLatch> = Latch::new();
@@ -189,9 +189,9 @@ impl Pager {
             refuse_if_poisoned(&state)?;
             state.require_base(&reader.snapshot)?;
             debug_assert!(state.tip().end == reader.snapshot.mark && !state.log.run_is_over);
-            let right = spilled.as_ref().map(|_| claim.ticket());
+            let write_lock = spilled.as_ref().map(|_| claim.ticket());
             let spilled = spilled.as_mut().map(|spilled| spilled.hand_over()).unwrap_or_default();
-            let due = state.pending.push(Flight { tip, pages, spilled, right, outcome }, pieces);
+            let due = state.pending.push(Flight { tip, pages, spilled, write_lock, outcome }, pieces);
             state.begin_log_io(&due);
             (due, reader.unregister(&mut state))
         };
@@ -210,7 +210,7 @@ mod tests {
     use crate::io::{MemoryIO, drive};
     use crate::pager::PagerOptions;
 
-    /// The right of one that has spilled may be another's right after that: see `Readers::register`.
+    /// The write lock of one that has spilled may be another's at once after that: see `Readers::register`.
     #[test]
     fn snapshot_is_gone_as_soon_as_the_frames_are_handed_over() {
         for spill_pages in [9, 1] {

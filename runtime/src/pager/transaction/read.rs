@@ -13,8 +13,9 @@ use crate::pager::{PageNo, PagerError};
 /// A view of the file as one commit left it. Dropping it ends the transaction.
 ///
 /// While it exists a checkpoint copies nothing newer than what it sees, and the log is not begun anew if it reads
-/// that: keep it short. A checkpoint that is not passive waits for it, and may have the write right meanwhile; so whoever keeps
-/// it open should not wait for such a checkpoint, nor for [`begin_write`](crate::pager::Pager::begin_write). Its drop may wake somebody.
+/// that: keep it short. A checkpoint that is not passive waits for it, and may have the write lock meanwhile; so whoever
+/// keeps it open should not wait for such a checkpoint, nor for [`begin_write`](crate::pager::Pager::begin_write). Its drop
+/// may wake somebody.
 pub struct ReadTransaction {
     reader: SnapshotReader,
 }

@@ -26,7 +26,7 @@ pub(super) struct Spill {
 }
 
 /// Frames behind the newest commit that no commit mark follows yet. Dropping it ends the run, so that none ever does, and
-/// the next commit goes where they are. Its owner has the write right for as long.
+/// the next commit goes where they are. Its owner has the write lock for as long.
 pub(super) struct Spilled {
     pager: Arc<Pager>,
     /// Where the next frame goes.

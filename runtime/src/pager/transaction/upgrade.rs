@@ -3,13 +3,13 @@
 use std::fmt;
 
 use crate::IOResult;
-use crate::pager::write_lock::Claimant;
+use crate::pager::write_lock::Waiter;
 use crate::pager::{BeginWrite, PagerError, ReadTransaction, WriteTransaction};
 
-/// Waits for the write right on behalf of a read transaction, and fails once somebody else has committed: what the
+/// Waits for the write lock on behalf of a read transaction, and fails once somebody else has committed: what the
 /// transaction has read would not be what it writes upon.
 ///
-/// Dropping it leaves the queue, or passes the right on, and ends the read transaction. [`Upgrade::into_reader`] gives
+/// Dropping it leaves the queue, or passes the lock on, and ends the read transaction. [`Upgrade::into_reader`] gives
 /// that back instead.
 #[must_use = "it does nothing until it is stepped"]
 pub struct Upgrade {
@@ -19,14 +19,14 @@ pub struct Upgrade {
 }
 
 impl ReadTransaction {
-    /// Waits for the write right, first come, first served, and goes on as a write transaction with the same view.
+    /// Waits for the write lock, first come, first served, and goes on as a write transaction with the same view.
     /// Whoever waits for long is likely to be refused in the end; it waits without stepping all the same.
     pub fn upgrade(self) -> Upgrade {
-        let claimant = Claimant::Reader(self.snapshot());
-        Upgrade { begin: Some(BeginWrite::new(self.pager(), claimant)), reader: self }
+        let waiter = Waiter::Reader(self.snapshot());
+        Upgrade { begin: Some(BeginWrite::new(self.pager(), waiter)), reader: self }
     }
 
-    /// A write transaction with the same view, if nobody has the write right or waits for it. This transaction stays as
+    /// A write transaction with the same view, if nobody has the write lock or waits for it. This transaction stays as
     /// it is: drop it when it is of no use any more, its snapshot counts.
     ///
     /// # Errors
@@ -42,13 +42,13 @@ impl ReadTransaction {
 }
 
 impl Upgrade {
-    /// Steps until the right is there. What was read is then still the newest.
+    /// Steps until the write lock is there. What was read is then still the newest.
     ///
     /// # Errors
     ///
     /// [`PagerError::BusySnapshot`] as soon as a step finds that somebody has committed;
-    /// [`PagerError::AwaitedByCheckpoint`] when the right is with a checkpoint that waits for readers, of which this is one;
-    /// and those of [`BeginWrite::step`].
+    /// [`PagerError::AwaitedByCheckpoint`] when the write lock is with a checkpoint that waits for readers, of which this is
+    /// one; and those of [`BeginWrite::step`].
     ///
     /// # Panics
     ///
@@ -64,7 +64,7 @@ impl Upgrade {
                 Ok(IOResult::IO(io))
             }
             IOResult::Done(writer) => {
-                // Judged by the writer's own view: it has the right, so nobody commits between this and its commit.
+                // Judged by the writer's own view: it has the write lock, so nobody commits between this and its commit.
                 require_newest(&self.reader, writer.commit_sequence())?;
                 Ok(IOResult::Done(writer))
             }

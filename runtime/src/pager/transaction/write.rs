@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::acquire::RightClaim;
+use super::acquire::WriteLockClaim;
 use super::call::Call;
 use super::savepoint::{Level, Savepoint, Undo};
 use super::snapshot_reader::{SnapshotReader, require_data, require_in_range};
@@ -27,15 +27,15 @@ use crate::{IOResult, return_if_io};
 ///
 /// The pages it changed are its own: they are neither in the cache nor counted there. Up to
 /// [`PagerOptions::spill_pages`](crate::pager::PagerOptions::spill_pages) of them are in memory. Beyond that it *spills*: it writes
-/// them to the log ahead of its commit, and reads them from there. From then on it keeps the write right until its commit is
+/// them to the log ahead of its commit, and reads them from there. From then on it keeps the write lock until its commit is
 /// acknowledged or has failed. Should such a write fail, the transaction can't be committed any more, and its commit
 /// says so with the write's error, as do calls before it.
 pub struct WriteTransaction {
-    // Fields drop in this order: the snapshot goes before the right does, so that the next writer finds it gone.
+    // Fields drop in this order: the snapshot goes before the write lock does, so that the next writer finds it gone.
     pub(super) reader: SnapshotReader,
-    /// What it has in the log goes before the right too.
+    /// What it has in the log goes before the write lock too.
     pub(super) spill: Spill,
-    pub(super) claim: RightClaim,
+    pub(super) claim: WriteLockClaim,
     pub(super) changed: BTreeMap<PageNo, Arc<Page>>,
     pub(super) state: FileState,
     pub(super) undo: Undo,
@@ -44,7 +44,7 @@ pub struct WriteTransaction {
 }
 
 impl WriteTransaction {
-    pub(super) fn new(reader: SnapshotReader, claim: RightClaim) -> Self {
+    pub(super) fn new(reader: SnapshotReader, claim: WriteLockClaim) -> Self {
         let state = reader.snapshot.state;
         Self {
             reader,

@@ -1,4 +1,4 @@
-//! Who gets the write right, and when.
+//! Who gets the write lock, and when.
 
 mod pager_support;
 
@@ -7,7 +7,7 @@ use tenterhook_runtime::Completion;
 use tenterhook_runtime::pager::{BeginWrite, PagerError};
 
 #[test]
-fn write_right_goes_round_in_the_order_of_asking() {
+fn write_lock_goes_round_in_the_order_of_asking() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let mut writer = begin(&disk, &pager);

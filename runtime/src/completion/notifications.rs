@@ -17,7 +17,7 @@ use crate::{CompletionError, Outcome};
 
 /// Everything still to be done because some completion was decided.
 #[must_use = "parents and waiters in here have to be told"]
-pub(crate) struct Aftermath {
+pub(crate) struct Notifications {
     /// Parents of completions that have finished, as a queue through `Link::next`.
     first: *const Link,
     last: *const Link,
@@ -77,9 +77,9 @@ impl Ended {
 
     #[cold]
     fn tell_everybody(self, header: &Header) {
-        let mut aftermath = Aftermath::new();
-        aftermath.take_over(header, self);
-        aftermath.settle();
+        let mut notifications = Notifications::new();
+        notifications.take_over(header, self);
+        notifications.settle();
     }
 }
 
@@ -147,7 +147,7 @@ pub(crate) unsafe fn end_uncalled(node: NonNull<Header>) -> Ended {
     Ended { published: header.state.publish(), callback: Ok(()) }
 }
 
-impl Aftermath {
+impl Notifications {
     pub(crate) fn new() -> Self {
         Self {
             first: ptr::null(),
