@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use super::node::{Kind, NodeOf, NodeRef, kind_of};
+use super::node::{Kind, NodeRef};
 use super::notifications::{end, end_uncalled};
+use super::typed::{NodeOf, kind_of};
 use crate::{CompletionError, Outcome};
 
 /// The one right to finish an operation.

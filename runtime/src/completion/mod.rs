@@ -11,6 +11,7 @@ mod node;
 mod notifications;
 mod running;
 mod state;
+mod typed;
 mod waiters;
 
 pub use completer::Completer;

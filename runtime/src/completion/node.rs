@@ -5,7 +5,6 @@
 //! deep is dropped on a small stack.
 
 use std::alloc::Layout;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -167,7 +166,7 @@ impl<K: Kind, F: FnOnce(&K, Outcome) + Send + 'static> Node<K, F> {
 
     /// # Safety
     ///
-    /// `node` is the header of a `Node<K, F>` from `with_references`, and nobody else can reach it any more.
+    /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
     unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
         let remains = Remains(node.cast::<Self>());
         // SAFETY: of this type, and nobody else is left.
@@ -195,7 +194,7 @@ struct Memory<T>(NonNull<T>);
 
 impl<T> Drop for Memory<T> {
     fn drop(&mut self) {
-        // SAFETY: from `with_references`, and its content has been dropped.
+        // SAFETY: from `allocate`, and its content has been dropped.
         unsafe { blocks::free(self.0.cast(), const { Layout::new::<T>() }) };
     }
 }
@@ -204,50 +203,17 @@ impl<T> Drop for Memory<T> {
 #[derive(Debug)]
 pub(crate) struct NodeRef(NonNull<Header>);
 
-// SAFETY: kinds and callbacks are `Send` by the bounds of `with_references`; a callback is reached by the one decider of the
+// SAFETY: kinds and callbacks are `Send` by the bounds of `allocate`; a callback is reached by the one decider of the
 // outcome only; state, count and waiters are built for sharing, and each kind says how its own cells are.
 unsafe impl Send for NodeRef {}
 // SAFETY: as above; `&NodeRef` gives no more than `NodeRef` does.
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
-    /// The node's address, without a reference.
-    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
-        self.0
-    }
-}
-
-/// One counted reference to a node of kind `K`: made by [`NodeOf::allocate`], so the kind is what it says.
-#[derive(Debug)]
-pub(super) struct NodeOf<K> {
-    node: NodeRef,
-    kind: PhantomData<fn() -> K>,
-}
-
-impl<K: Kind> NodeOf<K> {
-    /// A new node that nobody else knows.
+    /// A new node with `refs` references, of which the caller gets the first and makes the rest with
+    /// [`NodeRef::from_raw`].
     #[inline]
-    pub(super) fn allocate<F>(state: State, kind: K, callback: F) -> Self
-    where
-        F: FnOnce(&K, Outcome) + Send + 'static,
-    {
-        Self::with_references(state, kind, callback, 1)
-    }
-
-    /// A new node, for two who know it.
-    #[inline]
-    pub(super) fn allocate_pair<F>(state: State, kind: K, callback: F) -> [Self; 2]
-    where
-        F: FnOnce(&K, Outcome) + Send + 'static,
-    {
-        let first = Self::with_references(state, kind, callback, 2);
-        let second = Self { node: NodeRef(first.node.0), kind: PhantomData };
-        [first, second]
-    }
-
-    /// A new node with `refs` references, of which the caller gets the first.
-    #[inline]
-    fn with_references<F>(state: State, kind: K, callback: F, refs: u32) -> Self
+    pub(super) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
     where
         F: FnOnce(&K, Outcome) + Send + 'static,
     {
@@ -267,58 +233,31 @@ impl<K: Kind> NodeOf<K> {
             (&raw mut (*place).head.kind).write(kind);
             (&raw mut (*place).callback).write(UnsafeCell::new(ManuallyDrop::new(callback)));
         }
-        Self { node: NodeRef(block.cast()), kind: PhantomData }
+        Self(block.cast())
     }
 
     /// Takes over a counted reference.
     ///
     /// # Safety
     ///
-    /// `head` is of a live node, and the caller owns one of its references, which it gives up.
-    pub(super) unsafe fn from_head(head: NonNull<Head<K>>) -> Self {
-        Self { node: NodeRef(head.cast()), kind: PhantomData }
+    /// `node` is live and the caller owns one of its references, which it gives up.
+    pub(super) unsafe fn from_raw(node: NonNull<Header>) -> Self {
+        Self(node)
     }
 
     /// A second reference, by the holder of the only one.
     pub(super) fn clone_unshared(&self) -> Self {
         // ORDERING: Relaxed. Nobody else knows the node; whoever shares it synchronises.
-        debug_assert_eq!(self.node.refs.load(Relaxed), 1, "the node is shared already");
+        debug_assert_eq!(self.refs.load(Relaxed), 1, "the node is shared already");
         // ORDERING: as above. A store, which costs a fraction of a read-modify-write.
-        self.node.refs.store(2, Relaxed);
-        Self { node: NodeRef(self.node.0), kind: PhantomData }
+        self.refs.store(2, Relaxed);
+        Self(self.0)
     }
 
-    /// The address of the part that knows the kind, without a reference.
-    pub(super) fn head(&self) -> NonNull<Head<K>> {
-        self.node.0.cast()
+    /// The node's address, without a reference.
+    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
     }
-
-    /// The same reference, for those who don't care for the kind.
-    pub(super) fn into_node(self) -> NodeRef {
-        self.node
-    }
-}
-
-impl<K> Deref for NodeOf<K> {
-    type Target = Head<K>;
-
-    #[inline]
-    fn deref(&self) -> &Head<K> {
-        self.node.tracked.touch();
-        // SAFETY: of this kind, see `NodeOf`, and counted, so live.
-        unsafe { self.node.0.cast::<Head<K>>().as_ref() }
-    }
-}
-
-/// What is particular to the node's kind.
-///
-/// # Safety
-///
-/// `node` is of kind `K`.
-#[inline]
-pub(super) unsafe fn kind_of<K: Kind>(node: &NodeRef) -> &K {
-    // SAFETY: of this kind by the caller's promise, and kept alive by the reference.
-    unsafe { &(*node.0.cast::<Head<K>>().as_ptr()).kind }
 }
 
 impl Deref for NodeRef {

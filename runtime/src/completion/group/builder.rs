@@ -6,8 +6,8 @@ use super::core::{GroupCore, Policy};
 use crate::Outcome;
 use crate::completion::Completion;
 use crate::completion::cancel::cancel_members;
-use crate::completion::node::NodeOf;
 use crate::completion::state::State;
+use crate::completion::typed::NodeOf;
 
 /// A group of completions under construction; [`CompletionGroup::build`] turns it into one [`Completion`].
 ///

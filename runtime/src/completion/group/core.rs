@@ -4,9 +4,10 @@ use std::ptr::NonNull;
 
 use super::members::Members;
 use crate::completion::link::Link;
-use crate::completion::node::{Head, Header, Kind, NodeOf, NodeRef, Orphans};
+use crate::completion::node::{Head, Header, Kind, NodeRef, Orphans};
 use crate::completion::notifications::Notifications;
 use crate::completion::state::LinkResult;
+use crate::completion::typed::NodeOf;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU32};
