@@ -30,6 +30,7 @@ stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
 test: tokio-free ## format check, lints, unit, integration and doc tests
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
+	cargo clippy -q -p tenterhook-runtime --no-default-features --all-targets -- -D warnings
 	$(LOOM) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings

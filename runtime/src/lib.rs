@@ -6,13 +6,13 @@
 //! the I/O.
 //!
 //! The protocol behind completions and groups, with its proof sketch, is the module documentation of
-//! [`completion`]; the file formats and the durability argument are that of [`pager`].
+//! [`completion`].
+#![cfg_attr(feature = "pager", doc = "The file formats and the durability argument are that of [`pager`].")]
 
 pub mod completion;
 mod error;
 pub mod executor;
 mod future;
-pub mod group;
 pub mod io;
 mod io_result;
 #[cfg(feature = "pager")]
@@ -21,10 +21,10 @@ mod panics;
 mod state_machine;
 mod sync;
 
+pub use completion::group::{self, CompletionGroup};
 pub use completion::{Completer, Completion};
 pub use error::{CompletionError, Outcome};
 pub use future::MachineFuture;
-pub use group::CompletionGroup;
 pub use io_result::{IOCompletions, IOResult};
 pub use state_machine::{StateMachine, StateTransition, TransitionResult};
 
@@ -37,6 +37,6 @@ pub use sync::Tracked;
 pub use sync::orderings;
 
 /// The README's example is compiled and run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "pager"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;

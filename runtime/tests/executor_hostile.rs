@@ -35,7 +35,7 @@ fn wait_until(condition: impl Fn() -> bool) -> bool {
     condition()
 }
 
-/// Broke once: what a machine spawned or woke stayed with its worker until the worker had emptied its hand. A machine that
+/// Broke once: what a machine spawned or woke stayed with its worker until the worker was through its batch. A machine that
 /// blocked held it up beside an idle worker.
 #[test]
 fn task_spawned_by_a_machine_that_blocks_runs_on_the_other_worker() {

@@ -60,7 +60,7 @@ fn full_waits_for_old_readers_first_and_holds_up_writers_only_after_that() {
     assert_eq!(advance(&disk, &mut checkpoint), Some(CheckpointOutcome::Complete));
     assert_eq!(pager.audit().log_checkpointed, 3);
     assert_eq!(see(&disk, &mut late, page), 3);
-    drop(pager.try_begin_write().expect("the right is free again, although the machine still exists"));
+    drop(pager.try_begin_write().expect("the write lock is free again, although the machine still exists"));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
     drop(truncate);
     let mut polled = std::pin::pin!(cut);
     assert!(polled.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Fails)))).is_pending());
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     assert!(matches!(writer.page_mut(page), Ok(IOResult::Done(_))));
     let mut commit = writer.commit();
     assert!(commit.step().expect("commit").is_io());
@@ -206,7 +206,7 @@ fn commit_waits_for_a_cut_that_nobody_waits_for_any_more() {
         }
     }
     drop(truncate);
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     assert!(matches!(writer.page_mut(page), Ok(IOResult::Done(_))));
     let mut commit = writer.commit();
     assert!(commit.step().expect("commit").is_io());
@@ -220,7 +220,7 @@ fn commit_waits_for_a_cut_that_nobody_waits_for_any_more() {
 
 /// Each would wait for the other.
 #[test]
-fn reader_that_is_awaited_does_not_wait_for_the_write_right() {
+fn reader_that_is_awaited_does_not_wait_for_the_write_lock() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     add_page(&disk, &pager, 1);

@@ -22,7 +22,7 @@ fn prepare() -> (Disk, Arc<Pager>) {
 }
 
 fn write(pager: &Arc<Pager>, page: u32, fill: u8) -> WriteTransaction {
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     let Ok(IOResult::Done(bytes)) = writer.page_mut(page) else { panic!("page {page} is not at hand") };
     bytes.fill(fill);
     writer
@@ -86,7 +86,7 @@ fn what_comes_while_the_log_is_busy_shares_the_next_write_and_the_next_sync() {
 #[test]
 fn commit_of_several_writes_is_synced_when_all_have_ended() {
     let (disk, pager) = prepare();
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     for _ in 0..2000 {
         assert!(writer.allocate().is_ok_and(|step| !step.is_io()));
     }
@@ -215,7 +215,7 @@ fn commit_without_changes_waits_for_what_it_may_have_read() {
         let _commit = submit(&pager, 2, 10);
         let mut empty = pager.try_begin_write().expect("free").commit();
         assert_eq!(ended(&mut empty), None);
-        drop(pager.try_begin_write().expect("the right is free: it has nothing to write"));
+        drop(pager.try_begin_write().expect("the write lock is free: it has nothing to write"));
         if fails {
             disk.fail(0, FAULT);
             assert_eq!(ended(&mut empty), Some(Err(PagerError::EarlierCommitFailed { sequence: 5 })));

@@ -252,7 +252,7 @@ fn commit_dropped_at_any_yield_rolls_back_or_goes_on_and_leaves_nothing() {
         assert_eq!((audit.readers, audit.writer_held, audit.pins), (0, false, 0), "yield {yields}");
         assert_eq!((audit.log_writes, audit.commits_pending), (disk.waiting().len(), usize::from(goes_on)));
         // The next writer does not overwrite what is on its way.
-        let mut writer = pager.try_begin_write().expect("the right is free");
+        let mut writer = pager.try_begin_write().expect("the write lock is free");
         drop(writer.page_mut(other).expect("cached"));
         let mut next = writer.commit();
         let left = disk.waiting();

@@ -48,10 +48,10 @@ fn stale_snapshot_is_refused_at_once_and_when_its_turn_comes() {
     let turn = waits(&mut upgrade);
     assert_eq!(pager.audit().writers_waiting, 1);
     drop(writer);
-    // The turn has come: the right is held for the upgrade, stepped or not.
+    // The turn has come: the write lock is held for the upgrade, stepped or not.
     assert!(turn.succeeded());
     let mut late = pager.begin_write();
-    assert!(late.step().is_ok_and(|step| step.is_io()), "the right is the upgrade's");
+    assert!(late.step().is_ok_and(|step| step.is_io()), "the write lock is the upgrade's");
     drop(run(&disk, || upgrade.step()).expect("nobody has committed"));
     drop((late, upgrade));
 
@@ -65,7 +65,7 @@ fn stale_snapshot_is_refused_at_once_and_when_its_turn_comes() {
     assert!(turn.succeeded());
     let stale = PagerError::BusySnapshot { snapshot: 1, newest: 2 };
     assert_eq!(upgrade.step().unwrap_err(), stale);
-    assert!(!pager.audit().writer_held, "the right has gone on, although the machine is still there");
+    assert!(!pager.audit().writer_held, "the write lock has gone on, although the machine is still there");
     let mut reader = upgrade.into_reader();
     assert_eq!(run(&disk, || reader.page(page)).expect("its view is what it was")[0], 1);
     assert_eq!(reader.try_upgrade().unwrap_err(), stale);

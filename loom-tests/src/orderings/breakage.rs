@@ -3,7 +3,7 @@
 //! The lists are in `loom-tests/breakages/`, a file for each source file:
 //!
 //! ```text
-//! file runtime/src/group/core.rs
+//! file runtime/src/completion/group/core.rs
 //!
 //! # the-last-child-is-not-counted
 //! Why somebody might write it so.

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::ptr;
 
+use super::group::GroupCore;
 use super::node::{NodeRef, behind, has_children};
-use crate::group::GroupCore;
 use crate::sync::thread_local;
 
 thread_local! {

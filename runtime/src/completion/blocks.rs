@@ -20,11 +20,11 @@ const ALIGN: usize = 16;
 /// How many sizes are kept: blocks up to 512 bytes.
 const SIZES: usize = 32;
 
-/// Uninitialised memory. Where the layout is a constant, so is the choice of the shelf.
+/// Uninitialised memory. Where the layout is a constant, so is the choice of the size class.
 #[inline(always)]
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
     debug_assert_ne!(layout.size(), 0, "nobody asks for nothing");
-    let kept = shelf_for(layout).and_then(kept::take);
+    let kept = class_for(layout).and_then(kept::take);
     kept.unwrap_or_else(|| {
         let layout = rounded(layout);
         // SAFETY: the size is not 0.
@@ -40,16 +40,16 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
 /// any more.
 #[inline(always)]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    // SAFETY: the caller's promise; all blocks of one shelf have one layout.
-    if !shelf_for(layout).is_some_and(|shelf| unsafe { kept::put(shelf, block) }) {
+    // SAFETY: the caller's promise; all blocks of one size class have one layout.
+    if !class_for(layout).is_some_and(|class| unsafe { kept::put(class, block) }) {
         // SAFETY: allocated with this layout, and given to nobody else.
         unsafe { dealloc(block.as_ptr(), rounded(layout)) };
     }
 }
 
-/// Which shelf keeps such blocks, if any does.
+/// Which size class keeps such blocks, if any does.
 #[inline(always)]
-const fn shelf_for(layout: Layout) -> Option<usize> {
+const fn class_for(layout: Layout) -> Option<usize> {
     if layout.size() <= STEP * SIZES && layout.align() <= ALIGN {
         Some(layout.size().div_ceil(STEP) - 1)
     } else {
@@ -57,8 +57,8 @@ const fn shelf_for(layout: Layout) -> Option<usize> {
     }
 }
 
-const fn shelf_layout(shelf: usize) -> Layout {
-    match Layout::from_size_align((shelf + 1) * STEP, ALIGN) {
+const fn class_layout(class: usize) -> Layout {
+    match Layout::from_size_align((class + 1) * STEP, ALIGN) {
         Ok(layout) => layout,
         Err(_) => panic!("a small multiple of the alignment"),
     }
@@ -67,70 +67,70 @@ const fn shelf_layout(shelf: usize) -> Layout {
 /// What the allocator is asked for.
 #[inline(always)]
 const fn rounded(layout: Layout) -> Layout {
-    match shelf_for(layout) {
-        Some(shelf) => shelf_layout(shelf),
+    match class_for(layout) {
+        Some(class) => class_layout(class),
         None => layout,
     }
 }
 
-/// The shelves of each thread.
+/// The size classes of each thread.
 #[cfg(not(any(tenterhook_loom, tenterhook_shuttle, tenterhook_unpooled)))]
 mod kept {
     use std::alloc::dealloc;
     use std::cell::Cell;
     use std::ptr::NonNull;
 
-    use super::{SIZES, shelf_layout};
+    use super::{SIZES, class_layout};
     use crate::sync::thread_local;
 
     /// How many bytes a thread keeps: about ten thousand completions.
     const KEPT: usize = 1 << 20;
 
-    /// A block on a shelf: a link to the next.
+    /// A block on a size class: a link to the next.
     struct Kept {
         next: Option<NonNull<Kept>>,
     }
 
     /// Blocks by their size.
-    struct Shelves {
+    struct SizeClasses {
         first: [Cell<Option<NonNull<Kept>>>; SIZES],
         /// Bytes of all blocks together.
         kept: Cell<usize>,
     }
 
     thread_local! {
-        static SHELVES: Shelves = Shelves::new();
+        static SIZE_CLASSES: SizeClasses = SizeClasses::new();
     }
 
-    /// A block from this thread's shelf.
+    /// A block from this thread's size class.
     #[inline]
-    pub(super) fn take(shelf: usize) -> Option<NonNull<u8>> {
-        // No shelves any more: this runs in a destructor at the thread's end.
-        SHELVES.try_with(|shelves| shelves.take(shelf)).ok().flatten()
+    pub(super) fn take(class: usize) -> Option<NonNull<u8>> {
+        // No size classes any more: this runs in a destructor at the thread's end.
+        SIZE_CLASSES.try_with(|classes| classes.take(class)).ok().flatten()
     }
 
     /// Keeps a block; false if there is no room for it.
     ///
     /// # Safety
     ///
-    /// The block has the shelf's layout, and nobody uses it any more.
+    /// The block has the size class's layout, and nobody uses it any more.
     #[inline]
-    pub(super) unsafe fn put(shelf: usize, block: NonNull<u8>) -> bool {
+    pub(super) unsafe fn put(class: usize, block: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise.
-        SHELVES.try_with(|shelves| unsafe { shelves.put(shelf, block.cast()) }).unwrap_or(false)
+        SIZE_CLASSES.try_with(|classes| unsafe { classes.put(class, block.cast()) }).unwrap_or(false)
     }
 
-    impl Shelves {
+    impl SizeClasses {
         const fn new() -> Self {
             Self { first: [const { Cell::new(None) }; SIZES], kept: Cell::new(0) }
         }
 
         #[inline]
-        fn take(&self, shelf: usize) -> Option<NonNull<u8>> {
-            let block = self.first[shelf].get()?;
+        fn take(&self, class: usize) -> Option<NonNull<u8>> {
+            let block = self.first[class].get()?;
             // SAFETY: `put` wrote it, and while a block is here nobody else uses it.
-            self.first[shelf].set(unsafe { block.as_ref() }.next);
-            self.kept.set(self.kept.get() - shelf_layout(shelf).size());
+            self.first[class].set(unsafe { block.as_ref() }.next);
+            self.kept.set(self.kept.get() - class_layout(class).size());
             Some(block.cast())
         }
 
@@ -138,25 +138,25 @@ mod kept {
         ///
         /// As for the function of this name.
         #[inline]
-        unsafe fn put(&self, shelf: usize, block: NonNull<Kept>) -> bool {
-            let kept = self.kept.get() + shelf_layout(shelf).size();
+        unsafe fn put(&self, class: usize, block: NonNull<Kept>) -> bool {
+            let kept = self.kept.get() + class_layout(class).size();
             if kept > KEPT {
                 return false;
             }
             // SAFETY: the block is unused, and large and aligned enough for a link.
-            unsafe { block.write(Kept { next: self.first[shelf].get() }) };
-            self.first[shelf].set(Some(block));
+            unsafe { block.write(Kept { next: self.first[class].get() }) };
+            self.first[class].set(Some(block));
             self.kept.set(kept);
             true
         }
     }
 
-    impl Drop for Shelves {
+    impl Drop for SizeClasses {
         fn drop(&mut self) {
-            for shelf in 0..SIZES {
-                while let Some(block) = self.take(shelf) {
-                    // SAFETY: all blocks of a shelf were allocated with its layout; this one has just left it.
-                    unsafe { dealloc(block.as_ptr(), shelf_layout(shelf)) };
+            for class in 0..SIZES {
+                while let Some(block) = self.take(class) {
+                    // SAFETY: all blocks of a size class were allocated with its layout; this one has just left it.
+                    unsafe { dealloc(block.as_ptr(), class_layout(class)) };
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! The backend's end of an operation.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::Deref;
 
-use super::aftermath::{end, end_uncalled};
-use super::node::NodeRef;
+use super::node::{Kind, NodeRef};
+use super::notifications::{end, end_uncalled};
+use super::typed::{NodeOf, kind_of};
 use crate::{CompletionError, Outcome};
 
 /// The one right to finish an operation.
@@ -15,15 +18,48 @@ pub struct Completer {
     node: NodeRef,
 }
 
+/// A completer of an operation of kind `K`.
+#[must_use = "dropping a completer abandons its operation"]
+pub(crate) struct CompleterOf<K> {
+    /// Of a node of that kind.
+    completer: Completer,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> CompleterOf<K> {
+    pub(super) fn new(node: NodeOf<K>) -> Self {
+        Self { completer: Completer { node: node.into_node() }, kind: PhantomData }
+    }
+
+    /// What the operation's node has beyond that of others.
+    #[inline]
+    pub(crate) fn kind(&self) -> &K {
+        // SAFETY: made of a node of this kind, and never given another.
+        unsafe { kind_of(&self.completer.node) }
+    }
+
+    /// As [`Completer::start`]. The completer itself is not to be had by `&mut`, or it could be exchanged for one of another
+    /// kind.
+    #[must_use = "an operation that was cancelled must not be started"]
+    pub(crate) fn start(&mut self) -> bool {
+        self.completer.start()
+    }
+
+    /// The same right, for those who don't care for the kind.
+    pub(crate) fn into_completer(self) -> Completer {
+        self.completer
+    }
+}
+
+impl<K> Deref for CompleterOf<K> {
+    type Target = Completer;
+
+    fn deref(&self) -> &Completer {
+        &self.completer
+    }
+}
+
 impl Completer {
-    pub(crate) fn from_node(node: NodeRef) -> Self {
-        Self { node }
-    }
-
-    pub(crate) fn node(&self) -> &NodeRef {
-        &self.node
-    }
-
     /// Ends the operation well; `value` is the number of bytes it moved.
     ///
     /// False when a cancel came first: then nothing happens, and the completion ends as `Cancelled`.

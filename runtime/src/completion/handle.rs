@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::Completer;
 use super::behind::{Behind, waits_for_this_thread};
 use super::cancel::cancel;
-use super::node::NodeRef;
+use super::completer::CompleterOf;
+use super::node::{self, Bare, Kind, NodeRef};
 use super::running;
+use super::state::State;
+use super::typed::NodeOf;
 use super::waiters::{Place, Registration};
-use super::{Completer, node, state::State};
 use crate::sync::{Parker, spin_while};
 use crate::{CompletionError, Outcome};
 
@@ -43,23 +46,30 @@ impl Completion {
     /// than a waker may: parents and waiters may be waiting to be told by this very thread. Callbacks that complete one
     /// another nest on the stack.
     pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> (Self, Completer) {
-        let node =
-            NodeRef::allocate(State::pending(), node::Bare, move |_: &_, outcome| callback(outcome), 2);
-        // SAFETY: allocated with two references, of which this is the second.
-        let second = unsafe { NodeRef::from_raw(node.as_ptr()) };
-        (Self::from_node(node), Completer::from_node(second))
+        let (completion, completer) = Self::of_kind(Bare, move |_: &_, outcome| callback(outcome));
+        (completion, completer.into_completer())
     }
 
-    pub(crate) fn from_node(node: NodeRef) -> Self {
+    /// A pending operation whose node has a `kind`, which its callback and its completer get to see.
+    #[inline]
+    pub(crate) fn of_kind<K: Kind>(
+        kind: K,
+        callback: impl FnOnce(&K, Outcome) + Send + 'static,
+    ) -> (Self, CompleterOf<K>) {
+        let [observed, ended] = NodeOf::allocate_pair(State::pending(), kind, callback);
+        (Self::from_node(observed.into_node()), CompleterOf::new(ended))
+    }
+
+    pub(super) fn from_node(node: NodeRef) -> Self {
         Self { node, place: None }
     }
 
-    pub(crate) fn node(&self) -> &NodeRef {
+    pub(super) fn node(&self) -> &NodeRef {
         &self.node
     }
 
     /// The node alone; a handle that waited waits no longer.
-    pub(crate) fn into_node(mut self) -> NodeRef {
+    pub(super) fn into_node(mut self) -> NodeRef {
         self.stop_waiting();
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped and not used again, so its reference is moved out once.

@@ -2,8 +2,8 @@
 
 use std::ptr::NonNull;
 
+use super::group::GroupCore;
 use super::node::{Head, NodeRef};
-use crate::group::GroupCore;
 use crate::sync::UnsafeCell;
 
 /// One membership: lives in the group's member array, hangs in the child's stack of parents.

@@ -1,23 +1,22 @@
 #![doc = include_str!("README.md")]
 
-mod aftermath;
 mod behind;
-pub(crate) mod blocks;
+mod blocks;
 mod cancel;
 mod completer;
+pub mod group;
 mod handle;
 mod link;
 mod node;
+mod notifications;
 mod running;
 mod state;
+mod typed;
 mod waiters;
 
 pub use completer::Completer;
 pub use handle::Completion;
 
-pub(crate) use aftermath::Aftermath;
 pub(crate) use behind::{Behind, as_worker_of};
-pub(crate) use cancel::cancel_members;
-pub(crate) use link::Link;
-pub(crate) use node::{FindBehind, Head, Header, Kind, NodeRef, Orphans};
-pub(crate) use state::{LinkResult, State};
+pub(crate) use completer::CompleterOf;
+pub(crate) use node::{FindBehind, Head, Header, Kind};

@@ -33,12 +33,12 @@ pub(crate) struct Header {
 }
 
 /// Finds the machine that ends a live completion of kind `K`.
-pub(crate) type FindBehind<K> = fn(NonNull<Head<K>>) -> Behind;
+pub(crate) type FindBehind<K> = fn(&K) -> Behind;
 
 /// What differs between kinds of completion: an I/O operation, a group, a bare completion.
 pub(crate) trait Kind: Send + Sized + 'static {
     /// Forwards a first request to cancel. Groups queue themselves, so that no nesting is ever recursed into.
-    fn cancel(head: NonNull<Head<Self>>, groups: &mut Vec<NonNull<Header>>);
+    fn cancel(head: &Head<Self>, groups: &mut Vec<NonNull<Header>>);
 
     /// Gives up the references to other nodes, so that freeing stays iterative.
     fn dismantle(&mut self, orphans: &mut Orphans) {
@@ -58,7 +58,7 @@ pub(crate) struct Bare;
 
 impl Kind for Bare {
     /// Nothing to forward: the owner of the `Completer` asks for itself.
-    fn cancel(_: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {}
+    fn cancel(_: &Head<Self>, _: &mut Vec<NonNull<Header>>) {}
 }
 
 /// The part of a node whose layout does not depend on the callback.
@@ -124,7 +124,7 @@ impl Drop for Orphans {
     }
 }
 
-impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
+impl<K: Kind, F: FnOnce(&K, Outcome) + Send + 'static> Node<K, F> {
     const VTABLE: VTable = VTable {
         run_callback: Self::run_callback,
         cancel: Self::cancel,
@@ -144,14 +144,15 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
         // SAFETY: the decider has written it, and is who calls this.
         let outcome = unsafe { node.head.header.outcome() };
         // Caught here, where the callback is known, so that nothing is left of it for one that can't panic.
-        running::mark(&node.head.header, || panics::catch(|| callback(&node.head, outcome)))
+        running::mark(&node.head.header, || panics::catch(|| callback(&node.head.kind, outcome)))
     }
 
     /// # Safety
     ///
     /// `node` is the header of a live `Node<K, F>`.
     unsafe fn cancel(node: NonNull<Header>, groups: &mut Vec<NonNull<Header>>) {
-        K::cancel(node.cast(), groups);
+        // SAFETY: of this type by the caller's promise.
+        K::cancel(unsafe { node.cast::<Head<K>>().as_ref() }, groups);
     }
 
     /// # Safety
@@ -159,7 +160,8 @@ impl<K: Kind, F: FnOnce(&Head<K>, Outcome) + Send + 'static> Node<K, F> {
     /// `node` is the header of a live `Node<K, F>`.
     unsafe fn behind(node: NonNull<Header>) -> Behind {
         let behind = K::BEHIND.expect("in the table only where there is one");
-        behind(node.cast())
+        // SAFETY: of this type by the caller's promise.
+        behind(unsafe { &node.cast::<Head<K>>().as_ref().kind })
     }
 
     /// # Safety
@@ -211,9 +213,9 @@ impl NodeRef {
     /// A new node with `refs` references, of which the caller gets the first and makes the rest with
     /// [`NodeRef::from_raw`].
     #[inline]
-    pub(crate) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
+    pub(super) fn allocate<K: Kind, F>(state: State, kind: K, callback: F, refs: u32) -> Self
     where
-        F: FnOnce(&Head<K>, Outcome) + Send + 'static,
+        F: FnOnce(&K, Outcome) + Send + 'static,
     {
         let block = blocks::allocate(const { Layout::new::<Node<K, F>>() });
         let place = block.as_ptr().cast::<Node<K, F>>();
@@ -239,12 +241,12 @@ impl NodeRef {
     /// # Safety
     ///
     /// `node` is live and the caller owns one of its references, which it gives up.
-    pub(crate) unsafe fn from_raw(node: NonNull<Header>) -> Self {
+    pub(super) unsafe fn from_raw(node: NonNull<Header>) -> Self {
         Self(node)
     }
 
     /// A second reference, by the holder of the only one.
-    pub(crate) fn clone_unshared(&self) -> Self {
+    pub(super) fn clone_unshared(&self) -> Self {
         // ORDERING: Relaxed. Nobody else knows the node; whoever shares it synchronises.
         debug_assert_eq!(self.refs.load(Relaxed), 1, "the node is shared already");
         // ORDERING: as above. A store, which costs a fraction of a read-modify-write.

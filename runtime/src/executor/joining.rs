@@ -6,8 +6,8 @@ use std::ptr::NonNull;
 
 use super::pool;
 use super::task::TaskRef;
-use crate::completion::{FindBehind, Head, Header, Kind, NodeRef, State};
-use crate::{Completer, Completion};
+use crate::Completion;
+use crate::completion::{FindBehind, Head, Header, Kind};
 
 /// Cancelling the completion cancels this task.
 struct Joining {
@@ -15,17 +15,11 @@ struct Joining {
 }
 
 impl Kind for Joining {
-    fn cancel(head: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {
-        // SAFETY: the node is alive for the call.
-        let joining = unsafe { &(*head.as_ptr()).kind };
-        pool::cancel(joining.task.clone());
+    fn cancel(head: &Head<Self>, _: &mut Vec<NonNull<Header>>) {
+        pool::cancel(head.kind.task.clone());
     }
 
-    const BEHIND: Option<FindBehind<Self>> = Some(|head| {
-        // SAFETY: the node is alive for the call.
-        let joining = unsafe { &(*head.as_ptr()).kind };
-        joining.task.behind()
-    });
+    const BEHIND: Option<FindBehind<Self>> = Some(|joining| joining.task.behind());
 }
 
 /// A completion that finishes when `task` has ended.
@@ -35,9 +29,8 @@ impl Kind for Joining {
 /// The caller is the task's only handle, and has not done this before.
 pub(super) unsafe fn completion(task: &TaskRef) -> Completion {
     let joining = Joining { task: task.clone() };
-    let node = NodeRef::allocate(State::pending(), joining, |_: &_, _| {}, 2);
-    // SAFETY: allocated with two references, of which this is the second.
-    let mut completer = Completer::from_node(unsafe { NodeRef::from_raw(node.as_ptr()) });
+    let (completion, completer) = Completion::of_kind(joining, |_: &_, _| {});
+    let mut completer = completer.into_completer();
     // From now on a cancel is a request, which goes to the task.
     let started = completer.start();
     debug_assert!(started, "nobody else knows the completion yet");
@@ -47,5 +40,5 @@ pub(super) unsafe fn completion(task: &TaskRef) -> Completion {
         let ending = unsafe { task.ending() };
         let _ = completer.finish(ending.outcome());
     }
-    Completion::from_node(node)
+    completion
 }

@@ -1,4 +1,4 @@
-//! What a worker's own thread can do without asking anybody: put a task aside until the worker has emptied its hand.
+//! What a worker's own thread can do without asking anybody: put a task aside until the worker has worked through its batch.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;

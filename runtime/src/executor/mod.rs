@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod batch_size;
 mod builder;
 mod error;
 mod handle;
@@ -8,7 +9,6 @@ mod joining;
 mod live;
 mod local;
 mod machine;
-mod pace;
 mod pool;
 mod queue;
 mod registry;

@@ -1,8 +1,8 @@
 //! The tasks that are ready to run on one worker.
 //!
-//! A worker comes here once for a handful of tasks and not for each: what it has in its hand it steps with no
+//! A worker comes here once for a batch of tasks and not for each: what it has taken it steps with no
 //! synchronisation at all. So a lock serves, where a lock-free deque would cost an atomic read-modify-write a step. And
-//! the tasks are kept by the handful, so that what changes hands is one pointer.
+//! the tasks are kept by the batch, so that what changes hands is one pointer.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -10,15 +10,15 @@ use std::mem;
 use super::task::TaskRef;
 use crate::sync::Mutex;
 
-/// The most tasks in a hand.
-pub(super) const HANDFUL: usize = 128;
+/// The most tasks in a batch.
+pub(super) const BATCH: usize = 128;
 
-/// First in, first out. One owner, who takes a hand; everybody may push and steal.
+/// First in, first out. One owner, who takes a batch; everybody may push and steal.
 pub(super) struct RunQueue {
     batches: Mutex<Batches>,
 }
 
-/// Batches of at most [`HANDFUL`] tasks, none of them empty.
+/// Batches of at most [`BATCH`] tasks, none of them empty.
 #[derive(Default)]
 struct Batches {
     batches: VecDeque<Vec<TaskRef>>,
@@ -30,7 +30,7 @@ impl Batches {
     fn push(&mut self, task: TaskRef) {
         self.len += 1;
         match self.batches.back_mut() {
-            Some(batch) if batch.len() < HANDFUL => batch.push(task),
+            Some(batch) if batch.len() < BATCH => batch.push(task),
             _ => self.batches.push_back(vec![task]),
         }
     }
@@ -38,8 +38,8 @@ impl Batches {
     /// Appends `tasks`; they are empty afterwards, and have lost their allocation.
     fn append(&mut self, tasks: &mut Vec<TaskRef>) {
         self.len += tasks.len();
-        while tasks.len() > HANDFUL {
-            let rest = tasks.split_off(HANDFUL);
+        while tasks.len() > BATCH {
+            let rest = tasks.split_off(BATCH);
             self.batches.push_back(mem::replace(tasks, rest));
         }
         if !tasks.is_empty() {
@@ -47,16 +47,16 @@ impl Batches {
         }
     }
 
-    /// Moves at most `most` tasks, all of one batch, to the empty `hand`; gives `hand`'s allocation if it could swap.
-    fn take(&mut self, most: usize, hand: &mut Vec<TaskRef>) -> Option<Vec<TaskRef>> {
+    /// Moves at most `most` tasks, all of one batch, to the empty `taken`; gives `taken`'s allocation if it could swap.
+    fn take(&mut self, most: usize, taken: &mut Vec<TaskRef>) -> Option<Vec<TaskRef>> {
         let batch = self.batches.front_mut()?;
         if batch.len() > most {
-            hand.extend(batch.drain(..most));
+            taken.extend(batch.drain(..most));
             self.len -= most;
             return None;
         }
         self.len -= batch.len();
-        self.batches.pop_front().map(|batch| mem::replace(hand, batch))
+        self.batches.pop_front().map(|batch| mem::replace(taken, batch))
     }
 }
 
@@ -70,29 +70,29 @@ impl RunQueue {
         self.batches.lock().push(task);
     }
 
-    /// Owner: puts `returned` at the back and takes up to `most` from the front into the empty `hand`, but leaves the
+    /// Owner: puts `returned` at the back and takes up to `most` from the front into the empty `taken`, but leaves the
     /// others their share when `sharing`. Returns how many tasks are left.
     pub(super) fn exchange(
         &self,
         returned: &mut Vec<TaskRef>,
-        hand: &mut Vec<TaskRef>,
+        taken: &mut Vec<TaskRef>,
         most: usize,
         sharing: bool,
     ) -> usize {
         let mut batches = self.batches.lock();
         batches.append(returned);
         let share = if sharing { batches.len.div_ceil(2) } else { batches.len };
-        if let Some(empty) = batches.take(share.min(most), hand) {
+        if let Some(empty) = batches.take(share.min(most), taken) {
             *returned = empty;
         }
         batches.len
     }
 
-    /// Thief: takes from the front, at most `most` and no more than half, into the empty `hand`. Returns how many are left.
-    pub(super) fn steal(&self, hand: &mut Vec<TaskRef>, most: usize) -> usize {
+    /// Thief: takes from the front, at most `most` and no more than half, into the empty `taken`. Returns how many are left.
+    pub(super) fn steal(&self, taken: &mut Vec<TaskRef>, most: usize) -> usize {
         let mut batches = self.batches.lock();
         let share = batches.len.div_ceil(2).min(most);
-        batches.take(share, hand);
+        batches.take(share, taken);
         batches.len
     }
 

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 
+use super::batch_size::BatchSize;
 use super::idle::Awake;
 use super::local::Local;
 use super::machine::Stepped;
-use super::pace::Pace;
 use super::pool::Pool;
 use super::task::TaskRef;
 use super::waker;
@@ -26,8 +26,8 @@ pub(super) struct Worker {
     pool: Arc<Pool>,
     index: usize,
     /// Tasks that nobody else can reach any more.
-    hand: Vec<TaskRef>,
-    pace: Pace,
+    batch: Vec<TaskRef>,
+    batch_size: BatchSize,
 }
 
 /// Whether a task can be stepped.
@@ -40,29 +40,29 @@ enum Turn {
 
 impl Worker {
     pub(super) fn new(pool: Arc<Pool>, index: usize) -> Self {
-        Self { pool, index, hand: Vec::new(), pace: Pace::new() }
+        Self { pool, index, batch: Vec::new(), batch_size: BatchSize::new() }
     }
 
     /// Runs tasks until there will be none any more.
     pub(super) fn run(mut self) {
-        let Self { pool, index, hand, pace } = &mut self;
+        let Self { pool, index, batch, batch_size } = &mut self;
         let local = Local::new(pool, *index);
         local.enter(|| {
             loop {
-                let left = take(pool, &local, hand, pace.hand());
-                if hand.is_empty() {
-                    pace.pause();
+                let left = take(pool, &local, batch, batch_size.tasks());
+                if batch.is_empty() {
+                    batch_size.pause();
                     if pool.idle.sleep(local.index, || pool.has_work()) == Awake::Over {
                         return;
                     }
-                    pace.slept();
+                    batch_size.slept();
                     continue;
                 }
                 if left > 0 {
                     pool.idle.wake_one();
                 }
-                let ran = hand.len();
-                let mut tasks = hand.drain(..);
+                let ran = batch.len();
+                let mut tasks = batch.drain(..);
                 while let Some(task) = tasks.next() {
                     if let Some(soon) = tasks.as_slice().get(PREFETCH) {
                         soon.prefetch();
@@ -70,22 +70,22 @@ impl Worker {
                     run(pool, &local, task);
                 }
                 drop(tasks);
-                pace.ran(ran);
+                batch_size.ran(ran);
             }
         });
     }
 }
 
-/// Fills the empty `hand` from the worker's own queue, or else from another's; how many tasks were left there.
-fn take(pool: &Pool, local: &Local, hand: &mut Vec<TaskRef>, most: usize) -> usize {
+/// Fills the empty `batch` from the worker's own queue, or else from another's; how many tasks were left there.
+fn take(pool: &Pool, local: &Local, batch: &mut Vec<TaskRef>, most: usize) -> usize {
     let sharing = pool.idle.has_sleepers();
     let own = pool.queue(local.index);
-    let mut left = local.with_deferred(|deferred| own.exchange(deferred, hand, most, sharing));
+    let mut left = local.with_deferred(|deferred| own.exchange(deferred, batch, most, sharing));
     for queue in pool.others(local.index) {
-        if !hand.is_empty() {
+        if !batch.is_empty() {
             break;
         }
-        left = queue.steal(hand, most);
+        left = queue.steal(batch, most);
     }
     left
 }

@@ -23,9 +23,8 @@ pub use backend::{Backend, Started, UnknownBackend};
 pub use buffer::Buffer;
 pub use drive::drive;
 pub use memory::MemoryIO;
-pub use operation::{Descriptor, Operation, OperationKind};
+pub use operation::{DIRECT_ALIGNMENT, Descriptor, Operation, OperationKind};
 pub use pool::BufferPool;
-pub use posix::DIRECT_ALIGNMENT;
 pub use submission::{Canceller, InFlight, Submission, Unstarted};
 pub use threads::ThreadsIO;
 #[cfg(target_os = "linux")]

@@ -2,8 +2,12 @@
 
 use std::io::ErrorKind;
 
-use super::{Buffer, DIRECT_ALIGNMENT};
+use super::Buffer;
 use crate::CompletionError;
+
+/// What direct I/O wants offsets, lengths and addresses to be multiples of. Devices with smaller blocks exist; buffers
+/// and pages that are multiples of this work on all.
+pub const DIRECT_ALIGNMENT: usize = 4096;
 
 /// The kinds of operation that a file knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,12 +8,10 @@ use std::sync::Weak;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
-use super::{Buffer, Canceller, InFlight, IoError, OpenOptions, Operation, Submission, Unstarted};
+use super::{
+    Buffer, Canceller, DIRECT_ALIGNMENT, InFlight, IoError, OpenOptions, Operation, Submission, Unstarted,
+};
 use crate::{Completer, CompletionError, Outcome};
-
-/// What direct I/O wants offsets, lengths and addresses to be multiples of. Devices with smaller blocks exist; buffers
-/// and pages that are multiples of this work on all.
-pub const DIRECT_ALIGNMENT: usize = 4096;
 
 /// The most buffers in one call; the system's own bound.
 const MOST_SLICES: usize = 1024;

@@ -6,7 +6,7 @@ use std::sync::Weak;
 
 use super::operation::Payload;
 use super::{Buffer, DIRECT_ALIGNMENT, Descriptor, Operation, OperationKind};
-use crate::completion::{Head, Header, Kind, NodeRef, State};
+use crate::completion::{CompleterOf, Head, Header, Kind};
 use crate::sync::UnsafeCell;
 use crate::{Completer, Completion, CompletionError, Outcome};
 
@@ -32,11 +32,9 @@ struct IoCore {
 }
 
 impl Kind for IoCore {
-    fn cancel(head: NonNull<Head<Self>>, _: &mut Vec<NonNull<Header>>) {
-        // SAFETY: the node is alive for the call.
-        let core = unsafe { &(*head.as_ptr()).kind };
+    fn cancel(head: &Head<Self>, _: &mut Vec<NonNull<Header>>) {
         // SAFETY: the caller saw STARTED with Acquire, and nobody writes after `start`.
-        let canceller = core.canceller.with(|cell| unsafe { (*cell).clone() });
+        let canceller = head.kind.canceller.with(|cell| unsafe { (*cell).clone() });
         if let Some((canceller, token)) = canceller
             && let Some(canceller) = canceller.upgrade()
         {
@@ -61,7 +59,7 @@ impl IoCore {
 /// names no variable drops it, too: `let (read, _) = Submission::read(..)` abandons the read in that line.
 #[must_use = "an operation that is not submitted is abandoned"]
 pub struct Submission {
-    completer: Completer,
+    completer: CompleterOf<IoCore>,
 }
 
 /// An operation that was not started: it was cancelled before, or no file can do it.
@@ -77,7 +75,7 @@ pub struct Unstarted {
 /// its buffers any more.
 #[must_use = "an operation in flight has to be finished"]
 pub struct InFlight {
-    completer: Completer,
+    completer: CompleterOf<IoCore>,
 }
 
 impl Submission {
@@ -137,26 +135,23 @@ impl Submission {
             payload: UnsafeCell::new(payload),
             canceller: UnsafeCell::new(None),
         };
-        let callback = move |head: &Head<IoCore>, outcome| {
+        let (completion, completer) = Completion::of_kind(core, move |core: &IoCore, outcome| {
             // SAFETY: this is the callback.
-            callback(outcome, unsafe { head.kind.take_payload() });
-        };
-        let node = NodeRef::allocate(State::pending(), core, callback, 2);
-        // SAFETY: allocated with two references, of which this is the second.
-        let second = unsafe { NodeRef::from_raw(node.as_ptr()) };
-        (Completion::from_node(node), Self { completer: Completer::from_node(second) })
+            callback(outcome, unsafe { core.take_payload() });
+        });
+        (completion, Self { completer })
     }
 
     /// What is asked for.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        core(&self.completer).descriptor
+        self.completer.kind().descriptor
     }
 
     /// Whether direct I/O can do the operation: offset, lengths and addresses are multiples of
     /// [`DIRECT_ALIGNMENT`](super::DIRECT_ALIGNMENT).
     pub(super) fn is_aligned(&self) -> bool {
-        let core = core(&self.completer);
+        let core = self.completer.kind();
         let moves_bytes = matches!(core.descriptor.kind, OperationKind::Read | OperationKind::Write);
         !moves_bytes || core.aligned && core.descriptor.offset.is_multiple_of(DIRECT_ALIGNMENT as u64)
     }
@@ -170,7 +165,7 @@ impl Submission {
             return Err(self.refuse(error));
         }
         // SAFETY: before `start` nobody reads the cell, and only the holder of the submission writes it.
-        core(&self.completer).canceller.with_mut(|cell| unsafe { *cell = canceller });
+        self.completer.kind().canceller.with_mut(|cell| unsafe { *cell = canceller });
         if self.completer.start() {
             Ok(InFlight { completer: self.completer })
         } else {
@@ -180,17 +175,17 @@ impl Submission {
 
     /// Has the operation end with `error` when the result is dropped.
     pub(super) fn refuse(self, error: CompletionError) -> Unstarted {
-        Unstarted { refused: Some((self.completer, error)) }
+        Unstarted { refused: Some((self.completer.into_completer(), error)) }
     }
 
     /// Ends the operation as though its callback had panicked. The callback is not called, and is leaked.
     pub(super) fn end_without_callback(self) {
-        self.completer.end_without_callback();
+        self.completer.into_completer().end_without_callback();
     }
 
     /// Refuses the operation: it ends with `error`.
     pub fn fail(self, error: CompletionError) {
-        let _ = self.completer.fail(error);
+        let _ = self.completer.into_completer().fail(error);
     }
 }
 
@@ -198,7 +193,7 @@ impl InFlight {
     /// What was asked for.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        core(&self.completer).descriptor
+        self.completer.kind().descriptor
     }
 
     /// The operation and its bytes. They stay where they are until the operation is finished, however this handle
@@ -209,7 +204,7 @@ impl InFlight {
 
     /// The operation, and who knows whether it is still wanted.
     pub(super) fn split(&mut self) -> (Operation<'_>, &Completer) {
-        let core = core(&self.completer);
+        let core = self.completer.kind();
         // SAFETY: started, so the payload is the backend's, and `&mut self` makes this its only view.
         let payload = core.payload.with_mut(|cell| unsafe { &mut *cell });
         (payload.view(core.descriptor), &self.completer)
@@ -223,7 +218,7 @@ impl InFlight {
 
     /// Ends the operation. Nothing may touch its buffers any more.
     pub fn finish(self, outcome: Outcome) {
-        let _ = self.completer.finish(outcome);
+        let _ = self.completer.into_completer().finish(outcome);
     }
 }
 
@@ -250,13 +245,6 @@ impl Drop for Unstarted {
             let _ = completer.fail(error);
         }
     }
-}
-
-/// The I/O part of the node behind `completer`.
-fn core(completer: &Completer) -> &IoCore {
-    let head: NonNull<Head<IoCore>> = completer.node().as_ptr().cast();
-    // SAFETY: submissions are built by `pair` only, on a node of this kind, which the completer keeps alive.
-    unsafe { &(*head.as_ptr()).kind }
 }
 
 impl fmt::Debug for Submission {

@@ -10,9 +10,9 @@ pub struct Audit {
     pub readers: usize,
     /// Page references beyond the cache's own.
     pub pins: usize,
-    /// Whether a transaction or a checkpoint has the write right.
+    /// Whether a transaction or a checkpoint has the write lock.
     pub writer_held: bool,
-    /// Transactions and checkpoints that wait for the write right.
+    /// Transactions and checkpoints that wait for the write lock.
     pub writers_waiting: usize,
     /// Whether a checkpoint is under way.
     pub checkpoint_running: bool,

@@ -122,9 +122,9 @@ pub enum PagerError {
     },
     /// The savepoint is of another transaction, or it has been released or rolled back beyond.
     NoSuchSavepoint,
-    /// The write right is taken, and the caller asked not to wait.
+    /// The write lock is taken, and the caller asked not to wait.
     Busy,
-    /// A read transaction was to become a write transaction, and the write right is with a checkpoint that waits for readers
+    /// A read transaction was to become a write transaction, and the write lock is with a checkpoint that waits for readers
     /// to end.
     AwaitedByCheckpoint,
     /// Somebody has committed since the read transaction began that was to become a write transaction.
@@ -347,10 +347,10 @@ impl fmt::Display for PagerError {
                 "the transaction has no such savepoint: use one of its own that is neither released nor rolled back beyond",
             ),
             Self::Busy => {
-                f.write_str("a transaction or a checkpoint has the write right: wait for it with begin_write")
+                f.write_str("a transaction or a checkpoint has the write lock: wait for it with begin_write")
             }
             Self::AwaitedByCheckpoint => f.write_str(
-                "the write right is with a checkpoint that waits for this read transaction: end it, begin anew and read again",
+                "the write lock is with a checkpoint that waits for this read transaction: end it, begin anew and read again",
             ),
             Self::BusySnapshot { snapshot, newest } => write!(
                 f,

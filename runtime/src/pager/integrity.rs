@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cache::{IN_DATABASE, Key};
-use super::header::{self, HEADER_PAGE};
 use super::latch::transition_if_io;
-use super::page::{PageKind, Seal, next_free};
-use super::shared::Pager;
-use super::snapshot_reader::SnapshotReader;
+use super::pager::Pager;
 use super::transfer::ReadBatch;
 use super::{PageNo, PageProblem, PagerError};
+use crate::pager::format::header::{self, HEADER_PAGE};
+use crate::pager::format::page::{PageKind, Seal, next_free};
+use crate::pager::transaction::snapshot_reader::SnapshotReader;
 use crate::{IOResult, StateMachine, StateTransition, TransitionResult};
 
 /// Bytes of pages that are in memory at a time, at least one page.
@@ -41,6 +41,13 @@ pub struct IntegrityReport {
     pub problems: Vec<IntegrityProblem>,
     /// All of them.
     pub problem_count: u64,
+}
+
+impl Pager {
+    /// Reads every page of the newest commit and follows the freelist.
+    pub fn check_integrity(self: &Arc<Self>) -> IntegrityCheck {
+        IntegrityCheck::new(self)
+    }
 }
 
 impl IntegrityReport {
@@ -106,7 +113,7 @@ impl fmt::Display for IntegrityProblem {
 }
 
 impl IntegrityCheck {
-    pub(super) fn new(pager: &Arc<Pager>) -> Self {
+    fn new(pager: &Arc<Pager>) -> Self {
         let checking = Checking { pager: Arc::clone(pager), run: None, stage: Stage::Begin };
         Self { machine: StateMachine::new(checking), progress: Cell::new((0, 0)) }
     }

@@ -1,7 +1,7 @@
 //! What a pager is opened with.
 
 use super::PagerError;
-use super::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::pager::format::header::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// What an acknowledged commit is worth. In all of them a snapshot shows whole commits in order, and what a recovery
 /// brings back is a prefix of them.
@@ -38,7 +38,7 @@ pub struct PagerOptions {
     pub cache_pages: usize,
     /// Pages that a write transaction changes in memory; at least 1. When it is about to change more, it writes those that
     /// it has to the log, ahead of its commit, and reads them from there: it *spills*. Such a transaction keeps the write
-    /// right until its commit is acknowledged, which others need not. [`usize::MAX`] for never.
+    /// lock until its commit is acknowledged, which others need not. [`usize::MAX`] for never.
     pub spill_pages: usize,
     /// From how many log frames that are not in the database file yet [`Pager::checkpoint_due`] asks for a passive checkpoint;
     /// 0 for never.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::header::FileState;
 use super::latch::{Latch, Wait};
-use super::log_index::FrameNo;
+use crate::pager::format::header::FileState;
+use crate::pager::log::index::FrameNo;
 
 /// What one transaction sees: the file as of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,8 @@ impl Readers {
             _ => self.older.entry(snapshot.mark).or_insert(Group { count: 0, state: snapshot.state }),
         };
         // A frame is given again after a failed commit, but not before all who have seen that one are gone: a
-        // writer that started from it unregisters before it gives up the write right, and in the critical
-        // section that leaves the right to its commit. Were it there longer, a checkpoint could take what it
+        // writer that started from it unregisters before it gives up the write lock, and in the critical
+        // section that leaves the lock to its commit. Were it there longer, a checkpoint could take what it
         // saw for published, and copy up to the middle of a later commit.
         debug_assert!(group.count == 0 || group.state == snapshot.state);
         (group.count, group.state) = (group.count + 1, snapshot.state);

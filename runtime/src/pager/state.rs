@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::IN_DATABASE;
-use super::header::FileState;
 use super::latch::{Latch, Wait};
-use super::log_format::LogHeader;
-use super::log_index::{FrameNo, LogIndex};
-use super::log_io::LogIo;
-use super::page::Page;
-use super::pending::Pending;
 use super::readers::{Readers, Snapshot};
 use super::transfer::{Ended, Piece};
 use super::wakes::Wakes;
-use super::write_right::{Ticket, WriteRight};
+use super::write_lock::{Ticket, WriteLock};
 use super::{PageNo, PagerError};
 use crate::CompletionError;
+use crate::pager::format::header::FileState;
+use crate::pager::format::log::LogHeader;
+use crate::pager::format::page::Page;
+use crate::pager::log::index::{FrameNo, LogIndex};
+use crate::pager::log::io::LogIo;
+use crate::pager::log::pending::Pending;
 
 /// The end of an operation, or of a group of them, that the pager owns.
 pub(super) type IoLatch = Latch<Ended>;
@@ -33,8 +33,8 @@ pub(super) struct Flight {
     pub(super) pages: Vec<Arc<Page>>,
     /// The newest frames of its other pages: they were spilled, and nobody looks for them before it is published.
     pub(super) spilled: BTreeMap<PageNo, FrameNo>,
-    /// The write right, which it keeps until its end if it has spilled. So nobody builds upon it.
-    pub(super) right: Option<Ticket>,
+    /// The write lock, which it keeps until its end if it has spilled. So nobody builds upon it.
+    pub(super) write_lock: Option<Ticket>,
     pub(super) outcome: Arc<CommitLatch>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct State {
     pub(super) log: Log,
     pub(super) index: LogIndex,
     pub(super) readers: Readers,
-    pub(super) right: WriteRight,
+    pub(super) write_lock: WriteLock,
     /// Commits that writers see and readers do not.
     pub(super) pending: Pending<Flight, Vec<Piece>>,
     pub(super) log_io: LogIo,
@@ -97,7 +97,7 @@ pub(super) struct State {
     pub(super) poison: Option<CompletionError>,
 }
 
-/// The log file. Begun anew by the holder of the write right only.
+/// The log file. Begun anew by the holder of the write lock only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     pub(super) header: LogHeader,
@@ -172,7 +172,7 @@ impl State {
             log,
             index,
             readers: Readers::default(),
-            right: WriteRight::default(),
+            write_lock: WriteLock::default(),
             pending: Pending::default(),
             log_io: LogIo::default(),
             commits_published: 0,
@@ -215,7 +215,7 @@ impl State {
         self.pending.newest_first().next().map(|flight| Wait::new(Arc::clone(&flight.outcome)))
     }
 
-    /// Whether what a writer started from is there, on its way or published. Only the holder of the write right adds to
+    /// Whether what a writer started from is there, on its way or published. Only the holder of the write lock adds to
     /// what is on its way, so if that ends before the holder's snapshot, it has lost the snapshot's commit.
     pub(super) fn require_base(&self, snapshot: &Snapshot) -> Result<(), PagerError> {
         if self.tip().end >= snapshot.mark {
@@ -267,10 +267,10 @@ impl State {
         }
     }
 
-    /// Gives up the write right if one of `ended` has kept it.
-    pub(super) fn end_right(&mut self, ended: &[Flight]) -> Wakes {
-        let ticket = ended.iter().find_map(|flight| flight.right);
-        ticket.map(|ticket| self.right.give_up(ticket)).unwrap_or_default()
+    /// Gives up the write lock if one of `ended` has kept it.
+    pub(super) fn end_write_lock(&mut self, ended: &[Flight]) -> Wakes {
+        let ticket = ended.iter().find_map(|flight| flight.write_lock);
+        ticket.map(|ticket| self.write_lock.give_up(ticket)).unwrap_or_default()
     }
 
     /// Where a checkpoint that begins now may get to: the last frame, and the file as of it.
@@ -300,4 +300,9 @@ pub(super) fn flight_frames<'a>(
     pages: &'a [Arc<Page>],
 ) -> impl Iterator<Item = (FrameNo, &'a Arc<Page>)> {
     (tip.end + 1 - pages.len() as u64..).zip(pages)
+}
+
+/// Writes are refused since a sync failed.
+pub(super) fn refuse_if_poisoned(state: &State) -> Result<(), PagerError> {
+    state.poison.map_or(Ok(()), |cause| Err(PagerError::Poisoned { cause }))
 }

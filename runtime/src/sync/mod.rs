@@ -18,6 +18,10 @@ mod imp;
 #[cfg(not(any(tenterhook_loom, tenterhook_shuttle)))]
 #[path = "std.rs"]
 mod imp;
+#[cfg(any(tenterhook_loom, tenterhook_shuttle))]
+mod modelled;
+#[cfg(not(any(tenterhook_loom, tenterhook_shuttle)))]
+use imp as modelled;
 
 #[cfg(tenterhook_orderings)]
 pub mod orderings;
@@ -27,9 +31,10 @@ mod parker;
 pub(crate) use imp::Tracked;
 #[cfg(tenterhook_loom)]
 pub use imp::Tracked;
+pub(crate) use imp::UnsafeCell;
 #[cfg(not(tenterhook_orderings))]
-pub(crate) use imp::atomic;
-pub(crate) use imp::{Condvar, Mutex, Stopwatch, UnsafeCell, spin_while, thread, thread_local};
+pub(crate) use modelled::atomic;
+pub(crate) use modelled::{Condvar, Mutex, Stopwatch, spin_while, thread, thread_local};
 #[cfg(tenterhook_orderings)]
 pub(crate) use orderings::atomic;
 pub(crate) use parker::Parker;

@@ -46,7 +46,7 @@ struct Asked {
     /// The one that it was built upon, unless that was there at the opening.
     parent: Option<usize>,
     model: Model,
-    /// It failed, or a later writer has not seen it: in this life it is not to be seen.
+    /// It failed, or a later writer has not seen it: in this incarnation it is not to be seen.
     dead: bool,
     published: bool,
 }

@@ -7,7 +7,7 @@ use super::*;
 fn dropped_transaction_ends_the_run_and_the_next_commit_waits_for_its_frames() {
     let (disk, pager) = prepare(2);
     drop(suspended(&disk, &pager));
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     let Ok(IOResult::Done(bytes)) = writer.page_mut(5) else { panic!("page 5 is not at hand") };
     bytes.fill(8);
     let mut next = writer.commit();
@@ -164,7 +164,7 @@ fn transaction_upon_a_commit_that_fails_can_not_go_on_with_its_frames() {
         writer.commit()
     };
     assert_eq!(ended(&mut first), None);
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     for page in [2, 3] {
         let Ok(IOResult::Done(bytes)) = writer.page_mut(page) else { panic!("not at hand") };
         bytes.fill(7);

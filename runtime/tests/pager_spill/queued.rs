@@ -5,7 +5,7 @@ use tenterhook_runtime::pager::{BeginWrite, CheckpointMode};
 use super::*;
 
 /// Commits 9 and later, of page 9, on a disk that holds: the first is being written, the others wait. The
-/// last has spilled pages 2 and 3, and has page 4 in memory. The next writer waits for the right, which the
+/// last has spilled pages 2 and 3, and has page 4 in memory. The next writer waits for the write lock, which the
 /// last has kept.
 struct Queued {
     disk: Disk,
@@ -39,7 +39,7 @@ fn change(writer: &mut WriteTransaction, page: u32, fill: u8) {
 }
 
 fn write(pager: &Arc<Pager>, pages: &[u32], fill: u8) -> WriteTransaction {
-    let mut writer = pager.try_begin_write().expect("the right is free");
+    let mut writer = pager.try_begin_write().expect("the write lock is free");
     pages.iter().for_each(|page| change(&mut writer, *page, fill));
     writer
 }
@@ -50,14 +50,14 @@ fn submit(writer: WriteTransaction) -> Commit {
     commit
 }
 
-/// The next writer has the right, upon this commit.
+/// The next writer has the write lock, upon this commit.
 fn assert_next_begins(next: &mut BeginWrite, sequence: u64) -> WriteTransaction {
-    let Ok(IOResult::Done(writer)) = next.step() else { panic!("the right is free") };
+    let Ok(IOResult::Done(writer)) = next.step() else { panic!("the write lock is free") };
     assert_eq!(writer.commit_sequence(), sequence);
     writer
 }
 
-/// The next writer is told at once that there will be none, and nobody has the right.
+/// The next writer is told at once that there will be none, and nobody has the write lock.
 fn assert_poisoned(pager: &Arc<Pager>, next: &mut BeginWrite) {
     let refused = PagerError::Poisoned { cause: FAULT };
     assert_eq!(next.step().map(|_| ()), Err(refused.clone()));

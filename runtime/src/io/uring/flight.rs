@@ -8,7 +8,8 @@ use io_uring::types::{Fd, FsyncFlags};
 use rustix::io::Errno;
 use std::os::fd::AsRawFd;
 
-use crate::io::posix::{DIRECT_ALIGNMENT, PosixFile, short_write, slices_from};
+use crate::io::DIRECT_ALIGNMENT;
+use crate::io::posix::{PosixFile, short_write, slices_from};
 use crate::io::{Buffer, InFlight, Operation};
 use crate::{CompletionError, Outcome};
 

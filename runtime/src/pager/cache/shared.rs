@@ -1,37 +1,17 @@
 //! The cache as connections share it: shards with a lock each.
 
-use super::super::log_index::LogIndex;
-use super::super::page::Page;
-use super::{Cache, Evicted, Found, Key, Load};
-use crate::sync::Mutex;
 use std::sync::Arc;
+
+use super::counters::CacheCounters;
+use super::shard::{Cache, Evicted, Found, Key, Load};
+use crate::pager::format::page::Page;
+use crate::pager::log::index::LogIndex;
+use crate::sync::Mutex;
 
 /// A shard has at least so many pages. Smaller caches have one shard: eviction stays one order of all pages.
 const PAGES_OF_A_SHARD: usize = 128;
 /// More shards than this gain nothing on the machines that there are.
 const MOST_SHARDS: usize = 64;
-
-/// What the shared cache has done since the file was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheCounters {
-    /// Lookups that found the page.
-    pub hits: u64,
-    /// Lookups that began a read.
-    pub misses: u64,
-    /// Lookups that joined a read that somebody else had begun.
-    pub shared_reads: u64,
-    /// Pages that left because the cache was full.
-    pub evictions: u64,
-}
-
-impl CacheCounters {
-    fn add(&mut self, other: Self) {
-        self.hits += other.hits;
-        self.misses += other.misses;
-        self.shared_reads += other.shared_reads;
-        self.evictions += other.evictions;
-    }
-}
 
 /// The cache as connections share it. A page is in the shard that its number says, in whatever version, so two hits
 /// meet at a lock only if their pages share a shard, and a page that changes its name stays where it is.
@@ -122,10 +102,10 @@ impl SharedCache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::page::{PageKind, Seal};
-    use super::super::IN_DATABASE;
+    use super::super::shard::IN_DATABASE;
     use super::*;
     use crate::io::Buffer;
+    use crate::pager::format::page::{PageKind, Seal};
 
     fn key(page: u32) -> Key {
         Key { page, frame: IN_DATABASE }

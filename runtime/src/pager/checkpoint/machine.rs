@@ -1,44 +1,101 @@
 //! A checkpoint from its first pass to the log's new beginning.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::super::ask_for_right::{AskForRight, RightClaim, refuse_if_poisoned};
-use super::super::cache::Evicted;
-use super::super::latch::{Latch, Wait};
-use super::super::log_format::{HEADER_SPAN, LogHeader};
-use super::super::readers::Obstacle;
-use super::super::shared::Pager;
-use super::super::state::State;
-use super::super::transfer::Ended;
-use super::super::wakes::Wakes;
-use super::super::write_right::Claimant;
-use super::super::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
 use super::pass::{Copied, Pass, Scope};
-use crate::{IOCompletions, IOResult, StateTransition, TransitionResult};
+use crate::pager::cache::Evicted;
+use crate::pager::format::log::{HEADER_SPAN, LogHeader};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::pager::Pager;
+use crate::pager::readers::Obstacle;
+use crate::pager::state::{State, refuse_if_poisoned};
+use crate::pager::transaction::acquire::{AcquireWriteLock, WriteLockClaim};
+use crate::pager::transfer::Ended;
+use crate::pager::wakes::Wakes;
+use crate::pager::write_lock::Waiter;
+use crate::pager::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerError};
+use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
-/// The machine behind [`Checkpoint`](super::Checkpoint).
-pub(super) struct Checkpointing {
+/// Copies committed pages from the log into the database file; made by [`Pager::checkpoint`]. Dropped at any time it leaves
+/// no more than pages in the database file that the log still has, and holds up nobody any more.
+#[must_use = "it does nothing until it is stepped"]
+pub struct Checkpoint {
+    machine: StateMachine<Checkpointing>,
+}
+
+impl Pager {
+    /// Copies committed pages from the log into the database file. Only one checkpoint at a time does anything.
+    ///
+    /// When everything was copied and nobody reads the log any more, the next commit begins it anew, in every mode.
+    pub fn checkpoint(self: &Arc<Self>, mode: CheckpointMode) -> Checkpoint {
+        Checkpoint::new(self, mode)
+    }
+}
+
+impl Checkpoint {
+    fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
+        Self { machine: StateMachine::new(Checkpointing::new(pager, mode)) }
+    }
+
+    /// Steps until the mode's end is reached.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Io`], [`PagerError::Corrupt`] for a page that can't be read from the log, which then stays as it
+    /// is, and [`PagerError::Poisoned`]. [`PagerError::Io`], too, when somebody cancelled its wait.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended already.
+    #[track_caller]
+    pub fn step(&mut self) -> Result<IOResult<CheckpointReport>, PagerError> {
+        self.machine.step(&())
+    }
+
+    /// Whether it waits for readers to end.
+    #[must_use]
+    pub fn waits_for_readers(&self) -> bool {
+        self.machine.transitions().waits_for_readers()
+    }
+
+    /// Whether it has the write lock. Who would rather have writers go on than a log that is short can drop it then, for
+    /// example when it also [waits for readers](Self::waits_for_readers) for long, and what was copied stays copied.
+    #[must_use]
+    pub fn holds_up_writers(&self) -> bool {
+        self.machine.transitions().has_write_lock()
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint").field("ended", &self.machine.is_finished()).finish_non_exhaustive()
+    }
+}
+
+/// The machine behind [`Checkpoint`].
+struct Checkpointing {
     pager: Arc<Pager>,
     mode: CheckpointMode,
     copied: Copied,
     stage: Stage,
 }
 
-/// A checkpoint, from top to bottom; with the write right it does what is in the way of its end, one thing after another. What
+/// A checkpoint, from top to bottom; with the write lock it does what is in the way of its end, one thing after another. What
 /// the stages hold goes with them, in the moment in which the checkpoint ends.
 enum Stage {
     Begin,
     AwaitOther(Wait<()>),
-    /// Holding up nobody, up to `AskForRight`.
+    /// Holding up nobody, up to `AcquireWriteLock`.
     FirstPass(Running, Pass),
     AwaitOldReaders(Running, Wait<()>),
     NextPass(Running, Pass),
-    AskForRight(Running, AskForRight),
+    AcquireWriteLock(Running, AcquireWriteLock),
     Exclusively(Exclusive, Task),
     Ended,
 }
 
-/// What it does with the write right; after each it looks again.
+/// What it does with the write lock; after each it looks again.
 enum Task {
     Look,
     AwaitCommits(Wait<Result<u64, PagerError>>),
@@ -63,11 +120,11 @@ impl Drop for Running {
     }
 }
 
-/// With the write right: nobody adds to the log.
+/// With the write lock: nobody adds to the log.
 struct Exclusive {
-    // Fields drop in this order: who waits for the right finds no checkpoint under way.
+    // Fields drop in this order: who waits for the write lock finds no checkpoint under way.
     _running: Running,
-    _claim: RightClaim,
+    _claim: WriteLockClaim,
 }
 
 /// What is in the way of the checkpoint's end.
@@ -77,7 +134,7 @@ enum InTheWay {
     /// The log is empty, its header durable, and nothing is under way on it.
     NothingInLog,
     Commits(Wait<Result<u64, PagerError>>),
-    /// Those that wait for the right, and for which it would wait, have to be told.
+    /// Those that wait for the write lock, and for which it would wait, have to be told.
     Readers(Wait<()>, Wakes),
     Uncopied(Scope),
     /// Of what was begun on the log, some is still under way.
@@ -123,12 +180,12 @@ impl StateTransition for Checkpointing {
                 TransitionResult::Io(io) => self.suspend(Stage::NextPass(running, pass), io),
                 TransitionResult::Continue => self.go_on(Stage::NextPass(running, pass)),
             },
-            Stage::AskForRight(running, mut ask) => match ask.step(|_| ())? {
+            Stage::AcquireWriteLock(running, mut ask) => match ask.step(|_| ())? {
                 IOResult::Done((claim, ())) => {
                     let exclusive = Exclusive { _running: running, _claim: claim };
                     self.go_on(Stage::Exclusively(exclusive, Task::Look))
                 }
-                IOResult::IO(io) => self.suspend(Stage::AskForRight(running, ask), io),
+                IOResult::IO(io) => self.suspend(Stage::AcquireWriteLock(running, ask), io),
             },
             Stage::Exclusively(exclusive, task) => self.exclusively(exclusive, task),
             Stage::Ended => unreachable!("the driver steps no machine that has ended"),
@@ -137,15 +194,15 @@ impl StateTransition for Checkpointing {
 }
 
 impl Checkpointing {
-    pub(super) fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
+    fn new(pager: &Arc<Pager>, mode: CheckpointMode) -> Self {
         Self { pager: Arc::clone(pager), mode, copied: Copied::default(), stage: Stage::Begin }
     }
 
-    pub(super) fn waits_for_readers(&self) -> bool {
+    fn waits_for_readers(&self) -> bool {
         matches!(self.stage, Stage::AwaitOldReaders(..) | Stage::Exclusively(_, Task::AwaitReaders(_)))
     }
 
-    pub(super) fn has_the_right(&self) -> bool {
+    fn has_write_lock(&self) -> bool {
         matches!(self.stage, Stage::Exclusively(..))
     }
 
@@ -214,8 +271,8 @@ impl Checkpointing {
     }
 
     fn ask_for_right(&mut self, running: Running) -> Transition {
-        let ask = AskForRight::new(&self.pager, Claimant::Newcomer);
-        self.go_on(Stage::AskForRight(running, ask))
+        let ask = AcquireWriteLock::new(&self.pager, Waiter::New);
+        self.go_on(Stage::AcquireWriteLock(running, ask))
     }
 
     fn exclusively(&mut self, exclusive: Exclusive, mut task: Task) -> Transition {
@@ -288,7 +345,7 @@ impl Checkpointing {
     fn in_the_way(&self) -> Result<InTheWay, PagerError> {
         let mut state = self.pager.state.lock();
         refuse_if_poisoned(&state)?;
-        state.right.go_on();
+        state.write_lock.go_on();
         if let Some(wait) = state.newest_on_its_way() {
             return Ok(InTheWay::Commits(wait));
         }
@@ -296,7 +353,7 @@ impl Checkpointing {
         if state.log.backfilled < end {
             let obstacle = Obstacle::Before(end);
             if let Some(wait) = state.readers.wait_for(obstacle) {
-                return Ok(InTheWay::Readers(wait, state.right.await_readers(obstacle)));
+                return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(obstacle)));
             }
             let scope = Scope::of(&state).expect("no reader is before the end, and the end is not copied");
             return Ok(InTheWay::Uncopied(scope));
@@ -306,7 +363,7 @@ impl Checkpointing {
             return Ok(InTheWay::Nothing);
         }
         if begins_anew && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
-            return Ok(InTheWay::Readers(wait, state.right.await_readers(Obstacle::InLog)));
+            return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(Obstacle::InLog)));
         }
         // Of an empty log, a header may still be on its way for somebody who is gone, or a cut.
         if let Some(wait) = state.log_io.wait_for_quiet() {

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use super::super::ask_for_right::refuse_if_poisoned;
-use super::super::cache::{IN_DATABASE, Key};
-use super::super::header::{self, FileState, HEADER_PAGE};
-use super::super::latch::{Latch, Wait, transition_if_io};
-use super::super::log_index::FrameNo;
-use super::super::page::Page;
-use super::super::shared::Pager;
-use super::super::state::{IoLatch, State};
-use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
-use super::super::{Durability, PageNo, PagerError};
 use crate::TransitionResult;
 use crate::io::Buffer;
+use crate::pager::cache::{IN_DATABASE, Key};
+use crate::pager::format::header::{self, FileState, HEADER_PAGE};
+use crate::pager::format::page::Page;
+use crate::pager::latch::{Latch, Wait, transition_if_io};
+use crate::pager::log::index::FrameNo;
+use crate::pager::pager::Pager;
+use crate::pager::state::{IoLatch, State, refuse_if_poisoned};
+use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
+use crate::pager::{Durability, PageNo, PagerError};
 
 /// Bytes of pages that a pass has in memory at a time, at least one page.
 const BATCH_SIZE: usize = 256 << 10;

@@ -1,11 +1,12 @@
 //! What the database file looks like before anybody has looked at the log.
 
-use super::super::header::{self, FileState, HEADER_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
-use super::super::log_index::LogIndex;
-use super::super::page::Sealer;
-use super::super::shared::PagerFile;
-use super::super::{PageProblem, PagerError, PagerOptions};
 use std::sync::Arc;
+
+use crate::pager::format::header::{self, FileState, HEADER_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
+use crate::pager::format::page::Sealer;
+use crate::pager::log::index::LogIndex;
+use crate::pager::pager::PagerFile;
+use crate::pager::{PageProblem, PagerError, PagerOptions};
 
 /// A database file that is one, or is about to become one.
 pub(super) struct DatabaseFile {

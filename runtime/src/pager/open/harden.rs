@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::latch::{Latch, Wait};
-use super::super::log_format::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
-use super::super::shared::PagerFile;
-use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
-use super::super::{LogProblem, PagerError};
-use super::scan::Prefix;
+use super::scan::{Prefix, frames_at_once};
 use crate::io::Buffer;
+use crate::pager::format::log::{HEADER_SLOT, LogHeader, follow_chain, frame_offset, frame_size};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::pager::PagerFile;
+use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
+use crate::pager::{LogProblem, PagerError};
 use crate::{IOResult, return_if_io};
 
 /// Writes the newest commits' frames once more, cuts off what comes after them, and syncs.
@@ -77,7 +77,7 @@ impl Harden {
                     Stage::CutTail(wait)
                 }
                 Stage::ReadFrames => {
-                    let count = super::recovery::frames_at_once(self.page_size).min(self.end - self.done);
+                    let count = frames_at_once(self.page_size).min(self.end - self.done);
                     let offset = frame_offset(self.done, self.page_size);
                     let len = count as usize * frame_size(self.page_size);
                     Stage::WriteFrames(ReadBatch::one(&*log.file, offset, len), count)

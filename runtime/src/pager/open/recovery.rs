@@ -3,29 +3,23 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::super::cache::SharedCache;
-use super::super::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
-use super::super::latch::{Latch, Wait};
-use super::super::log_format::{FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader, frame_offset, frame_size};
-use super::super::log_index::LogIndex;
-use super::super::shared::{Pager, PagerFile};
-use super::super::state::{Log, State};
-use super::super::transfer::{self, Ended, Filled, Piece, ReadBatch};
-use super::super::{LogProblem, PagerError, PagerOptions};
 use super::database::{DatabaseFile, Verdict};
 use super::harden::Harden;
-use super::scan::{LogScan, Prefix};
+use super::scan::{LogScan, Prefix, frames_at_once};
 use crate::io::Buffer;
+use crate::pager::cache::SharedCache;
+use crate::pager::format::header::{self, FileState, MAX_LAST_SEQUENCE, VERSION};
+use crate::pager::format::log::{
+    FRAME_HEADER, FrameHeader, HEADER_SPAN, LogHeader, frame_offset, frame_size,
+};
+use crate::pager::latch::{Latch, Wait};
+use crate::pager::log::index::LogIndex;
+use crate::pager::pager::{Pager, PagerFile};
+use crate::pager::state::{Log, State};
+use crate::pager::transfer::{self, Ended, Filled, Piece, ReadBatch};
+use crate::pager::{LogProblem, PagerError, PagerOptions};
 use crate::sync::Mutex;
 use crate::{IOResult, return_and_restore_if_io};
-
-/// Bytes of frames that are in memory at a time, at least one frame.
-const CHUNK: usize = 1 << 20;
-
-/// How many frames are read at once.
-pub(super) fn frames_at_once(page_size: usize) -> u64 {
-    (CHUNK / frame_size(page_size)).max(1) as u64
-}
 
 /// From two files to a pager.
 pub(super) struct Recovery {

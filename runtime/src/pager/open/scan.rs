@@ -1,14 +1,21 @@
 //! Finding the commits in a log.
 
 use std::collections::VecDeque;
-
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::PageNo;
-use super::super::error::LogProblem;
-use super::super::header::{FileState, HEADER_PAGE};
-use super::super::log_format::{FrameHeader, LogHeader, follow_chain};
-use super::super::log_index::LogIndex;
+use crate::pager::PageNo;
+use crate::pager::error::LogProblem;
+use crate::pager::format::header::{FileState, HEADER_PAGE};
+use crate::pager::format::log::{FrameHeader, LogHeader, follow_chain, frame_size};
+use crate::pager::log::index::LogIndex;
+
+/// Bytes of frames that are in memory at a time, at least one frame.
+const CHUNK: usize = 1 << 20;
+
+/// How many frames are read at once.
+pub(super) fn frames_at_once(page_size: usize) -> u64 {
+    (CHUNK / frame_size(page_size)).max(1) as u64
+}
 
 /// Goes through a log's frames in order and keeps the longest prefix that ends in a commit.
 ///
@@ -195,8 +202,8 @@ impl LogScan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::log_format::{CommitMark, FRAME_HEADER};
     use super::*;
+    use crate::pager::format::log::{CommitMark, FRAME_HEADER};
 
     const HEADER: LogHeader = LogHeader { page_size: 512, id: 3, base: 40, generation: 5 };
     const MARK: CommitMark = CommitMark { page_count: 9, free_head: 0, free_pages: 0 };

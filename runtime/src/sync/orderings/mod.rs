@@ -13,9 +13,9 @@ use std::panic::Location;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use self::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+use loom::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// Names the [`Weakening`] of this process: `runtime/src/group/core.rs:218:43:rmw:AcqRel->Acquire`.
+/// Names the [`Weakening`] of this process: `runtime/src/completion/group/core.rs:218:43:rmw:AcqRel->Acquire`.
 pub const WEAKEN: &str = "TENTERHOOK_WEAKEN";
 
 /// Which of an operation's orderings: an exchange has two, and a `fetch_update` three.

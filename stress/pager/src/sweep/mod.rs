@@ -77,7 +77,7 @@ impl Operation for PagerOperation {
     /// Who has read before it asks for the write right may come too late, or be in a checkpoint's way.
     fn may_be_refused(&self, error: &str) -> bool {
         error.starts_with("the snapshot of commit")
-            || error.starts_with("the write right is with a checkpoint")
+            || error.starts_with("the write lock is with a checkpoint")
     }
 
     fn ways_on(&self) -> u32 {
