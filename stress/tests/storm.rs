@@ -2,10 +2,10 @@
 //!
 //! A program without the test harness, whose channels ThreadSanitizer does not see: std comes built without it.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tenterhook_stress::real::storm::{StormBackend, StormOptions, run};
+use tenterhook_stress::stop::Stop;
 
 /// Each backend has some rounds. Seen red with each of three faults put back: a ring whose drop unwinds, a step that ends at
 /// the first panic, payloads that are dropped where they are caught.
@@ -26,7 +26,8 @@ fn main() {
         threads: 4,
         stall: Duration::from_secs(60),
     };
-    let summary = run(&options, &AtomicBool::new(false)).expect("the system gives what it takes");
+    let (_stopper, stop) = Stop::new();
+    let summary = run(&options, &stop).expect("the system gives what it takes");
     eprintln!("{}", summary.text());
     assert_eq!(summary.violation, None, "{}", summary.text());
     assert!(summary.actions >= actions && summary.panics > 0 && summary.dropped > 0, "{}", summary.text());
