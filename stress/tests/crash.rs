@@ -73,6 +73,18 @@ fn a_campaign_goes_on_where_it_was_left_and_refuses_other_flags() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("other flags"));
 }
 
+/// Broke: the obstacle was looked for before the folder was made, and not found; the campaign then blamed the tester.
+#[test]
+fn noise_that_a_file_system_cannot_have_is_named_although_the_folder_is_not_there_yet() {
+    // A tmpfs, where there is one: it has no device behind its cache.
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
+    let path = folder.path().join("not/yet");
+    let output = crash(&format!("--kills 1 --noise cold-files --directory {}", path.display()));
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no cold-files:") && said.contains("tmpfs"), "{said}");
+}
+
 #[test]
 fn bad_input_is_one_line_and_exit_code_2() {
     for (arguments, expected) in [

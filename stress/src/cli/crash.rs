@@ -11,7 +11,7 @@ use tenterhook_runtime::io::Backend;
 use super::{parse, print, usage};
 use crate::exit::ExitCode;
 use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
-use crate::real::noise::{self, NoiseKind, without_obstacles};
+use crate::real::noise::{NoiseKind, without_obstacles};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.
 ///
@@ -64,16 +64,12 @@ pub(super) struct CrashArguments {
 }
 
 pub(super) fn run(arguments: CrashArguments) -> ExitCode {
-    let points = match points(&arguments.points) {
-        Ok(points) => points,
-        Err(problem) => return usage(&format!("--points {}: {problem}", arguments.points)),
+    let read = || -> Result<_, String> {
+        let noise = parse::noise(&arguments.noise, &NoiseKind::OF_CHILDREN)?;
+        Ok((points(&arguments.points)?, noise, real_backends(&arguments.backend)?))
     };
-    let noise = match noise::parse(&arguments.noise, &NoiseKind::OF_CHILDREN) {
-        Ok(noise) => noise,
-        Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
-    };
-    let backends = match real_backends(&arguments.backend) {
-        Ok(backends) => backends,
+    let (points, noise, backends) = match read() {
+        Ok(right) => right,
         Err(problem) => return usage(&problem),
     };
     let scratch = match arguments.directory {
@@ -92,6 +88,10 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         Err(error) => return usage(&format!("this program cannot find itself: {error}")),
     };
     let directory = directory.unwrap_or_default();
+    // Before the obstacles are looked for: they are those of its file system.
+    if let Err(error) = std::fs::create_dir_all(&directory) {
+        return usage(&format!("--directory {}: {error}", directory.display()));
+    }
     let noise = without_obstacles(noise, &directory);
     let options = CrashOptions {
         directory,
@@ -167,13 +167,8 @@ fn command(arguments: &CrashArguments, options: &CrashOptions) -> String {
 }
 
 fn points(text: &str) -> Result<Vec<Point>, String> {
-    match text {
-        "all" => Ok(Point::all()),
-        "none" => Ok(Vec::new()),
-        names => {
-            names.split(',').map(|name| name.parse::<Point>().map_err(|error| error.to_string())).collect()
-        }
-    }
+    let points = parse::names(text, "point", &Point::all(), |point| point.to_string());
+    points.map_err(|problem| format!("--points {text}: {problem}"))
 }
 
 /// The process that is killed.

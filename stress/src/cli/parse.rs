@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::real::noise::NoiseKind;
+
 /// A seed: decimal, or hexadecimal after `0x`.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");
@@ -28,9 +30,50 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or_else(right)
 }
 
+/// A list: `all`, `none`, or names with commas, each the name of one of `known`. `what` says what they are, in the singular.
+///
+/// # Errors
+///
+/// In one line, which name is wrong and which ones there are.
+pub(super) fn names<K: Copy>(
+    text: &str,
+    what: &str,
+    known: &[K],
+    name_of: impl Fn(K) -> String,
+) -> Result<Vec<K>, String> {
+    let one = |name: &str| {
+        known.iter().copied().find(|kind| name_of(*kind) == name).ok_or_else(|| {
+            let names: Vec<String> = known.iter().map(|kind| name_of(*kind)).collect();
+            format!("there is no {what} '{name}' here: it must be one of {}", names.join(", "))
+        })
+    };
+    match text {
+        "all" => Ok(known.to_vec()),
+        "none" => Ok(Vec::new()),
+        names => names.split(',').map(one).collect(),
+    }
+}
+
+/// Kinds of kernel noise, each one of `known`.
+pub(super) fn noise(text: &str, known: &[NoiseKind]) -> Result<Vec<NoiseKind>, String> {
+    let kinds = names(text, "noise", known, |kind| kind.to_string());
+    kinds.map_err(|problem| format!("--noise {text}: {problem}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_printed_and_only_where_they_are_known() {
+        for kind in NoiseKind::ALL {
+            assert_eq!(noise(kind.name(), &NoiseKind::ALL), Ok(vec![kind]));
+        }
+        assert_eq!(noise("all", &NoiseKind::WITHIN), Ok(NoiseKind::WITHIN.to_vec()));
+        assert_eq!(noise("none", &NoiseKind::WITHIN), Ok(Vec::new()));
+        let refused = noise("signals,stops", &NoiseKind::WITHIN).unwrap_err();
+        assert!(refused.contains("'stops'") && refused.contains("signals, ended-threads"), "{refused}");
+    }
 
     #[test]
     fn seeds_are_decimal_or_hexadecimal() {

@@ -10,7 +10,7 @@ use clap::Args;
 use super::crash::real_backends;
 use super::{parse, print, storm, usage};
 use crate::disk::FaultKind;
-use crate::real::noise::{self, NoiseKind, without_obstacles};
+use crate::real::noise::{NoiseKind, without_obstacles};
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 
 use crate::exit::ExitCode;
@@ -69,14 +69,13 @@ pub(super) struct ThreadsArguments {
 }
 
 pub(super) fn run(arguments: ThreadsArguments) -> ExitCode {
-    let (faults, backends) =
-        match faults(&arguments.faults).and_then(|faults| Ok((faults, real_backends(&arguments.backend)?))) {
-            Ok(right) => right,
-            Err(problem) => return usage(&problem),
-        };
-    let noise = match noise::parse(&arguments.noise, &NoiseKind::WITHIN) {
-        Ok(noise) => noise,
-        Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
+    let read = || -> Result<_, String> {
+        let noise = parse::noise(&arguments.noise, &NoiseKind::WITHIN)?;
+        Ok((faults(&arguments.faults)?, real_backends(&arguments.backend)?, noise))
+    };
+    let (faults, backends, noise) = match read() {
+        Ok(right) => right,
+        Err(problem) => return usage(&problem),
     };
     let scratch = match arguments.directory {
         Some(_) => None,
@@ -161,19 +160,8 @@ fn fresh(directory: &std::path::Path) -> Result<(), String> {
 
 fn faults(text: &str) -> Result<Vec<FaultKind>, String> {
     let known = KINDS.map(|(kind, _)| kind);
-    match text {
-        "all" => Ok(known.to_vec()),
-        "none" => Ok(Vec::new()),
-        names => names
-            .split(',')
-            .map(|name| {
-                known.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-                    let names = known.map(FaultKind::name).join(", ");
-                    format!("--faults {text}: '{name}' cannot be put around a real backend; {names} can")
-                })
-            })
-            .collect(),
-    }
+    let faults = parse::names(text, "fault", &known, |kind| kind.name().to_owned());
+    faults.map_err(|problem| format!("--faults {text}: {problem}"))
 }
 
 /// The same once more. What the threads make of it is not the seed's.

@@ -103,28 +103,7 @@ impl FromStr for NoiseKind {
     }
 }
 
-/// Reads `all`, `none`, or names with commas, each one of `known`.
-///
-/// # Errors
-///
-/// In one line, which name it is and which ones there are.
-pub fn parse(text: &str, known: &[NoiseKind]) -> Result<Vec<NoiseKind>, String> {
-    match text {
-        "all" => Ok(known.to_vec()),
-        "none" => Ok(Vec::new()),
-        names => names
-            .split(',')
-            .map(|name| {
-                known.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
-                    let names: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
-                    format!("there is no noise '{name}' here: it must be one of {}", names.join(", "))
-                })
-            })
-            .collect(),
-    }
-}
-
-/// Why `kind` cannot be made for files in `directory`, if it can't.
+/// Why `kind` cannot be made for files in `directory`, which must exist, if it can't.
 pub fn obstacle(kind: NoiseKind, directory: &std::path::Path) -> Option<String> {
     match kind {
         NoiseKind::ColdFiles => cold::obstacle(directory),
@@ -272,15 +251,5 @@ mod tests {
     #[test]
     fn what_is_written_past_the_cache_is_read_again() {
         assert!(is_delivered(NoiseKind::Direct));
-    }
-
-    #[test]
-    fn kinds_are_read_as_they_are_printed_and_only_where_they_can_be_made() {
-        for kind in NoiseKind::ALL {
-            assert_eq!(parse(kind.name(), &NoiseKind::ALL), Ok(vec![kind]));
-        }
-        assert_eq!(parse("none", &NoiseKind::WITHIN), Ok(Vec::new()));
-        let refused = parse("signals,stops", &NoiseKind::WITHIN).unwrap_err();
-        assert!(refused.contains("'stops'") && refused.contains("signals, ended-threads"), "{refused}");
     }
 }
