@@ -20,6 +20,7 @@ use std::time::Duration;
 use tenterhook_runtime::io::IO;
 
 pub use self::mortal::in_mortal_thread;
+use crate::panics::message;
 use crate::violation::Violation;
 
 /// Between two turns of the noise.
@@ -149,8 +150,8 @@ trait Source: Send {
 }
 
 /// Noise that is being made.
-#[derive(Debug)]
 pub struct Noise {
+    report: Arc<dyn Report>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -172,28 +173,32 @@ impl Noise {
                 NoiseKind::Yields | NoiseKind::Stops | NoiseKind::EndedThreads => {}
             }
         }
+        Ok(Noise::of(sources, report))
+    }
+
+    fn of(mut sources: Vec<(NoiseKind, Box<dyn Source>)>, report: Arc<dyn Report>) -> Noise {
         let (stop, stopped) = mpsc::channel::<()>();
+        let told = Arc::clone(&report);
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
                 for (kind, source) in &mut sources {
                     match source.make() {
                         Ok(0) => {}
-                        Ok(times) => report.delivered(*kind, times),
-                        Err(violation) => report.object(*violation),
+                        Ok(times) => told.delivered(*kind, times),
+                        Err(violation) => told.object(*violation),
                     }
                 }
             }
         });
-        Ok(Noise { stop: Some(stop), thread: Some(thread) })
+        Noise { report, stop: Some(stop), thread: Some(thread) }
     }
 }
 
 impl Drop for Noise {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of its own has been reported.
-            let _ = thread.join();
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            self.report.object(*Violation::panic(message(&*panic)));
         }
     }
 }
@@ -236,6 +241,38 @@ mod tests {
         let delivered = receiver.recv_timeout(Duration::from_secs(10)) == Ok(kind);
         drop(noise);
         delivered
+    }
+
+    #[derive(Default)]
+    struct Objections(Mutex<Vec<Violation>>);
+
+    impl Report for Objections {
+        fn delivered(&self, _: NoiseKind, _: u64) {}
+
+        fn object(&self, violation: Violation) {
+            self.0.lock().unwrap().push(violation);
+        }
+    }
+
+    /// Broke: the noise ended with the panic, and only standard error said so.
+    #[test]
+    fn a_panic_of_the_noise_is_told() {
+        struct Breaks(Option<mpsc::Sender<()>>);
+        impl Source for Breaks {
+            fn make(&mut self) -> Result<u64, Box<Violation>> {
+                self.0 = None;
+                panic!("the string broke")
+            }
+        }
+        let (began, begins) = mpsc::channel();
+        let objections = Arc::new(Objections::default());
+        let sources: Vec<(NoiseKind, Box<dyn Source>)> =
+            vec![(NoiseKind::Direct, Box::new(Breaks(Some(began))))];
+        let noise = Noise::of(sources, Arc::clone(&objections) as Arc<dyn Report>);
+        assert!(begins.recv().is_err(), "it sends nothing and drops its end");
+        drop(noise);
+        let seen: Vec<String> = objections.0.lock().unwrap().iter().map(|it| it.seen.clone()).collect();
+        assert_eq!(seen, ["the string broke"]);
     }
 
     #[test]

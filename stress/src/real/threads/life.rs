@@ -1,5 +1,6 @@
 //! From one opening of the file to the next.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tenterhook_runtime::executor::Executor;
+use tenterhook_runtime::executor::{Executor, Task};
 use tenterhook_runtime::io::{Backend, IO, drive};
 use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 
@@ -172,9 +173,8 @@ impl<'a> Runner<'a> {
         let Some(pager) = self.expect("recovery", "a file that can be opened", opened) else { return Ok(()) };
         let layout = Layout { connections: self.options.connections, usable: pager.usable_size() };
         let life = Life { pager, layout, shared: Arc::clone(&self.shared) };
-        if !self.look_over(&life) {
-            return Ok(());
-        }
+        let Some(cells) = self.look_over(&life) else { return Ok(()) };
+        self.shared.settle(&cells);
         let mut make = Make::new(&life.pager, layout);
         let made = drive(&*self.io, || make.step());
         if self.expect("recovery", "a file that can be written", made).is_none() {
@@ -219,22 +219,28 @@ impl<'a> Runner<'a> {
             if progress != moved.0 {
                 moved = (progress, Instant::now());
             } else if moved.1.elapsed() >= self.options.stall {
+                let (ended, waiting) = tasks.into_iter().partition(|task| task.is_finished());
+                // A connection that has panicked may be what the others wait for.
+                self.join(ended);
                 self.stalled(life);
                 // The machines wait for something that will not come: they are left behind.
-                std::mem::forget((tasks, executor));
+                std::mem::forget::<(Vec<Task<(), Infallible>>, Executor)>((waiting, executor));
                 return Ok(());
             }
             self.show()?;
         }
         drop(full);
         shared.layer.watcher().set_active(false);
-        for task in tasks {
-            if let Err(error) = task.join() {
-                shared.object(*Violation::panic(format!("{error}")));
-            }
-        }
+        self.join(tasks);
         executor.drain();
         Ok(())
+    }
+
+    /// Takes in how connections have ended.
+    fn join(&self, tasks: Vec<Task<(), Infallible>>) {
+        if let Some(violation) = first_panic(tasks) {
+            self.shared.object(*violation);
+        }
     }
 
     /// The pager's holdings once the I/O that it owns has ended: what machines began and did not wait for, because they were
@@ -251,34 +257,33 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Nobody does anything: the file is sound, nothing is held, and nobody's commits are missing.
-    fn look_over(&self, life: &Life) -> bool {
+    /// Nobody does anything: the file is sound, nothing is held, and nobody's commits are missing. How many each has, if so.
+    fn look_over(&self, life: &Life) -> Option<Vec<u64>> {
         let audit = self.audit_at_rest(life);
         if !audit.is_idle() {
             let expected = "nothing held when nobody does anything";
             self.shared.object(*Violation::safety("leaks", expected, format!("{audit:?}")));
-            return false;
+            return None;
         }
         let mut check = life.pager.check_integrity();
         let report = drive(&*self.io, || check.step());
-        let Some(report) = self.expect("integrity", "a file that can be read", report) else { return false };
+        let report = self.expect("integrity", "a file that can be read", report)?;
         if !report.is_sound() {
             let seen = format!("{:?}", report.problems);
             self.shared.object(*Violation::safety("integrity", "no problem", seen));
-            return false;
+            return None;
         }
         let found = Audit::whole(&life.pager, life.layout).and_then(|mut audit| {
             let found = drive(&*self.io, || audit.step())?;
             Ok(found.map(|_| audit.cells().to_vec()))
         });
-        match self.expect("integrity", "a file that can be read", found) {
-            Some(Ok(cells)) => self.compare(&cells),
-            Some(Err(wrong)) => {
+        match self.expect("integrity", "a file that can be read", found)? {
+            Ok(cells) => self.compare(&cells).then_some(cells),
+            Err(wrong) => {
                 let expected = format!("{} {}, as after some number of commits", wrong.place, wrong.expected);
                 self.shared.object(*Violation::safety("atomicity", expected, wrong.seen));
-                false
+                None
             }
-            None => false,
         }
     }
 
@@ -334,6 +339,12 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// The panic of the first of `tasks` that has ended with one.
+fn first_panic(tasks: Vec<Task<(), Infallible>>) -> Option<Box<Violation>> {
+    let ends: Vec<_> = tasks.into_iter().map(Task::join).collect();
+    ends.into_iter().find_map(|end| Some(Violation::panic(end.err()?.to_string())))
+}
+
 fn bar(options: &ThreadsOptions, share: Duration) -> ProgressBar {
     let target = if options.progress { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(share.as_secs()), target);
@@ -351,4 +362,25 @@ fn memory() -> io::Result<(u64, u64)> {
         line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
     };
     Ok((field("VmRSS:"), field("VmHWM:")))
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_runtime::IOResult;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_any_connection_is_found_among_those_that_have_ended() {
+        let executor = Executor::new(1);
+        let spawn = |panics: bool| {
+            executor.spawn(move || {
+                assert!(!panics, "the thread snapped");
+                Ok::<_, Infallible>(IOResult::Done(()))
+            })
+        };
+        let found = first_panic(vec![spawn(false), spawn(true), spawn(false)]).expect("a panic");
+        assert!(found.seen.contains("the thread snapped"), "{found}");
+        assert_eq!(first_panic(vec![spawn(false)]), None);
+    }
 }

@@ -139,6 +139,15 @@ impl Shared {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An opening has found so many commits of each connection: it has them, and those that it asked for beyond them are gone.
+    pub(super) fn settle(&self, cells: &[u64]) {
+        for (seat, &own) in self.connections.iter().zip(cells) {
+            // ORDERING: Relaxed, as in `table`.
+            seat.asked.store(own, Ordering::Relaxed);
+            seat.told.store(own, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn does(&self, connection: u64, doing: u8) {
         // ORDERING: Relaxed: for people.
         self.connections[connection as usize].doing.store(doing, Ordering::Relaxed);
@@ -159,5 +168,26 @@ impl Shared {
             counts[usize::from(seat.doing.load(Ordering::Relaxed))].1 += 1;
         }
         counts.into_iter().filter(|&(_, count)| count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_runtime::io::MemoryIO;
+
+    use super::*;
+
+    /// Broke: what was asked for and not found stayed asked for, so that a stale commit could come back in a later life.
+    #[test]
+    fn what_an_opening_finds_is_both_bounds_of_the_next_life() {
+        let faults = Faults::new(1, &[], false);
+        let shared = Shared::new(Arc::new(Layer::new(Arc::new(MemoryIO::new()), faults)), 2, &[]);
+        shared.told(0, Committed { number: 1, own: 1 });
+        shared.asked(0, Committed { number: 4, own: 3 });
+        shared.settle(&[2, 0]);
+        assert_eq!(shared.table(), [(2, 2), (0, 0)]);
+        // A file that has not been made has no cells.
+        shared.settle(&[]);
+        assert_eq!(shared.table(), [(2, 2), (0, 0)]);
     }
 }
