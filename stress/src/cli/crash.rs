@@ -1,6 +1,6 @@
 //! The command that kills processes, and the process that is killed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tenterhook_runtime::io::Backend;
 
 use super::{parse, print, usage};
 use crate::exit::ExitCode;
-use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
+use crate::real::crash::{self, ChildOptions, CrashOptions, Plant, Point};
 use crate::real::noise::{NoiseKind, without_obstacles};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.
@@ -23,7 +23,8 @@ use crate::real::noise::{NoiseKind, without_obstacles};
 Examples:
   tenterhook crash                                     2000 deaths, threads and io_uring in turn
   tenterhook crash --duration 8h --directory soak      over night; the same command goes on where it was left
-  tenterhook crash --points before-log-sync --kills 50 one point")]
+  tenterhook crash --points before-log-sync --kills 50 one point
+  tenterhook crash --examine soak/evidence             what was wrong, once more")]
 pub(super) struct CrashArguments {
     /// Decides who dies when [default: 1].
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
@@ -52,9 +53,15 @@ pub(super) struct CrashArguments {
     /// Where the files are [default: a fresh one, removed if all is well].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// Have children acknowledge commits before they are durable: the run has to find it.
-    #[arg(long)]
-    plant_hasty_acknowledgement: bool,
+    /// A child that makes no progress for so long has stalled [default: 30s].
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    stall: Duration,
+    /// Plant a bug in the children, which the run has to find: hasty-acknowledgement, stall, error or panic.
+    #[arg(long, value_name = "BUG")]
+    plant: Option<Plant>,
+    /// Run nothing: look once more at the evidence of a failure, which is in the folder of its files.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["kills", "duration", "directory", "plant", "json"])]
+    examine: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -64,6 +71,9 @@ pub(super) struct CrashArguments {
 }
 
 pub(super) fn run(arguments: CrashArguments) -> ExitCode {
+    if let Some(folder) = &arguments.examine {
+        return examine(folder);
+    }
     let read = || -> Result<_, String> {
         let noise = parse::noise(&arguments.noise, &NoiseKind::OF_CHILDREN)?;
         Ok((points(&arguments.points)?, noise, real_backends(&arguments.backend)?))
@@ -103,7 +113,8 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         points,
         power_losses: arguments.power_losses,
         noise,
-        hasty: arguments.plant_hasty_acknowledgement,
+        stall: arguments.stall,
+        plant: arguments.plant,
         program,
         progress: !arguments.quiet,
     };
@@ -133,6 +144,21 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
     summary.exit_code()
 }
 
+/// Says what is wrong with the files of a failure.
+fn examine(folder: &Path) -> ExitCode {
+    match crash::examine(folder) {
+        Ok(Some((image, violation))) => {
+            print(&format!("{violation}\n  in        {image}\n"));
+            ExitCode::Violation
+        }
+        Ok(None) => {
+            print("this build finds nothing wrong with it\n");
+            ExitCode::Ok
+        }
+        Err(error) => usage(&format!("--examine {}: {error}", folder.display())),
+    }
+}
+
 /// The backends that are meant, as far as this machine has them.
 pub(super) fn real_backends(name: &str) -> Result<Vec<Backend>, String> {
     let uring = || Backend::Uring.start().map(drop);
@@ -153,15 +179,16 @@ pub(super) fn real_backends(name: &str) -> Result<Vec<Backend>, String> {
 
 /// The same once more, in a fresh directory. Where a child dies is drawn; what the kernel makes of it is not.
 fn command(arguments: &CrashArguments, options: &CrashOptions) -> String {
-    let CrashArguments { seed, backend, connections, points, power_losses, noise, .. } = arguments;
+    let CrashArguments { seed, backend, connections, points, power_losses, noise, stall, .. } = arguments;
     let mut command = format!(
-        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses} --noise {noise}"
+        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses} --noise {noise} --stall {}ms",
+        stall.as_millis().max(1)
     );
     if let Some(kills) = options.kills {
         command += &format!(" --kills {kills}");
     }
-    if options.hasty {
-        command += " --plant-hasty-acknowledgement";
+    if let Some(plant) = options.plant {
+        command += &format!(" --plant {}", plant.name());
     }
     command
 }
@@ -189,15 +216,15 @@ pub(super) struct ChildArguments {
     #[arg(long, value_delimiter = ',')]
     noise: Vec<NoiseKind>,
     #[arg(long)]
-    hasty: bool,
+    plant: Option<Plant>,
 }
 
 pub(super) fn run_child(arguments: ChildArguments) -> ExitCode {
-    let ChildArguments { directory, backend, connections, point, occurrence, variety, noise, hasty } =
+    let ChildArguments { directory, backend, connections, point, occurrence, variety, noise, plant } =
         arguments;
     let point = point.zip(occurrence);
     let Err(error) =
-        crash::run_child(&ChildOptions { directory, backend, connections, point, variety, noise, hasty });
+        crash::run_child(&ChildOptions { directory, backend, connections, point, variety, noise, plant });
     eprintln!("{error}");
     ExitCode::Internal
 }
