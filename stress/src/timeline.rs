@@ -239,8 +239,17 @@ mod tests {
         assert!(fold_boots(run(50, Some(20))).iter().any(|moment| moment.struck));
         assert_eq!(fold_boots(run(50, Some(20))).len(), 5);
         assert_eq!(fold_boots(run(3, None)).len(), 5);
+        // However long it is, what a fault has its hand in is told line by line.
+        let mut harmed = run(50, None);
+        harmed[..50].iter_mut().for_each(|moment| moment.struck = true);
+        assert_eq!(fold_boots(harmed).len(), 52);
         // A run that ends in its boot.
         assert_eq!(fold_boots(run(50, None).drain(..50).collect()).len(), 50);
+        // One that a crash ends, and the next.
+        let mut crashed = run(50, None);
+        crashed.splice(50.., [moment(50, Actor::NEMESIS, EventKind::Crashed, true)]);
+        crashed.extend(run(50, None));
+        assert_eq!(fold_boots(crashed).len(), 5);
         let mut killed = run(50, None);
         killed.push(moment(60, Actor::NEMESIS, EventKind::Crashed, true));
         killed.extend(run(50, None));

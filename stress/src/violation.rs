@@ -105,5 +105,7 @@ mod tests {
         assert!(lost.is_alike(&Violation::safety("durability", "commit 40", "commit 12, digest 0x0")));
         assert!(!lost.is_alike(&Violation::safety("durability", "commit 7", "an empty file")));
         assert!(!lost.is_alike(&Violation::safety("order", "commit 7", "commit 3, digest 0xab")));
+        assert!(!lost.is_alike(&Violation::safety("durability", "page 7", "commit 3, digest 0xab")));
+        assert!(!lost.is_alike(&Violation::liveness("durability", "commit 7", "commit 3, digest 0xab")));
     }
 }

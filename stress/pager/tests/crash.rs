@@ -50,14 +50,59 @@ fn harms_and_noise_befall_children_and_losses_of_power_become_real() {
 }
 
 #[test]
-fn a_commit_that_is_acknowledged_too_soon_is_found_and_the_files_are_kept() {
-    let output = crash("--kills 200 --seed 1 --plant-hasty-acknowledgement");
+fn a_commit_that_is_acknowledged_too_soon_is_found_and_what_it_follows_from_is_kept() {
+    let output = crash("--kills 200 --seed 1 --plant hasty-acknowledgement");
     let document = document(&output);
     assert_eq!(output.status.code(), Some(10), "{document:#}");
     let failure = &document["failure"];
     assert_eq!(failure["violation"]["oracle"], "durability", "{document:#}");
     let kept = std::path::PathBuf::from(failure["kept"].as_str().expect("a path"));
     assert!(kept.join("ledger.db").exists(), "{}", kept.display());
+    let exhibits = failure["evidence"].as_array().expect("a list");
+    for exhibit in exhibits {
+        let path = std::path::Path::new(exhibit["path"].as_str().expect("a path"));
+        assert!(path.starts_with(&kept) && path.exists(), "{document:#}");
+    }
+    assert!(exhibits.len() > 3, "{document:#}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenterhook"));
+    let examined =
+        command.args(["crash", "--examine"]).arg(kept.join("evidence")).output().expect("it starts");
+    let said = String::from_utf8_lossy(&examined.stdout).into_owned();
+    assert_eq!(examined.status.code(), Some(10), "{said}");
+    for what in [&failure["violation"]["seen"], &failure["image"]] {
+        assert!(said.contains(what.as_str().expect("a text")), "{said}\n{document:#}");
+    }
+    std::fs::remove_dir_all(kept).expect("it is ours");
+}
+
+/// Broke: connections were joined in their order, and none of them ends, so that only the first one was heard.
+#[test]
+fn what_goes_wrong_with_any_connection_is_found_although_the_others_go_on() {
+    for (plant, class, seen) in [("error", "safety", "connection 7"), ("panic", "panic", "a planted bug")] {
+        let output = crash(&format!("--kills 60 --seed 1 --plant {plant}"));
+        let document = document(&output);
+        assert_eq!(output.status.code(), Some(10), "{document:#}");
+        let violation = &document["failure"]["violation"];
+        assert_eq!(violation["class"], class, "{document:#}");
+        assert!(violation["seen"].as_str().is_some_and(|text| text.contains(seen)), "{document:#}");
+        let kept = document["failure"]["kept"].as_str().expect("a path");
+        std::fs::remove_dir_all(kept).expect("it is ours");
+    }
+}
+
+#[test]
+fn a_child_that_hangs_is_found_whatever_noise_goes_on_in_it() {
+    let output = crash("--kills 60 --seed 1 --plant stall --stall 600ms --noise signals,stops,cold-files");
+    let document = document(&output);
+    assert_eq!(output.status.code(), Some(11), "{document:#}");
+    let violation = &document["failure"]["violation"];
+    assert_eq!((&violation["oracle"], &violation["class"]), (&"liveness".into(), &"liveness".into()));
+    let notes = violation["notes"].to_string();
+    for note in ["its threads: ", "I/O under way: ", "commits asked for and not acknowledged: "] {
+        assert!(notes.contains(note), "{document:#}");
+    }
+    let kept = std::path::PathBuf::from(document["failure"]["kept"].as_str().expect("a path"));
+    assert!(kept.join("evidence/record").exists(), "{document:#}");
     std::fs::remove_dir_all(kept).expect("it is ours");
 }
 
@@ -73,6 +118,18 @@ fn a_campaign_goes_on_where_it_was_left_and_refuses_other_flags() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("other flags"));
 }
 
+/// Broke: the obstacle was looked for before the folder was made, and not found; the campaign then blamed the tester.
+#[test]
+fn noise_that_a_file_system_cannot_have_is_named_although_the_folder_is_not_there_yet() {
+    // A tmpfs, where there is one: it has no device behind its cache.
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
+    let path = folder.path().join("not/yet");
+    let output = crash(&format!("--kills 1 --noise cold-files --directory {}", path.display()));
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no cold-files:") && said.contains("tmpfs"), "{said}");
+}
+
 #[test]
 fn bad_input_is_one_line_and_exit_code_2() {
     for (arguments, expected) in [
@@ -81,6 +138,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--backend paper", "threads, uring, both"),
         ("--noise direct", "there is no noise 'direct' here: it must be one of signals, stops"),
         ("--kills 0", "--kills"),
+        ("--plant weed", "hasty-acknowledgement, stall, error, panic"),
+        ("--stall 3", "30s, 5m, 8h"),
         ("--directory /dev/null/x --kills 1", "--directory /dev/null/x"),
     ] {
         let output = crash(arguments);

@@ -55,7 +55,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--backend paper", "threads, uring, both"),
         ("--duration 5", "30s, 5m, 1h30m"),
         ("--noise stops", "there is no noise 'stops' here: it must be one of yields, signals"),
-        ("--faults bit-flip", "cannot be put around a real backend"),
+        ("--faults bit-flip", "there is no fault 'bit-flip' here: it must be one of submit-refused"),
         ("--directory /dev/null/x", "--directory /dev/null/x"),
         (&format!("--directory {}", used.path().display()), "files of an earlier run"),
     ] {

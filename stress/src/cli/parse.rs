@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::real::noise::NoiseKind;
+
 /// A seed: decimal, or hexadecimal after `0x`.
 ///
 /// # Errors
@@ -26,9 +28,54 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| "it must be whole numbers above 0 with their units: 500ms, 30s, 5m, 1h30m".into())
 }
 
+/// A list: `all`, `none`, or names with commas, each the name of one of `known`. `what` says what they are, in the singular.
+///
+/// # Errors
+///
+/// In one line, which name is wrong and which ones there are.
+pub fn names<K: Copy>(
+    text: &str,
+    what: &str,
+    known: &[K],
+    name_of: impl Fn(K) -> String,
+) -> Result<Vec<K>, String> {
+    let one = |name: &str| {
+        known.iter().copied().find(|kind| name_of(*kind) == name).ok_or_else(|| {
+            let names: Vec<String> = known.iter().map(|kind| name_of(*kind)).collect();
+            format!("there is no {what} '{name}' here: it must be one of {}", names.join(", "))
+        })
+    };
+    match text {
+        "all" => Ok(known.to_vec()),
+        "none" => Ok(Vec::new()),
+        names => names.split(',').map(one).collect(),
+    }
+}
+
+/// Kinds of kernel noise, each one of `known`.
+///
+/// # Errors
+///
+/// In one line, which name is wrong and which ones there are.
+pub fn noise(text: &str, known: &[NoiseKind]) -> Result<Vec<NoiseKind>, String> {
+    let kinds = names(text, "noise", known, |kind| kind.to_string());
+    kinds.map_err(|problem| format!("--noise {text}: {problem}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_printed_and_only_where_they_are_known() {
+        for kind in NoiseKind::ALL {
+            assert_eq!(noise(kind.name(), &NoiseKind::ALL), Ok(vec![kind]));
+        }
+        assert_eq!(noise("all", &NoiseKind::WITHIN), Ok(NoiseKind::WITHIN.to_vec()));
+        assert_eq!(noise("none", &NoiseKind::WITHIN), Ok(Vec::new()));
+        let refused = noise("signals,stops", &NoiseKind::WITHIN).unwrap_err();
+        assert!(refused.contains("'stops'") && refused.contains("signals, ended-threads"), "{refused}");
+    }
 
     #[test]
     fn seeds_are_decimal_or_hexadecimal() {

@@ -10,8 +10,7 @@ use super::scratch::Scratch;
 use super::{interruption, parse, print, storm, usage};
 use crate::disk::FaultKind;
 use crate::exit::ExitCode;
-use crate::options::Kinds;
-use crate::real::noise::{self, NoiseKind, without_obstacles};
+use crate::real::noise::{NoiseKind, without_obstacles};
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 use crate::subject::Subject;
 
@@ -114,8 +113,7 @@ pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
 }
 
 fn options<S: Subject>(arguments: &ThreadsArguments, directory: &Scratch) -> Result<ThreadsOptions, String> {
-    let noise = noise::parse(&arguments.noise, &NoiseKind::WITHIN)
-        .map_err(|problem| format!("--noise {}: {problem}", arguments.noise))?;
+    let noise = parse::noise(&arguments.noise, &NoiseKind::WITHIN)?;
     let cores = || std::thread::available_parallelism().map_or(2, usize::from);
     Ok(ThreadsOptions {
         directory: directory.path().to_owned(),
@@ -155,18 +153,8 @@ pub fn backends(program: &str, name: &str) -> Result<Vec<Backend>, String> {
 
 fn faults(text: &str) -> Result<Vec<FaultKind>, String> {
     let known = KINDS.map(|(kind, _)| kind);
-    if text == "all" {
-        return Ok(known.to_vec());
-    }
-    let Kinds(kinds) =
-        Kinds::<FaultKind>::parse(text).map_err(|problem| format!("--faults {text}: {problem}"))?;
-    match kinds.iter().find(|kind| !known.contains(kind)) {
-        Some(kind) => {
-            let (kind, names) = (kind.name(), known.map(FaultKind::name).join(", "));
-            Err(format!("--faults {text}: '{kind}' cannot be put around a real backend; {names} can"))
-        }
-        None => Ok(kinds),
-    }
+    let faults = parse::names(text, "fault", &known, |kind| kind.name().to_owned());
+    faults.map_err(|problem| format!("--faults {text}: {problem}"))
 }
 
 /// The same once more. What the threads make of it is not the seed's.

@@ -1,20 +1,20 @@
 //! The command that kills processes, and the process that is killed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use tenterhook_runtime::io::Backend;
-
 use tenterhook_stress::cli::scratch::Scratch;
 use tenterhook_stress::cli::{backends, parse, print};
+use tenterhook_stress::exit::ExitCode;
+use tenterhook_stress::real::noise::{NoiseKind, without_obstacles};
 use tenterhook_stress::subject::Subject as _;
 
 use super::{interruption, usage};
 use crate::PagerSubject;
-use crate::real::crash::{self, ChildOptions, CrashOptions, Point};
-use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
+
+use crate::real::crash::{self, ChildOptions, CrashOptions, Plant, Point};
 
 /// Kills processes in the middle of their work on a real file and looks at what the next one finds.
 ///
@@ -26,7 +26,8 @@ use tenterhook_stress::real::noise::{self, NoiseKind, without_obstacles};
 Examples:
   tenterhook crash                                     2000 deaths, threads and io_uring in turn
   tenterhook crash --duration 8h --directory soak      over night; the same command goes on where it was left
-  tenterhook crash --points before-log-sync --kills 50 one point")]
+  tenterhook crash --points before-log-sync --kills 50 one point
+  tenterhook crash --examine soak/evidence             what was wrong, once more")]
 pub struct CrashArguments {
     /// Decides who dies when [default: 1].
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
@@ -55,9 +56,15 @@ pub struct CrashArguments {
     /// Where the files are [default: a fresh one, removed if all is well].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// Have children acknowledge commits before they are durable: the run has to find it.
-    #[arg(long)]
-    plant_hasty_acknowledgement: bool,
+    /// A child that makes no progress for so long has stalled [default: 30s].
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    stall: Duration,
+    /// Plant a bug in the children, which the run has to find: hasty-acknowledgement, stall, error or panic.
+    #[arg(long, value_name = "BUG")]
+    plant: Option<Plant>,
+    /// Run nothing: look once more at the evidence of a failure, which is in the folder of its files.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["kills", "duration", "directory", "plant", "json"])]
+    examine: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -67,16 +74,15 @@ pub struct CrashArguments {
 }
 
 pub(super) fn run(arguments: CrashArguments) -> ExitCode {
-    let points = match points(&arguments.points) {
-        Ok(points) => points,
-        Err(problem) => return usage(&format!("--points {}: {problem}", arguments.points)),
+    if let Some(folder) = &arguments.examine {
+        return examine(folder);
+    }
+    let read = || -> Result<_, String> {
+        let noise = parse::noise(&arguments.noise, &NoiseKind::OF_CHILDREN)?;
+        Ok((points(&arguments.points)?, noise, backends(PagerSubject::PROGRAM, &arguments.backend)?))
     };
-    let noise = match noise::parse(&arguments.noise, &NoiseKind::OF_CHILDREN) {
-        Ok(noise) => noise,
-        Err(problem) => return usage(&format!("--noise {}: {problem}", arguments.noise)),
-    };
-    let backends = match backends(PagerSubject::PROGRAM, &arguments.backend) {
-        Ok(backends) => backends,
+    let (points, noise, backends) = match read() {
+        Ok(right) => right,
         Err(problem) => return usage(&problem),
     };
     let scratch = match Scratch::new(arguments.directory.clone()) {
@@ -99,12 +105,12 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         points,
         power_losses: arguments.power_losses,
         noise,
-        hasty: arguments.plant_hasty_acknowledgement,
+        stall: arguments.stall,
+        plant: arguments.plant,
         program,
         progress: !arguments.quiet,
     };
-    let interrupted = interruption();
-    let summary = match crash::run(&options, &interrupted) {
+    let summary = match crash::run(&options, &interruption()) {
         Ok(summary) => summary,
         Err(error) => return usage(&format!("--directory {}: {error}", options.directory.display())),
     };
@@ -124,29 +130,40 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
     summary.exit_code()
 }
 
+/// Says what is wrong with the files of a failure.
+fn examine(folder: &Path) -> ExitCode {
+    match crash::examine(folder) {
+        Ok(Some((image, violation))) => {
+            print(&format!("{violation}\n  in        {image}\n"));
+            ExitCode::Violation
+        }
+        Ok(None) => {
+            print("this build finds nothing wrong with it\n");
+            ExitCode::Ok
+        }
+        Err(error) => usage(&format!("--examine {}: {error}", folder.display())),
+    }
+}
+
 /// The same once more, in a fresh directory. Where a child dies is drawn; what the kernel makes of it is not.
 fn command(arguments: &CrashArguments, options: &CrashOptions) -> String {
-    let CrashArguments { seed, backend, connections, points, power_losses, noise, .. } = arguments;
+    let CrashArguments { seed, backend, connections, points, power_losses, noise, stall, .. } = arguments;
     let mut command = format!(
-        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses} --noise {noise}"
+        "tenterhook crash --seed {seed:#x} --backend {backend} --connections {connections} --points {points} --power-losses {power_losses} --noise {noise} --stall {}ms",
+        stall.as_millis().max(1)
     );
     if let Some(kills) = options.kills {
         command += &format!(" --kills {kills}");
     }
-    if options.hasty {
-        command += " --plant-hasty-acknowledgement";
+    if let Some(plant) = options.plant {
+        command += &format!(" --plant {}", plant.name());
     }
     command
 }
 
 fn points(text: &str) -> Result<Vec<Point>, String> {
-    match text {
-        "all" => Ok(Point::all()),
-        "none" => Ok(Vec::new()),
-        names => {
-            names.split(',').map(|name| name.parse::<Point>().map_err(|error| error.to_string())).collect()
-        }
-    }
+    let points = parse::names(text, "point", &Point::all(), |point| point.to_string());
+    points.map_err(|problem| format!("--points {text}: {problem}"))
 }
 
 /// The process that is killed.
@@ -167,15 +184,15 @@ pub struct ChildArguments {
     #[arg(long, value_delimiter = ',')]
     noise: Vec<NoiseKind>,
     #[arg(long)]
-    hasty: bool,
+    plant: Option<Plant>,
 }
 
 pub(super) fn run_child(arguments: ChildArguments) -> ExitCode {
-    let ChildArguments { directory, backend, connections, point, occurrence, variety, noise, hasty } =
+    let ChildArguments { directory, backend, connections, point, occurrence, variety, noise, plant } =
         arguments;
     let point = point.zip(occurrence);
     let Err(error) =
-        crash::run_child(&ChildOptions { directory, backend, connections, point, variety, noise, hasty });
+        crash::run_child(&ChildOptions { directory, backend, connections, point, variety, noise, plant });
     eprintln!("{error}");
     ExitCode::Internal
 }

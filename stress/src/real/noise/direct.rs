@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
+use rustix::fs::{Mode, OFlags};
 use tenterhook_runtime::CompletionError;
 use tenterhook_runtime::io::{Buffer, DIRECT_ALIGNMENT, File, IO, OpenOptions, Submission};
 
@@ -86,9 +87,38 @@ fn wrong(expected: &str, seen: String) -> Box<Violation> {
     Violation::safety("direct", expected, seen)
 }
 
+/// Tries it with a file of its own: a file system may open a file so and refuse to read or write it.
 pub(super) fn obstacle(directory: &Path) -> Option<String> {
-    let path = directory.join("direct");
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CREATE | rustix::fs::OFlags::DIRECT;
-    let opened = rustix::fs::open(&path, flags, rustix::fs::Mode::from_raw_mode(0o644));
-    opened.err().map(|error| format!("{} cannot be opened past the page cache: {error}", path.display()))
+    let path = directory.join("direct-trial");
+    let tried = trial(&path);
+    // It was ours, if it was there at all.
+    let _ = std::fs::remove_file(&path);
+    let error = tried.err()?;
+    Some(format!("{} cannot be read and written past the page cache: {error}", path.display()))
+}
+
+fn trial(path: &Path) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::DIRECT;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?;
+    let page = Buffer::copy_of(&[1; DIRECT_ALIGNMENT]);
+    let mut read = Buffer::zeroed(DIRECT_ALIGNMENT);
+    let written = rustix::io::pwrite(&file, &page, 0)?;
+    let done = rustix::io::pread(&file, &mut *read, 0)?;
+    match (written, done) {
+        (DIRECT_ALIGNMENT, DIRECT_ALIGNMENT) => Ok(()),
+        _ => Err(io::Error::other(format!("{written} bytes were written and {done} read"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_an_obstacle_and_a_trial_leaves_nothing() {
+        assert!(obstacle(Path::new("/proc")).unwrap().contains("past the page cache"));
+        let folder = tempfile::tempdir().unwrap();
+        let _ = obstacle(folder.path());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tenterhook_runtime::io::IO;
 
 pub use self::mortal::in_mortal_thread;
+use crate::panics::message;
 use crate::violation::Violation;
 
 /// Between two turns of the noise.
@@ -97,28 +98,7 @@ impl FromStr for NoiseKind {
     }
 }
 
-/// Reads `all`, `none`, or names with commas, each one of `known`.
-///
-/// # Errors
-///
-/// In one line, which name it is and which ones there are.
-pub fn parse(text: &str, known: &[NoiseKind]) -> Result<Vec<NoiseKind>, String> {
-    match text {
-        "all" => Ok(known.to_vec()),
-        "none" => Ok(Vec::new()),
-        names => names
-            .split(',')
-            .map(|name| {
-                known.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
-                    let names: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
-                    format!("there is no noise '{name}' here: it must be one of {}", names.join(", "))
-                })
-            })
-            .collect(),
-    }
-}
-
-/// Why `kind` cannot be made for files in `directory`, if it can't.
+/// Why `kind` cannot be made for files in `directory`, which must exist, if it can't.
 pub fn obstacle(kind: NoiseKind, directory: &std::path::Path) -> Option<String> {
     match kind {
         NoiseKind::ColdFiles => cold::obstacle(directory),
@@ -164,8 +144,8 @@ trait Source: Send {
 }
 
 /// Noise that is being made.
-#[derive(Debug)]
 pub struct Noise {
+    report: Arc<dyn Report>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -187,28 +167,32 @@ impl Noise {
                 NoiseKind::Yields | NoiseKind::Stops | NoiseKind::EndedThreads => {}
             }
         }
+        Ok(Noise::of(sources, report))
+    }
+
+    fn of(mut sources: Vec<(NoiseKind, Box<dyn Source>)>, report: Arc<dyn Report>) -> Noise {
         let (stop, stopped) = mpsc::channel::<()>();
+        let told = Arc::clone(&report);
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
                 for (kind, source) in &mut sources {
                     match source.make() {
                         Ok(0) => {}
-                        Ok(times) => report.delivered(*kind, times),
-                        Err(violation) => report.object(*violation),
+                        Ok(times) => told.delivered(*kind, times),
+                        Err(violation) => told.object(*violation),
                     }
                 }
             }
         });
-        Ok(Noise { stop: Some(stop), thread: Some(thread) })
+        Noise { report, stop: Some(stop), thread: Some(thread) }
     }
 }
 
 impl Drop for Noise {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of its own has been reported.
-            let _ = thread.join();
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            self.report.object(*Violation::panic(message(&*panic)));
         }
     }
 }
@@ -253,6 +237,38 @@ mod tests {
         delivered
     }
 
+    #[derive(Default)]
+    struct Objections(Mutex<Vec<Violation>>);
+
+    impl Report for Objections {
+        fn delivered(&self, _: NoiseKind, _: u64) {}
+
+        fn object(&self, violation: Violation) {
+            self.0.lock().unwrap().push(violation);
+        }
+    }
+
+    /// Broke: the noise ended with the panic, and only standard error said so.
+    #[test]
+    fn a_panic_of_the_noise_is_told() {
+        struct Breaks(Option<mpsc::Sender<()>>);
+        impl Source for Breaks {
+            fn make(&mut self) -> Result<u64, Box<Violation>> {
+                self.0 = None;
+                panic!("the string broke")
+            }
+        }
+        let (began, begins) = mpsc::channel();
+        let objections = Arc::new(Objections::default());
+        let sources: Vec<(NoiseKind, Box<dyn Source>)> =
+            vec![(NoiseKind::Direct, Box::new(Breaks(Some(began))))];
+        let noise = Noise::of(sources, Arc::clone(&objections) as Arc<dyn Report>);
+        assert!(begins.recv().is_err(), "it sends nothing and drops its end");
+        drop(noise);
+        let seen: Vec<String> = objections.0.lock().unwrap().iter().map(|it| it.seen.clone()).collect();
+        assert_eq!(seen, ["the string broke"]);
+    }
+
     #[test]
     fn signals_are_delivered_to_other_threads() {
         assert!(is_delivered(NoiseKind::Signals));
@@ -266,15 +282,5 @@ mod tests {
     #[test]
     fn what_is_written_past_the_cache_is_read_again() {
         assert!(is_delivered(NoiseKind::Direct));
-    }
-
-    #[test]
-    fn kinds_are_read_as_they_are_printed_and_only_where_they_can_be_made() {
-        for kind in NoiseKind::ALL {
-            assert_eq!(parse(kind.name(), &NoiseKind::ALL), Ok(vec![kind]));
-        }
-        assert_eq!(parse("none", &NoiseKind::WITHIN), Ok(Vec::new()));
-        let refused = parse("signals,stops", &NoiseKind::WITHIN).unwrap_err();
-        assert!(refused.contains("'stops'") && refused.contains("signals, ended-threads"), "{refused}");
     }
 }

@@ -37,7 +37,7 @@ pub struct Faults {
     active: AtomicBool,
     /// What befalls operations that are under way, by their numbers, until everybody who waits has been told: whoever joins
     /// such a read feels it, too.
-    coming: Mutex<BTreeMap<u64, FaultKind>>,
+    coming: Mutex<BTreeMap<u64, Vec<FaultKind>>>,
     struck: [AtomicU64; FaultKind::ALL.len()],
     /// Of those, how many nobody can feel any more.
     over: [AtomicU64; FaultKind::ALL.len()],
@@ -109,7 +109,7 @@ impl Faults {
         self.seen.load(Ordering::Relaxed)
     }
 
-    fn coming(&self) -> MutexGuard<'_, BTreeMap<u64, FaultKind>> {
+    fn coming(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<FaultKind>>> {
         self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,7 +154,7 @@ impl Watcher for Faults {
             FaultKind::Cancelled => Verdict::Cancel,
             _ => Verdict::FailAfter(INJECTED),
         };
-        self.coming().insert(number, kind);
+        self.coming().insert(number, vec![kind]);
         if kind == FaultKind::SubmitRefused {
             self.strike(kind);
         }
@@ -162,22 +162,36 @@ impl Watcher for Faults {
     }
 
     fn ended(&self, passing: &Passing, outcome: Outcome) {
-        if outcome == Err(CompletionError::NoSpace) {
-            // The noise's doing. A write that is to be reported as failed anyhow keeps that explanation.
+        let felt = {
             let mut coming = self.coming();
-            if coming.get(&passing.number) != Some(&FaultKind::WriteError) {
-                coming.insert(passing.number, FaultKind::NoSpace);
+            if outcome == Err(CompletionError::NoSpace) {
+                full_disk(coming.entry(passing.number).or_default(), passing.descriptor.kind);
             }
-        }
-        let felt = self.coming().get(&passing.number).copied();
+            coming.get(&passing.number).cloned().unwrap_or_default()
+        };
         felt.into_iter().for_each(|kind| self.strike(kind));
     }
 
     fn told(&self, passing: &Passing) {
-        if let Some(kind) = self.coming().remove(&passing.number) {
+        for kind in self.coming().remove(&passing.number).unwrap_or_default() {
             // ORDERING: Release, pairs with the load in `over`.
             self.over[kind as usize].fetch_add(1, Ordering::Release);
         }
+    }
+}
+
+/// The kernel had no space for an operation to which `kinds` were to happen. An operation that is reported as failed in any case
+/// keeps that explanation: its caller never sees the kernel's error. A sync that the kernel fails is a failed sync, too.
+fn full_disk(kinds: &mut Vec<FaultKind>, operation: OperationKind) {
+    let is_hidden = |kind: &FaultKind| {
+        matches!(kind, FaultKind::ReadError | FaultKind::WriteError | FaultKind::SyncFailed)
+    };
+    if kinds.iter().any(is_hidden) {
+        return;
+    }
+    kinds.push(FaultKind::NoSpace);
+    if operation == OperationKind::Sync {
+        kinds.push(FaultKind::SyncFailed);
     }
 }
 
@@ -187,5 +201,55 @@ fn befalls(fault: FaultKind, kind: OperationKind) -> bool {
         FaultKind::WriteError | FaultKind::ShortWrite => kind == OperationKind::Write,
         FaultKind::SyncFailed => kind == OperationKind::Sync,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_runtime::io::Descriptor;
+
+    use super::*;
+    use crate::real::layer::Role;
+
+    /// What an operation strikes that ends with a full disk, where every operation of its kind was to fail by `injected`.
+    fn struck_by_full_disk(kind: OperationKind, injected: Option<FaultKind>) -> Vec<FaultKind> {
+        let enabled: Vec<FaultKind> = injected.into_iter().collect();
+        let faults = Faults::new(3, &enabled, false);
+        faults.set_active(true);
+        let passing = |number| {
+            let descriptor = Descriptor { kind, offset: 0, len: 64 };
+            Passing { number, role: Role::Log, descriptor }
+        };
+        let is_struck = |number: &u64| {
+            let _ = faults.begins(&passing(*number), &[]);
+            injected.is_none() || faults.coming().contains_key(number)
+        };
+        let number = (0..1_000_000).find(is_struck).expect("some number brings it");
+        faults.ended(&passing(number), Err(CompletionError::NoSpace));
+        let struck: Vec<FaultKind> =
+            FaultKind::ALL.into_iter().filter(|&kind| faults.struck(kind) > 0).collect();
+        faults.told(&passing(number));
+        assert!(struck.iter().all(|&kind| faults.over(kind) == 1));
+        struck
+    }
+
+    #[test]
+    fn an_operation_that_fails_in_any_case_keeps_its_explanation_on_a_full_disk() {
+        use FaultKind::{NoSpace, ShortWrite, SyncFailed, WriteError};
+        use OperationKind::{Sync, Write};
+        assert_eq!(struck_by_full_disk(Sync, Some(SyncFailed)), [SyncFailed]);
+        assert_eq!(struck_by_full_disk(Write, Some(WriteError)), [WriteError]);
+        assert_eq!(struck_by_full_disk(Write, None), [NoSpace]);
+        let both = struck_by_full_disk(Write, Some(ShortWrite));
+        assert!(both.contains(&ShortWrite) && both.contains(&NoSpace), "{both:?}");
+    }
+
+    #[test]
+    fn a_sync_that_the_kernel_fails_for_want_of_space_explains_a_poisoned_pager() {
+        let struck = struck_by_full_disk(OperationKind::Sync, None);
+        assert!(
+            struck.contains(&FaultKind::NoSpace) && struck.contains(&FaultKind::SyncFailed),
+            "{struck:?}"
+        );
     }
 }

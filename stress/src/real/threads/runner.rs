@@ -1,5 +1,6 @@
 //! One backend, from one incarnation of the system to the next.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const SURELY: u64 = 40;
 /// A kind of noise that was not delivered in so many seconds was not made.
 const SURELY_NOISY: f64 = 10.0;
+
+/// A connection at work.
+type Connected = Task<(), Infallible>;
 
 pub(super) struct Runner<'a> {
     options: &'a ThreadsOptions,
@@ -175,29 +179,31 @@ impl<'a> Runner<'a> {
             if progress != moved.0 {
                 moved = (progress, Instant::now());
             } else if moved.1.elapsed() >= self.options.stall {
+                let (ended, waiting) = tasks.into_iter().partition(|task| task.is_finished());
+                // A connection that has panicked may be what the others wait for.
+                self.join(ended);
                 self.stalled(&**incarnation);
                 // The machines wait for something that will not come: they are left behind.
-                std::mem::forget((tasks, executor));
+                std::mem::forget::<(Vec<Connected>, Executor)>((waiting, executor));
                 return Ok(false);
             }
             self.show()?;
         }
         drop(full);
         shared.layer.watcher().set_active(false);
-        for task in tasks {
-            if let Err(error) = task.join() {
-                shared.object(*Violation::panic(format!("{error}")));
-            }
-        }
+        self.join(tasks);
         executor.drain();
         Ok(true)
     }
 
-    fn spawn(
-        &self,
-        executor: &Executor,
-        incarnation: &Arc<dyn Incarnation>,
-    ) -> Vec<Task<(), std::convert::Infallible>> {
+    /// Takes in how connections have ended.
+    fn join(&self, tasks: Vec<Connected>) {
+        if let Some(violation) = first_panic(tasks) {
+            self.shared.object(*violation);
+        }
+    }
+
+    fn spawn(&self, executor: &Executor, incarnation: &Arc<dyn Incarnation>) -> Vec<Connected> {
         let key = rng::derive(self.options.seed, self.run.incarnations);
         let spawn = |number| {
             let key = rng::derive(key, number);
@@ -227,5 +233,32 @@ impl<'a> Runner<'a> {
             format!("{backend}: {ended} operations, {incarnations} incarnations")
         });
         Ok(())
+    }
+}
+
+/// The panic of the first of `tasks` that has ended with one.
+fn first_panic(tasks: Vec<Connected>) -> Option<Box<Violation>> {
+    let ends: Vec<_> = tasks.into_iter().map(Task::join).collect();
+    ends.into_iter().find_map(|end| Some(Violation::panic(end.err()?.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_runtime::IOResult;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_any_connection_is_found_among_those_that_have_ended() {
+        let executor = Executor::new(1);
+        let spawn = |panics: bool| {
+            executor.spawn(move || {
+                assert!(!panics, "the thread snapped");
+                Ok::<_, Infallible>(IOResult::Done(()))
+            })
+        };
+        let found = first_panic(vec![spawn(false), spawn(true), spawn(false)]).expect("a panic");
+        assert!(found.seen.contains("the thread snapped"), "{found}");
+        assert_eq!(first_panic(vec![spawn(false)]), None);
     }
 }

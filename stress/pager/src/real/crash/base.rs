@@ -65,6 +65,22 @@ impl Base {
         })
     }
 
+    /// One of which somebody has written down everything, the begin and the end of the last life too.
+    pub(super) fn from_evidence(
+        directory: &Path,
+        (files, seats): (Files, Vec<Seat>),
+        record: Vec<u8>,
+        (last_life, last_death): (usize, usize),
+    ) -> Base {
+        let (directory, database) = (directory.to_owned(), database(directory));
+        Base { directory, database, files, seats, record, last_life, last_death }
+    }
+
+    /// What the record begins with.
+    pub(super) fn begin(&self) -> (&Files, &[Seat]) {
+        (&self.files, &self.seats)
+    }
+
     /// A child has died and left these files and this record of its own.
     pub(super) fn add_life(&mut self, life: &[u8], files: &Files) -> io::Result<()> {
         self.last_life = self.record.len();
@@ -122,7 +138,7 @@ fn put_in_place(directory: &Path, document: &Document, acks: &Acks) -> io::Resul
 }
 
 /// The database and its log.
-fn paths(directory: &Path) -> [PathBuf; 2] {
+pub(super) fn paths(directory: &Path) -> [PathBuf; 2] {
     let database = database(directory);
     let mut log = database.clone().into_os_string();
     log.push("-wal");

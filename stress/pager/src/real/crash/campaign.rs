@@ -1,24 +1,26 @@
 use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rustix::process::Signal;
 use tenterhook_runtime::io::Backend;
 
 use super::acks::Acks;
 use super::base::{Base, real_files};
+use super::draws::Draws;
+use super::evidence::Evidence;
 use super::harm::Harm;
-use super::record::{Entries, Tag};
+use super::quiet::{Quiet, Sentence};
+use super::remains::{Ending, Reader, Remains, threads, under_way};
 use super::replay::{Files, Replay};
-use super::stops::Stops;
+use super::seat::Seat;
+use super::stops::{Stops, is_stopped};
 use super::summary::{Failure, HarmCount, PointCount, Summary};
 use super::variety::Variety;
 use super::{CrashOptions, Point, acks_path, power, verify};
 use tenterhook_stress::real::noise::NoiseKind;
-use tenterhook_stress::rng;
 use tenterhook_stress::stop::Stop;
 use tenterhook_stress::violation::Violation;
 
@@ -31,19 +33,6 @@ const MOMENTS_MS: [u64; 3] = [10, 40, 200];
 const FALLS: u64 = 4;
 /// A longer record is ended by one.
 const RECORD: usize = 8 << 20;
-
-/// The numbers of one death, drawn by the campaign's seed and the death's number.
-pub(super) struct Draws {
-    key: u64,
-    next: u64,
-}
-
-impl Draws {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next += 1;
-        rng::below(rng::at(self.key, self.next), bound)
-    }
-}
 
 /// How a child is to die.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -99,14 +88,6 @@ struct Campaign<'a> {
     summary: Summary,
 }
 
-/// How a child died, and what it had to say.
-struct Remains {
-    reached: bool,
-    record: Vec<u8>,
-    problem: Option<String>,
-    stops: u64,
-}
-
 impl<'a> Campaign<'a> {
     fn resume(options: &'a CrashOptions) -> io::Result<Campaign<'a>> {
         let acks = Acks::open(&acks_path(&options.directory), options.connections)?;
@@ -155,7 +136,7 @@ impl<'a> Campaign<'a> {
     /// A child from its begin to its death, and what it left.
     fn one_life(&mut self) -> io::Result<()> {
         let number = self.summary.kills;
-        let mut draws = Draws { key: rng::derive(rng::derive(3, self.options.seed), number), next: 0 };
+        let mut draws = Draws::of(self.options.seed, number);
         let backend = self.options.backends[(number % self.options.backends.len() as u64) as usize];
         let death = self.death(&mut draws);
         let variety = draws.below(1 << 32);
@@ -164,73 +145,51 @@ impl<'a> Campaign<'a> {
         let remains = self.live(backend, death, variety, &noise)?;
         self.count(death, variety, &noise, &remains);
         let how = format!("{death}, over {backend}");
-        if let Some(problem) = remains.problem {
-            let violation = Violation::safety("child", "nothing wrong", problem);
-            return self.fail(&how, "the files, as the child found them", *violation);
-        }
-        let files = real_files(&self.options.directory)?;
-        let seats = self.acks.read()?;
-        let (disk, _) = Replay::from(&files, &seats, self.base.path()).cut_power();
-        match verify::recover(&disk.io(), self.base.path(), &seats) {
+        let (files, seats) = (real_files(&self.options.directory)?, self.acks.read()?);
+        let judged = match remains.finding() {
+            Some(violation) => Err(("the files, as the child left them", violation)),
+            None => {
+                let (disk, _) = Replay::from(&files, &seats, self.base.path()).cut_power();
+                let found = verify::recover(&disk.io(), self.base.path(), &seats);
+                found.map_err(|violation| ("the files as they are", violation))
+            }
+        };
+        match judged {
             Ok(found) => {
                 self.summary.recoveries += 1;
                 self.summary.commits = self.summary.commits.max(found.commits);
+                self.lose_power(&mut draws, &how, &remains.record, &files)
             }
-            Err(violation) => return self.fail(&how, "the files as they are", *violation),
+            Err((image, violation)) => {
+                let evidence = Evidence::of_a_life(&self.base, &remains.record, files, seats);
+                self.fail(&how, image, *violation, evidence);
+                Ok(())
+            }
         }
-        self.lose_power(&mut draws, &how, &remains.record, &files)
     }
 
-    /// Begins a child, and reads its record until it is dead.
+    /// Begins a child, and reads its record and its words until it is dead.
     fn live(&self, backend: Backend, death: Death, variety: u64, noise: &[NoiseKind]) -> io::Result<Remains> {
         let mut child = self.begin(backend, death, variety, noise)?;
         let mut stops = noise.contains(&NoiseKind::Stops).then(|| Stops::of(&child, variety));
-        let pipe = child.stdout.take();
-        let reader = std::thread::spawn(move || {
-            let mut record = Vec::new();
-            pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut record)).map(|_| record)
-        });
-        let reached = self.wait_for_death(&mut child, death, stops.as_mut())?;
-        let problem = last_words(&mut child)?;
-        let record =
-            reader.join().map_err(|_| io::Error::other("the reader of a child's record panicked"))??;
-        Ok(Remains { reached, record, problem, stops: stops.map_or(0, |stops| stops.delivered) })
+        let (reader, words) = (Reader::of(child.stdout.take()), Reader::of(child.stderr.take()));
+        let mut ending = self.wait_for_death(&mut child, death, stops.as_mut(), &reader)?;
+        let status = child.wait()?;
+        let (record, words) = (reader.all()?, words.all()?);
+        if let Ending::Stalled(stall) = ending {
+            ending = Ending::Stalled(self.describe(stall, &record)?);
+        }
+        let words = String::from_utf8_lossy(&words).into_owned();
+        Ok(Remains { status, ending, record, words, stops: stops.map_or(0, |stops| stops.delivered) })
     }
 
     fn count(&mut self, death: Death, variety: u64, noise: &[NoiseKind], remains: &Remains) {
-        let summary = &mut self.summary;
-        summary.kills += 1;
-        match death {
-            Death::At(index, ..) => {
-                summary.points[index].armed += 1;
-                summary.points[index].reached += u64::from(remains.reached);
-                summary.random_kills += u64::from(!remains.reached);
-            }
-            Death::Random(_) => summary.random_kills += 1,
-        }
-        for harm in Variety::of(variety).harms() {
-            summary.harms[harm as usize].meant += 1;
-        }
-        let place = |kind: NoiseKind| NoiseKind::OF_CHILDREN.iter().position(|&known| known == kind);
-        let places = noise.iter().filter_map(|kind| place(*kind));
-        places.for_each(|place| summary.noise[place].meant += 1);
-        if let Some(place) = place(NoiseKind::Stops) {
-            summary.noise[place].done += remains.stops;
-        }
-        for entry in Entries(&remains.record) {
-            let number = entry.number as usize;
-            let count = match entry.tag {
-                Tag::Harm => summary.harms.get_mut(number),
-                Tag::Noise => {
-                    let kind = NoiseKind::ALL.get(number).copied().and_then(place);
-                    kind.and_then(|place| summary.noise.get_mut(place))
-                }
-                _ => None,
-            };
-            if let Some(count) = count {
-                count.done += entry.value;
-            }
-        }
+        let point = match death {
+            Death::At(index, ..) => Some(index),
+            Death::Random(_) => None,
+        };
+        let harms = Variety::of(variety).harms();
+        self.summary.count(point, &harms, noise, remains);
     }
 
     fn death(&self, draws: &mut Draws) -> Death {
@@ -265,38 +224,62 @@ impl<'a> Campaign<'a> {
             let names: Vec<&str> = noise.iter().map(|kind| kind.name()).collect();
             command.args(["--noise", &names.join(",")]);
         }
-        if self.options.hasty {
-            command.arg("--hasty");
+        if let Some(plant) = self.options.plant {
+            command.args(["--plant", plant.name()]);
         }
         // A terminal's Ctrl-C is for the campaign. A child that it killed would count as one that failed.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// Returns whether it came by its point.
+    /// Waits until the child is dead, kills it when its time is up, and tells if it does not move any more.
     fn wait_for_death(
         &self,
         child: &mut Child,
         death: Death,
         mut stops: Option<&mut Stops>,
-    ) -> io::Result<bool> {
-        let (patience, is_random) = match death {
-            Death::Random(after) => (after, true),
-            Death::At(..) => (PATIENCE, false),
+        reader: &Reader,
+    ) -> io::Result<Ending> {
+        let patience = match death {
+            Death::Random(after) => after,
+            Death::At(..) => PATIENCE,
         };
         let begun = Instant::now();
-        while begun.elapsed() < patience {
-            if child.try_wait()?.is_some() {
-                return Ok(!is_random);
+        let (mut quiet, mut last) = (Quiet::default(), begun);
+        while child.try_wait()?.is_none() {
+            let now = Instant::now();
+            quiet.look(reader.progress(), now - last, !is_stopped(child.id()));
+            last = now;
+            match quiet.sentence(now - begun >= patience, self.options.stall) {
+                Sentence::Wait => {}
+                Sentence::Kill => {
+                    child.kill()?;
+                    return Ok(Ending::Killed);
+                }
+                Sentence::Stalled => {
+                    let threads = threads(child.id());
+                    child.kill()?;
+                    let seen = format!("none for {:.1} s", self.options.stall.as_secs_f64());
+                    let stall = Violation::liveness("liveness", "progress of the child", seen);
+                    return Ok(Ending::Stalled(stall.note(format!("its threads: {}", threads.join(", ")))));
+                }
             }
             if let Some(stops) = &mut stops {
                 stops.tick()?;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        child.kill()?;
-        child.wait()?;
-        Ok(false)
+        Ok(Ending::Itself)
+    }
+
+    /// What a child that has stalled was waiting for, as far as its record and the table of acknowledgements tell.
+    fn describe(&self, stall: Box<Violation>, record: &[u8]) -> io::Result<Box<Violation>> {
+        let listed = |list: Vec<String>| if list.is_empty() { "none".into() } else { list.join(", ") };
+        let waiting = (0..).zip(self.acks.read()?).filter(|(_, seat): &(u64, Seat)| seat.asked > seat.kept);
+        let waiting = waiting.map(|(connection, seat)| format!("{} of connection {connection}", seat.asked));
+        Ok(stall
+            .note(format!("I/O under way: {}", listed(under_way(record))))
+            .note(format!("commits asked for and not acknowledged: {}", listed(waiting.collect()))))
     }
 
     /// Tries some of the states in which a loss of power might have left the files, and makes one real now and then.
@@ -307,12 +290,15 @@ impl<'a> Campaign<'a> {
         self.base.add_life(life, files)?;
         let falls = draws.below(FALLS) == 0 || self.base.record.len() > RECORD;
         for number in 1..=self.options.power_losses {
+            let before = *draws;
             let loss = power::lose(&self.base, draws)?;
             self.summary.power_losses += 1;
             self.summary.at_stake += u64::from(loss.had_stake);
             self.summary.twice += u64::from(loss.again);
             if let Some((image, violation)) = loss.broken {
-                return self.fail(how, &image, *violation);
+                let evidence = Evidence::of_a_loss(&self.base, before, loss.files, loss.seats);
+                self.fail(how, &image, *violation, evidence);
+                return Ok(());
             }
             if falls && number == self.options.power_losses {
                 self.base.fall(loss.files, loss.seats, &self.acks)?;
@@ -322,29 +308,22 @@ impl<'a> Campaign<'a> {
         Ok(())
     }
 
-    fn fail(&mut self, death: &str, image: &str, violation: Violation) -> io::Result<()> {
+    /// Nothing is run after it, so the files stay as they are. Whether its evidence can be written decides nothing.
+    fn fail(&mut self, death: &str, image: &str, mut violation: Violation, evidence: Evidence) {
+        let directory = &self.options.directory;
+        let evidence = evidence.write(directory, image, &violation).unwrap_or_else(|error| {
+            violation.notes.push(format!("its evidence could not be written: {error}"));
+            Vec::new()
+        });
         self.summary.failure = Some(Failure {
             kill: self.summary.kills,
             death: death.into(),
             image: image.into(),
             violation,
-            kept: self.options.directory.display().to_string(),
+            kept: directory.display().to_string(),
+            evidence,
         });
-        Ok(())
     }
-}
-
-/// What a dead child had to say; nothing, if it was killed.
-fn last_words(child: &mut Child) -> io::Result<Option<String>> {
-    let status = child.wait()?;
-    if status.signal() == Some(Signal::KILL.as_raw()) {
-        return Ok(None);
-    }
-    let mut words = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        stderr.read_to_string(&mut words)?;
-    }
-    Ok(Some(format!("{status}: {}", words.trim())))
 }
 
 fn bar(options: &CrashOptions) -> ProgressBar {

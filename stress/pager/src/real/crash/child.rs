@@ -13,8 +13,10 @@ use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 
 use super::acks::Acks;
 use super::points::{Point, Trigger, die};
+use super::power;
 use super::record::Recorder;
 use super::variety::Variety;
+use super::verify::Found;
 use super::worker::{Shop, Worker};
 use super::{database, verify};
 use crate::real::ledger::{Layout, Make};
@@ -37,8 +39,45 @@ pub struct ChildOptions {
     pub variety: u64,
     /// Kinds of noise that it makes, of [`NoiseKind::OF_CHILDREN`].
     pub noise: Vec<NoiseKind>,
-    /// Whether it acknowledges commits before they are asked for: a planted bug, so that the verifier can be seen to bite.
-    pub hasty: bool,
+    /// A bug that it has.
+    pub plant: Option<Plant>,
+}
+
+/// A bug of a child, so that the campaign can be seen to find it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// It acknowledges commits before they are asked for.
+    Hasty,
+    /// After a few commits each of its connections waits for something that does not come.
+    Stall,
+    /// Its last connection ends with an error that nothing explains; the others go on.
+    Error,
+    /// Its last connection panics; the others go on.
+    Panic,
+}
+
+impl Plant {
+    /// Every one.
+    pub const ALL: [Plant; 4] = [Plant::Hasty, Plant::Stall, Plant::Error, Plant::Panic];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Plant::Hasty => "hasty-acknowledgement",
+            Plant::Stall => "stall",
+            Plant::Error => "error",
+            Plant::Panic => "panic",
+        }
+    }
+}
+
+impl std::str::FromStr for Plant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Plant, String> {
+        let known = Plant::ALL.into_iter().find(|plant| plant.name() == text);
+        known.ok_or_else(|| format!("it must be one of {}", Plant::ALL.map(Plant::name).join(", ")))
+    }
 }
 
 /// Recovers, looks at what it has found, and commits until it is killed. Its record goes to standard output.
@@ -47,6 +86,7 @@ pub struct ChildOptions {
 ///
 /// Whatever keeps it from working. It never ends well.
 pub fn run(options: &ChildOptions) -> Result<std::convert::Infallible, Box<dyn Error>> {
+    end_at_the_first_panic();
     let variety = Variety::of(options.variety);
     let acks = Acks::open(&super::acks_path(&options.directory), options.connections)?;
     let recorder = Recorder::new(File::from(std::io::stdout().as_fd().try_clone_to_owned()?));
@@ -62,8 +102,7 @@ pub fn run(options: &ChildOptions) -> Result<std::convert::Infallible, Box<dyn E
     };
     layer.watcher().opened();
     let found = verify::audit(&io, &pager, &acks.read()?).map_err(|violation| violation.to_string())?;
-    // An opening makes durable what it shows.
-    (0..).zip(&found.cells).for_each(|(connection, own)| layer.watcher().recorder().keeps(connection, *own));
+    settle(&found, &acks, layer.watcher().recorder())?;
     let layout = Layout { connections: options.connections, usable: pager.usable_size() };
     let mut make = Make::new(&pager, layout);
     match drive(&*io, || make.step()) {
@@ -73,9 +112,30 @@ pub fn run(options: &ChildOptions) -> Result<std::convert::Infallible, Box<dyn E
     }
     let told = found.cells.into_iter().map(AtomicU64::new).collect();
     let mortal = options.noise.contains(&NoiseKind::EndedThreads);
-    let shop = Arc::new(Shop { pager, layout, layer, acks, variety, hasty: options.hasty, mortal, told });
+    let shop = Arc::new(Shop { pager, layout, layer, acks, variety, plant: options.plant, mortal, told });
     work(&shop)?;
     Err("every connection has ended, which none should".into())
+}
+
+/// An opening makes durable what it shows, and what it does not show is gone for good.
+fn settle(found: &Found, acks: &Acks, recorder: &Recorder) -> std::io::Result<()> {
+    (0..).zip(&found.cells).for_each(|(connection, own)| recorder.finds(connection, *own));
+    acks.reset(&power::settled(found))
+}
+
+/// A panic ends the process, in whatever thread it is: a thread that is to join that one may come to it too late.
+fn end_at_the_first_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
+    }));
+}
+
+/// Ends the process because of `violation`. It is told at once: the campaign may kill the process at any moment.
+pub(super) fn object(violation: &Violation) -> ! {
+    eprintln!("{violation}");
+    std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
 }
 
 /// From here on, recovery included.
@@ -98,11 +158,11 @@ impl Report for Told {
     }
 
     fn object(&self, violation: Violation) {
-        eprintln!("{violation}");
-        std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
+        object(&violation);
     }
 }
 
+/// Each connection tells by itself what goes wrong with it: none of them ends, so that those after it are not joined.
 fn work(shop: &Arc<Shop>) -> Result<(), Box<dyn Error>> {
     let executor = Executor::new(2);
     let tasks: Vec<Task<(), PagerError>> = (0..shop.layout.connections)
@@ -117,4 +177,51 @@ fn work(shop: &Arc<Shop>) -> Result<(), Box<dyn Error>> {
 pub(super) fn open(io: &Arc<dyn IO>, path: &Path, options: PagerOptions) -> Result<Arc<Pager>, PagerError> {
     let mut open = Pager::open(Arc::clone(io), path, options);
     drive(&**io, || open.step())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use super::super::replay::{Files, Replay};
+    use super::super::seat::Seat;
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Broke: commits that were asked for and not found stayed asked for, so that a stale one could come back later unnoticed.
+    #[test]
+    fn what_an_opening_finds_is_both_bounds_from_then_on_after_a_kill_and_after_a_loss_of_power() {
+        let folder = tempfile::tempdir().unwrap();
+        let acks = Acks::open(&folder.path().join("acks"), 2).unwrap();
+        let before = [Seat { asked: 9, kept: 3 }, Seat { asked: 4, kept: 4 }];
+        acks.reset(&before).unwrap();
+        let bytes = Shared::default();
+        settle(&Found { commits: 9, cells: vec![5, 4] }, &acks, &Recorder::new(bytes.clone())).unwrap();
+        let after = [5, 4].map(|own| Seat { asked: own, kept: own });
+        assert_eq!(acks.read().unwrap(), after);
+        let record = bytes.0.lock().unwrap().clone();
+        let replay = Replay::from(&Files::new(), &before, Path::new("x")).follow(&record).unwrap();
+        assert_eq!(replay.seats, after);
+    }
+
+    #[test]
+    fn planted_bugs_are_read_as_they_are_typed() {
+        for plant in Plant::ALL {
+            assert_eq!(plant.name().parse(), Ok(plant));
+        }
+        assert!("haste".parse::<Plant>().unwrap_err().contains("hasty-acknowledgement, stall"));
+    }
 }

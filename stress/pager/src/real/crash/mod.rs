@@ -4,16 +4,21 @@
 //! or kills itself at a named [`Point`], which may lie inside recovery. What it asked for and was told stands in a table that
 //! outlives it. After each death the files are recovered beside the real ones: as the kernel has them, and, from a record of the
 //! child's I/O, as a loss of power at its death or at any moment before might have left them. One death in four ends with such a
-//! loss made real: the next child recovers those files. No child is like another: see `variety`.
+//! loss made real: the next child recovers those files. No child is like another: see `variety`. A child that does not move any
+//! more is a finding, as is everything that one says about itself. What a failure follows from is kept: see `evidence`.
 
 mod acks;
 mod base;
 mod campaign;
 mod child;
+mod draws;
+mod evidence;
 mod harm;
 mod points;
 mod power;
+mod quiet;
 mod record;
+mod remains;
 mod replay;
 mod seat;
 mod stops;
@@ -31,7 +36,8 @@ use tenterhook_runtime::pager::{Durability, PagerOptions};
 use tenterhook_stress::real::noise::NoiseKind;
 
 pub use self::campaign::run;
-pub use self::child::{ChildOptions, run as run_child};
+pub use self::child::{ChildOptions, Plant, run as run_child};
+pub use self::evidence::{Exhibit, examine};
 pub use self::points::{Point, UnknownPoint};
 pub use self::summary::{Failure, HarmCount, PointCount, Summary};
 
@@ -68,8 +74,10 @@ pub struct CrashOptions {
     pub power_losses: u32,
     /// Kinds of noise, of [`NoiseKind::OF_CHILDREN`]; each child gets some of them.
     pub noise: Vec<NoiseKind>,
-    /// Whether children acknowledge before they commit: a planted bug.
-    pub hasty: bool,
+    /// A child that makes no progress for so long has stalled.
+    pub stall: Duration,
+    /// A bug of the children, so that it can be seen to be found.
+    pub plant: Option<Plant>,
     /// The program whose command `crash-child` is the child.
     pub program: PathBuf,
     /// Whether to draw a progress bar if there is a terminal.

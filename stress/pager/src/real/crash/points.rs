@@ -167,6 +167,8 @@ impl Trigger {
         let here = Point { in_recovery, after, role: passing.role, kind: passing.descriptor.kind };
         // ORDERING: Relaxed: a count.
         if here == point && self.reached.fetch_add(1, Ordering::Relaxed) + 1 == occurrence {
+            // The pipe outlives its writer.
+            self.recorder.reaches();
             die();
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::OPTIONS;
 use super::base::Base;
-use super::campaign::Draws;
+use super::draws::Draws;
 use super::record::{self, Entries, Entry, Tag};
 use super::replay::Files;
 use super::seat::Seat;
@@ -23,7 +23,7 @@ pub(super) struct Loss {
     pub(super) had_stake: bool,
     /// Whether the recovery from it lost its power, too.
     pub(super) again: bool,
-    /// In which states it has left the files, and what they must have.
+    /// In which state the last loss has left the files, and what they must have.
     pub(super) files: Files,
     pub(super) seats: Vec<Seat>,
     /// What is wrong with them, and in words which state that is.
@@ -50,25 +50,25 @@ pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
     let at_stake = disk.unsynced();
     let left = fall(&disk, &at_stake, draws);
     let image = format!("the files after a loss of power {when} that left {left}");
+    let again = draws.below(2) == 0;
+    if again {
+        cut_recovery_off(&disk, base, draws);
+    }
+    // What is found in them binds the next recovery of the same files, so they are those of the last loss.
     let (files, mut loss) = (content(&disk, base), None);
-    let mut again = false;
     let result = (|| {
-        let mut seats = seats.clone();
-        if draws.below(2) == 0 {
-            again = true;
-            cut_recovery_off(&disk, base, draws);
-        }
         let found = verify::recover(&disk.io(), base.path(), &seats)?;
-        // What a recovery has shown is durable.
-        seats.iter_mut().zip(&found.cells).for_each(|(seat, own)| seat.kept = *own);
+        // What a recovery has shown is durable, and what it has not shown is gone.
+        let settled = settled(&found);
         drop(disk.cut_power());
         disk.lose_unsynced();
-        let second = verify::recover(&disk.io(), base.path(), &seats);
-        second.map_err(|violation| violation.note("a recovery from the same files had shown more"))?;
+        let second = verify::recover(&disk.io(), base.path(), &settled);
+        second
+            .map_err(|violation| violation.note("a recovery from the same files had shown something else"))?;
         Ok::<Found, Box<Violation>>(found)
     })();
     let seats = match result {
-        Ok(found) => settled(&seats, &found),
+        Ok(found) => settled(&found),
         Err(violation) => {
             loss = Some((
                 if again { format!("{image}, and another in the recovery") } else { image },
@@ -96,10 +96,9 @@ fn after_a_turn(life: &[u8], draws: &mut Draws) -> usize {
     turn + draws.below(24) as usize
 }
 
-/// What each connection may count on that goes on from what was found.
-fn settled(seats: &[Seat], found: &Found) -> Vec<Seat> {
-    let settle = |(seat, own): (&Seat, &u64)| Seat { asked: seat.asked, kept: *own };
-    seats.iter().zip(&found.cells).map(settle).collect()
+/// What each connection has after a recovery: what was found, and neither less nor more.
+pub(super) fn settled(found: &Found) -> Vec<Seat> {
+    found.cells.iter().map(|&own| Seat { asked: own, kept: own }).collect()
 }
 
 /// Decides what is left, one thing at a time or as the simulator draws it; in words.

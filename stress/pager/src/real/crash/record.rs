@@ -14,7 +14,7 @@
 //!         known of its range; 6 a sync failed, and what it covered will not be synced again, but for what a coin with
 //!         `value` as its key spares; 7 connection `number` asks for its commit `value`; 8 commits of connection `number` up to
 //!         `value` survive every loss of power from here on; 9 the process died; 10 a harm, `number`, befell it `value` times;
-//!         11 noise of kind `number` was delivered `value` times
+//!         11 noise of kind `number` was delivered `value` times; 12 the process has come to its point and kills itself there
 //! ```
 
 use std::io::{self, Write};
@@ -46,10 +46,11 @@ pub(super) enum Tag {
     Died = 9,
     Harm = 10,
     Noise = 11,
+    Reached = 12,
 }
 
 impl Tag {
-    const ALL: [Tag; 11] = [
+    const ALL: [Tag; 12] = [
         Tag::Write,
         Tag::Sync,
         Tag::Truncate,
@@ -61,6 +62,7 @@ impl Tag {
         Tag::Died,
         Tag::Harm,
         Tag::Noise,
+        Tag::Reached,
     ];
 }
 
@@ -101,6 +103,17 @@ impl Recorder {
     /// A sync is failed that never went down, and what it covered is lost to the disk, but for what `key` spares.
     pub(super) fn drops(&self, passing: &Passing, key: u64) {
         self.append(Tag::Dropped, passing.role, passing.number, key, &[]);
+    }
+
+    /// A recovery has found `own` commits of `connection`: it keeps them, and those that were asked for beyond them are gone.
+    pub(super) fn finds(&self, connection: u64, own: u64) {
+        self.asks(connection, own);
+        self.keeps(connection, own);
+    }
+
+    /// The process has come to its point.
+    pub(super) fn reaches(&self) {
+        self.append(Tag::Reached, Role::Database, 0, 0, &[]);
     }
 
     /// `connection` is about to ask for its `own`-th commit.

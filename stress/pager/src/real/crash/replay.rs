@@ -105,7 +105,7 @@ impl Replay {
                 let seat = self.seats.get_mut(usize::try_from(number).ok()?)?;
                 seat.kept = seat.kept.max(value);
             }
-            Tag::Died | Tag::Harm | Tag::Noise => {}
+            Tag::Died | Tag::Harm | Tag::Noise | Tag::Reached => {}
         }
         Some(())
     }

@@ -66,6 +66,13 @@ impl Stops {
     }
 }
 
+/// Whether process `child` is stopped, by its campaign or by somebody else.
+pub(super) fn is_stopped(child: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+    // Its name stands in brackets before its state, and may have brackets of its own.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -85,7 +92,9 @@ mod tests {
                 std::thread::yield_now();
             }
         };
+        let number = child.id();
         tick_until(|stops| stops.delivered == 3);
+        assert!(is_stopped(number), "a time in which it is stopped is not held against it");
         tick_until(|stops| stops.state == State::Running);
         // It goes on: it sees the end of what it reads, and ends well.
         drop(child.stdin.take());

@@ -2,8 +2,13 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Exhibit;
+use super::harm::Harm;
+use super::record::{Entries, Tag};
+use super::remains::{Ending, Remains};
 use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::violation::Violation;
+use tenterhook_stress::real::noise::NoiseKind;
+use tenterhook_stress::violation::{Class, Violation};
 
 /// Everything counted over a campaign, in as many sittings as it took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,8 +17,11 @@ pub struct Summary {
     pub seed: u64,
     /// Children that have died.
     pub kills: u64,
-    /// Of those, killed from outside at a random moment.
+    /// Of those, killed from outside at a random moment: also those that had not come by their point in time.
     pub random_kills: u64,
+    /// Of those, ended by themselves before that, because of an I/O that had been failed on purpose.
+    #[serde(default)]
+    pub gave_up: u64,
     /// Named points, and how often each was armed and reached.
     pub points: Vec<PointCount>,
     /// Kinds of harm, how many children were to come to each and how often it was done.
@@ -83,6 +91,26 @@ pub struct Failure {
     pub violation: Violation,
     /// Where the files are.
     pub kept: String,
+    /// What to look at there.
+    #[serde(default)]
+    pub evidence: Vec<Exhibit>,
+}
+
+impl Failure {
+    fn text(&self) -> String {
+        let Failure { kill, death, image, violation, kept, evidence } = self;
+        let mut text = format!(
+            "\n{violation}\n  after     death {kill}: {death}\n  in        {image}\n  files     {kept}\n"
+        );
+        for Exhibit { path, what } in evidence {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  evidence  {}: {what}", path.display());
+        }
+        if let Some(folder) = evidence.first().and_then(|exhibit| exhibit.path.parent()) {
+            let _ = writeln!(text, "  again     tenterhook crash --examine {}", folder.display());
+        }
+        text
+    }
 }
 
 /// A point that was armed less often may have been missed by chance.
@@ -91,6 +119,46 @@ const ENOUGH: u64 = 20;
 const ENOUGH_CHILDREN: u64 = 40;
 
 impl Summary {
+    /// Takes in a death: where it was to be, what was meant for the child, and what it has left.
+    pub(super) fn count(
+        &mut self,
+        point: Option<usize>,
+        harms: &[Harm],
+        noise: &[NoiseKind],
+        remains: &Remains,
+    ) {
+        self.kills += 1;
+        let reached = point.is_some() && remains.has_reached();
+        if let Some(point) = point.and_then(|point| self.points.get_mut(point)) {
+            point.armed += 1;
+            point.reached += u64::from(reached);
+        }
+        match remains.ending {
+            _ if reached => {}
+            Ending::Itself => self.gave_up += 1,
+            Ending::Killed | Ending::Stalled(_) => self.random_kills += 1,
+        }
+        harms.iter().for_each(|&harm| self.harms[harm as usize].meant += 1);
+        noise.iter().filter_map(|&kind| place(kind)).for_each(|place| self.noise[place].meant += 1);
+        if let Some(place) = place(NoiseKind::Stops) {
+            self.noise[place].done += remains.stops;
+        }
+        for entry in Entries(&remains.record) {
+            let number = entry.number as usize;
+            let count = match entry.tag {
+                Tag::Harm => self.harms.get_mut(number),
+                Tag::Noise => {
+                    let place = NoiseKind::ALL.get(number).copied().and_then(place);
+                    place.and_then(|place| self.noise.get_mut(place))
+                }
+                _ => None,
+            };
+            if let Some(count) = count {
+                count.done += entry.value;
+            }
+        }
+    }
+
     /// Points that no child came by although many were to die there: they test nothing.
     pub fn unreached(&self) -> Vec<&str> {
         let missed = self.points.iter().filter(|point| point.armed >= ENOUGH && point.reached == 0);
@@ -109,8 +177,9 @@ impl Summary {
 
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
-        match &self.failure {
-            Some(_) => ExitCode::Violation,
+        match self.failure.as_ref().map(|failure| failure.violation.class) {
+            Some(Class::Liveness) => ExitCode::Liveness,
+            Some(Class::Safety | Class::Panic) => ExitCode::Violation,
             None if self.unreached().is_empty() && self.undone().is_empty() => ExitCode::Ok,
             None => ExitCode::Internal,
         }
@@ -126,7 +195,8 @@ impl Summary {
         if self.interrupted {
             line("interrupted", "yes: this is what there was until then".into());
         }
-        line("deaths", format!("{}, {} of them at random moments", self.kills, self.random_kills));
+        let Summary { kills, random_kills, gave_up, .. } = self;
+        line("deaths", format!("{kills}, {random_kills} of them at random moments, {gave_up} by failed I/O"));
         line("recoveries", format!("{} of the files as they were, all sound", self.recoveries));
         line(
             "losses of power",
@@ -159,19 +229,57 @@ impl Summary {
             let _ = writeln!(text, "TESTER AT FAULT          no child came by {point}: it tests nothing");
         }
         let _ = writeln!(text, "violations               {}", u8::from(self.failure.is_some()));
-        if let Some(Failure { kill, death, image, violation, kept }) = &self.failure {
-            let _ = writeln!(
-                text,
-                "\n{violation}\n  after     death {kill}: {death}\n  in        {image}\n  files     {kept}"
-            );
-        }
+        self.failure.iter().for_each(|failure| text.push_str(&failure.text()));
         text
     }
 }
 
+/// Where a kind of noise is counted.
+fn place(kind: NoiseKind) -> Option<usize> {
+    NoiseKind::OF_CHILDREN.iter().position(|&known| known == kind)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::super::record::append;
     use super::*;
+    use tenterhook_stress::real::layer::Role;
+
+    /// Everything at 0.
+    fn fresh() -> Summary {
+        let count = |harm: &str| HarmCount { harm: harm.into(), meant: 0, done: 0 };
+        Summary {
+            points: vec![PointCount { point: "before-dawn".into(), armed: 0, reached: 0 }],
+            harms: Harm::ALL.map(|harm| count(harm.name())).to_vec(),
+            noise: NoiseKind::OF_CHILDREN.map(|kind| count(kind.name())).to_vec(),
+            ..Summary::default()
+        }
+    }
+
+    /// Broke: a child that ended before its point because a harm had befallen it counted as one that had come by it.
+    #[test]
+    fn only_a_child_that_has_said_so_has_come_by_its_point() {
+        let after = |point, ending, says_so: bool| {
+            let mut record = Vec::new();
+            if says_so {
+                append(&mut record, Tag::Reached, Role::Database, 0, 0, &[]).unwrap();
+            }
+            let status = std::process::ExitStatus::from_raw(9);
+            let remains = Remains { status, ending, record, words: String::new(), stops: 0 };
+            let mut summary = fresh();
+            summary.count(point, &[], &[], &remains);
+            let PointCount { armed, reached, .. } = summary.points[0];
+            (armed, reached, summary.random_kills, summary.gave_up)
+        };
+        assert_eq!(after(Some(0), Ending::Itself, true), (1, 1, 0, 0));
+        assert_eq!(after(Some(0), Ending::Killed, true), (1, 1, 0, 0));
+        assert_eq!(after(Some(0), Ending::Itself, false), (1, 0, 0, 1));
+        assert_eq!(after(Some(0), Ending::Killed, false), (1, 0, 1, 0));
+        assert_eq!(after(None, Ending::Killed, false), (0, 0, 1, 0));
+        assert_eq!(after(None, Ending::Itself, false), (0, 0, 0, 1));
+    }
 
     #[test]
     fn a_point_that_is_armed_often_and_never_reached_fails_the_campaign() {

@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tenterhook_runtime::pager::{Checkpoint, CheckpointMode, Pager, PagerError};
-use tenterhook_runtime::{IOCompletions, IOResult};
+use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
 use super::acks::Acks;
+use super::child::{self, Plant};
 use super::harm::Harm;
 use super::points::{Trigger, die};
 use super::variety::Variety;
 use crate::real::ledger::{Committed, Layout, Post, Tidy};
 use tenterhook_stress::real::layer::Layer;
 use tenterhook_stress::real::noise::{NoiseKind, in_mortal_thread};
+use tenterhook_stress::violation::Violation;
 
 /// One step in so many is done by a thread that ends, where that is asked for.
 const MORTAL: u64 = 32;
+/// A planted bug shows when a connection has begun so many jobs.
+const PLANTED: u64 = 3;
 
 /// What the connections of a child share.
 pub(super) struct Shop {
@@ -24,7 +28,7 @@ pub(super) struct Shop {
     pub(super) layer: Arc<Layer<Trigger>>,
     pub(super) acks: Acks,
     pub(super) variety: Variety,
-    pub(super) hasty: bool,
+    pub(super) plant: Option<Plant>,
     /// Whether jobs are now and then stepped by a thread that ends.
     pub(super) mortal: bool,
     /// Commits of each connection that it was told of by this process.
@@ -68,7 +72,7 @@ impl Shop {
     fn asked(&self, connection: u64, committed: Committed) {
         self.acks.asked(connection, committed.own).expect("the table of acknowledgements can be written");
         self.layer.watcher().recorder().asks(connection, committed.own);
-        if self.hasty {
+        if self.plant == Some(Plant::Hasty) {
             self.told(connection, committed.own);
         }
     }
@@ -93,7 +97,7 @@ impl Worker {
     pub(super) fn machine(mut self) -> impl FnMut() -> Result<IOResult<()>, PagerError> + Send {
         move || match self.step_somewhere() {
             // Nothing was failed that would explain it.
-            Err(error) if !self.shop.layer.watcher().has_struck() => Err(error),
+            Err(error) if !self.shop.layer.watcher().has_struck() => self.object(&error),
             // Writes are refused from now on; the next child opens the file again.
             Err(PagerError::Poisoned { .. }) => die(),
             // It was told that its commit, if it had come so far, is in doubt: the next one counts on from what is there.
@@ -107,13 +111,39 @@ impl Worker {
                 self.job = self.next_post();
                 Ok(IOResult::IO(IOCompletions::Yield))
             }
-            other => other,
+            Err(error) => self.object(&error),
+            Ok(io) => Ok(io),
+        }
+    }
+
+    /// Ends the process: connections before this one do not end, so that a join does not come to it.
+    fn object(&self, error: &PagerError) -> ! {
+        let seen = format!("connection {}, at its job {}: {error}", self.connection, self.begun);
+        child::object(&Violation::safety("honesty", "no error that no fault explains", seen))
+    }
+
+    /// What a planted bug makes of the next step.
+    fn planted(&self) -> Option<Result<IOResult<()>, PagerError>> {
+        let is_last = self.connection + 1 == self.shop.layout.connections;
+        match self.shop.plant? {
+            _ if self.begun < PLANTED => None,
+            Plant::Stall => {
+                let (completion, completer) = Completion::new(|_| {});
+                std::mem::forget(completer);
+                Some(Ok(IOResult::IO(IOCompletions::Single(completion))))
+            }
+            Plant::Error if is_last => Some(Err(PagerError::Busy)),
+            Plant::Panic if is_last => panic!("a planted bug"),
+            _ => None,
         }
     }
 
     /// Now and then in a thread that ends at once.
     fn step_somewhere(&mut self) -> Result<IOResult<()>, PagerError> {
         self.steps += 1;
+        if let Some(planted) = self.planted() {
+            return planted;
+        }
         if !self.shop.mortal || !self.steps.is_multiple_of(MORTAL) {
             return self.step();
         }

@@ -49,7 +49,8 @@ impl PagerIncarnation {
         let (table, environment) = (Arc::clone(table), Arc::clone(environment));
         let incarnation = PagerIncarnation { pager, layout, table, environment, io };
         // What recovery has left is looked at before anything is written.
-        incarnation.look_over()?;
+        let Some(cells) = incarnation.cells()? else { return Ok(None) };
+        incarnation.table.settle(&cells);
         let mut make = Make::new(&incarnation.pager, layout);
         let made = drive(&*incarnation.io, || make.step());
         Ok(expect("recovery", "a file that can be written", made)?.map(|_| incarnation))
@@ -82,15 +83,10 @@ impl PagerIncarnation {
         }
         Ok(())
     }
-}
 
-impl Incarnation for PagerIncarnation {
-    fn connect(self: Arc<Self>, number: u64, key: u64) -> Box<dyn Connection> {
-        Box::new(PagerConnection::new(self, number, key))
-    }
-
-    /// The file is sound, nothing is held, and nobody's commits are missing.
-    fn look_over(&self) -> Result<(), Box<Violation>> {
+    /// The file is sound, nothing is held, and nobody's commits are missing: how many each connection has. `None` if a sync had
+    /// failed before.
+    fn cells(&self) -> Result<Option<Vec<u64>>, Box<Violation>> {
         let audit = self.audit_at_rest();
         if !audit.is_idle() {
             let expected = "nothing held when nobody does anything";
@@ -98,7 +94,7 @@ impl Incarnation for PagerIncarnation {
         }
         let mut check = self.pager.check_integrity();
         let report = drive(&*self.io, || check.step());
-        let Some(report) = expect("integrity", "a file that can be read", report)? else { return Ok(()) };
+        let Some(report) = expect("integrity", "a file that can be read", report)? else { return Ok(None) };
         if !report.is_sound() {
             return Err(Violation::safety("integrity", "no problem", format!("{:?}", report.problems)));
         }
@@ -107,13 +103,23 @@ impl Incarnation for PagerIncarnation {
             Ok(found.map(|_| audit.cells().to_vec()))
         });
         match expect("integrity", "a file that can be read", found)? {
-            Some(Ok(cells)) => self.compare(&cells),
+            Some(Ok(cells)) => self.compare(&cells).map(|()| Some(cells)),
             Some(Err(wrong)) => {
                 let expected = format!("{} {}, as after some number of commits", wrong.place, wrong.expected);
                 Err(Violation::safety("atomicity", expected, wrong.seen))
             }
-            None => Ok(()),
+            None => Ok(None),
         }
+    }
+}
+
+impl Incarnation for PagerIncarnation {
+    fn connect(self: Arc<Self>, number: u64, key: u64) -> Box<dyn Connection> {
+        Box::new(PagerConnection::new(self, number, key))
+    }
+
+    fn look_over(&self) -> Result<(), Box<Violation>> {
+        self.cells().map(drop)
     }
 
     fn describe(&self) -> String {
