@@ -6,11 +6,11 @@
 
 use tenterhook_stress::check::Check;
 use tenterhook_stress::system::{Context, Crash, Step, System};
-use tenterhook_stress::tape::{Chance, Site};
+use tenterhook_stress::tape::{Chance, ChoicePoint};
 use tenterhook_stress::timeline;
 use tenterhook_stress::violation::Violation;
 
-const YIELDS: Site = Site::new(0, "yields");
+const YIELDS: ChoicePoint = ChoicePoint::new(0, "yields");
 
 #[derive(Default)]
 struct Counter {
@@ -27,7 +27,7 @@ impl System for Counter {
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         // The defect: a step is called again from the top after each yield, and pushes again.
         self.list.push(context.fiber);
-        if context.lane.happens(YIELDS, Chance::per_mille(50)) {
+        if context.stream.happens(YIELDS, Chance::per_mille(50)) {
             return Ok(Step::Yield);
         }
         self.added += 1;

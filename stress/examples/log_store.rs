@@ -18,7 +18,7 @@ use tenterhook_runtime::{Completion, Outcome};
 use tenterhook_stress::check::Check;
 use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::system::{Context, Crash, Step, System};
-use tenterhook_stress::tape::Site;
+use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
 use tenterhook_stress::{sometimes, timeline};
 use xxhash_rust::xxh3::xxh3_64;
@@ -28,7 +28,7 @@ const RECORD: usize = 1024;
 /// Keys are below this.
 const KEYS: u32 = 4;
 
-const KEY: Site = Site::new(0, "key");
+const KEY: ChoicePoint = ChoicePoint::new(0, "key");
 
 /// A key with its value, as it is in the log: key, value, filling, checksum.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl LogStore {
         match put {
             Put::Idle => {
                 self.values += 1;
-                *put = Put::Queued(Record { key: context.lane.choose(KEY, KEYS), value: self.values });
+                *put = Put::Queued(Record { key: context.stream.choose(KEY, KEYS), value: self.values });
                 Step::Continue
             }
             Put::Queued(_) if self.store.writer.is_some() => {
@@ -247,7 +247,7 @@ impl System for LogStore {
         Ok(self.put(context))
     }
 
-    fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+    fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         self.judge("index")?;
         Ok(Step::Ended)
     }

@@ -254,7 +254,7 @@ where
         let (before, after) = (shrunk.before, shrunk.after);
         let _ = writeln!(
             text,
-            "shrunk from {} choices that are not dull to {}, from {} connections to {}",
+            "shrunk from {} choices that are not default to {}, from {} connections to {}",
             before.deviations, after.deviations, self.setup.connections, shrunk.setup.setup.connections
         );
         match self.save(directory, shrunk) {
@@ -285,12 +285,12 @@ where
     }
 
     /// What the seed, or the tape, says about everything that the test does not.
-    fn draw(&self, source: &Source) -> (WorldOptions, crate::tape::LaneRecord) {
-        let mut lane = source.lane(Actor::OPTIONS, true);
+    fn draw(&self, source: &Source) -> (WorldOptions, crate::tape::StreamRecord) {
+        let mut stream = source.stream(Actor::OPTIONS, true);
         let Setup { steps, scheduler, .. } = self.setup;
         let fixed = FixedWorld { steps: Some(steps), scheduler, ..FixedWorld::default() };
-        let options = WorldOptions::draw(&mut lane, &fixed, &self.faults);
-        (options, lane.take_record().unwrap_or_default())
+        let options = WorldOptions::draw(&mut stream, &fixed, &self.faults);
+        (options, stream.take_record().unwrap_or_default())
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Explored {
 /// Runs `play`, which must use the exhaustive scheduler and record its tape, once for every schedule, or for
 /// `at_most` of them; stops at the first violation. Choices that are not the scheduler's stay those of `base`.
 pub fn schedules(base: &Tape, at_most: u64, play: impl Fn(&Source) -> RunOutcome) -> Explored {
-    let slot = Slot { actor: Actor::SCHEDULER, site: crate::schedule::FIBER.index() };
+    let slot = Slot { actor: Actor::SCHEDULER, choice_point: crate::schedule::FIBER.index() };
     let mut tape = base.clone();
     *tape.values_mut(slot) = Vec::new();
     let mut schedules = 0;

@@ -8,7 +8,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`tape`] | every choice that is drawn, by actor, site and occurrence; 0 is the dull choice |
+//! | [`tape`] | every choice that is drawn, by actor, choice point and occurrence; 0 is the default choice |
 //! | [`disk`] | a disk that delays, reorders, fails and forgets, and the kinds of fault |
 //! | [`schedule`] | who goes next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, rests, the end of the world; what a seed draws of it |
@@ -68,7 +68,7 @@
 //!             }
 //!         }
 //!     }
-//!     fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+//!     fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
 //!         if self.value != self.added {
 //!             return Err(Violation::safety("sum", self.added.to_string(), self.value.to_string()));
 //!         }

@@ -14,11 +14,11 @@ pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, OptionsError};
 use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
-use crate::tape::{Actor, Lane, LaneRecord, Site, Source};
+use crate::tape::{Actor, ChoicePoint, Source, Stream, StreamRecord};
 use crate::world::{NemesisOptions, WorldOptions};
 
-// Beyond those of `WorldOptions::draw`, which draws from the same lane.
-const CONNECTIONS: Site = Site::new(20, "connections");
+// Beyond those of `WorldOptions::draw`, which draws from the same stream.
+const CONNECTIONS: ChoicePoint = ChoicePoint::new(20, "connections");
 
 /// What a command line can parse. Any type, in a library that has no command line.
 #[cfg(feature = "cli")]
@@ -60,27 +60,27 @@ pub struct Drawn<P> {
     /// The system's own.
     pub plan: P,
     /// What was drawn for them.
-    pub(crate) record: LaneRecord,
+    pub(crate) record: StreamRecord,
 }
 
 impl<P> Drawn<P> {
-    /// Options that were drawn; the lane's record is taken by [`draw`].
+    /// Options that were drawn; the stream's record is taken by [`draw`].
     pub fn new(seed: u64, connections: u32, world: WorldOptions, plan: P) -> Drawn<P> {
-        Drawn { seed, connections, world, plan, record: LaneRecord::default() }
+        Drawn { seed, connections, world, plan, record: StreamRecord::default() }
     }
 
     /// Draws what systems have in common, for one without wishes of its own: up to eight connections, and a world in which
     /// `faults` strike.
     pub fn common<O: Options>(
-        lane: &mut Lane,
+        stream: &mut Stream,
         seed: u64,
         fixed: &Fixed<O>,
         faults: &[FaultKind],
         plan: P,
     ) -> Drawn<P> {
-        let drawn = [3, 2, 1, 4, 8][lane.choose(CONNECTIONS, 5) as usize];
+        let drawn = [3, 2, 1, 4, 8][stream.choose(CONNECTIONS, 5) as usize];
         let connections = fixed.world.connections.unwrap_or(drawn);
-        Drawn::new(seed, connections, WorldOptions::draw(lane, &fixed.world, faults), plan)
+        Drawn::new(seed, connections, WorldOptions::draw(stream, &fixed.world, faults), plan)
     }
 }
 
@@ -100,9 +100,9 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
     /// One run of it.
     type System: System;
 
-    /// Draws a run from `lane`, as far as `fixed` leaves it open. Each choice is drawn whether or not it is fixed, so that
+    /// Draws a run from `stream`, as far as `fixed` leaves it open. Each choice is drawn whether or not it is fixed, so that
     /// fixing one moves no other.
-    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<Self::Options>) -> Drawn<Self::Plan>;
+    fn draw(stream: &mut Stream, seed: u64, fixed: &Fixed<Self::Options>) -> Drawn<Self::Plan>;
 
     /// Makes the system of a run.
     fn system(drawn: &Drawn<Self::Plan>) -> Self::System;
@@ -133,9 +133,9 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
 
 /// Draws the options of a run, from the seed or from a tape.
 pub fn draw<S: Subject>(source: &Source, seed: u64, fixed: &Fixed<S::Options>) -> Drawn<S::Plan> {
-    let mut lane = source.lane(Actor::OPTIONS, true);
-    let mut drawn = S::draw(&mut lane, seed, fixed);
-    drawn.record = lane.take_record().unwrap_or_default();
+    let mut stream = source.stream(Actor::OPTIONS, true);
+    let mut drawn = S::draw(&mut stream, seed, fixed);
+    drawn.record = stream.take_record().unwrap_or_default();
     drawn
 }
 

@@ -7,7 +7,7 @@ use tenterhook_runtime::{Completion, IOCompletions};
 
 use crate::disk::{Place, SimDisk, Struck};
 use crate::schedule::FiberId;
-use crate::tape::{Actor, Lane};
+use crate::tape::{Actor, Stream};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 
@@ -58,7 +58,7 @@ pub struct Context<'a> {
     pub fiber: FiberId,
     pub(crate) actor: Actor,
     /// The fiber's choices.
-    pub lane: &'a mut Lane,
+    pub stream: &'a mut Stream,
     /// The disk of this run.
     pub disk: &'a SimDisk,
     /// The step's number.
@@ -89,7 +89,7 @@ impl Context<'_> {
 
 /// Somebody's state machines over a simulated disk: the thing that is tested, its workload and its oracles.
 ///
-/// The world calls these from one thread, one at a time. Whatever they decide they draw from the context's lane, and
+/// The world calls these from one thread, one at a time. Whatever they decide they draw from the context's stream, and
 /// nothing else may make one run differ from another.
 pub trait System {
     /// How many connections there are; their fibers are numbered from 0.
@@ -106,7 +106,7 @@ pub trait System {
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
 
     /// Steps what checks a system at rest: faults have stopped and every connection is between two operations.
-    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+    fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let _ = context;
         Ok(Step::Ended)
     }
@@ -120,7 +120,7 @@ pub trait System {
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>>;
 
     /// Everything of the last life has been dropped, operations in flight included: is anything left?
-    fn buried(&mut self) -> Result<(), Box<Violation>> {
+    fn after_crash(&mut self) -> Result<(), Box<Violation>> {
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::tape::Actor;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EventKind {
-    /// A fiber was stepped; `value` is the digest of its lane after the step.
+    /// A fiber was stepped; `value` is the digest of its stream after the step.
     Step = 1,
     /// A fiber waits for a completion.
     Wait = 2,
@@ -27,7 +27,7 @@ pub enum EventKind {
     Calm = 7,
     /// The system under test saw something worth an oracle's eye.
     Observed = 8,
-    /// The scheduler chose; `value` is the digest of its lane.
+    /// The scheduler chose; `value` is the digest of its stream.
     Picked = 9,
     /// The run ended.
     Finished = 10,

@@ -29,7 +29,7 @@ use crate::disk::{FaultKind, SimDisk, Struck, describe_end};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Actor, Lane, Source, Tape};
+use crate::tape::{Actor, Source, Stream, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -44,7 +44,7 @@ enum Phase {
     /// No operation begins any more; those under way end.
     Draining,
     /// The control fiber looks the system over.
-    Resting,
+    Quiescing,
     /// The run is over.
     Over,
 }
@@ -57,7 +57,7 @@ pub struct World<S> {
     io: Arc<dyn IO>,
     fibers: Fibers,
     scheduler: Box<dyn Scheduler>,
-    lane: Lane,
+    stream: Stream,
     nemesis: Nemesis,
     clock: Clock,
     trace: Trace,
@@ -99,7 +99,7 @@ impl<S: System> World<S> {
     /// A world at its first step, which remembers what `keep` says.
     pub fn new(system: S, options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
         let record = keep >= Keep::Tape;
-        let disk = SimDisk::new(options.disk, source.lane(Actor::DISK, record));
+        let disk = SimDisk::new(options.disk, source.stream(Actor::DISK, record));
         let io = disk.io();
         if keep >= Keep::Story {
             disk.keep_places();
@@ -110,8 +110,8 @@ impl<S: System> World<S> {
             fibers: Fibers::new(connections, source, record),
             system,
             scheduler: if record { Box::new(Transcript::new(scheduler)) } else { scheduler },
-            nemesis: Nemesis::new(options.nemesis, source.lane(Actor::NEMESIS, record)),
-            lane: source.lane(Actor::SCHEDULER, record),
+            nemesis: Nemesis::new(options.nemesis, source.stream(Actor::NEMESIS, record)),
+            stream: source.stream(Actor::SCHEDULER, record),
             io,
             disk,
             clock: Clock::default(),
@@ -152,13 +152,13 @@ impl<S: System> World<S> {
                 return Err(Halt::Interrupted);
             }
             self.turn_phase()?;
-            self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.lane);
+            self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.stream);
             let told = self.trace.len();
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
             self.locate(told as usize);
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
-            match self.scheduler.pick(disk.due, &mut self.lane) {
+            match self.scheduler.pick(disk.due, &mut self.stream) {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
                 Some(Pick::Delivery(index)) => {
                     self.count_step();
@@ -203,12 +203,14 @@ impl<S: System> World<S> {
                 self.drain();
             }
             Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry(),
-            Phase::Running if self.nemesis.rests_at(self.steps) => self.drain(),
-            Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Resting),
+            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.drain(),
+            Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Quiescing),
             Phase::Draining if self.steps >= self.deadline => {
                 return Err(self.too_late("to end all operations"));
             }
-            Phase::Resting if self.steps >= self.deadline => return Err(self.too_late("to look itself over")),
+            Phase::Quiescing if self.steps >= self.deadline => {
+                return Err(self.too_late("to look itself over"));
+            }
             _ => {}
         }
         if !self.calm
@@ -236,12 +238,12 @@ impl<S: System> World<S> {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.deadline = self.steps + self.options.patience;
-        self.fibers.start(self.fibers.control(), self.scheduler.as_mut(), &mut self.lane);
+        self.fibers.start(self.fibers.control(), self.scheduler.as_mut(), &mut self.stream);
     }
 
     fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
         let is_control = fiber == self.fibers.control();
-        let calls_time = matches!(self.phase, Phase::Draining | Phase::Resting);
+        let calls_time = matches!(self.phase, Phase::Draining | Phase::Quiescing);
         if !is_control && calls_time && !self.fibers.is_busy(fiber) {
             // It would begin an operation: it sits this out, and that is no step.
             self.fibers.seat(fiber);
@@ -250,11 +252,11 @@ impl<S: System> World<S> {
         self.count_step();
         let actor = self.fibers.actor(fiber);
         let step = {
-            let lane = self.fibers.begin_step(fiber);
+            let stream = self.fibers.begin_step(fiber);
             let mut context = Context {
                 fiber,
                 actor,
-                lane,
+                stream,
                 disk: &self.disk,
                 step: self.steps,
                 calm: self.calm,
@@ -264,24 +266,24 @@ impl<S: System> World<S> {
             };
             match self.phase {
                 Phase::Booting if is_control => self.system.boot(&self.io, &mut context)?,
-                Phase::Resting if is_control => self.system.rest(&mut context)?,
+                Phase::Quiescing if is_control => self.system.quiesce(&mut context)?,
                 _ => self.system.step(&mut context)?,
             }
         };
-        let value = self.fibers.digest(fiber) ^ self.lane.digest();
+        let value = self.fibers.digest(fiber) ^ self.stream.digest();
         self.note_of(actor, EventKind::Step, step_code(&step), value);
         self.caption(fiber, &step);
         match step {
             Step::Restart => self.restart()?,
             Step::Destroyed => self.phase = Phase::Over,
             Step::Ended if is_control => self.control_ended()?,
-            Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.lane),
+            Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.stream),
             Step::Idle if is_control => self.control_ended()?,
             Step::Idle => self.fibers.retire(fiber),
             Step::Continue => self.ready(fiber, Readiness::Continued),
             Step::Yield => self.ready(fiber, Readiness::Yielded),
             Step::Wait(completion) => {
-                self.fibers.park(fiber, completion, self.scheduler.as_mut(), &mut self.lane);
+                self.fibers.park(fiber, completion, self.scheduler.as_mut(), &mut self.stream);
             }
         }
         Ok(())
@@ -326,7 +328,7 @@ impl<S: System> World<S> {
     }
 
     fn ready(&mut self, fiber: FiberId, why: Readiness) {
-        self.scheduler.ready(fiber, why, &mut self.lane);
+        self.scheduler.ready(fiber, why, &mut self.stream);
     }
 
     /// The control fiber has finished what the phase was for.
@@ -337,21 +339,21 @@ impl<S: System> World<S> {
                 self.set_calm(false);
                 self.phase = Phase::Running;
                 self.nemesis.booted(self.steps);
-                self.fibers.start_connections(self.scheduler.as_mut(), &mut self.lane);
+                self.fibers.start_connections(self.scheduler.as_mut(), &mut self.stream);
             }
             // The last life has come back: once more over it, and out.
-            (Phase::Booting, true) => self.enter(Phase::Resting),
-            (Phase::Resting, false) if self.nemesis.reopens_after_rest() => {
+            (Phase::Booting, true) => self.enter(Phase::Quiescing),
+            (Phase::Quiescing, false) if self.nemesis.reopens_after_quiesce() => {
                 self.crash(Crash::ProcessKilled)?
             }
-            (Phase::Resting, false) => {
+            (Phase::Quiescing, false) => {
                 self.set_calm(false);
                 self.phase = Phase::Running;
-                self.nemesis.rested(self.steps);
-                self.fibers.unseat(self.scheduler.as_mut(), &mut self.lane);
+                self.nemesis.quiesced(self.steps);
+                self.fibers.unseat(self.scheduler.as_mut(), &mut self.stream);
             }
-            (Phase::Resting, true) if self.nemesis.is_last_life() => self.phase = Phase::Over,
-            (Phase::Resting, true) => {
+            (Phase::Quiescing, true) if self.nemesis.is_last_life() => self.phase = Phase::Over,
+            (Phase::Quiescing, true) => {
                 self.nemesis.begin_last_life();
                 let crash = self.nemesis.last_crash();
                 self.crash(crash)?;
@@ -404,7 +406,7 @@ impl<S: System> World<S> {
             drop(wreck);
         }
         self.fibers.forget();
-        self.system.buried()?;
+        self.system.after_crash()?;
         self.scheduler.clear();
         self.io = self.disk.io();
         self.begin_life();
@@ -430,7 +432,7 @@ impl<S: System> World<S> {
     }
 
     fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
-        let digest = self.disk.with_lane(|lane| lane.digest());
+        let digest = self.disk.with_lane(|stream| stream.digest());
         let told = self.trace.len() as usize;
         self.disk.begin_step(self.clock.now(), &mut self.trace);
         self.locate(told);
@@ -441,8 +443,8 @@ impl<S: System> World<S> {
         }
         self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
         let mut tape = Tape::default();
-        tape.insert(Actor::SCHEDULER, &mut self.lane);
-        self.disk.with_lane(|lane| tape.insert(Actor::DISK, lane));
+        tape.insert(Actor::SCHEDULER, &mut self.stream);
+        self.disk.with_lane(|stream| tape.insert(Actor::DISK, stream));
         self.fibers.save(&mut tape);
         self.nemesis.save(&mut tape);
         let outcome = RunOutcome {

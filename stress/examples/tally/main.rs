@@ -15,7 +15,7 @@ use tenterhook_stress::real::threads::{Connection as _, Workload};
 use tenterhook_stress::subject::{Drawn, Fixed, Options, Subject};
 use tenterhook_stress::sweep::{Operation, operation};
 use tenterhook_stress::system::{Context, Crash, Step, System};
-use tenterhook_stress::tape::Lane;
+use tenterhook_stress::tape::Stream;
 use workload::{Adder, Told, Verdict};
 
 const FAULTS: [FaultKind; 6] = [PowerLoss, ProcessKilled, ReadError, SectorTorn, SyncFailed, WriteError];
@@ -80,8 +80,8 @@ impl Subject for TallySubject {
     type Plan = bool;
     type System = Tally;
 
-    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<Habits>) -> Drawn<bool> {
-        Drawn::common(lane, seed, fixed, &FAULTS, fixed.own.hasty == Some(true))
+    fn draw(stream: &mut Stream, seed: u64, fixed: &Fixed<Habits>) -> Drawn<bool> {
+        Drawn::common(stream, seed, fixed, &FAULTS, fixed.own.hasty == Some(true))
     }
 
     fn system(drawn: &Drawn<bool>) -> Tally {

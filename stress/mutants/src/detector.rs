@@ -225,7 +225,7 @@ impl Detector {
                     Self::SimPct => "--scheduler pct",
                     Self::SimPos => "--scheduler pos",
                     Self::SimDelayBounded => "--scheduler delay-bounded",
-                    Self::Baseline => "--profile whopper",
+                    Self::Baseline => "--profile baseline",
                     _ => "",
                 }));
                 all

@@ -32,15 +32,17 @@ pub enum Profile {
     Recovery,
     /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Of content
     /// only that is asked that nobody makes it up; of machines that nothing leaks or hangs.
-    Ragnarok,
+    #[value(alias = "lying-disk")]
+    LyingDisk,
     /// What a plainer tester does, to see what the rest is worth: each connection in turn, I/O in order and at once,
     /// flipped bits as the only fault, and a file that is opened anew only when nobody uses it. Never drawn.
-    Whopper,
+    #[value(alias = "baseline")]
+    Baseline,
 }
 
 impl Profile {
     /// All of them, in the order in which the seed draws them.
-    pub const ALL: [Profile; 4] = [Profile::Fast, Profile::Chaos, Profile::Recovery, Profile::Ragnarok];
+    pub const ALL: [Profile; 4] = [Profile::Fast, Profile::Chaos, Profile::Recovery, Profile::LyingDisk];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -87,16 +89,16 @@ pub(crate) fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> 
         ("rolled back", plan.rollback.to_string()),
         ("aside", format!("{} of transactions first, {} go on after an error", plan.aside, plan.go_on)),
         (
-            "abuse at yields",
+            "injection at yields",
             format!(
                 "drop={} drop-later={} cancel={} cancel-change={} give-up={} nap={}, of checkpoints times {}",
-                plan.abuse.drop,
-                plan.abuse.drop_later,
-                plan.abuse.cancel,
-                plan.abuse.cancel_change,
-                plan.abuse.give_up,
-                plan.abuse.nap,
-                plan.abuse.checkpoints
+                plan.injection.drop,
+                plan.injection.drop_later,
+                plan.injection.cancel,
+                plan.injection.cancel_change,
+                plan.injection.give_up,
+                plan.injection.nap,
+                plan.injection.checkpoints
             ),
         ),
         ("delay", delay(&world.disk)),
@@ -105,7 +107,7 @@ pub(crate) fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> 
         ("life", life),
         ("killed", format!("{} of crashes leave the machine alive", world.nemesis.killed)),
         ("failed syncs", format!("{} lose the power soon", world.nemesis.failed_syncs)),
-        ("rest", format!("every {} steps on average", world.nemesis.mean_rest)),
+        ("quiesces", format!("every {} steps on average", world.nemesis.mean_quiesce)),
         ("restart", format!("{} when writes are refused", plan.restart)),
         ("patience", format!("{} steps without faults", world.patience)),
     ]

@@ -3,7 +3,7 @@
 use tenterhook_stress::real::threads::Workload;
 use tenterhook_stress::subject::{Drawn, Fixed, Subject};
 use tenterhook_stress::sweep::Operation;
-use tenterhook_stress::tape::Lane;
+use tenterhook_stress::tape::Stream;
 
 use crate::options::{self, FixedPager};
 use crate::real::threads::PagerWorkload;
@@ -22,8 +22,8 @@ impl Subject for PagerSubject {
     type Plan = PagerPlan;
     type System = PagerSystem;
 
-    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<FixedPager>) -> Drawn<PagerPlan> {
-        options::draw(lane, seed, fixed)
+    fn draw(stream: &mut Stream, seed: u64, fixed: &Fixed<FixedPager>) -> Drawn<PagerPlan> {
+        options::draw(stream, seed, fixed)
     }
 
     fn system(drawn: &Drawn<PagerPlan>) -> PagerSystem {

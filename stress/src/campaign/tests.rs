@@ -3,10 +3,10 @@ use crate::disk::FaultKind;
 use crate::options::{Fixed, FixedWorld, NoOptions};
 use crate::subject::Drawn;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Chance, Lane, Site, Source};
+use crate::tape::{Chance, ChoicePoint, Source, Stream};
 use crate::world::RunOutcome;
 
-const YIELDS: Site = Site::new(0, "yields");
+const YIELDS: ChoicePoint = ChoicePoint::new(0, "yields");
 
 /// Adds and yields, and does nothing wrong.
 #[derive(Copy, Clone, Debug)]
@@ -23,7 +23,7 @@ impl System for Sums {
     }
 
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
-        if context.lane.happens(YIELDS, Chance::per_mille(300)) {
+        if context.stream.happens(YIELDS, Chance::per_mille(300)) {
             return Ok(Step::Yield);
         }
         self.added += 1;
@@ -45,8 +45,8 @@ impl Subject for Adding {
     type Plan = ();
     type System = Sums;
 
-    fn draw(lane: &mut Lane, seed: u64, fixed: &Fixed<NoOptions>) -> Drawn<()> {
-        Drawn::common(lane, seed, fixed, &[FaultKind::PowerLoss], ())
+    fn draw(stream: &mut Stream, seed: u64, fixed: &Fixed<NoOptions>) -> Drawn<()> {
+        Drawn::common(stream, seed, fixed, &[FaultKind::PowerLoss], ())
     }
 
     fn system(drawn: &Drawn<()>) -> Sums {

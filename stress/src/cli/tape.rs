@@ -51,7 +51,7 @@ pub(super) struct ShrinkArguments<S: Subject> {
     json: bool,
 }
 
-/// Draws the run of a tape or a seed: time downwards, one lane for the disk and one for each connection.
+/// Draws the run of a tape or a seed: time downwards, one column for the disk and one for each connection.
 #[derive(Debug, Args)]
 pub(super) struct TraceArguments<S: Subject> {
     #[command(flatten)]

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::faults::{FaultCounts, FaultKind};
 use super::file::{Change, SimFile};
 use super::image::Image;
-use crate::tape::{Chance, Lane, Site};
+use crate::tape::{Chance, ChoicePoint, Stream};
 
 /// Unit of what a disk writes at once.
 pub(super) const SECTOR: u64 = 512;
@@ -19,14 +19,14 @@ pub(super) const SECTOR: u64 = 512;
 /// Unit of what a processor writes at once, and of most fields.
 const WORD: usize = 8;
 
-pub(super) const PATTERN: Site = Site::new(8, "crash: pattern");
-pub(super) const CUT: Site = Site::new(9, "crash: cut");
-pub(super) const SURVIVES: Site = Site::new(10, "crash: survives");
-pub(super) const TEARS: Site = Site::new(11, "crash: tears");
-pub(super) const TEAR_AT: Site = Site::new(12, "crash: tear at");
-const TEAR_HOW: Site = Site::new(22, "crash: tear how");
-const GROWS: Site = Site::new(13, "crash: length survives");
-const EXISTS: Site = Site::new(14, "crash: name is lost");
+pub(super) const PATTERN: ChoicePoint = ChoicePoint::new(8, "crash: pattern");
+pub(super) const CUT: ChoicePoint = ChoicePoint::new(9, "crash: cut");
+pub(super) const SURVIVES: ChoicePoint = ChoicePoint::new(10, "crash: survives");
+pub(super) const TEARS: ChoicePoint = ChoicePoint::new(11, "crash: tears");
+pub(super) const TEAR_AT: ChoicePoint = ChoicePoint::new(12, "crash: tear at");
+const TEAR_HOW: ChoicePoint = ChoicePoint::new(22, "crash: tear how");
+const GROWS: ChoicePoint = ChoicePoint::new(13, "crash: length survives");
+const EXISTS: ChoicePoint = ChoicePoint::new(14, "crash: name is lost");
 
 /// Which of a file's unsynced changes reached the disk.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ enum Pattern {
 pub(super) fn lose_power(
     file: &mut SimFile,
     torn: Chance,
-    lane: &mut Lane,
+    stream: &mut Stream,
     counts: &mut FaultCounts,
 ) -> bool {
     let changes = file.unsynced().count();
-    let exists = file.linked || !lane.happens(EXISTS, Chance::per_mille(250));
+    let exists = file.linked || !stream.happens(EXISTS, Chance::per_mille(250));
     if !exists {
         file.restart_from(Image::default());
         return false;
@@ -57,14 +57,14 @@ pub(super) fn lose_power(
         file.restart_from(durable);
         return true;
     }
-    let pattern = match lane.choose(PATTERN, 5) {
+    let pattern = match stream.choose(PATTERN, 5) {
         0 => Pattern::Nothing,
         1 => Pattern::Everything,
-        2 => Pattern::UpTo(lane.choose(CUT, changes as u32 + 1) as usize),
+        2 => Pattern::UpTo(stream.choose(CUT, changes as u32 + 1) as usize),
         3 => Pattern::Writes,
         _ => Pattern::Sectors,
     };
-    let mut survivor = Survivor { image: file.durable.clone(), pattern, torn, lane, counts };
+    let mut survivor = Survivor { image: file.durable.clone(), pattern, torn, stream, counts };
     for (index, (change, bytes)) in file.unsynced().enumerate() {
         match change {
             Change::Write { offset, .. } => survivor.write(index, offset, bytes),
@@ -81,7 +81,7 @@ struct Survivor<'a> {
     image: Image,
     pattern: Pattern,
     torn: Chance,
-    lane: &'a mut Lane,
+    stream: &'a mut Stream,
     counts: &'a mut FaultCounts,
 }
 
@@ -104,7 +104,7 @@ impl Survivor<'_> {
             position += length;
             if whole == Some(true) || (whole.is_none() && self.survives()) {
                 self.image.write(at, sector);
-            } else if whole.is_none() && self.lane.happens(TEARS, self.torn) {
+            } else if whole.is_none() && self.stream.happens(TEARS, self.torn) {
                 self.tear(at, sector);
             } else {
                 self.counts.request(FaultKind::SectorLost);
@@ -115,7 +115,7 @@ impl Survivor<'_> {
         }
         let end = offset + bytes.len() as u64;
         // The new length may be on the disk while the data is not: then the gap reads as zeroes.
-        if end > self.image.len() && self.pattern != Pattern::Nothing && self.lane.choose(GROWS, 2) == 1 {
+        if end > self.image.len() && self.pattern != Pattern::Nothing && self.stream.choose(GROWS, 2) == 1 {
             self.image.truncate(end);
         }
     }
@@ -142,8 +142,8 @@ impl Survivor<'_> {
 
     /// The parts of a torn sector, each with whether it is new.
     fn draw_tear(&mut self, len: usize) -> Vec<(Range<usize>, bool)> {
-        let how = self.lane.choose(TEAR_HOW, 8);
-        let cut = 1 + self.lane.choose(TEAR_AT, len as u32 - 1) as usize;
+        let how = self.stream.choose(TEAR_HOW, 8);
+        let cut = 1 + self.stream.choose(TEAR_AT, len as u32 - 1) as usize;
         // Fields and records end there.
         let edge = (cut & !(WORD - 1)).max(WORD).min(len - 1);
         let words = |new: usize| {
@@ -178,7 +178,7 @@ impl Survivor<'_> {
     }
 
     fn survives(&mut self) -> bool {
-        self.lane.choose(SURVIVES, 2) == 1
+        self.stream.choose(SURVIVES, 2) == 1
     }
 }
 
@@ -203,8 +203,8 @@ mod tests {
         let mut counts = FaultCounts::default();
         let shapes = (0..400).map(|seed| {
             let mut file = make();
-            let mut lane = Source::Seed(seed).lane(Actor::DISK, false);
-            lose_power(&mut file, torn, &mut lane, &mut counts);
+            let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
+            lose_power(&mut file, torn, &mut stream, &mut counts);
             assert_eq!(file.current.bytes(), file.durable.bytes());
             assert_eq!(file.unsynced().count(), 0);
             let bytes = file.current.bytes();
@@ -230,8 +230,8 @@ mod tests {
         // The first seed under which sector 1 is torn.
         let torn = (0..1000).find_map(|seed| {
             file.write(SECTOR, &[&[b'b'; 512]], usize::MAX);
-            let mut lane = Source::Seed(seed).lane(Actor::DISK, false);
-            lose_power(&mut file, Chance::per_million(1_000_000), &mut lane, &mut counts);
+            let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
+            lose_power(&mut file, Chance::per_million(1_000_000), &mut stream, &mut counts);
             let sector = file.current.bytes()[512..1024].to_vec();
             file = self::file();
             sector.is_sorted_by(|a, b| a >= b).then_some(sector).filter(|sector| sector[0] != sector[511])
@@ -260,8 +260,8 @@ mod tests {
         for seed in 0..100 {
             let mut file = SimFile::default();
             file.write(0, &[b"x"], usize::MAX);
-            let mut lane = Source::Seed(seed).lane(Actor::DISK, false);
-            let exists = lose_power(&mut file, Chance::NEVER, &mut lane, &mut FaultCounts::default());
+            let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
+            let exists = lose_power(&mut file, Chance::NEVER, &mut stream, &mut FaultCounts::default());
             survived[usize::from(exists)] += 1;
         }
         assert!(survived[0] > 5 && survived[1] > 50, "{survived:?}");

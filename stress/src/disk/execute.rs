@@ -58,13 +58,13 @@ impl State {
             }
             Some(fault @ FaultKind::ShortRead) if available > 1 => {
                 self.counts.deliver(fault);
-                let filled = 1 + self.lane.choose(LENGTH, available as u32 - 1) as usize;
+                let filled = 1 + self.stream.choose(LENGTH, available as u32 - 1) as usize;
                 buffer[filled..].fill(GARBAGE);
                 Ok(filled as u64)
             }
             Some(fault @ FaultKind::BitFlip) if available > 0 => {
                 self.counts.deliver(fault);
-                let bit = self.lane.choose(LENGTH, available as u32 * 8) as usize;
+                let bit = self.stream.choose(LENGTH, available as u32 * 8) as usize;
                 buffer[bit / 8] ^= 1 << (bit % 8);
                 Ok(available as u64)
             }
@@ -87,11 +87,11 @@ impl State {
                 continue;
             }
             let Operation::Write { offset, buffers } = write.operation.operation() else { continue };
-            let seen = match self.lane.choose(OVERLAP, 3) {
+            let seen = match self.stream.choose(OVERLAP, 3) {
                 0 => 0,
                 1 => written.len,
                 // Whole sectors, as the device would have written them.
-                _ => u64::from(self.lane.choose(LENGTH, (written.len / SECTOR) as u32 + 1)) * SECTOR,
+                _ => u64::from(self.stream.choose(LENGTH, (written.len / SECTOR) as u32 + 1)) * SECTOR,
             };
             let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
             self.files[read.file as usize].write(offset, &parts, seen as usize);
@@ -113,7 +113,7 @@ impl State {
             Some(fault @ FaultKind::NoSpace) if grows => self.fail(fault, CompletionError::NoSpace),
             Some(fault @ FaultKind::ShortWrite) if descriptor.len > 1 => {
                 self.counts.deliver(fault);
-                let written = 1 + u64::from(self.lane.choose(LENGTH, descriptor.len as u32 - 1));
+                let written = 1 + u64::from(self.stream.choose(LENGTH, descriptor.len as u32 - 1));
                 self.take_effect(pending, written);
                 Ok(written)
             }
@@ -137,7 +137,7 @@ impl State {
     /// The bytes go to another sector of the file.
     fn misdirect(&mut self, pending: &mut Pending) {
         let sectors = self.files[pending.file as usize].current.len() / SECTOR;
-        let sector = u64::from(self.lane.choose(ELSEWHERE, u32::try_from(sectors).unwrap_or(u32::MAX)));
+        let sector = u64::from(self.stream.choose(ELSEWHERE, u32::try_from(sectors).unwrap_or(u32::MAX)));
         if let Operation::Write { buffers, .. } = pending.operation.operation() {
             let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
             self.files[pending.file as usize].write(sector * SECTOR, &parts, usize::MAX);
@@ -149,9 +149,9 @@ impl State {
         match pending.fault {
             Some(fault @ FaultKind::SyncFailed) => self.fail(fault, FAILED),
             Some(fault @ FaultKind::SyncDropped) => {
-                let lane = &mut self.lane;
-                let still_read = lane.choose(EFFECT, 2) == 1;
-                file.drop_unsynced(pending.covered, still_read, |_| lane.choose(DROPPED, 3) == 1);
+                let stream = &mut self.stream;
+                let still_read = stream.choose(EFFECT, 2) == 1;
+                file.drop_unsynced(pending.covered, still_read, |_| stream.choose(DROPPED, 3) == 1);
                 self.fail(fault, FAILED)
             }
             Some(fault @ FaultKind::LyingSync) => {
@@ -159,7 +159,7 @@ impl State {
                 Ok(0)
             }
             Some(fault @ FaultKind::Cancelled) => {
-                if self.lane.choose(EFFECT, 2) == 1 {
+                if self.stream.choose(EFFECT, 2) == 1 {
                     file.sync(pending.covered);
                 }
                 self.fail(fault, CompletionError::Cancelled)
@@ -190,10 +190,10 @@ impl State {
     /// The operation failed, and nobody knows how far it had come: not begun, part of it, all of it.
     fn half_done(&mut self, pending: &mut Pending) {
         let len = pending.operation.descriptor().len;
-        match self.lane.choose(EFFECT, 3) {
+        match self.stream.choose(EFFECT, 3) {
             0 => {}
             1 if len > 1 => {
-                let limit = u64::from(self.lane.choose(LENGTH, len as u32));
+                let limit = u64::from(self.stream.choose(LENGTH, len as u32));
                 self.take_effect(pending, limit);
             }
             _ => self.take_effect(pending, u64::MAX),

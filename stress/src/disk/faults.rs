@@ -140,11 +140,15 @@ pub(super) struct Weights<const N: usize> {
 impl<const N: usize> Weights<N> {
     /// The fault that strikes, if any.
     #[inline]
-    pub(super) fn draw(&self, lane: &mut crate::tape::Lane, site: crate::tape::Site) -> Option<FaultKind> {
+    pub(super) fn draw(
+        &self,
+        stream: &mut crate::tape::Stream,
+        choice_point: crate::tape::ChoicePoint,
+    ) -> Option<FaultKind> {
         if self.none == 1_000_000 {
             return None;
         }
-        lane.maybe_weighted(site, self.none, &self.parts).map(|index| self.kinds[index])
+        stream.maybe_weighted(choice_point, self.none, &self.parts).map(|index| self.kinds[index])
     }
 }
 

@@ -42,7 +42,7 @@ impl IO for SimIO {
             return Err(refusal("open", path, ErrorKind::NotConnected));
         }
         let chance = state.odds.open;
-        if state.lane.happens(OPEN, chance) {
+        if state.stream.happens(OPEN, chance) {
             state.counts.strike(FaultKind::OpenError);
             return Err(refusal("open", path, ErrorKind::Other));
         }
@@ -100,7 +100,7 @@ impl File for Handle {
             return submission.fail(DEAD);
         }
         let refuse = state.odds.refuse;
-        if state.lane.happens(REFUSE, refuse) {
+        if state.stream.happens(REFUSE, refuse) {
             state.counts.strike(FaultKind::SubmitRefused);
             drop(state);
             return submission.fail(CompletionError::Io { kind: ErrorKind::Other, os_code: 5 });
@@ -114,7 +114,7 @@ impl File for Handle {
             let mut state = self.shared.lock();
             state.enqueue(operation, descriptor, token, self.file, self.claim.clone());
             let chance = state.odds.immediate;
-            if state.lane.happens(IMMEDIATE, chance) {
+            if state.stream.happens(IMMEDIATE, chance) {
                 drop(state);
                 super::SimDisk { shared: Arc::clone(&self.shared) }.deliver_at_once(token);
             }
@@ -132,10 +132,10 @@ impl Canceller for Shared {
         let mut state = self.lock();
         let state = &mut *state;
         let (now, odds) = (state.now, state.odds.cancel);
-        let (lane, counts) = (&mut state.lane, &mut state.counts);
+        let (stream, counts) = (&mut state.stream, &mut state.counts);
         state.queue.hasten(token, now, |pending| {
             // Nothing else ends what is stuck.
-            if pending.fault == Some(FaultKind::Stuck) || lane.happens(CANCEL, odds) {
+            if pending.fault == Some(FaultKind::Stuck) || stream.happens(CANCEL, odds) {
                 counts.request(FaultKind::Cancelled);
                 pending.fault = Some(FaultKind::Cancelled);
             }
@@ -160,11 +160,11 @@ impl State {
         claim: Option<Claim>,
     ) {
         let fault = match descriptor.kind {
-            OperationKind::Read if self.opening => self.odds.read_at_opening.draw(&mut self.lane, FAULT),
-            OperationKind::Read => self.odds.read.draw(&mut self.lane, FAULT),
-            OperationKind::Write => self.odds.write.draw(&mut self.lane, FAULT),
-            OperationKind::Sync => self.odds.sync.draw(&mut self.lane, FAULT),
-            OperationKind::Truncate => self.odds.truncate.draw(&mut self.lane, FAULT),
+            OperationKind::Read if self.opening => self.odds.read_at_opening.draw(&mut self.stream, FAULT),
+            OperationKind::Read => self.odds.read.draw(&mut self.stream, FAULT),
+            OperationKind::Write => self.odds.write.draw(&mut self.stream, FAULT),
+            OperationKind::Sync => self.odds.sync.draw(&mut self.stream, FAULT),
+            OperationKind::Truncate => self.odds.truncate.draw(&mut self.stream, FAULT),
         };
         let fault = fault.filter(|&fault| fault != FaultKind::BitFlip || self.is_flippable(file));
         let longest = match descriptor.kind {
@@ -172,7 +172,7 @@ impl State {
             OperationKind::Read if !self.calm => self.options.max_read_delay,
             _ => self.options.max_delay,
         };
-        let mut delay = u64::from(self.lane.mostly_small(DELAY, longest));
+        let mut delay = u64::from(self.stream.mostly_small(DELAY, longest));
         if let Some(fault) = fault {
             self.counts.request(fault);
             if fault == FaultKind::Stuck {
@@ -194,7 +194,7 @@ impl State {
     fn fail_sync_beside(&mut self, file: u32) {
         let chance = self.odds.beside;
         let Some(running) = self.queue.sync_of(file) else { return };
-        if self.lane.happens(BESIDE, chance) {
+        if self.stream.happens(BESIDE, chance) {
             running.fault = Some(FaultKind::SyncDropped);
             self.counts.request(FaultKind::SyncDropped);
         }

@@ -34,24 +34,24 @@ pub use self::place::Place;
 use self::queue::{Pending, Queue};
 pub use self::script::{Fate, Script, Unsynced};
 pub(crate) use self::script::{effects, honest_faults};
-use crate::tape::{Actor, Chance, Lane, Site};
+use crate::tape::{Actor, Chance, ChoicePoint, Stream};
 use crate::trace::{Event, EventKind, Trace};
 
-const DELAY: Site = Site::new(0, "delay");
-const FAULT: Site = Site::new(1, "fault");
-const REFUSE: Site = Site::new(2, "refuse");
-const OPEN: Site = Site::new(3, "open");
-const CANCEL: Site = Site::new(4, "cancel");
-const EFFECT: Site = Site::new(5, "effect");
-const LENGTH: Site = Site::new(6, "length");
-const OVERLAP: Site = Site::new(7, "overlap");
-const DROPPED: Site = Site::new(15, "dropped");
-const EXECUTED: Site = Site::new(16, "executed");
-const IMMEDIATE: Site = Site::new(17, "immediate");
-const BESIDE: Site = Site::new(19, "failed sync beside another");
-const SAMPLED: Site = Site::new(20, "when a read looks");
-const LATE: Site = Site::new(21, "pieces that it reads late");
-const ELSEWHERE: Site = Site::new(18, "elsewhere");
+const DELAY: ChoicePoint = ChoicePoint::new(0, "delay");
+const FAULT: ChoicePoint = ChoicePoint::new(1, "fault");
+const REFUSE: ChoicePoint = ChoicePoint::new(2, "refuse");
+const OPEN: ChoicePoint = ChoicePoint::new(3, "open");
+const CANCEL: ChoicePoint = ChoicePoint::new(4, "cancel");
+const EFFECT: ChoicePoint = ChoicePoint::new(5, "effect");
+const LENGTH: ChoicePoint = ChoicePoint::new(6, "length");
+const OVERLAP: ChoicePoint = ChoicePoint::new(7, "overlap");
+const DROPPED: ChoicePoint = ChoicePoint::new(15, "dropped");
+const EXECUTED: ChoicePoint = ChoicePoint::new(16, "executed");
+const IMMEDIATE: ChoicePoint = ChoicePoint::new(17, "immediate");
+const BESIDE: ChoicePoint = ChoicePoint::new(19, "failed sync beside another");
+const SAMPLED: ChoicePoint = ChoicePoint::new(20, "when a read looks");
+const LATE: ChoicePoint = ChoicePoint::new(21, "pieces that it reads late");
+const ELSEWHERE: ChoicePoint = ChoicePoint::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
 const STUCK: u64 = 100_000;
@@ -129,7 +129,7 @@ struct State {
     now: u64,
     /// Counts lives; a handle of another life is dead.
     life: u64,
-    lane: Lane,
+    stream: Stream,
     options: DiskOptions,
     odds: Odds,
     calm: bool,
@@ -149,12 +149,12 @@ struct State {
 }
 
 impl SimDisk {
-    /// An empty disk that draws from `lane`.
-    pub fn new(options: DiskOptions, lane: Lane) -> SimDisk {
+    /// An empty disk that draws from `stream`.
+    pub fn new(options: DiskOptions, stream: Stream) -> SimDisk {
         let state = State {
             now: 0,
             life: 0,
-            lane,
+            stream,
             options,
             odds: Odds::new(&options.faults, options.immediate),
             calm: false,
@@ -247,7 +247,7 @@ impl SimDisk {
         let torn = state.options.faults.chance(FaultKind::SectorTorn);
         for index in 0..state.files.len() as u32 {
             let file = &mut state.files[index as usize];
-            if !crash::lose_power(file, torn, &mut state.lane, &mut state.counts) {
+            if !crash::lose_power(file, torn, &mut state.stream, &mut state.counts) {
                 state.names.retain(|_, &mut named| named != index);
             }
         }
@@ -261,7 +261,7 @@ impl SimDisk {
         let state = &mut *state;
         let mut operations = state.end_life();
         for pending in &mut operations {
-            if state.lane.choose(EXECUTED, 2) == 1 {
+            if state.stream.choose(EXECUTED, 2) == 1 {
                 state.take_effect(pending, u64::MAX);
             }
         }
@@ -332,9 +332,9 @@ impl SimDisk {
         state.queue.iter_mut().map(describe).collect()
     }
 
-    /// The lane, to put what it drew on a tape.
-    pub fn with_lane<R>(&self, read: impl FnOnce(&mut Lane) -> R) -> R {
-        read(&mut self.shared.lock().lane)
+    /// The stream, to put what it drew on a tape.
+    pub fn with_lane<R>(&self, read: impl FnOnce(&mut Stream) -> R) -> R {
+        read(&mut self.shared.lock().stream)
     }
 
     /// From here on, what each event is about is kept until [`SimDisk::take_places`].

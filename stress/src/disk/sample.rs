@@ -28,13 +28,13 @@ impl State {
     pub(super) fn sample(&mut self, operation: &mut InFlight, file: u32) -> Sample {
         let Operation::Read { offset, buffer } = operation.operation() else { return Sample::AtDelivery };
         let file = &self.files[file as usize];
-        match self.lane.choose(SAMPLED, 4) {
+        match self.stream.choose(SAMPLED, 4) {
             1 => {
                 let available = file.current.read(offset, buffer);
                 Sample::AtSubmission { available, change: file.next_change() }
             }
             2 => {
-                let late = self.lane.choose(LATE, u32::MAX);
+                let late = self.stream.choose(LATE, u32::MAX);
                 Sample::Pieces { available: file.current.read(offset, buffer), late }
             }
             _ => Sample::AtDelivery,

@@ -11,13 +11,13 @@ use super::{
     CANCEL, DROPPED, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, LENGTH, REFUSE, SimDisk,
     Wreck,
 };
-use crate::tape::{Actor, Chance, LaneRecord, Site, Source, Tape};
+use crate::tape::{Actor, Chance, ChoicePoint, Source, StreamRecord, Tape};
 
-/// What is to happen to the operations that are submitted from now on. Whatever is not said is dull: an operation is
+/// What is to happen to the operations that are submitted from now on. Whatever is not said is default: an operation is
 /// pending until it is delivered, and ends well.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    record: LaneRecord,
+    record: StreamRecord,
 }
 
 /// What a power loss leaves of one file's unsynced changes.
@@ -146,11 +146,11 @@ impl Script {
         }
     }
 
-    fn set(&mut self, site: Site, occurrence: u32, value: u32) {
-        while self.record.len(site) < occurrence as usize {
-            self.record.push(site, 0);
+    fn set(&mut self, choice_point: ChoicePoint, occurrence: u32, value: u32) {
+        while self.record.len(choice_point) < occurrence as usize {
+            self.record.push(choice_point, 0);
         }
-        self.record.push(site, value);
+        self.record.push(choice_point, value);
     }
 }
 
@@ -184,7 +184,7 @@ fn faults(kind: OperationKind) -> &'static [FaultKind] {
 impl SimDisk {
     /// An empty disk on which every operation ends well inside `submit`.
     pub fn obliging() -> SimDisk {
-        SimDisk::new(OBLIGING, Source::Seed(0).lane(Actor::DISK, false))
+        SimDisk::new(OBLIGING, Source::Seed(0).stream(Actor::DISK, false))
     }
 
     /// From here on every operation ends well inside `submit`.
@@ -210,7 +210,7 @@ impl SimDisk {
         let mut state = self.shared.lock();
         state.odds = Odds::new(&options.faults, options.immediate);
         state.options = options;
-        state.lane = source.lane(Actor::DISK, false);
+        state.stream = source.stream(Actor::DISK, false);
     }
 
     /// The power goes, and what was in flight has been done as far as the disk's cache. What of that reaches the disk is

@@ -14,7 +14,7 @@ fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
         plan.set(kind, Chance::per_mille(per_mille));
     }
     let options = DiskOptions { max_delay: 50, max_sync_delay: 50, faults: plan, ..DiskOptions::default() };
-    SimDisk::new(options, Source::Seed(seed).lane(Actor::DISK, false))
+    SimDisk::new(options, Source::Seed(seed).stream(Actor::DISK, false))
 }
 
 fn open(disk: &SimDisk) -> Arc<dyn File> {
@@ -330,7 +330,7 @@ fn a_sync_beside_which_another_begins_fails_more_often_and_alone() {
 fn syncs_take_as_long_as_they_are_said_to_until_faults_stop() {
     let due = |seed, calm| {
         let options = DiskOptions { max_delay: 4, max_sync_delay: 400, ..DiskOptions::default() };
-        let disk = SimDisk::new(options, Source::Seed(seed).lane(Actor::DISK, false));
+        let disk = SimDisk::new(options, Source::Seed(seed).stream(Actor::DISK, false));
         let file = open(&disk);
         sync(&file);
         write(&file, 0, b'a', 512);

@@ -54,13 +54,13 @@ impl std::fmt::Display for ShrunkFailure {
         let Size { steps, choices, deviations, preemptions } = self.before;
         writeln!(
             f,
-            "shrunk           from {steps} steps, {deviations} of {choices} choices not dull, {preemptions} preemptions"
+            "shrunk           from {steps} steps, {deviations} of {choices} choices not default, {preemptions} preemptions"
         )?;
         let Size { steps, choices, deviations, preemptions } = self.after;
         let end = if self.cut_short { ", the budget was spent" } else { "" };
         writeln!(
             f,
-            "to               {steps} steps, {deviations} of {choices} choices not dull, {preemptions} preemptions ({} runs{end})",
+            "to               {steps} steps, {deviations} of {choices} choices not default, {preemptions} preemptions ({} runs{end})",
             self.runs
         )?;
         if self.other_symptom {

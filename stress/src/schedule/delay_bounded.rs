@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::{CHANGE, FiberId, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 /// On average a window of this many steps holds d delays.
 const WINDOW: u32 = 1024;
@@ -26,10 +26,10 @@ impl DelayBounded {
     }
 
     /// Whether a delay falls on this step.
-    fn delays_now(&mut self, lane: &mut Lane) -> bool {
+    fn delays_now(&mut self, stream: &mut Stream) -> bool {
         if self.until_delay == 0 {
-            // 0, the dull choice, is no delay before the window is over.
-            let gap = lane.choose(CHANGE, 2 * WINDOW / self.delays);
+            // 0, the default choice, is no delay before the window is over.
+            let gap = stream.choose(CHANGE, 2 * WINDOW / self.delays);
             self.until_delay = if gap == 0 { WINDOW + 1 } else { gap + 1 };
         }
         self.until_delay -= 1;
@@ -38,7 +38,7 @@ impl DelayBounded {
 }
 
 impl Scheduler for DelayBounded {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Stream) {
         if why == Readiness::Continued {
             // Nobody preempts it but a delay.
             self.queue.push_front(fiber);
@@ -48,7 +48,7 @@ impl Scheduler for DelayBounded {
         }
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
         if due == 0 {
             self.before_disk = None;
         } else if self.before_disk.is_none() {
@@ -57,7 +57,7 @@ impl Scheduler for DelayBounded {
         if self.queue.is_empty() && due == 0 {
             return None;
         }
-        if self.delays_now(lane) {
+        if self.delays_now(stream) {
             match self.before_disk {
                 Some(0) => self.before_disk = Some(self.queue.len()),
                 _ => self.queue.rotate_left(usize::from(!self.queue.is_empty())),
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn without_delays_it_is_first_come_first_served_with_the_disk_in_the_queue() {
-        let mut dull = Source::Recorded(Tape::default()).lane(Actor::SCHEDULER, false);
-        let picked = run_with(&mut DelayBounded::new(2), &mut dull, 2, 1, 6);
+        let mut default = Source::Recorded(Tape::default()).stream(Actor::SCHEDULER, false);
+        let picked = run_with(&mut DelayBounded::new(2), &mut default, 2, 1, 6);
         let [a, b, io] = [Pick::Fiber(0), Pick::Fiber(1), Pick::Delivery(0)];
         assert_eq!(picked, [a, b, io, a, b, io]);
     }

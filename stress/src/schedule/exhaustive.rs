@@ -1,5 +1,5 @@
 use super::{FIBER, FiberId, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 /// One choice a step, among all fibers and all deliveries: the tape is then a path in the tree of all schedules, and
 /// [`crate::explore`] walks the tree depth first (stateless model checking: Godefroid, POPL 1997).
@@ -12,7 +12,7 @@ pub struct Exhaustive {
 }
 
 impl Scheduler for Exhaustive {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Stream) {
         if why == Readiness::Yielded {
             self.yielded.push(fiber);
         } else {
@@ -20,7 +20,7 @@ impl Scheduler for Exhaustive {
         }
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
         if self.ready.is_empty() && due == 0 {
             std::mem::swap(&mut self.ready, &mut self.yielded);
         }
@@ -29,7 +29,7 @@ impl Scheduler for Exhaustive {
         if count == 0 {
             return None;
         }
-        let chosen = lane.choose(FIBER, count);
+        let chosen = stream.choose(FIBER, count);
         if count > 1 {
             self.branching.push(count);
         }

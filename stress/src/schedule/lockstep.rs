@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::{FiberId, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 /// Each fiber in turn, and before each step all I/O ends in the order in which it was begun. It draws nothing. This is
 /// the schedule of testers that step their connections round robin, kept for comparison.
@@ -11,11 +11,11 @@ pub struct Lockstep {
 }
 
 impl Scheduler for Lockstep {
-    fn ready(&mut self, fiber: FiberId, _why: Readiness, _lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, _why: Readiness, _lane: &mut Stream) {
         self.ready.push_back(fiber);
     }
 
-    fn pick(&mut self, due: u32, _lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, _lane: &mut Stream) -> Option<Pick> {
         if due > 0 {
             return Some(Pick::Delivery(0));
         }

@@ -1,7 +1,7 @@
 //! Who goes next: small, interchangeable schedulers.
 //!
 //! A scheduler holds the fibers that can run and chooses between them and the I/O that the disk could deliver. All
-//! that it draws comes from its lane of the tape, and 0 always means "go on with what ran last". It never scans all
+//! that it draws comes from its stream of the tape, and 0 always means "go on with what ran last". It never scans all
 //! fibers: with ten thousand of them a step must cost what it costs with ten.
 
 mod delay_bounded;
@@ -22,21 +22,21 @@ pub use random::UniformRandom;
 pub use round_robin::RoundRobin;
 pub use transcript::Transcript;
 
-use crate::tape::{Lane, LaneRecord, Site};
+use crate::tape::{ChoicePoint, Stream, StreamRecord};
 
 /// A fiber's number, from 0.
 pub type FiberId = u32;
 
 /// Which runnable fiber.
-pub(crate) const FIBER: Site = Site::new(0, "fiber");
+pub(crate) const FIBER: ChoicePoint = ChoicePoint::new(0, "fiber");
 /// Which of the deliverable operations.
-const DELIVERY: Site = Site::new(1, "delivery");
+const DELIVERY: ChoicePoint = ChoicePoint::new(1, "delivery");
 /// A fiber or a delivery.
-const CLASS: Site = Site::new(2, "class");
+const CLASS: ChoicePoint = ChoicePoint::new(2, "class");
 /// The priority of an operation that begins.
-const PRIORITY: Site = Site::new(3, "priority");
+const PRIORITY: ChoicePoint = ChoicePoint::new(3, "priority");
 /// How many steps until the next change of priorities.
-const CHANGE: Site = Site::new(4, "change");
+const CHANGE: ChoicePoint = ChoicePoint::new(4, "change");
 
 /// Why a fiber can run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -63,11 +63,11 @@ pub enum Pick {
 /// Chooses who goes next.
 pub trait Scheduler: Send {
     /// `fiber` can run. It is told once, and again after each time it was picked.
-    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane);
+    fn ready(&mut self, fiber: FiberId, why: Readiness, stream: &mut Stream);
 
     /// Chooses among the ready fibers, taking out the one chosen, and `due` deliverable operations. `None` if there
     /// is neither.
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick>;
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick>;
 
     /// Forgets all fibers: power was lost.
     fn clear(&mut self);
@@ -78,7 +78,7 @@ pub trait Scheduler: Send {
     }
 
     /// The schedule so far as choices of [`UniformRandom`], if it was written down.
-    fn transcript(&mut self) -> Option<LaneRecord> {
+    fn transcript(&mut self) -> Option<StreamRecord> {
         None
     }
 }
@@ -160,24 +160,24 @@ pub(crate) mod tests {
         due: u32,
         picks: usize,
     ) -> Vec<Pick> {
-        run_with(scheduler, &mut Source::Seed(seed).lane(Actor::SCHEDULER, false), fibers, due, picks)
+        run_with(scheduler, &mut Source::Seed(seed).stream(Actor::SCHEDULER, false), fibers, due, picks)
     }
 
     pub(crate) fn run_with(
         scheduler: &mut dyn Scheduler,
-        lane: &mut Lane,
+        stream: &mut Stream,
         fibers: u32,
         due: u32,
         picks: usize,
     ) -> Vec<Pick> {
         for fiber in 0..fibers {
-            scheduler.ready(fiber, Readiness::Fresh, lane);
+            scheduler.ready(fiber, Readiness::Fresh, stream);
         }
         let mut picked = Vec::new();
         for _ in 0..picks {
-            let pick = scheduler.pick(due, lane).expect("there is always something to pick");
+            let pick = scheduler.pick(due, stream).expect("there is always something to pick");
             if let Pick::Fiber(fiber) = pick {
-                scheduler.ready(fiber, Readiness::Fresh, lane);
+                scheduler.ready(fiber, Readiness::Fresh, stream);
             }
             picked.push(pick);
         }
@@ -210,12 +210,12 @@ pub(crate) mod tests {
     fn nothing_to_pick_is_none_and_cleared_fibers_are_gone() {
         for kind in SchedulerKind::ALL {
             let mut scheduler = kind.build(8, 3);
-            let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
-            assert_eq!(scheduler.pick(0, &mut lane), None, "{kind:?}");
-            scheduler.ready(0, Readiness::Fresh, &mut lane);
+            let mut stream = Source::Seed(1).stream(Actor::SCHEDULER, false);
+            assert_eq!(scheduler.pick(0, &mut stream), None, "{kind:?}");
+            scheduler.ready(0, Readiness::Fresh, &mut stream);
             scheduler.clear();
-            assert_eq!(scheduler.pick(0, &mut lane), None, "{kind:?}");
-            assert!(matches!(scheduler.pick(2, &mut lane), Some(Pick::Delivery(0..2))), "{kind:?}");
+            assert_eq!(scheduler.pick(0, &mut stream), None, "{kind:?}");
+            assert!(matches!(scheduler.pick(2, &mut stream), Some(Pick::Delivery(0..2))), "{kind:?}");
         }
     }
 }

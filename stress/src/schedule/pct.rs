@@ -1,7 +1,7 @@
 use std::collections::BinaryHeap;
 
 use super::{CHANGE, DELIVERY, FiberId, PRIORITY, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 /// Drawn priorities lie below this; what was demoted lies below them all.
 const PRIORITIES: u32 = 1 << 16;
@@ -74,12 +74,12 @@ impl Pct {
     }
 
     /// Whether a change point falls on this step.
-    fn changes_now(&mut self, lane: &mut Lane) -> bool {
+    fn changes_now(&mut self, stream: &mut Stream) -> bool {
         if self.depth == 1 {
             return false;
         }
         if self.until_change == 0 {
-            self.until_change = 1 + lane.choose(CHANGE, 2 * WINDOW / (self.depth - 1));
+            self.until_change = 1 + stream.choose(CHANGE, 2 * WINDOW / (self.depth - 1));
         }
         self.until_change -= 1;
         self.until_change == 0
@@ -102,16 +102,16 @@ impl Pct {
         self.ready.pop()
     }
 
-    fn draw_priority(lane: &mut Lane) -> u32 {
-        // 0 is the dull choice and the highest priority: everybody equal, first come, first served.
-        2 * PRIORITIES - lane.choose(PRIORITY, PRIORITIES)
+    fn draw_priority(stream: &mut Stream) -> u32 {
+        // 0 is the default choice and the highest priority: everybody equal, first come, first served.
+        2 * PRIORITIES - stream.choose(PRIORITY, PRIORITIES)
     }
 }
 
 impl Scheduler for Pct {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, stream: &mut Stream) {
         match why {
-            Readiness::Fresh => *self.priority(fiber) = Pct::draw_priority(lane),
+            Readiness::Fresh => *self.priority(fiber) = Pct::draw_priority(stream),
             // A fiber that spins must not starve the one for which it spins.
             Readiness::Yielded => *self.priority(fiber) = 0,
             Readiness::Woken | Readiness::Continued => {}
@@ -124,11 +124,11 @@ impl Scheduler for Pct {
         }
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
         if due == 0 && self.top().is_none() {
             return None;
         }
-        if self.changes_now(lane)
+        if self.changes_now(stream)
             && let Some(demoted) = self.pop()
         {
             *self.priority(demoted.fiber()) = 1;
@@ -136,10 +136,10 @@ impl Scheduler for Pct {
             self.ready.push(entry);
         }
         if due > 0 {
-            let disk = *self.disk.get_or_insert_with(|| Pct::draw_priority(lane));
+            let disk = *self.disk.get_or_insert_with(|| Pct::draw_priority(stream));
             if self.top().is_none_or(|top| disk > top.priority()) {
                 self.disk = None;
-                return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
+                return Some(Pick::Delivery(stream.choose(DELIVERY, due)));
             }
         }
         self.pop().map(|entry| Pick::Fiber(entry.fiber()))
@@ -159,25 +159,25 @@ mod tests {
     #[test]
     fn the_highest_priority_runs_until_it_blocks() {
         let mut pct = Pct::new(1);
-        let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
+        let mut stream = Source::Seed(1).stream(Actor::SCHEDULER, false);
         for fiber in 0..4 {
-            pct.ready(fiber, Readiness::Fresh, &mut lane);
+            pct.ready(fiber, Readiness::Fresh, &mut stream);
         }
-        let Some(Pick::Fiber(first)) = pct.pick(0, &mut lane) else { panic!("a fiber is ready") };
+        let Some(Pick::Fiber(first)) = pct.pick(0, &mut stream) else { panic!("a fiber is ready") };
         for _ in 0..50 {
-            pct.ready(first, Readiness::Continued, &mut lane);
-            assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(first)));
+            pct.ready(first, Readiness::Continued, &mut stream);
+            assert_eq!(pct.pick(0, &mut stream), Some(Pick::Fiber(first)));
         }
-        assert_ne!(pct.pick(0, &mut lane), Some(Pick::Fiber(first)), "it blocked");
+        assert_ne!(pct.pick(0, &mut stream), Some(Pick::Fiber(first)), "it blocked");
     }
 
     #[test]
     fn a_fiber_that_yields_lets_all_others_pass() {
         let mut pct = Pct::new(1);
-        let mut lane = Source::Seed(1).lane(Actor::SCHEDULER, false);
-        pct.ready(0, Readiness::Yielded, &mut lane);
-        pct.ready(1, Readiness::Fresh, &mut lane);
-        assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(1)));
-        assert_eq!(pct.pick(0, &mut lane), Some(Pick::Fiber(0)));
+        let mut stream = Source::Seed(1).stream(Actor::SCHEDULER, false);
+        pct.ready(0, Readiness::Yielded, &mut stream);
+        pct.ready(1, Readiness::Fresh, &mut stream);
+        assert_eq!(pct.pick(0, &mut stream), Some(Pick::Fiber(1)));
+        assert_eq!(pct.pick(0, &mut stream), Some(Pick::Fiber(0)));
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BinaryHeap;
 
 use super::{DELIVERY, FiberId, PRIORITY, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 const PRIORITIES: u32 = 1 << 20;
 
@@ -20,25 +20,25 @@ pub struct Pos {
 }
 
 impl Pos {
-    fn draw(lane: &mut Lane) -> u32 {
-        // 0 is the dull choice and the highest priority.
-        PRIORITIES - lane.choose(PRIORITY, PRIORITIES)
+    fn draw(stream: &mut Stream) -> u32 {
+        // 0 is the default choice and the highest priority.
+        PRIORITIES - stream.choose(PRIORITY, PRIORITIES)
     }
 }
 
 impl Scheduler for Pos {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, stream: &mut Stream) {
         // A fiber that spins must not starve the one for which it spins.
-        let priority = if why == Readiness::Yielded { 0 } else { Pos::draw(lane) };
+        let priority = if why == Readiness::Yielded { 0 } else { Pos::draw(stream) };
         self.ready.push((priority, fiber));
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
         if due > 0 {
-            let disk = *self.disk.get_or_insert_with(|| Pos::draw(lane));
+            let disk = *self.disk.get_or_insert_with(|| Pos::draw(stream));
             if self.ready.peek().is_none_or(|&(top, _)| disk > top) {
                 self.disk = None;
-                return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
+                return Some(Pick::Delivery(stream.choose(DELIVERY, due)));
             }
         }
         self.ready.pop().map(|(_, fiber)| Pick::Fiber(fiber))

@@ -1,14 +1,14 @@
 use std::collections::VecDeque;
 
 use super::{CLASS, DELIVERY, FIBER, FiberId, Pick, Readiness, Scheduler};
-use crate::tape::{Chance, Lane};
+use crate::tape::{Chance, Stream};
 
 /// Uniform random choice: first between the fibers and the disk, by a weight, then within the class.
 ///
 /// The class comes first because with thousands of runnable fibers one coin over everything would hardly ever
 /// deliver an operation.
 ///
-/// Every schedule there is can be written down as choices of this scheduler, and its dull schedule, all zeroes, makes
+/// Every schedule there is can be written down as choices of this scheduler, and its default schedule, all zeroes, makes
 /// progress: that is why a shrinker turns the schedule of any other into one of this, see [`Transcript`].
 ///
 /// [`Transcript`]: super::Transcript
@@ -32,23 +32,23 @@ impl UniformRandom {
 }
 
 impl Scheduler for UniformRandom {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Stream) {
         self.ready.push(fiber, why);
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
         let deliver = match (self.ready.is_empty(), due) {
             (true, 0) => return None,
             (true, _) => true,
             (false, 0) => false,
-            (false, _) if self.ready.spins() => !lane.happens(CLASS, self.gaze),
-            (false, _) => lane.happens(CLASS, self.delivery),
+            (false, _) if self.ready.spins() => !stream.happens(CLASS, self.gaze),
+            (false, _) => stream.happens(CLASS, self.delivery),
         };
         if deliver {
             self.ready.delivered();
-            return Some(Pick::Delivery(lane.choose(DELIVERY, due)));
+            return Some(Pick::Delivery(stream.choose(DELIVERY, due)));
         }
-        let back = lane.choose(FIBER, self.ready.len() as u32);
+        let back = stream.choose(FIBER, self.ready.len() as u32);
         self.ready.take(back).map(Pick::Fiber)
     }
 
@@ -57,7 +57,7 @@ impl Scheduler for UniformRandom {
     }
 }
 
-/// The fibers that can run, by how dull it is to run them: first whoever ran last, and last whoever asked that others
+/// The fibers that can run, by how default it is to run them: first whoever ran last, and last whoever asked that others
 /// go first.
 #[derive(Debug, Default)]
 pub(super) struct ReadyStack {
@@ -118,33 +118,33 @@ mod tests {
     use crate::tape::{Actor, Source, Tape};
 
     /// The dullest schedule: an empty tape.
-    fn dull() -> Lane {
-        Source::Recorded(Tape::default()).lane(Actor::SCHEDULER, false)
+    fn default() -> Stream {
+        Source::Recorded(Tape::default()).stream(Actor::SCHEDULER, false)
     }
 
     #[test]
     fn the_dull_schedule_goes_on_with_what_ran_last_and_lets_others_pass_when_asked() {
-        let (mut random, mut lane) = (UniformRandom::new(8), dull());
+        let (mut random, mut stream) = (UniformRandom::new(8), default());
         for fiber in 0..3 {
-            random.ready(fiber, Readiness::Fresh, &mut lane);
+            random.ready(fiber, Readiness::Fresh, &mut stream);
         }
-        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(2)));
-        random.ready(2, Readiness::Continued, &mut lane);
-        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(2)));
-        random.ready(2, Readiness::Yielded, &mut lane);
-        assert_eq!(random.pick(1, &mut lane), Some(Pick::Fiber(1)));
+        assert_eq!(random.pick(1, &mut stream), Some(Pick::Fiber(2)));
+        random.ready(2, Readiness::Continued, &mut stream);
+        assert_eq!(random.pick(1, &mut stream), Some(Pick::Fiber(2)));
+        random.ready(2, Readiness::Yielded, &mut stream);
+        assert_eq!(random.pick(1, &mut stream), Some(Pick::Fiber(1)));
     }
 
     #[test]
     fn the_dull_schedule_delivers_once_everybody_has_yielded() {
-        let (mut random, mut lane) = (UniformRandom::new(8), dull());
-        random.ready(0, Readiness::Fresh, &mut lane);
-        random.ready(1, Readiness::Fresh, &mut lane);
+        let (mut random, mut stream) = (UniformRandom::new(8), default());
+        random.ready(0, Readiness::Fresh, &mut stream);
+        random.ready(1, Readiness::Fresh, &mut stream);
         let mut picked = Vec::new();
         for _ in 0..4 {
-            let pick = random.pick(1, &mut lane).unwrap();
+            let pick = random.pick(1, &mut stream).unwrap();
             if let Pick::Fiber(fiber) = pick {
-                random.ready(fiber, Readiness::Yielded, &mut lane);
+                random.ready(fiber, Readiness::Yielded, &mut stream);
             }
             picked.push(pick);
         }

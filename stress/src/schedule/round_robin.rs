@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::{FiberId, Pick, Readiness, Scheduler};
-use crate::tape::Lane;
+use crate::tape::Stream;
 
 /// Each fiber in turn, then everything that is due, in order. It draws nothing: the plainest schedule there is, and
 /// the one against which the others are worth their cost.
@@ -15,11 +15,11 @@ pub struct RoundRobin {
 }
 
 impl Scheduler for RoundRobin {
-    fn ready(&mut self, fiber: FiberId, _why: Readiness, _lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, _why: Readiness, _lane: &mut Stream) {
         self.ready.push_back(fiber);
     }
 
-    fn pick(&mut self, due: u32, _lane: &mut Lane) -> Option<Pick> {
+    fn pick(&mut self, due: u32, _lane: &mut Stream) -> Option<Pick> {
         if self.round == 0 && self.deliveries == 0 {
             self.round = self.ready.len();
             self.deliveries = due;

@@ -1,6 +1,6 @@
 use super::random::ReadyStack;
 use super::{CLASS, DELIVERY, FIBER, FiberId, Pick, Readiness, Scheduler};
-use crate::tape::{Lane, LaneRecord};
+use crate::tape::{Stream, StreamRecord};
 
 /// Any scheduler, with its schedule written down as the choices that [`UniformRandom`] would have had to draw.
 ///
@@ -11,13 +11,13 @@ use crate::tape::{Lane, LaneRecord};
 pub struct Transcript {
     inner: Box<dyn Scheduler>,
     shadow: ReadyStack,
-    record: LaneRecord,
+    record: StreamRecord,
 }
 
 impl Transcript {
     /// Writes down what `inner` chooses.
     pub fn new(inner: Box<dyn Scheduler>) -> Transcript {
-        Transcript { inner, shadow: ReadyStack::default(), record: LaneRecord::default() }
+        Transcript { inner, shadow: ReadyStack::default(), record: StreamRecord::default() }
     }
 
     fn write_down(&mut self, pick: Pick, due: u32) {
@@ -44,13 +44,13 @@ impl Transcript {
 }
 
 impl Scheduler for Transcript {
-    fn ready(&mut self, fiber: FiberId, why: Readiness, lane: &mut Lane) {
+    fn ready(&mut self, fiber: FiberId, why: Readiness, stream: &mut Stream) {
         self.shadow.push(fiber, why);
-        self.inner.ready(fiber, why, lane);
+        self.inner.ready(fiber, why, stream);
     }
 
-    fn pick(&mut self, due: u32, lane: &mut Lane) -> Option<Pick> {
-        let pick = self.inner.pick(due, lane)?;
+    fn pick(&mut self, due: u32, stream: &mut Stream) -> Option<Pick> {
+        let pick = self.inner.pick(due, stream)?;
         self.write_down(pick, due);
         Some(pick)
     }
@@ -64,7 +64,7 @@ impl Scheduler for Transcript {
         self.inner.branching()
     }
 
-    fn transcript(&mut self) -> Option<LaneRecord> {
+    fn transcript(&mut self) -> Option<StreamRecord> {
         Some(std::mem::take(&mut self.record))
     }
 }
@@ -84,8 +84,8 @@ mod tests {
             let mut tape = Tape::default();
             tape.put(Actor::SCHEDULER, transcript.transcript().unwrap());
             let mut random = SchedulerKind::Random.build(8, 3);
-            let mut lane = Source::Recorded(tape).lane(Actor::SCHEDULER, false);
-            let replayed = crate::schedule::tests::run_with(random.as_mut(), &mut lane, 7, 3, 600);
+            let mut stream = Source::Recorded(tape).stream(Actor::SCHEDULER, false);
+            let replayed = crate::schedule::tests::run_with(random.as_mut(), &mut stream, 7, 3, 600);
             assert_eq!(picked, replayed, "{kind:?}");
         }
     }

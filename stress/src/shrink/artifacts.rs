@@ -13,7 +13,7 @@ pub struct Artifacts {
     pub tape: PathBuf,
     /// A test that plays them.
     pub test: PathBuf,
-    /// What happens, lane by lane.
+    /// What happens, stream by stream.
     pub timeline: PathBuf,
 }
 

@@ -1,9 +1,9 @@
 //! From a failing tape to a small one that fails the same way.
 //!
 //! First the schedule, whoever made it, becomes choices of the random scheduler, in which 0 is "no preemption". Then
-//! the setup gets smaller: fewer connections, an earlier end. Then choices become dull, in chunks that halve (delta
+//! the setup gets smaller: fewer connections, an earlier end. Then choices become default, in chunks that halve (delta
 //! debugging: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", TSE 2002), whole actors
-//! first, then sites, then single choices; what is left gets lower values. After each success the tape is what the
+//! first, then choice points, then single choices; what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.
 //!
 //! A budget of simulated steps bounds the work, and no clock does: the same tape shrinks to the same tape.
@@ -56,7 +56,7 @@ pub struct Size {
     pub steps: u64,
     /// Choices that were drawn.
     pub choices: usize,
-    /// Of those, choices that are not dull.
+    /// Of those, choices that are not default.
     pub deviations: usize,
     /// Of those, fibers that went ahead of the one whose turn it was.
     pub preemptions: usize,
@@ -65,7 +65,7 @@ pub struct Size {
 impl Size {
     fn of(outcome: &RunOutcome) -> Size {
         let (choices, deviations) = outcome.tape.choices();
-        let slot = Slot { actor: Actor::SCHEDULER, site: crate::schedule::FIBER.index() };
+        let slot = Slot { actor: Actor::SCHEDULER, choice_point: crate::schedule::FIBER.index() };
         let preemptions = outcome.tape.values(slot).iter().filter(|&&value| value != 0).count();
         Size { steps: outcome.steps, choices, deviations, preemptions }
     }

@@ -36,11 +36,11 @@ impl<R: Replay> Search<R> {
         }
     }
 
-    /// Whole lanes: a connection without choices has nothing to do.
+    /// Whole streams: a connection without choices has nothing to do.
     fn drop_actors(&mut self) {
-        let actors: Vec<Actor> = self.tape.lanes().map(|(actor, _)| actor).collect();
+        let actors: Vec<Actor> = self.tape.streams().map(|(actor, _)| actor).collect();
         for actor in actors.into_iter().rev() {
-            if self.tape.lane(actor).is_empty() {
+            if self.tape.stream(actor).is_empty() {
                 continue;
             }
             self.try_edit(|tape| drop(tape.remove(actor)));
@@ -51,25 +51,25 @@ impl<R: Replay> Search<R> {
     fn renumber(&mut self) {
         let mut free = 0;
         loop {
-            let busy = self.tape.lanes().filter(|(_, lane)| !lane.is_empty());
+            let busy = self.tape.streams().filter(|(_, stream)| !stream.is_empty());
             let fibers: Vec<u32> = busy.filter_map(|(actor, _)| actor.as_fiber()).collect();
             while fibers.contains(&free) {
                 free += 1;
             }
             let Some(&last) = fibers.last().filter(|&&last| last > free) else { return };
             self.try_edit(|tape| {
-                if let Some(lane) = tape.remove(Actor::fiber(last)) {
-                    tape.put(Actor::fiber(free), lane);
+                if let Some(stream) = tape.remove(Actor::fiber(last)) {
+                    tape.put(Actor::fiber(free), stream);
                 }
             });
             free += 1;
         }
     }
 
-    /// Shorter lists of choices at each site; of a connection's operations that means fewer of them.
+    /// Shorter lists of choices at each choice point; of a connection's operations that means fewer of them.
     fn cut_tails(&mut self) {
         for slot in self.tape.slots() {
-            // Not the length of what the run recorded: past the cut it records dull choices.
+            // Not the length of what the run recorded: past the cut it records default choices.
             let (mut low, mut high) = (0, self.tape.values(slot).len());
             while low < high {
                 let cut = low + (high - low) / 2;
@@ -82,7 +82,7 @@ impl<R: Replay> Search<R> {
         }
     }
 
-    /// Zeroes in chunks that halve, over everything that is not dull.
+    /// Zeroes in chunks that halve, over everything that is not default.
     fn make_dull(&mut self) {
         let mut chunk = self.eventful().len().div_ceil(2).max(1);
         loop {
@@ -111,18 +111,19 @@ impl<R: Replay> Search<R> {
         }
     }
 
-    /// What is not dull happens sooner: as many as possible of the dull choices before it go.
+    /// What is not default happens sooner: as many as possible of the default choices before it go.
     fn come_earlier(&mut self) {
         for slot in self.tape.slots() {
             let mut index = 0;
             loop {
                 let values = self.tape.values(slot);
-                let dull = values[index.min(values.len())..].iter().take_while(|&&value| value == 0).count();
-                if index + dull >= values.len() || self.left == 0 {
+                let default =
+                    values[index.min(values.len())..].iter().take_while(|&&value| value == 0).count();
+                if index + default >= values.len() || self.left == 0 {
                     break;
                 }
-                let mut chunk = dull;
-                let mut left = dull;
+                let mut chunk = default;
+                let mut left = default;
                 while chunk > 0 {
                     let gone = left >= chunk
                         && self.try_shorter(|tape| {
@@ -139,7 +140,7 @@ impl<R: Replay> Search<R> {
         }
     }
 
-    /// Choices go, whatever they are, in chunks that halve, and what comes later at their site moves up: an operation less, a
+    /// Choices go, whatever they are, in chunks that halve, and what comes later at their choice point moves up: an operation less, a
     /// delivery less. Dulling them would leave them in the way.
     fn delete(&mut self) {
         for slot in self.tape.slots() {
@@ -194,7 +195,7 @@ impl<R: Replay> Search<R> {
         self.accepts_within(&setup, tape, limit.saturating_sub(1))
     }
 
-    /// Every choice that is not dull, actor by actor, site by site.
+    /// Every choice that is not default, actor by actor, choice point by choice point.
     fn eventful(&self) -> Vec<(Slot, usize)> {
         let mut found: BTreeMap<(Slot, usize), ()> = BTreeMap::new();
         for slot in self.tape.slots() {

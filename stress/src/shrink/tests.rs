@@ -7,11 +7,11 @@ use tenterhook_runtime::io::IO;
 use super::*;
 use crate::schedule::SchedulerKind;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Site, Source};
+use crate::tape::{ChoicePoint, Source};
 use crate::watch::Watch;
 use crate::world::{Keep, World, WorldOptions};
 
-const AMOUNT: Site = Site::new(0, "amount");
+const AMOUNT: ChoicePoint = ChoicePoint::new(0, "amount");
 
 /// Each connection adds what it draws; between reading and writing it yields.
 #[derive(Default)]
@@ -30,12 +30,12 @@ impl System for Lossy {
     }
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let fiber = context.fiber as usize;
-        if self.read[fiber].is_none() && context.lane.is_spent(AMOUNT) {
+        if self.read[fiber].is_none() && context.stream.is_spent(AMOUNT) {
             return Ok(Step::Idle);
         }
         match self.read[fiber].take() {
             None => {
-                let amount = u64::from(context.lane.choose(AMOUNT, 100));
+                let amount = u64::from(context.stream.choose(AMOUNT, 100));
                 self.read[fiber] = Some((self.value, amount));
                 Ok(Step::Continue)
             }
@@ -46,7 +46,7 @@ impl System for Lossy {
             }
         }
     }
-    fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+    fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         if self.value != self.added {
             return Err(Violation::safety("sum", self.added.to_string(), self.value.to_string()));
         }

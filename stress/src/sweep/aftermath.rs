@@ -1,10 +1,10 @@
-//! What comes after a case: the harm that it has done may show only then.
+//! What comes after a case: the fault that it has done may show only then.
 
 use std::fmt;
 
+use super::golden_run::{CaseOutcome, GoldenRun, Injected};
+use super::harness::Harness;
 use super::plan;
-use super::rehearsal::{Course, Harm, Rehearsal};
-use super::theatre::Theatre;
 use crate::violation::Violation;
 
 /// What happens when the operation is over. Each case is run once for each.
@@ -43,34 +43,34 @@ impl fmt::Display for Aftermath {
     }
 }
 
-impl Rehearsal<'_> {
+impl GoldenRun<'_> {
     /// Lets one aftermath happen to an operation that is over, and holds what comes of it against the promise.
     pub(super) fn judge_aftermath(
         &self,
-        mut theatre: Theatre,
+        mut harness: Harness,
         aftermath: Aftermath,
         is_whole: bool,
-        harm: Harm,
+        injected: Injected,
     ) -> Result<(), Box<Violation>> {
         match aftermath {
-            Aftermath::PowerLost => self.judge_power_loss(theatre, is_whole, harm),
+            Aftermath::PowerLost => self.judge_power_loss(harness, is_whole, injected),
             Aftermath::HurriedOn(way) => {
-                theatre.disk.oblige();
-                self.judge_going_on(theatre, way, is_whole, harm)
+                harness.disk.oblige();
+                self.judge_going_on(harness, way, is_whole, injected)
             }
             Aftermath::Killed | Aftermath::WentOn(_) => {
-                let state = theatre.state()?;
+                let state = harness.state()?;
                 self.now.judge("state", &state, is_whole)?;
                 // What somebody may have read has happened.
                 let is_whole = is_whole || state == self.now.after;
                 if let Aftermath::WentOn(way) = aftermath {
-                    return self.judge_going_on(theatre, way, is_whole, harm);
+                    return self.judge_going_on(harness, way, is_whole, injected);
                 }
-                let disk = theatre.close();
+                let disk = harness.close();
                 drop(disk.kill_process());
                 let found = self.judge_restarts(&disk, is_whole)?;
                 // What has been found is not durable before the restart has ended.
-                if harm == Harm::None || found.is_none() {
+                if injected == Injected::None || found.is_none() {
                     return Ok(());
                 }
                 self.judge_broken_restarts(&disk, &self.now, is_whole)
@@ -78,16 +78,21 @@ impl Rehearsal<'_> {
         }
     }
 
-    /// After a harm a restart is itself cut off: what the harm has left and what the first restart makes of it meet.
-    fn judge_power_loss(&self, theatre: Theatre, is_whole: bool, harm: Harm) -> Result<(), Box<Violation>> {
-        let disk = theatre.cut_power();
+    /// After a fault a restart is itself cut off: what the fault has left and what the first restart makes of it meet.
+    fn judge_power_loss(
+        &self,
+        harness: Harness,
+        is_whole: bool,
+        injected: Injected,
+    ) -> Result<(), Box<Violation>> {
+        let disk = harness.cut_power();
         for fates in plan::together(&disk.unsynced()) {
             let fallen = disk.copy();
             fallen.fall(&fates);
             fallen.oblige();
-            let broken = || match harm {
-                Harm::None => Ok(()),
-                Harm::Errors | Harm::Refusals => {
+            let broken = || match injected {
+                Injected::None => Ok(()),
+                Injected::Errors | Injected::Refusals => {
                     self.judge_broken_restarts(&fallen.copy(), &self.now, is_whole)
                 }
             };
@@ -99,28 +104,28 @@ impl Rehearsal<'_> {
 
     fn judge_going_on(
         &self,
-        mut theatre: Theatre,
+        mut harness: Harness,
         way: u32,
         is_whole: bool,
-        harm: Harm,
+        injected: Injected,
     ) -> Result<(), Box<Violation>> {
-        let refused = match theatre.stage.go_on(way) {
+        let refused = match harness.stage.go_on(way) {
             Ok(()) => false,
-            Err(_) if harm == Harm::Refusals => true,
+            Err(_) if injected == Injected::Refusals => true,
             Err(refusal) => {
                 let expected = "nothing in the way of who goes on";
                 return Err(Violation::safety("leaks", expected, format!("the error: {refusal}")));
             }
         };
         let course = if refused { &self.now } else { self.later(way) };
-        let state = theatre.state()?;
+        let state = harness.state()?;
         course.judge("state", &state, is_whole)?;
-        let disk = theatre.cut_power();
+        let disk = harness.cut_power();
         disk.lose_unsynced();
         if refused {
             // Nobody has acknowledged anything, but what somebody may have read is there.
             return self.judge_recovery(&disk, course, is_whole || state == course.after).map(drop);
         }
-        self.judge_recovery(&disk, &Course::only(&state), true).map(drop)
+        self.judge_recovery(&disk, &CaseOutcome::only(&state), true).map(drop)
     }
 }

@@ -21,14 +21,14 @@
 
 mod aftermath;
 mod case;
+mod golden_run;
+mod harness;
 mod operation;
 mod pair;
 mod plan;
-mod rehearsal;
 mod report;
 mod restart;
 mod simple;
-mod theatre;
 
 pub use self::case::{BadCase, Case};
 pub use self::operation::{Ending, Operation, Stage};
@@ -53,25 +53,25 @@ pub fn sweep(subject: &dyn Operation, bounds: Bounds) -> Result<OperationReport,
     let fail = |case: &Case, violation: Box<Violation>| {
         Box::new(Failure { subject: subject.name(), case: case.clone(), violation: *violation })
     };
-    let rehearsal =
-        rehearsal::Rehearsal::of(subject).map_err(|violation| fail(&Case::Undisturbed, violation))?;
-    let mut report = OperationReport::new(subject.name(), rehearsal.extent());
-    rehearsal.judge(&Case::Undisturbed).map_err(|violation| fail(&Case::Undisturbed, violation))?;
-    for case in plan::cases(&rehearsal, bounds, &mut report) {
-        if rehearsal.judge(&case).map_err(|violation| fail(&case, violation))? {
+    let golden =
+        golden_run::GoldenRun::of(subject).map_err(|violation| fail(&Case::Undisturbed, violation))?;
+    let mut report = OperationReport::new(subject.name(), golden.extent());
+    golden.judge(&Case::Undisturbed).map_err(|violation| fail(&Case::Undisturbed, violation))?;
+    for case in plan::cases(&golden, bounds, &mut report) {
+        if golden.judge(&case).map_err(|violation| fail(&case, violation))? {
             report.count(&case);
         }
     }
     // One more than there are I/Os: after the end of the operation.
-    for delivered in 0..=rehearsal.extent().pending.len() as u32 {
-        let crashes = plan::crashes(&rehearsal, delivered, bounds, &mut report);
+    for delivered in 0..=golden.extent().pending.len() as u32 {
+        let crashes = plan::crashes(&golden, delivered, bounds, &mut report);
         let crashes = crashes.map_err(|violation| fail(&Case::Crash(delivered, Vec::new()), violation))?;
         for case in crashes {
-            rehearsal.judge(&case).map_err(|violation| fail(&case, violation))?;
+            golden.judge(&case).map_err(|violation| fail(&case, violation))?;
             report.count(&case);
         }
     }
-    report.runs = rehearsal.runs();
+    report.runs = golden.runs();
     Ok(report)
 }
 
@@ -86,11 +86,11 @@ pub enum Objection {
 
 /// Runs `subject` through one case.
 pub fn replay(subject: &dyn Operation, case: &Case) -> Result<(), Objection> {
-    let judged = rehearsal::Rehearsal::of(subject).and_then(|rehearsal| rehearsal.judge(case));
+    let judged = golden_run::GoldenRun::of(subject).and_then(|golden| golden.judge(case));
     match judged {
         Ok(true) => Ok(()),
         Ok(false) => Err(Objection::NoSuchCase("the fault never strikes there".into())),
-        Err(violation) if violation.oracle == rehearsal::NO_SUCH_CASE => {
+        Err(violation) if violation.oracle == golden_run::NO_SUCH_CASE => {
             Err(Objection::NoSuchCase(violation.seen))
         }
         Err(violation) => {

@@ -2,9 +2,9 @@
 
 use tenterhook_runtime::{IOCompletions, IOResult};
 
+use super::golden_run::{CaseOutcome, GoldenRun, caught, no_such_case};
+use super::harness::Harness;
 use super::operation::Ending;
-use super::rehearsal::{Course, Rehearsal, caught, no_such_case};
-use super::theatre::Theatre;
 use crate::disk::Script;
 use crate::violation::Violation;
 
@@ -27,27 +27,27 @@ enum Standing {
     Waits(IOCompletions),
 }
 
-impl Rehearsal<'_> {
+impl GoldenRun<'_> {
     /// The operation waits at its yield `at` while the partner `which` runs, to its end or to its yield `until`; then it goes on,
     /// and then the partner. What both leave is what they leave one after the other, and a crash takes none of it. Whether
     /// the partner has come so far.
     pub(super) fn judge_pair(&self, at: u32, which: u32, until: u32) -> Result<bool, Box<Violation>> {
         caught(|| {
             self.count_run();
-            let mut theatre = Theatre::prepare(self.subject)?;
-            theatre.disk.follow(Script::default());
-            if !theatre.advance(Who::Operation, at)? {
+            let mut harness = Harness::prepare(self.subject)?;
+            harness.disk.follow(Script::default());
+            if !harness.advance(Who::Operation, at)? {
                 return Err(no_such_case(format!("it yields {} times", self.extent().yields)));
             }
-            if !theatre.stage.begin_partner(which) {
+            if !harness.stage.begin_partner(which) {
                 return Ok(false);
             }
-            let is_there = theatre.advance(Who::Partner, until)? != (until == TO_THE_END);
-            let ending = theatre.finish(Who::Operation, Who::Partner)?;
-            if let Some(Err(error)) = theatre.finish(Who::Partner, Who::Operation)? {
+            let is_there = harness.advance(Who::Partner, until)? != (until == TO_THE_END);
+            let ending = harness.finish(Who::Operation, Who::Partner)?;
+            if let Some(Err(error)) = harness.finish(Who::Partner, Who::Operation)? {
                 return Err(refused("the other operation", error));
             }
-            theatre.stage.drop_partner();
+            harness.stage.drop_partner();
             let alone = match ending {
                 Some(Err(error)) if !self.subject.may_be_refused(&error) => {
                     return Err(refused("the operation", error));
@@ -57,38 +57,38 @@ impl Rehearsal<'_> {
                 None => return Err(refused("the operation", "it never ends".into())),
             };
             let expected = self.one_after_the_other(which, alone)?;
-            let state = theatre.state()?;
+            let state = harness.state()?;
             expected.judge("state", &state, false)?;
-            let disk = theatre.cut_power();
+            let disk = harness.cut_power();
             let killed = disk.copy();
             disk.lose_unsynced();
             for disk in [disk, killed] {
                 disk.oblige();
-                self.judge_recovery(&disk, &Course::only(&state), true)?;
+                self.judge_recovery(&disk, &CaseOutcome::only(&state), true)?;
             }
             Ok(is_there)
         })
     }
 
     /// What the two leave in either order; the partner alone if the operation `was_refused`.
-    fn one_after_the_other(&self, which: u32, was_refused: bool) -> Result<Course, Box<Violation>> {
+    fn one_after_the_other(&self, which: u32, was_refused: bool) -> Result<CaseOutcome, Box<Violation>> {
         let key = (which, was_refused);
         if let Some(known) = self.pairs.borrow().get(&key) {
             return Ok(known.clone());
         }
         let in_order = |order: &[Who]| {
-            let mut theatre = Theatre::prepare(self.subject)?;
-            theatre.stage.begin_partner(which);
+            let mut harness = Harness::prepare(self.subject)?;
+            harness.stage.begin_partner(which);
             for &who in order {
-                theatre.finish(who, who)?;
+                harness.finish(who, who)?;
             }
-            theatre.stage.drop_partner();
-            theatre.stage.drop_operation();
-            theatre.state()
+            harness.stage.drop_partner();
+            harness.stage.drop_operation();
+            harness.state()
         };
         let course = match was_refused {
-            true => Course::only(&in_order(&[Who::Partner])?),
-            false => Course::either(
+            true => CaseOutcome::only(&in_order(&[Who::Partner])?),
+            false => CaseOutcome::either(
                 in_order(&[Who::Operation, Who::Partner])?,
                 in_order(&[Who::Partner, Who::Operation])?,
             ),
@@ -106,7 +106,7 @@ fn refused(who: &str, error: String) -> Box<Violation> {
     )
 }
 
-impl Theatre {
+impl Harness {
     /// Steps one of them up to its yield `yields`, and delivers what was submitted last while it waits, so that what the other
     /// has in flight stays there. False when it has ended before, or waits for the other.
     fn advance(&mut self, who: Who, yields: u32) -> Result<bool, Box<Violation>> {

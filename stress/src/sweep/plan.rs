@@ -1,8 +1,8 @@
 //! Which cases there are.
 
 use super::case::{Case, Fallen};
+use super::golden_run::GoldenRun;
 use super::pair::TO_THE_END;
-use super::rehearsal::Rehearsal;
 use super::report::OperationReport;
 use crate::disk::{Fate, Unsynced};
 use crate::violation::Violation;
@@ -27,18 +27,18 @@ impl Default for Bounds {
 }
 
 /// Every case that does not need the power to fail.
-pub(super) fn cases(rehearsal: &Rehearsal<'_>, bounds: Bounds, report: &mut OperationReport) -> Vec<Case> {
-    let extent = rehearsal.extent();
+pub(super) fn cases(golden: &GoldenRun<'_>, bounds: Bounds, report: &mut OperationReport) -> Vec<Case> {
+    let extent = golden.extent();
     let mut cases = pending(extent.ios, bounds, report);
     cases.extend((0..extent.ios).map(Case::Disturbed));
     for (io, &kind) in (0..).zip(&extent.pending) {
-        cases.extend(rehearsal.faults(kind).map(|(fault, effect)| Case::Fault(io, fault, effect)));
+        cases.extend(golden.faults(kind).map(|(fault, effect)| Case::Fault(io, fault, effect)));
     }
     for at in 0..extent.yields {
         cases.extend([Case::Dropped(at), Case::DroppedLate(at)]);
         cases.extend((0..3).map(|effect| Case::Cancelled(at, effect)));
         cases.extend((0..2).map(|effect| Case::GivenUp(at, effect)));
-        for other in 0..rehearsal.partners() {
+        for other in 0..golden.partners() {
             cases
                 .extend((0..PARTNERS_YIELDS).chain([TO_THE_END]).map(|until| Case::Paired(at, other, until)));
         }
@@ -59,12 +59,12 @@ fn pending(ios: u32, bounds: Bounds, report: &mut OperationReport) -> Vec<Case> 
 
 /// Every way in which the power can fail after `delivered` I/Os.
 pub(super) fn crashes(
-    rehearsal: &Rehearsal<'_>,
+    golden: &GoldenRun<'_>,
     delivered: u32,
     bounds: Bounds,
     report: &mut OperationReport,
 ) -> Result<Vec<Case>, Box<Violation>> {
-    let at_stake = rehearsal.at_stake(delivered)?;
+    let at_stake = golden.at_stake(delivered)?;
     let mut falls = together(&at_stake);
     for (file, unsynced) in at_stake.iter().enumerate() {
         let sectors = unsynced.sectors.min(bounds.sectors);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::case::Case;
-use super::rehearsal::Extent;
+use super::golden_run::Extent;
 
 /// How many cases of a dimension were run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,19 +2,19 @@
 
 use tenterhook_runtime::io::OperationKind;
 
+use super::golden_run::{CaseOutcome, GoldenRun};
+use super::harness;
 use super::plan;
-use super::rehearsal::{Course, Rehearsal};
-use super::theatre;
 use crate::disk::{Script, SimDisk};
 use crate::trace::Trace;
 use crate::violation::Violation;
 
-impl Rehearsal<'_> {
+impl GoldenRun<'_> {
     /// What one restart finds on `disk`.
     pub(super) fn judge_recovery(
         &self,
         disk: &SimDisk,
-        course: &Course,
+        course: &CaseOutcome,
         is_whole: bool,
     ) -> Result<Option<String>, Box<Violation>> {
         self.count_run();
@@ -39,7 +39,7 @@ impl Rehearsal<'_> {
         let Some(found) = self.judge_recovery(&restarted, &self.now, is_whole)? else { return Ok(None) };
         drop(restarted.cut_power());
         restarted.lose_unsynced();
-        let again = self.judge_recovery(&restarted, &Course::only(&found), true);
+        let again = self.judge_recovery(&restarted, &CaseOutcome::only(&found), true);
         again.map_err(|violation| {
             violation.note("it was there at a first restart, and then the power failed")
         })?;
@@ -61,7 +61,7 @@ impl Rehearsal<'_> {
         later.judge("state", &state, is_whole)?;
         drop(disk.cut_power());
         disk.lose_unsynced();
-        self.judge_recovery(disk, &Course::only(&state), true).map(drop)
+        self.judge_recovery(disk, &CaseOutcome::only(&state), true).map(drop)
     }
 
     /// A restart that is interrupted is a crash of its own: before each of its changes, and after the last, everything is
@@ -69,7 +69,7 @@ impl Rehearsal<'_> {
     pub(super) fn judge_broken_restarts(
         &self,
         disk: &SimDisk,
-        course: &Course,
+        course: &CaseOutcome,
         is_whole: bool,
     ) -> Result<(), Box<Violation>> {
         let submitted = self.restart(&disk.copy());
@@ -101,6 +101,6 @@ impl Rehearsal<'_> {
         disk.begin_step(0, &mut Trace::new(false));
         // That it is refused is the point; what it finds undisturbed is judged elsewhere.
         let _ = self.subject.recover(&disk.io());
-        theatre::submitted(disk, Trace::new(true))
+        harness::submitted(disk, Trace::new(true))
     }
 }

@@ -1,13 +1,13 @@
-//! A tape as a file: versioned, checksummed, and small because most choices are dull.
+//! A tape as a file: versioned, checksummed, and small because most choices are default.
 //!
 //! ```text
 //! "tentape\n"   8 bytes
 //! version       u16
 //! length        u64    bytes of the body
 //! checksum      u32    CRC-32C of the body
-//! body          header, lanes
+//! body          header, streams
 //!   header      varint length, JSON: system, oracle, setup
-//!   lanes       varint count, then each: varint actor, varint sites, then each site:
+//!   streams       varint count, then each: varint actor, varint choice points, then each choice point:
 //!               varint number of choices, varint number of those that are not 0, then each: varint gap, varint value
 //! ```
 //!
@@ -18,13 +18,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, LaneRecord, SITES, Tape};
+use super::{Actor, CHOICE_POINTS, StreamRecord, Tape};
 
 const MAGIC: &[u8; 8] = b"tentape\n";
 /// The format's version. Another meaning of a choice is another version too.
 const VERSION: u16 = 1;
 const PREFIX: usize = 8 + 2 + 8 + 4;
-/// More choices at one site than any run makes: a damaged count must not fill the memory.
+/// More choices at one choice point than any run makes: a damaged count must not fill the memory.
 const MAX_CHOICES: u64 = 1 << 27;
 
 /// A run that somebody wants to see again.
@@ -127,11 +127,11 @@ impl TapeFile {
         let mut body = Vec::new();
         put(&mut body, header.len() as u64);
         body.extend_from_slice(&header);
-        put(&mut body, self.tape.lanes().count() as u64);
-        for (actor, lane) in self.tape.lanes() {
+        put(&mut body, self.tape.streams().count() as u64);
+        for (actor, stream) in self.tape.streams() {
             put(&mut body, u64::from(actor.code()));
-            put(&mut body, lane.sites().len() as u64);
-            lane.sites().iter().for_each(|values| put_site(&mut body, values));
+            put(&mut body, stream.choice_points().len() as u64);
+            stream.choice_points().iter().for_each(|values| put_site(&mut body, values));
         }
         let mut bytes = Vec::with_capacity(PREFIX + body.len());
         bytes.extend_from_slice(MAGIC);
@@ -207,31 +207,31 @@ impl Reader<'_> {
         let mut tape = Tape::default();
         for _ in 0..self.number()? {
             let actor = u32::try_from(self.number()?).map_err(|_| TapeError::Malformed("no such actor"))?;
-            let lane = self.lane()?;
-            tape.put(Actor::from_code(actor), lane);
+            let stream = self.stream()?;
+            tape.put(Actor::from_code(actor), stream);
         }
         if !self.rest.is_empty() {
-            return Err(TapeError::Malformed("there are bytes behind its last lane"));
+            return Err(TapeError::Malformed("there are bytes behind its last stream"));
         }
         Ok(TapeFile { system, oracle, setup, tape })
     }
 
-    fn lane(&mut self) -> Result<LaneRecord, TapeError> {
-        let sites = self.number()?;
-        if sites > SITES as u64 {
-            return Err(TapeError::Malformed("a lane has more sites than there are"));
+    fn stream(&mut self) -> Result<StreamRecord, TapeError> {
+        let choice_points = self.number()?;
+        if choice_points > CHOICE_POINTS as u64 {
+            return Err(TapeError::Malformed("a stream has more choice_points than there are"));
         }
-        let mut lane = LaneRecord::default();
-        for site in 0..sites as usize {
+        let mut stream = StreamRecord::default();
+        for choice_point in 0..choice_points as usize {
             let (length, eventful) = (self.number()?, self.number()?);
             if length > MAX_CHOICES || eventful > length {
-                return Err(TapeError::Malformed("a site has more choices than a run can make"));
+                return Err(TapeError::Malformed("a choice_point has more choices than a run can make"));
             }
-            let values = lane.site_mut(site);
+            let values = stream.site_mut(choice_point);
             for _ in 0..eventful {
                 let gap = self.number()?;
                 if gap >= length - values.len() as u64 {
-                    return Err(TapeError::Malformed("a choice lies behind its site's last"));
+                    return Err(TapeError::Malformed("a choice lies behind its choice_point's last"));
                 }
                 values.resize(values.len() + gap as usize, 0);
                 values.push(
@@ -241,7 +241,7 @@ impl Reader<'_> {
             }
             values.resize(length as usize, 0);
         }
-        Ok(lane)
+        Ok(stream)
     }
 
     fn number(&mut self) -> Result<u64, TapeError> {
@@ -262,16 +262,16 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{Site, Slot};
+    use crate::tape::{ChoicePoint, Slot};
 
     fn file() -> TapeFile {
         let mut tape = Tape::default();
-        let mut lane = LaneRecord::default();
+        let mut stream = StreamRecord::default();
         for value in [0, 0, 7, 0, u32::MAX, 0, 0] {
-            lane.push(Site::new(3, "test"), value);
+            stream.push(ChoicePoint::new(3, "test"), value);
         }
-        tape.put(Actor::DISK, lane);
-        tape.put(Actor::fiber(70_000), LaneRecord::default());
+        tape.put(Actor::DISK, stream);
+        tape.put(Actor::fiber(70_000), StreamRecord::default());
         TapeFile { system: "engine".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
     }
 
@@ -279,7 +279,10 @@ mod tests {
     fn what_is_decoded_is_what_was_encoded() {
         let decoded = TapeFile::decode(&file().encode()).unwrap();
         assert_eq!(decoded, file());
-        assert_eq!(decoded.tape.values(Slot { actor: Actor::DISK, site: 3 }), [0, 0, 7, 0, u32::MAX, 0, 0]);
+        assert_eq!(
+            decoded.tape.values(Slot { actor: Actor::DISK, choice_point: 3 }),
+            [0, 0, 7, 0, u32::MAX, 0, 0]
+        );
     }
 
     #[test]
@@ -311,10 +314,10 @@ mod tests {
         put(&mut body, 2);
         body.extend_from_slice(b"{}");
         assert!(matches!(Reader { rest: &body }.file(), Err(TapeError::Malformed(_))));
-        let mut lane = Vec::new();
+        let mut stream = Vec::new();
         for number in [1, u64::MAX, 0] {
-            put(&mut lane, number);
+            put(&mut stream, number);
         }
-        assert!(matches!(Reader { rest: &lane }.lane(), Err(TapeError::Malformed(_))));
+        assert!(matches!(Reader { rest: &stream }.stream(), Err(TapeError::Malformed(_))));
     }
 }

@@ -7,17 +7,17 @@ use super::{NemesisOptions, WorldOptions};
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
 use crate::options::FixedWorld;
 use crate::schedule::SchedulerKind;
-use crate::tape::{Chance, Lane, Site};
+use crate::tape::{Chance, ChoicePoint, Stream};
 
-const SCHEDULER: Site = Site::new(0, "scheduler");
-const DELIVERY: Site = Site::new(1, "delivery weight");
-const DEPTH: Site = Site::new(2, "depth");
-const DISK: Site = Site::new(3, "disk");
-const RATE: Site = Site::new(4, "rates of faults");
-const LIFE: Site = Site::new(5, "length of lives");
-const SYNC_DELAY: Site = Site::new(6, "delay of syncs");
-const FAILED_SYNCS: Site = Site::new(7, "power after failed syncs");
-const READ_DELAY: Site = Site::new(8, "delay of reads");
+const SCHEDULER: ChoicePoint = ChoicePoint::new(0, "scheduler");
+const DELIVERY: ChoicePoint = ChoicePoint::new(1, "delivery weight");
+const DEPTH: ChoicePoint = ChoicePoint::new(2, "depth");
+const DISK: ChoicePoint = ChoicePoint::new(3, "disk");
+const RATE: ChoicePoint = ChoicePoint::new(4, "rates of faults");
+const LIFE: ChoicePoint = ChoicePoint::new(5, "length of lives");
+const SYNC_DELAY: ChoicePoint = ChoicePoint::new(6, "delay of syncs");
+const FAILED_SYNCS: ChoicePoint = ChoicePoint::new(7, "power after failed syncs");
+const READ_DELAY: ChoicePoint = ChoicePoint::new(8, "delay of reads");
 
 /// Steps of a run for which no number is given.
 const STEPS: u64 = 2_000;
@@ -25,34 +25,34 @@ const STEPS: u64 = 2_000;
 impl WorldOptions {
     /// Draws a world in which only `faults` strike, or those of them that are fixed. With [`FaultKind::PowerLoss`] or
     /// [`FaultKind::ProcessKilled`] lives end in the middle. Each choice is drawn whether or not it is fixed.
-    pub fn draw(lane: &mut Lane, fixed: &FixedWorld, faults: &[FaultKind]) -> WorldOptions {
+    pub fn draw(stream: &mut Stream, fixed: &FixedWorld, faults: &[FaultKind]) -> WorldOptions {
         let portfolio = SchedulerKind::PORTFOLIO;
-        let scheduler = portfolio[lane.choose(SCHEDULER, portfolio.len() as u32) as usize];
+        let scheduler = portfolio[stream.choose(SCHEDULER, portfolio.len() as u32) as usize];
         let strikes = |kind| match &fixed.faults {
             Some(only) => only.contains(&kind),
             None => faults.contains(&kind),
         };
         let mut plan = FaultPlan::NONE;
         for kind in FaultKind::ALL {
-            let rate = 2_000 << lane.choose(RATE, 5);
+            let rate = 2_000 << stream.choose(RATE, 5);
             if strikes(kind) {
                 plan.set(kind, Chance::per_million(rate));
             }
         }
         let (loses_power, is_killed) = (strikes(FaultKind::PowerLoss), strikes(FaultKind::ProcessKilled));
-        let mean_life = 50 + lane.choose(LIFE, 400);
-        let max_delay = 1 << lane.choose(DISK, 8);
-        let failed_syncs = Chance::per_mille([0, 500, 900][lane.choose(FAILED_SYNCS, 3) as usize]);
+        let mean_life = 50 + stream.choose(LIFE, 400);
+        let max_delay = 1 << stream.choose(DISK, 8);
+        let failed_syncs = Chance::per_mille([0, 500, 900][stream.choose(FAILED_SYNCS, 3) as usize]);
         WorldOptions {
             steps: fixed.steps.unwrap_or(STEPS),
             scheduler: fixed.scheduler.unwrap_or(scheduler),
-            delivery_weight: 2 + lane.choose(DELIVERY, 12),
-            depth: 1 + lane.choose(DEPTH, 4),
+            delivery_weight: 2 + stream.choose(DELIVERY, 12),
+            depth: 1 + stream.choose(DEPTH, 4),
             disk: DiskOptions {
                 max_delay,
-                max_sync_delay: max_delay * [1, 4, 16][lane.choose(SYNC_DELAY, 3) as usize],
-                max_read_delay: max_delay * [1, 1, 4, 16][lane.choose(READ_DELAY, 4) as usize],
-                immediate: Chance::per_mille([0, 100, 900][lane.choose(DISK, 3) as usize]),
+                max_sync_delay: max_delay * [1, 4, 16][stream.choose(SYNC_DELAY, 3) as usize],
+                max_read_delay: max_delay * [1, 1, 4, 16][stream.choose(READ_DELAY, 4) as usize],
+                immediate: Chance::per_mille([0, 100, 900][stream.choose(DISK, 3) as usize]),
                 faults: plan,
             },
             nemesis: NemesisOptions {
@@ -91,7 +91,7 @@ impl WorldOptions {
             ("life", life),
             ("killed", format!("{} of crashes leave the machine alive", self.nemesis.killed)),
             ("failed syncs", format!("{} lose the power soon", self.nemesis.failed_syncs)),
-            ("rest", format!("every {} steps on average", self.nemesis.mean_rest)),
+            ("quiesces", format!("every {} steps on average", self.nemesis.mean_quiesce)),
             ("patience", format!("{} steps without faults", self.patience)),
         ]
     }

@@ -6,7 +6,7 @@ use tenterhook_runtime::Completion;
 
 use crate::ready::ReadyList;
 use crate::schedule::{FiberId, Readiness, Scheduler};
-use crate::tape::{Actor, Lane, Source, Tape};
+use crate::tape::{Actor, Source, Stream, Tape};
 
 /// All fibers: one a connection, and the control fiber, which boots the system and looks it over.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Fibers {
 
 #[derive(Debug)]
 struct Fiber {
-    lane: Lane,
+    stream: Stream,
     waker: Waker,
     /// What it waits for. Held, because dropping a polled completion unregisters its waker.
     parked: Option<Completion>,
@@ -35,8 +35,8 @@ impl Fibers {
     pub(super) fn new(connections: u32, source: &Source, record: bool) -> Fibers {
         let ready = Arc::new(ReadyList::default());
         let fiber = |id| {
-            let lane = source.lane(actor(id, connections), record);
-            Fiber { lane, waker: ready.waker(id), parked: None }
+            let stream = source.stream(actor(id, connections), record);
+            Fiber { stream, waker: ready.waker(id), parked: None }
         };
         Fibers {
             all: (0..=connections).map(fiber).collect(),
@@ -63,16 +63,16 @@ impl Fibers {
     }
 
     pub(super) fn digest(&self, fiber: FiberId) -> u64 {
-        self.all[fiber as usize].lane.digest()
+        self.all[fiber as usize].stream.digest()
     }
 
     /// The fiber is about to be stepped: it is in the middle of an operation from here on.
-    pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Lane {
+    pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Stream {
         let is_connection = fiber != self.control();
         if !std::mem::replace(&mut self.in_operation[fiber as usize], true) {
             self.busy += usize::from(is_connection);
         }
-        &mut self.all[fiber as usize].lane
+        &mut self.all[fiber as usize].stream
     }
 
     /// The fiber waits for `completion`, or goes on if that has finished meanwhile.
@@ -81,31 +81,36 @@ impl Fibers {
         fiber: FiberId,
         mut completion: Completion,
         scheduler: &mut dyn Scheduler,
-        lane: &mut Lane,
+        stream: &mut Stream,
     ) {
         let state = &mut self.all[fiber as usize];
         match Pin::new(&mut completion).poll(&mut Context::from_waker(&state.waker)) {
-            Poll::Ready(_) => scheduler.ready(fiber, Readiness::Woken, lane),
+            Poll::Ready(_) => scheduler.ready(fiber, Readiness::Woken, stream),
             Poll::Pending => state.parked = Some(completion),
         }
     }
 
     /// Hands fibers whose completions have finished to the scheduler. `woken` is scratch space.
     #[inline]
-    pub(super) fn wake(&mut self, woken: &mut Vec<FiberId>, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+    pub(super) fn wake(
+        &mut self,
+        woken: &mut Vec<FiberId>,
+        scheduler: &mut dyn Scheduler,
+        stream: &mut Stream,
+    ) {
         self.ready.take(woken);
         for fiber in woken.drain(..) {
             // Woken for a completion that it no longer waits for: nothing to do.
             let Some(completion) = self.all[fiber as usize].parked.take() else { continue };
-            self.park(fiber, completion, scheduler, lane);
+            self.park(fiber, completion, scheduler, stream);
         }
     }
 
     /// A connection's operation has ended.
-    pub(super) fn ended(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+    pub(super) fn ended(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
         self.in_operation[fiber as usize] = false;
         self.busy -= 1;
-        scheduler.ready(fiber, Readiness::Fresh, lane);
+        scheduler.ready(fiber, Readiness::Fresh, stream);
     }
 
     /// A connection has nothing more to do in this life.
@@ -132,14 +137,14 @@ impl Fibers {
     }
 
     /// Lets one fiber run.
-    pub(super) fn start(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
-        scheduler.ready(fiber, Readiness::Fresh, lane);
+    pub(super) fn start(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
+        scheduler.ready(fiber, Readiness::Fresh, stream);
     }
 
     /// Lets all connections run.
-    pub(super) fn start_connections(&mut self, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+    pub(super) fn start_connections(&mut self, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
         for fiber in 0..self.control() {
-            scheduler.ready(fiber, Readiness::Fresh, lane);
+            scheduler.ready(fiber, Readiness::Fresh, stream);
         }
     }
 
@@ -149,9 +154,9 @@ impl Fibers {
     }
 
     /// Lets those that sat out run again.
-    pub(super) fn unseat(&mut self, scheduler: &mut dyn Scheduler, lane: &mut Lane) {
+    pub(super) fn unseat(&mut self, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
         for fiber in self.seated.drain(..) {
-            scheduler.ready(fiber, Readiness::Fresh, lane);
+            scheduler.ready(fiber, Readiness::Fresh, stream);
         }
     }
 
@@ -178,11 +183,11 @@ impl Fibers {
         waiting.map(|(id, fiber)| (id as FiberId, how(fiber))).collect()
     }
 
-    /// Puts the lanes on a tape.
+    /// Puts the streams on a tape.
     pub(super) fn save(&mut self, tape: &mut Tape) {
         let control = self.control();
         for (id, fiber) in self.all.iter_mut().enumerate() {
-            tape.insert(actor(id as FiberId, control), &mut fiber.lane);
+            tape.insert(actor(id as FiberId, control), &mut fiber.stream);
         }
     }
 }

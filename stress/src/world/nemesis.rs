@@ -1,14 +1,14 @@
 use crate::disk::{DiskStatus, Struck};
 use crate::system::Crash;
-use crate::tape::{Actor, Chance, Lane, Site, Tape};
+use crate::tape::{Actor, Chance, ChoicePoint, Stream, Tape};
 
-const LIFE: Site = Site::new(0, "life");
-const EARLY: Site = Site::new(1, "early");
-const KIND: Site = Site::new(2, "kind");
-const REST: Site = Site::new(3, "rest");
-const CLEANUP: Site = Site::new(4, "clean-up");
-const SYNC: Site = Site::new(5, "failed sync");
-const SYNC_LIFE: Site = Site::new(6, "life after a failed sync");
+const LIFE: ChoicePoint = ChoicePoint::new(0, "life");
+const EARLY: ChoicePoint = ChoicePoint::new(1, "early");
+const KIND: ChoicePoint = ChoicePoint::new(2, "kind");
+const REST: ChoicePoint = ChoicePoint::new(3, "rest");
+const CLEANUP: ChoicePoint = ChoicePoint::new(4, "clean-up");
+const SYNC: ChoicePoint = ChoicePoint::new(5, "failed sync");
+const SYNC_LIFE: ChoicePoint = ChoicePoint::new(6, "life after a failed sync");
 
 /// A life that ends early ends within this many steps: while the system recovers, or soon after.
 const EARLY_STEPS: u32 = 300;
@@ -30,7 +30,7 @@ pub struct NemesisOptions {
     /// shows what they have lost.
     pub failed_syncs: Chance,
     /// Mean number of steps between two rests.
-    pub mean_rest: u32,
+    pub mean_quiesce: u32,
     /// Power is never lost. After each rest, with nothing under way, the process ends and begins anew.
     pub drained_only: bool,
 }
@@ -43,7 +43,7 @@ impl Default for NemesisOptions {
             early: Chance::NEVER,
             killed: Chance::NEVER,
             failed_syncs: Chance::NEVER,
-            mean_rest: 1_000,
+            mean_quiesce: 1_000,
             drained_only: false,
         }
     }
@@ -53,7 +53,7 @@ impl Default for NemesisOptions {
 #[derive(Debug)]
 pub(super) struct Nemesis {
     options: NemesisOptions,
-    lane: Lane,
+    stream: Stream,
     lives: u64,
     crash_at: Option<u64>,
     /// How many changes of the disk have ended when the power goes after a failed sync.
@@ -65,10 +65,10 @@ pub(super) struct Nemesis {
 }
 
 impl Nemesis {
-    pub(super) fn new(options: NemesisOptions, lane: Lane) -> Nemesis {
+    pub(super) fn new(options: NemesisOptions, stream: Stream) -> Nemesis {
         Nemesis {
             options,
-            lane,
+            stream,
             lives: 0,
             crash_at: None,
             power_fails_at: None,
@@ -85,10 +85,10 @@ impl Nemesis {
         self.crash_at = match mean {
             0 => None,
             _ => {
-                let early = self.lane.happens(EARLY, self.options.early);
+                let early = self.stream.happens(EARLY, self.options.early);
                 let bound = if early { EARLY_STEPS } else { mean.saturating_mul(2) };
-                // 0, the dull choice, is a life that does not end by itself.
-                let steps = self.lane.choose(LIFE, bound);
+                // 0, the default choice, is a life that does not end by itself.
+                let steps = self.stream.choose(LIFE, bound);
                 (steps > 0).then_some(now + u64::from(steps))
             }
         };
@@ -100,18 +100,18 @@ impl Nemesis {
     }
 
     /// What failed syncs have left has been looked over.
-    pub(super) fn rested(&mut self, now: u64) {
+    pub(super) fn quiesced(&mut self, now: u64) {
         self.power_fails_at = None;
         self.draw_rest(now);
     }
 
     fn draw_rest(&mut self, now: u64) {
-        let bound = self.options.mean_rest.saturating_mul(2);
-        let steps = self.lane.choose(REST, bound);
+        let bound = self.options.mean_quiesce.saturating_mul(2);
+        let steps = self.stream.choose(REST, bound);
         self.rest_at = if steps == 0 { u64::MAX } else { now + u64::from(steps) };
     }
 
-    pub(super) fn rests_at(&self, now: u64) -> bool {
+    pub(super) fn quiesces_at(&self, now: u64) -> bool {
         now >= self.rest_at
     }
 
@@ -128,8 +128,8 @@ impl Nemesis {
             return;
         }
         self.sync_failed = disk.sync_failed;
-        if self.power_fails_at.is_none() && self.lane.happens(SYNC, self.options.failed_syncs) {
-            let more = self.lane.choose(SYNC_LIFE, FAILED_SYNC_CHANGES);
+        if self.power_fails_at.is_none() && self.stream.happens(SYNC, self.options.failed_syncs) {
+            let more = self.stream.choose(SYNC_LIFE, FAILED_SYNC_CHANGES);
             self.power_fails_at = Some(disk.changes + u64::from(more));
         }
     }
@@ -142,7 +142,7 @@ impl Nemesis {
             return None;
         }
         self.crash_at = None;
-        let killed = self.lane.happens(KIND, self.options.killed);
+        let killed = self.stream.happens(KIND, self.options.killed);
         Some(if killed { Crash::ProcessKilled } else { Crash::PowerLoss })
     }
 
@@ -154,7 +154,7 @@ impl Nemesis {
     }
 
     /// How a life ends that has just rested, if it does.
-    pub(super) fn reopens_after_rest(&self) -> bool {
+    pub(super) fn reopens_after_quiesce(&self) -> bool {
         self.options.drained_only
     }
 
@@ -164,7 +164,7 @@ impl Nemesis {
     }
 
     pub(super) fn drops_operations_first(&mut self) -> bool {
-        self.lane.choose(CLEANUP, 2) == 0
+        self.stream.choose(CLEANUP, 2) == 0
     }
 
     pub(super) fn lives(&self) -> u64 {
@@ -180,7 +180,7 @@ impl Nemesis {
     }
 
     pub(super) fn save(&mut self, tape: &mut Tape) {
-        tape.insert(Actor::NEMESIS, &mut self.lane);
+        tape.insert(Actor::NEMESIS, &mut self.stream);
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
     fn nemesis(seed: u64, failed_syncs: u32) -> Nemesis {
         let options =
             NemesisOptions { failed_syncs: Chance::per_mille(failed_syncs), ..NemesisOptions::default() };
-        let mut nemesis = Nemesis::new(options, Source::Seed(seed).lane(Actor::NEMESIS, false));
+        let mut nemesis = Nemesis::new(options, Source::Seed(seed).stream(Actor::NEMESIS, false));
         nemesis.begin_life(0);
         nemesis
     }
@@ -241,7 +241,7 @@ mod tests {
         killed.begin_life(2);
         assert!(changes_until_power_fails(&mut killed).is_some());
         let mut rested = alarmed(1);
-        rested.rested(2);
+        rested.quiesced(2);
         assert_eq!(changes_until_power_fails(&mut rested), None);
         let mut dark = alarmed(1);
         dark.power_lost(disk(0, 2).sync_failed);

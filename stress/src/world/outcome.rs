@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::disk::FaultCounts;
-use crate::tape::{LaneRecord, Tape};
+use crate::tape::{StreamRecord, Tape};
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -31,7 +31,7 @@ pub struct RunOutcome {
     /// The choices, if they were recorded.
     pub tape: Tape,
     /// The schedule as choices of the random scheduler, if it was recorded.
-    pub transcript: LaneRecord,
+    pub transcript: StreamRecord,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
 }

@@ -182,7 +182,7 @@ impl System for Toy {
         }
     }
 
-    fn rest(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+    fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         Ok(Step::Ended)
     }
 
@@ -222,7 +222,7 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
             early: Chance::per_mille(200),
             killed: Chance::NEVER,
             failed_syncs: Chance::NEVER,
-            mean_rest: 500,
+            mean_quiesce: 500,
         },
         patience: 2_000,
     }

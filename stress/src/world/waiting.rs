@@ -10,7 +10,7 @@ impl<S: System> World<S> {
         match self.phase {
             Phase::Draining => self.fibers.busy() == 0,
             Phase::Running => self.fibers.are_all_idle(),
-            Phase::Booting | Phase::Resting | Phase::Over => false,
+            Phase::Booting | Phase::Quiescing | Phase::Over => false,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tenterhook_stress::options::{Kinds, OptionsError};
-use tenterhook_stress::subject::Options;
+use tenterhook_stress::subject::{Options, Subject as _};
 
 use super::Profile;
+use crate::PagerSubject;
 use crate::workload::OperationKind;
 
 const MAX_CACHE: u64 = 10_000_000;
@@ -37,7 +38,7 @@ pub struct FixedPager {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<Profile>,
     /// The only kinds of operation, with commas.
-    #[arg(long, value_name = "KINDS", value_parser = Kinds::<OperationKind>::parse)]
+    #[arg(long, value_name = "KINDS", value_parser = operations)]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operations: Option<Kinds<OperationKind>>,
 }
@@ -50,6 +51,19 @@ pub enum Level {
     Full,
     /// Commits survive the end of the process.
     Normal,
+}
+
+/// A list of kinds. Those that had other names in version 0.1 are known by them, too.
+fn operations(text: &str) -> Result<Kinds<OperationKind>, String> {
+    let renamed = [("stamp", "multi-page-write"), ("detour", "savepoint-rollback")];
+    let today = |name: &str| match renamed.into_iter().find(|&(old, _)| old == name) {
+        Some((old, new)) => {
+            eprintln!("{}: '{old}' is called '{new}' now", PagerSubject::PROGRAM);
+            new.to_owned()
+        }
+        None => name.to_owned(),
+    };
+    Kinds::parse(&text.split(',').map(today).collect::<Vec<_>>().join(","))
 }
 
 impl Options for FixedPager {

@@ -69,7 +69,7 @@ pub(super) struct Flight {
     changes: Vec<(PageNo, u64)>,
     /// In this life it did not happen: it failed, it was dropped before it was handed over, or a later writer started
     /// from where it had, or before.
-    pub(super) buried: bool,
+    pub(super) after_crash: bool,
 }
 
 /// What a recovered state is compared with.
@@ -170,7 +170,7 @@ impl History {
         if sequence <= self.head {
             return None;
         }
-        let is_it = |flight: &&Flight| flight.base + 1 == sequence && !flight.buried;
+        let is_it = |flight: &&Flight| flight.base + 1 == sequence && !flight.after_crash;
         match sequence - self.head > self.flights.len() as u64 / 2 {
             true => self.flights.iter().rev().find(is_it),
             false => self.flights.iter().find(is_it),
@@ -242,9 +242,9 @@ impl History {
             Observation::CommitBegan { id, base, changes } => self.take_off(id, base, changes),
             Observation::Committed { id, sequence } => self.acknowledge(id, sequence),
             Observation::CommitFailed { id } | Observation::CommitDropped { id, submitted: false } => {
-                let alive = |flight: &&mut Flight| flight.id == id && !flight.buried;
+                let alive = |flight: &&mut Flight| flight.id == id && !flight.after_crash;
                 if let Some(flight) = self.flights.iter_mut().find(alive) {
-                    flight.buried = true;
+                    flight.after_crash = true;
                     self.tip = self.tip.min(flight.base).max(self.head);
                 }
             }
@@ -262,7 +262,7 @@ impl History {
     fn begin_upon(&mut self, base: u64) {
         if self.written > base {
             for flight in self.flights.iter_mut().filter(|flight| flight.base >= base) {
-                flight.buried = true;
+                flight.after_crash = true;
             }
             let last = base.max(self.head);
             for versions in &mut self.pages {
@@ -287,7 +287,7 @@ impl History {
             self.write(base + 1, &changes);
             self.tip = base + 1;
         }
-        self.flights.push_back(Flight { id, base, order, parent, children, changes, buried: false });
+        self.flights.push_back(Flight { id, base, order, parent, children, changes, after_crash: false });
     }
 
     /// Commit `sequence`, the newest, makes this of its pages.

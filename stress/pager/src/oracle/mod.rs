@@ -5,26 +5,26 @@
 
 mod atomicity;
 mod durability;
+mod fabricated_read;
 mod fairness;
 mod history;
-mod honesty;
 mod integrity;
-mod invention;
 mod leaks;
 mod order;
 mod snapshot;
+mod unexplained_error;
 
 pub use atomicity::Atomicity;
 pub use durability::Durability;
+pub use fabricated_read::FabricatedRead;
 pub use fairness::Fairness;
 pub use history::{ABSENT, History, TransactionId};
-pub use honesty::Honesty;
 pub use integrity::Integrity;
-pub use invention::Invention;
 pub use leaks::Leaks;
 pub use order::CommitOrder;
 pub use snapshot::Snapshot;
 use tenterhook_runtime::pager::{Audit, IntegrityReport, PageNo, PagerError};
+pub use unexplained_error::UnexplainedError;
 
 use tenterhook_stress::system::Crash;
 use tenterhook_stress::violation::Violation;
@@ -219,15 +219,15 @@ pub struct Oracles {
     snapshot: Snapshot,
     integrity: Integrity,
     leaks: Leaks,
-    honesty: Honesty,
+    unexplained_error: UnexplainedError,
     /// Judges in place of the others, except for leaks, when the disk lies.
-    invention: Option<Invention>,
+    fabricated_read: Option<FabricatedRead>,
 }
 
 impl Oracles {
     /// Oracles for a disk that says that it has done what it has not.
     pub fn of_a_lying_disk() -> Oracles {
-        Oracles { invention: Some(Invention::default()), ..Oracles::default() }
+        Oracles { fabricated_read: Some(FabricatedRead::default()), ..Oracles::default() }
     }
 
     /// Oracles for a pager that acknowledges commits before they are durable. A power loss may take them back, down to
@@ -239,8 +239,8 @@ impl Oracles {
     /// Shows every oracle what was seen, then records it.
     #[inline]
     pub fn observe(&mut self, seen: &Observation<'_>) -> Verdict {
-        if let Some(invention) = &mut self.invention {
-            invention.judge(&self.history, seen)?;
+        if let Some(fabricated_read) = &mut self.fabricated_read {
+            fabricated_read.judge(&self.history, seen)?;
             self.leaks.judge(&self.history, seen)?;
             self.history.record(seen);
             return Ok(());
@@ -262,7 +262,7 @@ impl Oracles {
             &mut self.snapshot,
             &mut self.integrity,
             &mut self.leaks,
-            &mut self.honesty,
+            &mut self.unexplained_error,
         ];
         for oracle in oracles {
             oracle.judge(&self.history, seen)?;

@@ -37,7 +37,7 @@ fn gets_the_next_number(history: &History, id: u64, sequence: u64) -> Verdict {
     }
     match history.flight(id) {
         None => fault("no acknowledgement: nobody has asked for this commit, or it has ended before".into()),
-        Some(flight) if flight.buried => {
+        Some(flight) if flight.after_crash => {
             fault(format!("no acknowledgement: another writer has started from commit {} since", flight.base))
         }
         Some(flight) if flight.base + 1 != sequence => fault(format!("commit {}", flight.base + 1)),

@@ -394,7 +394,7 @@ fn honesty_fires_on_an_error_that_no_fault_accounts_for() {
     let error = PagerError::Io { operation: "read", path, error: CompletionError::Abandoned };
     let failed = |cause| Observation::Failed { what: "a read", error: &error, cause };
     assert!(oracles.observe(&failed(Some("read-error"))).is_ok());
-    assert_eq!(oracles.observe(&failed(None)).unwrap_err().oracle, "honesty");
+    assert_eq!(oracles.observe(&failed(None)).unwrap_err().oracle, "unexplained error");
 }
 
 #[test]
@@ -429,10 +429,10 @@ fn write_right_goes_round_in_the_order_of_asking() {
 fn invention_knows_what_a_transaction_may_have_written_before_its_commit() {
     let mut oracles = Oracles::of_a_lying_disk();
     let read = |digest| Observation::PageRead { sequence: 1, page: 2, digest };
-    assert_eq!(oracles.observe(&read(7)).unwrap_err().oracle, "invention");
+    assert_eq!(oracles.observe(&read(7)).unwrap_err().oracle, "fabricated read");
     assert!(oracles.observe(&Observation::PageChanged { page: 2, digest: 7 }).is_ok());
     assert!(oracles.observe(&read(7)).is_ok());
-    assert_eq!(oracles.observe(&read(8)).unwrap_err().oracle, "invention");
+    assert_eq!(oracles.observe(&read(8)).unwrap_err().oracle, "fabricated read");
     let elsewhere = Observation::PageRead { sequence: 1, page: 3, digest: 7 };
-    assert_eq!(oracles.observe(&elsewhere).unwrap_err().oracle, "invention");
+    assert_eq!(oracles.observe(&elsewhere).unwrap_err().oracle, "fabricated read");
 }

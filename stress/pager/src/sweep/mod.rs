@@ -1,7 +1,7 @@
 //! Every operation of the pager, as subjects.
 
 mod catalogue;
-mod house;
+mod fixture;
 mod job;
 mod machines;
 mod partners;
@@ -15,7 +15,7 @@ use tenterhook_runtime::io::IO;
 use tenterhook_runtime::pager::PagerError;
 
 pub use self::catalogue::catalogue;
-use self::house::{House, WAYS_ON};
+use self::fixture::{Fixture, WAYS_ON};
 use tenterhook_stress::sweep::{Ending, Operation, Stage};
 
 /// An operation of the pager.
@@ -41,9 +41,9 @@ type Machine = Box<dyn Operate>;
 struct PagerOperation {
     name: &'static str,
     /// Makes the file, and whatever else there has to be.
-    house: fn(&mut House) -> Result<(), PagerError>,
+    fixture: fn(&mut Fixture) -> Result<(), PagerError>,
     /// Makes the machine.
-    machine: fn(&House) -> Result<Machine, PagerError>,
+    machine: fn(&Fixture) -> Result<Machine, PagerError>,
     /// Whether it reads no log on its own: a log that is recovered cannot tell a flipped bit from its own torn end.
     notices_bit_flips: bool,
 }
@@ -55,17 +55,17 @@ impl Operation for PagerOperation {
 
     fn prepare(&self, io: &Arc<dyn IO>) -> Result<Box<dyn Stage>, String> {
         let prepare = || -> Result<PagerStage, PagerError> {
-            let mut house = House::new(io)?;
-            (self.house)(&mut house)?;
-            let machine = (self.machine)(&house)?;
-            Ok(PagerStage { machine: Some(machine), partner: None, house })
+            let mut fixture = Fixture::new(io)?;
+            (self.fixture)(&mut fixture)?;
+            let machine = (self.machine)(&fixture)?;
+            Ok(PagerStage { machine: Some(machine), partner: None, fixture })
         };
         prepare().map(|stage| Box::new(stage) as Box<dyn Stage>).map_err(|error| error.to_string())
     }
 
     fn recover(&self, io: &Arc<dyn IO>) -> Result<Option<String>, String> {
-        house::open(io)
-            .and_then(|pager| house::read_all(io, &pager))
+        fixture::open(io)
+            .and_then(|pager| fixture::read_all(io, &pager))
             .map_err(|error| error.to_string())?
             .map(Some)
     }
@@ -86,9 +86,9 @@ impl Operation for PagerOperation {
 
     fn resume(&self, io: &Arc<dyn IO>, way: u32) -> Result<String, String> {
         let resume = || {
-            let pager = house::open(io)?;
-            house::go_on(io, &pager, way)?;
-            house::read_all(io, &pager)
+            let pager = fixture::open(io)?;
+            fixture::go_on(io, &pager, way)?;
+            fixture::read_all(io, &pager)
         };
         resume().map_err(|error| error.to_string())?
     }
@@ -113,7 +113,7 @@ fn step(machine: &mut Option<Machine>) -> IOResult<Ending> {
 struct PagerStage {
     machine: Option<Machine>,
     partner: Option<Machine>,
-    house: House,
+    fixture: Fixture,
 }
 
 impl Stage for PagerStage {
@@ -126,7 +126,7 @@ impl Stage for PagerStage {
     }
 
     fn begin_partner(&mut self, which: u32) -> bool {
-        let partner = self.house.if_opened().and_then(|pager| partners::partner(&pager, which).ok());
+        let partner = self.fixture.if_opened().and_then(|pager| partners::partner(&pager, which).ok());
         self.partner = partner;
         self.partner.is_some()
     }
@@ -145,21 +145,21 @@ impl Stage for PagerStage {
 
     fn disturb(&mut self) {
         // Reads what evicts everything else. Whatever goes wrong here shows in the state at the end.
-        let _ = self.house.evict();
+        let _ = self.fixture.evict();
     }
 
     fn state(&mut self) -> Result<String, String> {
-        let pager = self.house.pager_now().map_err(|error| error.to_string())?;
-        let state = house::read_all(self.house.io(), &pager).map_err(|error| error.to_string())??;
-        self.house.leave();
+        let pager = self.fixture.pager_now().map_err(|error| error.to_string())?;
+        let state = fixture::read_all(self.fixture.io(), &pager).map_err(|error| error.to_string())??;
+        self.fixture.leave();
         let audit = pager.audit();
         if audit.is_idle() { Ok(state) } else { Err(format!("{audit:?}")) }
     }
 
     fn go_on(&mut self, way: u32) -> Result<(), String> {
         // A reader that stays would be in the way of a log that is begun anew.
-        self.house.leave();
-        let go_on = || house::go_on(self.house.io(), &self.house.pager_now()?, way);
+        self.fixture.leave();
+        let go_on = || fixture::go_on(self.fixture.io(), &self.fixture.pager_now()?, way);
         go_on().map_err(|error| error.to_string())
     }
 }

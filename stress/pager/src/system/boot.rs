@@ -5,7 +5,7 @@ use tenterhook_runtime::io::IO;
 use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
 use super::explanations::is_damage;
-use super::{PagerSystem, bench, cause, database};
+use super::{PagerSystem, cause, database, fixture};
 use crate::oracle::{ABSENT, Observation};
 use crate::workload::layout::Layout;
 use crate::workload::{Failure, Job, Prepare, Progress, Write, WriteEnd};
@@ -101,7 +101,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         },
         Stage::Prepare(write) => {
             let Some(pager) = &system.pager else { return Ok(Step::Restart) };
-            match write.step(&mut bench!(system, pager))? {
+            match write.step(&mut fixture!(system, pager))? {
                 Progress::More => Ok(Step::Continue),
                 Progress::Wait(io) => Ok(Step::from(io)),
                 Progress::Done => {
@@ -135,8 +135,8 @@ fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> 
     if sequence == 0 {
         system.oracles.observe(&Observation::Recovered { pages: &[] })?;
         let job = Job::Prepare(Box::new(Prepare::new(PREPARATION, system.plan.extent)));
-        let bench = bench!(system, pager);
-        system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &bench));
+        let fixture = fixture!(system, pager);
+        system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &fixture));
     } else {
         let transaction = pager.begin_read()?;
         let digests = Vec::with_capacity(transaction.page_count() as usize + 1);
@@ -195,7 +195,7 @@ fn failed(
     system.refusal = Some((times, error.to_string()));
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
-        match write.failed(error, &mut bench!(system, pager)) {
+        match write.failed(error, &mut fixture!(system, pager)) {
             Err(Failure::Violation(violation)) => return Err(violation),
             Err(Failure::Pager(_)) | Ok(()) => {}
         }

@@ -1,32 +1,32 @@
 use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::{CheckpointMode, PagerError};
 
-use super::{Abuse, PagerPlan, cause};
+use super::{Injection, PagerPlan, cause};
 use crate::oracle::{Observation, TransactionId};
 use crate::workload::{
-    Aside, Bench, CheckIntegrity, Checkpoints, Churn, Detour, Failure, Job, OperationKind, Plan, Progress,
-    Read, Stamp, Transfer, Write, WriteEnd,
+    Aside, CheckIntegrity, Checkpoints, Churn, Failure, Fixture, Job, MultiPageWrite, OperationKind, Plan,
+    Progress, Read, SavepointRollback, Transfer, Write, WriteEnd,
 };
 use tenterhook_stress::disk::Struck;
 use tenterhook_stress::sometimes;
 use tenterhook_stress::system::{Context, Step};
-use tenterhook_stress::tape::Site;
+use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
 
-const OPERATION: Site = Site::new(0, "operation");
-const INTERLEAVE: Site = Site::new(1, "interleave");
-const ABUSE: Site = Site::new(2, "abuse");
-const ROLLBACK: Site = Site::new(3, "rollback");
-const RESTART: Site = Site::new(4, "restart");
-const UPKEEP: Site = Site::new(5, "checkpoint that is due");
-const CHANGE: Site = Site::new(6, "change to cancel");
-const NAP: Site = Site::new(7, "nap");
-const NAP_LENGTH: Site = Site::new(17, "length of a nap");
-const LOOKS: Site = Site::new(21, "upgrade: pages read before");
-const MODE: Site = Site::new(22, "mode of a checkpoint");
-const ASIDE: Site = Site::new(27, "something aside first");
-const GO_ON: Site = Site::new(28, "go on after an error");
-const GIVE_UP: Site = Site::new(29, "cancel what is given up");
+const OPERATION: ChoicePoint = ChoicePoint::new(0, "operation");
+const INTERLEAVE: ChoicePoint = ChoicePoint::new(1, "interleave");
+const ABUSE: ChoicePoint = ChoicePoint::new(2, "injection");
+const ROLLBACK: ChoicePoint = ChoicePoint::new(3, "rollback");
+const RESTART: ChoicePoint = ChoicePoint::new(4, "restart");
+const UPKEEP: ChoicePoint = ChoicePoint::new(5, "checkpoint that is due");
+const CHANGE: ChoicePoint = ChoicePoint::new(6, "change to cancel");
+const NAP: ChoicePoint = ChoicePoint::new(7, "nap");
+const NAP_LENGTH: ChoicePoint = ChoicePoint::new(17, "length of a nap");
+const LOOKS: ChoicePoint = ChoicePoint::new(21, "upgrade: pages read before");
+const MODE: ChoicePoint = ChoicePoint::new(22, "mode of a checkpoint");
+const ASIDE: ChoicePoint = ChoicePoint::new(27, "something aside first");
+const GO_ON: ChoicePoint = ChoicePoint::new(28, "go on after an error");
+const GIVE_UP: ChoicePoint = ChoicePoint::new(29, "cancel what is given up");
 
 /// Those that hold up nobody are the most.
 pub(super) const MODES: [CheckpointMode; 6] = {
@@ -69,43 +69,43 @@ impl Connection {
         &mut self,
         plan: &PagerPlan,
         at_birth: Struck,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
         if self.doomed && !context.calm {
             context.remark(|| "its machine is dropped".into());
-            return self.drop_machine(bench);
+            return self.drop_machine(fixture);
         }
         self.doomed = false;
         if self.nap > 0 && !context.calm {
             self.nap -= 1;
             return Ok(Step::Yield);
         }
-        let is_spent = [OPERATION, UPKEEP].iter().all(|&site| context.lane.is_spent(site));
+        let is_spent = [OPERATION, UPKEEP].iter().all(|&choice_point| context.stream.is_spent(choice_point));
         if is_spent && matches!(self.operation, Operation::None) {
             return Ok(Step::Idle);
         }
         loop {
             let progress = match &mut self.operation {
-                Operation::None => self.begin(plan, bench, context),
-                Operation::Write(write) => write.step(bench),
-                Operation::Read(read) => read.step(bench),
-                Operation::Checkpoint(checkpoint) => checkpoint.step(bench),
-                Operation::Check(check) => check.step(bench),
+                Operation::None => self.begin(plan, fixture, context),
+                Operation::Write(write) => write.step(fixture),
+                Operation::Read(read) => read.step(fixture),
+                Operation::Checkpoint(checkpoint) => checkpoint.step(fixture),
+                Operation::Check(check) => check.step(fixture),
             };
             match progress {
-                Ok(Progress::More) if context.lane.happens(INTERLEAVE, plan.interleave) => {
+                Ok(Progress::More) if context.stream.happens(INTERLEAVE, plan.interleave) => {
                     return Ok(Step::Continue);
                 }
                 Ok(Progress::More) => {}
-                Ok(Progress::Wait(io)) => return self.suspended(io, plan, bench, context),
+                Ok(Progress::Wait(io)) => return self.suspended(io, plan, fixture, context),
                 Ok(Progress::Done) => {
-                    bench.tally.operations += 1;
-                    context.observe(bench.oracles.history().head() as u32, bench.tally.content);
+                    fixture.tally.operations += 1;
+                    context.observe(fixture.oracles.history().head() as u32, fixture.tally.content);
                     self.forget();
                     return Ok(Step::Ended);
                 }
-                Err(failure) => return self.failed(failure, plan, at_birth, bench, context),
+                Err(failure) => return self.failed(failure, plan, at_birth, fixture, context),
             }
         }
     }
@@ -114,60 +114,62 @@ impl Connection {
     fn begin(
         &mut self,
         plan: &PagerPlan,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
-        if context.lane.happens(NAP, plan.abuse.nap) {
-            self.nap = context.lane.choose(NAP_LENGTH, 400) as u16;
+        if context.stream.happens(NAP, plan.injection.nap) {
+            self.nap = context.stream.choose(NAP_LENGTH, 400) as u16;
         }
         self.begun += 1;
         self.struck = context.struck;
-        let (shape, layout, lane) = (bench.shape, bench.layout, &mut *context.lane);
-        if let Some(mode) = bench.pager.checkpoint_due()
-            && lane.choose(UPKEEP, 4) == 1
+        let (shape, layout, stream) = (fixture.shape, fixture.layout, &mut *context.stream);
+        if let Some(mode) = fixture.pager.checkpoint_due()
+            && stream.choose(UPKEEP, 4) == 1
         {
-            return Ok(self.checkpoint(mode, bench));
+            return Ok(self.checkpoint(mode, fixture));
         }
-        let kind = match lane.maybe_weighted(OPERATION, 0, &plan.weights) {
+        let kind = match stream.maybe_weighted(OPERATION, 0, &plan.weights) {
             Some(kind) => OperationKind::ALL[kind],
             None => return Ok(Progress::Done),
         };
         let id: TransactionId = u64::from(context.fiber + 1) << 32 | u64::from(self.begun);
         let job = match kind {
-            OperationKind::Transfer => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
-            OperationKind::Stamp => Job::Stamp(Stamp::plan(id, layout, lane)),
-            OperationKind::Churn => Job::Churn(Churn::plan(id, layout, shape, lane)),
-            OperationKind::Detour => Job::Detour(Box::new(Detour::plan(id, layout, shape, lane))),
-            OperationKind::Upgrade => Job::Transfer(Transfer::plan(id, layout, shape, lane)),
-            OperationKind::Vacuum => Job::Churn(Churn::plan(id, layout, shape, lane)),
-            OperationKind::Sum => return self.read(Plan::sum(), bench),
+            OperationKind::Transfer => Job::Transfer(Transfer::plan(id, layout, shape, stream)),
+            OperationKind::MultiPageWrite => Job::MultiPageWrite(MultiPageWrite::plan(id, layout, stream)),
+            OperationKind::Churn => Job::Churn(Churn::plan(id, layout, shape, stream)),
+            OperationKind::SavepointRollback => {
+                Job::SavepointRollback(Box::new(SavepointRollback::plan(id, layout, shape, stream)))
+            }
+            OperationKind::Upgrade => Job::Transfer(Transfer::plan(id, layout, shape, stream)),
+            OperationKind::Vacuum => Job::Churn(Churn::plan(id, layout, shape, stream)),
+            OperationKind::Sum => return self.read(Plan::sum(), fixture),
             OperationKind::ReadGroup => {
-                let group = Plan::group(bench, lane);
-                return self.read(group, bench);
+                let group = Plan::group(fixture, stream);
+                return self.read(group, fixture);
             }
             OperationKind::ReadDirectory => {
-                let directory = Plan::directory(bench, lane);
-                return self.read(directory, bench);
+                let directory = Plan::directory(fixture, stream);
+                return self.read(directory, fixture);
             }
-            OperationKind::LongReader => return self.read(Plan::long(lane), bench),
+            OperationKind::LongReader => return self.read(Plan::long(stream), fixture),
             OperationKind::Checkpoint => {
-                let mode = MODES[lane.choose(MODE, MODES.len() as u32) as usize];
-                return Ok(self.checkpoint(mode, bench));
+                let mode = MODES[stream.choose(MODE, MODES.len() as u32) as usize];
+                return Ok(self.checkpoint(mode, fixture));
             }
             OperationKind::CheckIntegrity => {
-                self.operation = Operation::Check(Box::new(CheckIntegrity::new(false, bench)));
+                self.operation = Operation::Check(Box::new(CheckIntegrity::new(false, fixture)));
                 return Ok(Progress::More);
             }
         };
-        let aside = lane.happens(ASIDE, plan.aside).then(|| Aside::plan(id, layout, lane));
-        let end = if lane.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
+        let aside = stream.happens(ASIDE, plan.aside).then(|| Aside::plan(id, layout, stream));
+        let end = if stream.happens(ROLLBACK, plan.rollback) { WriteEnd::Rollback } else { WriteEnd::Commit };
         let write = match kind {
             OperationKind::Upgrade => {
-                let looks = lane.choose(LOOKS, 4) as usize;
-                Write::upgrade(id, job, end, looks, bench)?
+                let looks = stream.choose(LOOKS, 4) as usize;
+                Write::upgrade(id, job, end, looks, fixture)?
             }
-            OperationKind::Vacuum => Write::new(id, job, end, bench).with_vacuum(),
-            _ => Write::new(id, job, end, bench),
+            OperationKind::Vacuum => Write::new(id, job, end, fixture).with_vacuum(),
+            _ => Write::new(id, job, end, fixture),
         };
         let write = match aside {
             Some(aside) => write.with_aside(aside),
@@ -177,13 +179,13 @@ impl Connection {
         Ok(Progress::More)
     }
 
-    fn checkpoint(&mut self, mode: CheckpointMode, bench: &Bench<'_>) -> Progress {
-        self.operation = Operation::Checkpoint(Box::new(Checkpoints::new(mode, bench)));
+    fn checkpoint(&mut self, mode: CheckpointMode, fixture: &Fixture<'_>) -> Progress {
+        self.operation = Operation::Checkpoint(Box::new(Checkpoints::new(mode, fixture)));
         Progress::More
     }
 
-    fn read(&mut self, plan: Plan, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
-        self.operation = Operation::Read(Box::new(Read::begin(plan, bench)?));
+    fn read(&mut self, plan: Plan, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
+        self.operation = Operation::Read(Box::new(Read::begin(plan, fixture)?));
         Ok(Progress::More)
     }
 
@@ -192,39 +194,39 @@ impl Connection {
         &mut self,
         io: IOCompletions,
         plan: &PagerPlan,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
-        let Abuse { drop, drop_later, cancel, cancel_change, give_up, checkpoints, .. } = plan.abuse;
+        let Injection { drop, drop_later, cancel, cancel_change, give_up, checkpoints, .. } = plan.injection;
         let times = if matches!(self.operation, Operation::Checkpoint(_)) { checkpoints } else { 1 };
         let [drop, drop_later, cancel] = [drop, drop_later, cancel].map(|chance| chance.parts() * times);
-        let abuse = [drop, drop_later, cancel, cancel_change.parts(), give_up.parts()];
-        let gentle = 1_000_000_u32.saturating_sub(abuse.iter().sum());
+        let injection = [drop, drop_later, cancel, cancel_change.parts(), give_up.parts()];
+        let gentle = 1_000_000_u32.saturating_sub(injection.iter().sum());
         let drawn = if context.calm || gentle == 1_000_000 {
             None
         } else {
-            context.lane.maybe_weighted(ABUSE, gentle, &abuse)
+            context.stream.maybe_weighted(ABUSE, gentle, &injection)
         };
         match drawn {
             Some(0) => {
                 context.remark(|| "its machine is dropped".into());
-                return self.drop_machine(bench);
+                return self.drop_machine(fixture);
             }
             Some(1) => self.doomed = true,
             Some(2) => {
                 if let Some(completion) = io.completion() {
                     context.remark(|| "cancels what it waits for".into());
-                    bench.tally.cancels += 1;
+                    fixture.tally.cancels += 1;
                     self.cancelled = true;
                     completion.cancel();
                 }
             }
-            Some(4) if self.give_up(&io, bench, context) => return Ok(Step::Continue),
+            Some(4) if self.give_up(&io, fixture, context) => return Ok(Step::Continue),
             Some(4) => {}
             Some(_) => {
-                let lane = &mut *context.lane;
-                bench.tally.cancels +=
-                    u64::from(context.disk.cancel_change(|count| lane.choose(CHANGE, count)));
+                let stream = &mut *context.stream;
+                fixture.tally.cancels +=
+                    u64::from(context.disk.cancel_change(|count| stream.choose(CHANGE, count)));
             }
             None => {}
         }
@@ -235,16 +237,16 @@ impl Connection {
     }
 
     /// The caller loses interest in the call, and not in the transaction. Whether there was such a call.
-    fn give_up(&mut self, io: &IOCompletions, bench: &mut Bench<'_>, context: &mut Context<'_>) -> bool {
+    fn give_up(&mut self, io: &IOCompletions, fixture: &mut Fixture<'_>, context: &mut Context<'_>) -> bool {
         let Operation::Write(write) = &mut self.operation else { return false };
-        let cancels = context.lane.choose(GIVE_UP, 2) == 1;
-        let is_given_up = write.give_up(cancels, bench.layout, context.lane);
+        let cancels = context.stream.choose(GIVE_UP, 2) == 1;
+        let is_given_up = write.give_up(cancels, fixture.layout, context.stream);
         if is_given_up {
-            bench.tally.given_up += 1;
+            fixture.tally.given_up += 1;
             context.remark(|| "gives up the call that waits".into());
             // The outcome of what it waited for is told to no caller.
             if let Some(completion) = io.completion().filter(|_| cancels) {
-                bench.tally.cancels += 1;
+                fixture.tally.cancels += 1;
                 completion.cancel();
             }
         }
@@ -252,13 +254,13 @@ impl Connection {
     }
 
     /// The caller loses interest: whatever the machine held must be let go of by this alone.
-    fn drop_machine(&mut self, bench: &mut Bench<'_>) -> Result<Step, Box<Violation>> {
+    fn drop_machine(&mut self, fixture: &mut Fixture<'_>) -> Result<Step, Box<Violation>> {
         match &mut self.operation {
-            Operation::Write(write) => write.dropped(bench).or_else(oracle_fired)?,
-            Operation::Checkpoint(checkpoint) => checkpoint.leave(bench).or_else(oracle_fired)?,
+            Operation::Write(write) => write.dropped(fixture).or_else(oracle_fired)?,
+            Operation::Checkpoint(checkpoint) => checkpoint.leave(fixture).or_else(oracle_fired)?,
             _ => {}
         }
-        bench.tally.drops += 1;
+        fixture.tally.drops += 1;
         self.forget();
         Ok(Step::Ended)
     }
@@ -268,7 +270,7 @@ impl Connection {
         failure: Failure,
         plan: &PagerPlan,
         at_birth: Struck,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
         let error = match failure {
@@ -277,7 +279,7 @@ impl Connection {
             }
             Failure::Pager(error) => error,
         };
-        bench.tally.notice(&error);
+        fixture.tally.notice(&error);
         context.remark(|| format!("is told: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
         sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
@@ -289,22 +291,25 @@ impl Connection {
             if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
         let what = self.what();
         if let Operation::Write(write) = &self.operation {
-            write.failed(&error, bench).or_else(oracle_fired)?;
+            write.failed(&error, fixture).or_else(oracle_fired)?;
         }
         let described = self.describe();
         let goes_on = self.goes_on_after(&error, plan, context);
         if goes_on {
-            bench.tally.went_on += 1;
+            fixture.tally.went_on += 1;
             sometimes!(true, "a transaction goes on after an error");
             self.cancelled = false;
         } else {
             self.forget();
         }
         let seen = Observation::Failed { what, error: &error, cause };
-        bench.oracles.observe(&seen).map_err(|violation| violation.note(format!("while in {described}")))?;
+        fixture
+            .oracles
+            .observe(&seen)
+            .map_err(|violation| violation.note(format!("while in {described}")))?;
         let is_poisoned = matches!(error, PagerError::Poisoned { .. });
-        if is_poisoned && !context.calm && context.lane.happens(RESTART, plan.restart) {
-            bench.tally.restarts += 1;
+        if is_poisoned && !context.calm && context.stream.happens(RESTART, plan.restart) {
+            fixture.tally.restarts += 1;
             return Ok(Step::Restart);
         }
         Ok(if goes_on { Step::Continue } else { Step::Ended })
@@ -314,7 +319,7 @@ impl Connection {
     fn goes_on_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
         let is_passing = matches!(error, PagerError::Io { .. } | PagerError::Corrupt { .. });
         let may_go_on = matches!(&self.operation, Operation::Write(write) if write.may_go_on());
-        is_passing && may_go_on && !context.calm && context.lane.happens(GO_ON, plan.go_on)
+        is_passing && may_go_on && !context.calm && context.stream.happens(GO_ON, plan.go_on)
     }
 
     /// Whether it has pages of a transaction in the log that nobody has asked to commit.

@@ -4,7 +4,7 @@ mod boot;
 mod connection;
 mod explanations;
 mod place;
-mod rest;
+mod quiesce;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -15,7 +15,7 @@ use tenterhook_runtime::pager::{Durability, Pager, PagerError, PagerOptions};
 use self::boot::Boot;
 use self::connection::Connection;
 pub(crate) use self::explanations::explanations;
-use self::rest::Rest;
+use self::quiesce::Quiesce;
 use crate::options::Profile;
 use crate::oracle::{Observation, Oracles};
 use crate::workload::layout::{Layout, Shape};
@@ -40,7 +40,7 @@ pub struct PagerPlan {
     pub(crate) weights: [u32; OperationKind::ALL.len()],
     /// How likely a fiber lets others go first between two calls of the pager.
     pub(crate) interleave: Chance,
-    pub(crate) abuse: Abuse,
+    pub(crate) injection: Injection,
     /// Share of write transactions that change something else first, and take it back.
     pub(crate) aside: Chance,
     /// How likely a transaction goes on after an error.
@@ -59,7 +59,7 @@ pub struct PagerPlan {
 
 /// What connections do to their own machines, each time one of them is suspended.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct Abuse {
+pub(crate) struct Injection {
     /// Drop it at once.
     pub(crate) drop: Chance,
     /// Drop it when what it waits for has ended.
@@ -90,7 +90,7 @@ pub struct PagerSystem {
     grave: Weak<Pager>,
     connections: Vec<Connection>,
     boot: Boot,
-    rest: Rest,
+    quiesce: Quiesce,
     oracles: Oracles,
     tally: Tally,
     /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
@@ -113,7 +113,7 @@ impl PagerSystem {
             grave: Weak::new(),
             connections: (0..plan.connections).map(|_| Connection::default()).collect(),
             boot: Boot::default(),
-            rest: Rest::default(),
+            quiesce: Quiesce::default(),
             oracles: match (plan.disk_lies, plan.pager.durability) {
                 (true, _) => Oracles::of_a_lying_disk(),
                 (false, Durability::Full) => Oracles::default(),
@@ -128,9 +128,9 @@ impl PagerSystem {
 }
 
 /// Everything that an operation needs of `$system`, borrowed field by field.
-macro_rules! bench {
+macro_rules! fixture {
     ($system:expr, $pager:expr) => {
-        $crate::workload::Bench {
+        $crate::workload::Fixture {
             pager: $pager,
             shape: &$system.shape,
             layout: &$system.layout,
@@ -139,7 +139,7 @@ macro_rules! bench {
         }
     };
 }
-use bench;
+use fixture;
 
 impl System for PagerSystem {
     fn connections(&self) -> u32 {
@@ -163,15 +163,15 @@ impl System for PagerSystem {
 
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
-        let mut bench = bench!(self, pager);
+        let mut fixture = fixture!(self, pager);
         let connection = &mut self.connections[context.fiber as usize];
-        connection.step(&self.plan, self.struck_at_birth, &mut bench, context)
+        connection.step(&self.plan, self.struck_at_birth, &mut fixture, context)
     }
 
-    fn rest(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+    fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
-        let mut bench = bench!(self, pager);
-        self.rest.step(&mut bench, context)
+        let mut fixture = fixture!(self, pager);
+        self.quiesce.step(&mut fixture, context)
     }
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
@@ -181,12 +181,12 @@ impl System for PagerSystem {
             connection.forget();
         }
         self.boot = Boot::default();
-        self.rest = Rest::default();
+        self.quiesce = Quiesce::default();
         self.grave = self.pager.take().map_or_else(Weak::new, |pager| Arc::downgrade(&pager));
         self.oracles.observe(&Observation::Crashed(crash))
     }
 
-    fn buried(&mut self) -> Result<(), Box<Violation>> {
+    fn after_crash(&mut self) -> Result<(), Box<Violation>> {
         self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
     }
 
@@ -201,7 +201,7 @@ impl System for PagerSystem {
                 Some((times, error)) => {
                     format!("coming back to life, refused {times} times, the last time: {error}")
                 }
-                None => self.boot.describe().unwrap_or_else(|| self.rest.describe()),
+                None => self.boot.describe().unwrap_or_else(|| self.quiesce.describe()),
             },
         }
     }

@@ -1,17 +1,17 @@
 use tenterhook_runtime::pager::{PageNo, PagerError, Savepoint};
 
-use super::desk::{Changes, Desk};
 use super::layout::{Layout, set_stamp};
+use super::operation_context::{Changes, OperationContext};
 use super::{Failure, Progress};
 use crate::oracle::{ABSENT, Observation};
 use tenterhook_stress::sometimes;
-use tenterhook_stress::tape::{Lane, Site};
+use tenterhook_stress::tape::{ChoicePoint, Stream};
 
-const LENGTH: Site = Site::new(23, "aside: length");
-const ACTION: Site = Site::new(24, "aside: action");
-const WHERE: Site = Site::new(25, "aside: where");
-const TWICE: Site = Site::new(26, "aside: twice back");
-const WHEN: Site = Site::new(30, "aside: when");
+const LENGTH: ChoicePoint = ChoicePoint::new(23, "aside: length");
+const ACTION: ChoicePoint = ChoicePoint::new(24, "aside: action");
+const WHERE: ChoicePoint = ChoicePoint::new(25, "aside: where");
+const TWICE: ChoicePoint = ChoicePoint::new(26, "aside: twice back");
+const WHEN: ChoicePoint = ChoicePoint::new(30, "aside: when");
 
 /// Tells content that is taken back again from what stays.
 const STRAY: u64 = 1 << 62;
@@ -65,11 +65,11 @@ struct Mark {
 
 impl Aside {
     /// Draws what is done. `stamp` is the transaction's.
-    pub(crate) fn plan(stamp: u64, layout: &Layout, lane: &mut Lane) -> Aside {
-        let count = 1 + lane.choose(LENGTH, 12);
+    pub(crate) fn plan(stamp: u64, layout: &Layout, stream: &mut Stream) -> Aside {
+        let count = 1 + stream.choose(LENGTH, 12);
         let actions = (0..count).map(|_| {
-            let action = lane.choose(ACTION, 9);
-            let place = lane.choose(WHERE, 64) as usize;
+            let action = stream.choose(ACTION, 9);
+            let place = stream.choose(WHERE, 64) as usize;
             match action {
                 0 | 1 => Action::Read(place),
                 2 => Action::Edit(place % layout.accounts.len()),
@@ -85,8 +85,9 @@ impl Aside {
             actions: actions.collect(),
             turn: 0,
             marks: Vec::new(),
-            twice: lane.choose(TWICE, 2) == 1,
-            when: [When::AtOnce, When::AfterTheFirstChange, When::AfterTheJob][lane.choose(WHEN, 3) as usize],
+            twice: stream.choose(TWICE, 2) == 1,
+            when: [When::AtOnce, When::AfterTheFirstChange, When::AfterTheJob]
+                [stream.choose(WHEN, 3) as usize],
             spilled: false,
             touched: Vec::new(),
         }
@@ -127,17 +128,17 @@ impl Aside {
         Some(format!("aside, {doing}; {open}"))
     }
 
-    pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
+    pub(super) fn step(&mut self, op: &mut OperationContext<'_, '_>) -> Result<Progress, Failure> {
         if self.marks.is_empty() {
-            sometimes!(desk.changes.is_empty(), "a savepoint is made before the first change");
-            self.marks.push(Mark::make(desk));
+            sometimes!(op.changes.is_empty(), "a savepoint is made before the first change");
+            self.marks.push(Mark::make(op));
         }
-        let spilled = desk.transaction.pages_spilled();
+        let spilled = op.transaction.pages_spilled();
         if let Some(&action) = self.actions.get(self.turn) {
-            return match self.act(action, desk)? {
+            return match self.act(action, op)? {
                 Progress::Wait(io) => Ok(Progress::Wait(io)),
                 Progress::More | Progress::Done => {
-                    self.spilled |= desk.transaction.pages_spilled() > spilled;
+                    self.spilled |= op.transaction.pages_spilled() > spilled;
                     self.turn += 1;
                     Ok(Progress::More)
                 }
@@ -145,14 +146,14 @@ impl Aside {
         }
         if self.turn == self.actions.len() {
             sometimes!(self.spilled, "a transaction spills with a savepoint open");
-            self.go_back(0, desk)?;
+            self.go_back(0, op)?;
             if self.twice {
-                self.go_back(0, desk)?;
+                self.go_back(0, op)?;
             }
             self.turn += 1;
         }
         while let Some(&page) = self.touched.last() {
-            if let Some(suspended) = compare(desk, page)? {
+            if let Some(suspended) = compare(op, page)? {
                 return Ok(suspended);
             }
             self.touched.pop();
@@ -160,39 +161,39 @@ impl Aside {
         Ok(Progress::Done)
     }
 
-    fn act(&mut self, action: Action, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
+    fn act(&mut self, action: Action, op: &mut OperationContext<'_, '_>) -> Result<Progress, Failure> {
         match action {
             Action::Edit(place) => {
-                let page = desk.bench.layout.accounts[place];
-                self.edit(page, desk)
+                let page = op.fixture.layout.accounts[place];
+                self.edit(page, op)
             }
-            Action::EditChanged(place) => match desk.changes.any_page(place) {
-                Some(page) => self.edit(page, desk),
+            Action::EditChanged(place) => match op.changes.any_page(place) {
+                Some(page) => self.edit(page, op),
                 None => Ok(Progress::Done),
             },
             Action::Read(place) => {
-                let accounts = &desk.bench.layout.accounts;
-                let page = desk.changes.any_page(place / 2).filter(|_| place % 2 == 0);
+                let accounts = &op.fixture.layout.accounts;
+                let page = op.changes.any_page(place / 2).filter(|_| place % 2 == 0);
                 let page = page.unwrap_or(accounts[place % accounts.len()]);
-                Ok(desk.read(page, |_| ())?.err().unwrap_or(Progress::Done))
+                Ok(op.read(page, |_| ())?.err().unwrap_or(Progress::Done))
             }
             Action::Allocate => {
-                let page = match desk.allocate()? {
+                let page = match op.allocate()? {
                     Ok(page) => page,
                     Err(suspended) => return Ok(suspended),
                 };
-                let digest = desk.shape().digest_of_empty();
+                let digest = op.shape().digest_of_empty();
                 self.touched.push(page);
-                desk.changes.set(page, digest);
+                op.changes.set(page, digest);
                 Ok(Progress::Done)
             }
             Action::Mark => {
                 sometimes!(self.marks.len() == 3, "three savepoints are open, one in the other");
-                self.marks.push(Mark::make(desk));
+                self.marks.push(Mark::make(op));
                 Ok(Progress::Done)
             }
             Action::BackTo(place) => {
-                self.go_back(place % self.marks.len(), desk)?;
+                self.go_back(place % self.marks.len(), op)?;
                 Ok(Progress::Done)
             }
             Action::Release(place) => {
@@ -203,29 +204,29 @@ impl Aside {
                     let mut gone = self.marks.drain(at..);
                     let released = gone.next().map(|mark| mark.savepoint);
                     drop(gone);
-                    released.map_or(Ok(()), |savepoint| desk.transaction.release(savepoint))?;
+                    released.map_or(Ok(()), |savepoint| op.transaction.release(savepoint))?;
                 }
                 Ok(Progress::Done)
             }
         }
     }
 
-    fn edit(&mut self, page: PageNo, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
+    fn edit(&mut self, page: PageNo, op: &mut OperationContext<'_, '_>) -> Result<Progress, Failure> {
         let stamp = self.stamp ^ (self.turn as u64) << 40;
-        let edited = desk.edit(page, |bytes| set_stamp(bytes, stamp))?;
+        let edited = op.edit(page, |bytes| set_stamp(bytes, stamp))?;
         if matches!(edited, Progress::Done) {
             self.touched.push(page);
         }
         Ok(edited)
     }
 
-    fn go_back(&mut self, place: usize, desk: &mut Desk<'_, '_>) -> Result<(), Failure> {
+    fn go_back(&mut self, place: usize, op: &mut OperationContext<'_, '_>) -> Result<(), Failure> {
         let mark = &self.marks[place];
-        desk.transaction.rollback_to(&mark.savepoint)?;
-        *desk.changes = mark.changes.clone();
+        op.transaction.rollback_to(&mark.savepoint)?;
+        *op.changes = mark.changes.clone();
         let pages = mark.pages;
         self.marks.truncate(place + 1);
-        desk.rolled_back(pages)
+        op.rolled_back(pages)
     }
 }
 
@@ -244,23 +245,23 @@ impl Action {
 }
 
 impl Mark {
-    fn make(desk: &mut Desk<'_, '_>) -> Mark {
-        let (changes, pages) = (desk.changes.clone(), desk.transaction.page_count());
-        Mark { savepoint: desk.transaction.savepoint(), changes, pages }
+    fn make(op: &mut OperationContext<'_, '_>) -> Mark {
+        let (changes, pages) = (op.changes.clone(), op.transaction.page_count());
+        Mark { savepoint: op.transaction.savepoint(), changes, pages }
     }
 }
 
 /// Whether `page` is what the transaction had made of it, or what its snapshot has.
-pub(super) fn compare(desk: &mut Desk<'_, '_>, page: PageNo) -> Result<Option<Progress>, Failure> {
-    let seen = match desk.transaction.page(page) {
-        Ok(tenterhook_runtime::IOResult::Done(bytes)) => desk.bench.shape.digest(&bytes),
+pub(super) fn compare(op: &mut OperationContext<'_, '_>, page: PageNo) -> Result<Option<Progress>, Failure> {
+    let seen = match op.transaction.page(page) {
+        Ok(tenterhook_runtime::IOResult::Done(bytes)) => op.fixture.shape.digest(&bytes),
         Ok(tenterhook_runtime::IOResult::IO(io)) => return Ok(Some(Progress::Wait(io))),
         Err(PagerError::PageNotAllocated { .. } | PagerError::PageOutOfRange { .. }) => ABSENT,
         Err(error) => return Err(error.into()),
     };
-    desk.bench.tally.looked(seen);
-    let sequence = desk.changes.base();
-    desk.bench.observe(&match desk.changes.digest(page) {
+    op.fixture.tally.looked(seen);
+    let sequence = op.changes.base();
+    op.fixture.observe(&match op.changes.digest(page) {
         Some(known) => Observation::OwnPage { sequence, page, expected: known, seen },
         None => Observation::PageRead { sequence, page, digest: seen },
     })?;

@@ -5,12 +5,12 @@
 
 mod aside;
 mod churn;
-mod desk;
-mod detour;
 pub(crate) mod layout;
+mod multi_page_write;
+mod operation_context;
 mod prepare;
 mod read;
-mod stamp;
+mod savepoint_rollback;
 mod transfer;
 mod upkeep;
 mod write;
@@ -22,11 +22,11 @@ use tenterhook_runtime::pager::{Pager, PagerError};
 
 pub(crate) use self::aside::Aside;
 pub(crate) use self::churn::Churn;
-pub(crate) use self::detour::Detour;
 use self::layout::{Layout, Shape};
+pub(crate) use self::multi_page_write::MultiPageWrite;
 pub(crate) use self::prepare::Prepare;
 pub(crate) use self::read::{Plan, Read};
-pub(crate) use self::stamp::Stamp;
+pub(crate) use self::savepoint_rollback::SavepointRollback;
 pub(crate) use self::transfer::Transfer;
 pub(crate) use self::upkeep::{CheckIntegrity, Checkpoints};
 pub(crate) use self::write::{Job, Write, WriteEnd};
@@ -34,7 +34,7 @@ use crate::oracle::{Observation, Oracles};
 use tenterhook_stress::violation::Violation;
 
 /// What an operation works with for one step.
-pub(crate) struct Bench<'a> {
+pub(crate) struct Fixture<'a> {
     pub(crate) pager: &'a Arc<Pager>,
     pub(crate) shape: &'a Shape,
     pub(crate) layout: &'a Layout,
@@ -83,7 +83,7 @@ macro_rules! await_io {
 }
 pub(crate) use await_io;
 
-impl Bench<'_> {
+impl Fixture<'_> {
     /// Tells the oracles.
     #[inline]
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Failure> {
@@ -103,7 +103,7 @@ pub enum OperationKind {
     /// Moves money between two accounts on one or two pages.
     Transfer,
     /// Stamps all pages of a group in one transaction.
-    Stamp,
+    MultiPageWrite,
     /// Allocates, frees or replaces a leaf of a directory.
     Churn,
     /// Adds up all accounts in one snapshot.
@@ -119,7 +119,7 @@ pub enum OperationKind {
     /// Lets the pager check itself.
     CheckIntegrity,
     /// Takes part of a transaction back, up to a savepoint, and goes on.
-    Detour,
+    SavepointRollback,
     /// Reads, and then writes if nobody has committed meanwhile.
     Upgrade,
     /// Gives the free pages at the end of the file back.
@@ -130,7 +130,7 @@ impl OperationKind {
     /// All of them.
     pub const ALL: [OperationKind; 12] = [
         OperationKind::Transfer,
-        OperationKind::Stamp,
+        OperationKind::MultiPageWrite,
         OperationKind::Churn,
         OperationKind::Sum,
         OperationKind::ReadGroup,
@@ -138,7 +138,7 @@ impl OperationKind {
         OperationKind::LongReader,
         OperationKind::Checkpoint,
         OperationKind::CheckIntegrity,
-        OperationKind::Detour,
+        OperationKind::SavepointRollback,
         OperationKind::Upgrade,
         OperationKind::Vacuum,
     ];

@@ -1,7 +1,7 @@
 use tenterhook_runtime::pager::PageNo;
 
-use super::desk::Desk;
 use super::layout::{Extent, Kind, Layout};
+use super::operation_context::OperationContext;
 use super::transfer::INITIAL_BALANCE;
 use super::{Failure, Progress};
 use tenterhook_stress::violation::Violation;
@@ -27,10 +27,10 @@ impl Prepare {
         &self.layout
     }
 
-    pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
+    pub(super) fn step(&mut self, op: &mut OperationContext<'_, '_>) -> Result<Progress, Failure> {
         let wanted = self.extent.pages() as usize + 1;
         if self.pages.len() < wanted {
-            let page = match desk.allocate()? {
+            let page = match op.allocate()? {
                 Ok(page) => page,
                 Err(suspended) => return Ok(suspended),
             };
@@ -45,9 +45,9 @@ impl Prepare {
             }
             return Ok(Progress::More);
         }
-        let (shape, stamp, layout) = (desk.shape(), self.stamp, &self.layout);
+        let (shape, stamp, layout) = (op.shape(), self.stamp, &self.layout);
         let filled = match layout.pages().nth(self.written) {
-            Some((page, kind)) => desk.fill(page, |bytes| {
+            Some((page, kind)) => op.fill(page, |bytes| {
                 shape.format(bytes, kind, page, stamp);
                 match kind {
                     Kind::Accounts => {
@@ -58,7 +58,7 @@ impl Prepare {
                     Kind::Root | Kind::Directory | Kind::Leaf => {}
                 }
             })?,
-            None if self.written + 1 == wanted => desk.fill(Layout::ROOT, |bytes| {
+            None if self.written + 1 == wanted => op.fill(Layout::ROOT, |bytes| {
                 shape.format(bytes, Kind::Root, Layout::ROOT, stamp);
                 layout.store(bytes);
             })?,

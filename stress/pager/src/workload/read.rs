@@ -2,13 +2,13 @@ use tenterhook_runtime::pager::{PageNo, PageRef, ReadTransaction};
 
 use super::layout::{Kind, is_kind, stamp};
 use super::transfer::INITIAL_BALANCE;
-use super::{Bench, Failure, Progress, await_io};
+use super::{Failure, Fixture, Progress, await_io};
 use crate::oracle::Observation;
 use tenterhook_stress::sometimes;
-use tenterhook_stress::tape::{Lane, Site};
+use tenterhook_stress::tape::{ChoicePoint, Stream};
 
-const WHICH: Site = Site::new(15, "read: which");
-const ROUNDS: Site = Site::new(16, "read: rounds");
+const WHICH: ChoicePoint = ChoicePoint::new(15, "read: which");
+const ROUNDS: ChoicePoint = ChoicePoint::new(16, "read: rounds");
 
 /// Pages that a long reader keeps pinned at a time.
 const PINS: usize = 4;
@@ -41,49 +41,49 @@ impl Plan {
     }
 
     /// Draws a group.
-    pub(crate) fn group(bench: &Bench<'_>, lane: &mut Lane) -> Plan {
-        Plan::Group { group: lane.choose(WHICH, bench.layout.groups.len() as u32) as usize, first: None }
+    pub(crate) fn group(fixture: &Fixture<'_>, stream: &mut Stream) -> Plan {
+        Plan::Group { group: stream.choose(WHICH, fixture.layout.groups.len() as u32) as usize, first: None }
     }
 
     /// Draws a directory.
-    pub(crate) fn directory(bench: &Bench<'_>, lane: &mut Lane) -> Plan {
-        let directories = &bench.layout.directories;
-        let directory = directories[lane.choose(WHICH, directories.len() as u32) as usize];
+    pub(crate) fn directory(fixture: &Fixture<'_>, stream: &mut Stream) -> Plan {
+        let directories = &fixture.layout.directories;
+        let directory = directories[stream.choose(WHICH, directories.len() as u32) as usize];
         Plan::Directory { directory, leaves: Vec::new() }
     }
 
     /// Draws how long it stays and where it begins.
-    pub(crate) fn long(lane: &mut Lane) -> Plan {
-        let reads = 5 + lane.mostly_small(ROUNDS, 200) as usize;
-        let start = lane.choose(WHICH, 1 << 16) as usize;
+    pub(crate) fn long(stream: &mut Stream) -> Plan {
+        let reads = 5 + stream.mostly_small(ROUNDS, 200) as usize;
+        let start = stream.choose(WHICH, 1 << 16) as usize;
         Plan::Long { start, reads, leaves: Vec::new(), pinned: Vec::with_capacity(PINS) }
     }
 }
 
 impl Read {
     /// Registers a snapshot, which the oracles compare with what was acknowledged.
-    pub(crate) fn begin(plan: Plan, bench: &mut Bench<'_>) -> Result<Read, Failure> {
-        let transaction = bench.pager.begin_read()?;
-        bench.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence() })?;
+    pub(crate) fn begin(plan: Plan, fixture: &mut Fixture<'_>) -> Result<Read, Failure> {
+        let transaction = fixture.pager.begin_read()?;
+        fixture.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence() })?;
         Ok(Read { transaction, plan, position: 0 })
     }
 
     /// Reads one page.
-    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
-        let Some(number) = self.plan.page(self.position, bench) else {
-            bench.tally.reads += 1;
+    pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
+        let Some(number) = self.plan.page(self.position, fixture) else {
+            fixture.tally.reads += 1;
             let behind =
-                bench.oracles.history().acknowledged().saturating_sub(self.transaction.commit_sequence());
+                fixture.oracles.history().acknowledged().saturating_sub(self.transaction.commit_sequence());
             sometimes!(behind >= 10, "a reader ends ten commits behind");
-            self.plan.conclude(self.transaction.commit_sequence(), bench)?;
+            self.plan.conclude(self.transaction.commit_sequence(), fixture)?;
             return Ok(Progress::Done);
         };
         let page = await_io!(self.transaction.page(number));
         let sequence = self.transaction.commit_sequence();
-        let digest = bench.shape.digest(&page);
-        bench.tally.looked(digest);
-        bench.observe(&Observation::PageRead { sequence, page: number, digest })?;
-        self.plan.look(sequence, page, digest, bench)?;
+        let digest = fixture.shape.digest(&page);
+        fixture.tally.looked(digest);
+        fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
+        self.plan.look(sequence, page, digest, fixture)?;
         self.position += 1;
         Ok(Progress::More)
     }
@@ -106,8 +106,8 @@ impl Read {
 
 impl Plan {
     /// The page to read after `position` others.
-    fn page(&self, position: usize, bench: &Bench<'_>) -> Option<PageNo> {
-        let layout = bench.layout;
+    fn page(&self, position: usize, fixture: &Fixture<'_>) -> Option<PageNo> {
+        let layout = fixture.layout;
         match self {
             Plan::Sum { .. } => layout.accounts.get(position).copied(),
             Plan::Group { group, .. } => layout.groups[*group].get(position).copied(),
@@ -134,9 +134,9 @@ impl Plan {
         sequence: u64,
         page: PageRef,
         digest: u64,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
     ) -> Result<(), Failure> {
-        let shape = bench.shape;
+        let shape = fixture.shape;
         match self {
             Plan::Sum { sum } => {
                 *sum = (0..shape.cells())
@@ -145,7 +145,7 @@ impl Plan {
             }
             Plan::Group { first, .. } => {
                 let (expected, seen) = (*first.get_or_insert(stamp(&page)) as i64, stamp(&page) as i64);
-                bench.observe(&Observation::Invariant {
+                fixture.observe(&Observation::Invariant {
                     sequence,
                     what: "one stamp on a group:",
                     expected,
@@ -163,7 +163,7 @@ impl Plan {
                 let listed =
                     leaves.iter().find(|(leaf, _)| *leaf == page.number()).map_or(0, |&(_, stamp)| stamp);
                 let (expected, seen) = (listed as i64, stamp(&page) as i64);
-                bench.observe(&Observation::Invariant {
+                fixture.observe(&Observation::Invariant {
                     sequence,
                     what: "the directory's stamp on a leaf:",
                     expected,
@@ -179,7 +179,7 @@ impl Plan {
                 if pinned.len() == PINS {
                     let (oldest, before) = pinned.remove(0);
                     let after = shape.digest(&oldest);
-                    bench.observe(&Observation::PinnedAgain { page: oldest.number(), before, after })?;
+                    fixture.observe(&Observation::PinnedAgain { page: oldest.number(), before, after })?;
                 }
                 pinned.push((page, digest));
                 Ok(())
@@ -188,12 +188,12 @@ impl Plan {
     }
 
     /// What must hold of all pages together.
-    fn conclude(&mut self, sequence: u64, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    fn conclude(&mut self, sequence: u64, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         match self {
             Plan::Sum { sum } => {
-                let accounts = bench.layout.accounts.len() * bench.shape.cells();
+                let accounts = fixture.layout.accounts.len() * fixture.shape.cells();
                 let expected = INITIAL_BALANCE * accounts as i64;
-                bench.observe(&Observation::Invariant {
+                fixture.observe(&Observation::Invariant {
                     sequence,
                     what: "a sum of accounts of",
                     expected,
@@ -202,8 +202,8 @@ impl Plan {
             }
             Plan::Long { pinned, .. } => {
                 for (page, before) in pinned.drain(..) {
-                    let after = bench.shape.digest(&page);
-                    bench.observe(&Observation::PinnedAgain { page: page.number(), before, after })?;
+                    let after = fixture.shape.digest(&page);
+                    fixture.observe(&Observation::PinnedAgain { page: page.number(), before, after })?;
                 }
                 Ok(())
             }

@@ -3,7 +3,7 @@ use tenterhook_runtime::pager::{
     Checkpoint, CheckpointMode, CheckpointOutcome, CheckpointReport, IntegrityCheck, IntegrityProblem,
 };
 
-use super::{Bench, Failure, Progress};
+use super::{Failure, Fixture, Progress};
 use crate::oracle::Observation;
 use tenterhook_stress::sometimes;
 
@@ -16,14 +16,14 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(mode: CheckpointMode, bench: &Bench<'_>) -> Checkpoints {
-        Checkpoints { mode, machine: bench.pager.checkpoint(mode), awaits_readers: false }
+    pub(crate) fn new(mode: CheckpointMode, fixture: &Fixture<'_>) -> Checkpoints {
+        Checkpoints { mode, machine: fixture.pager.checkpoint(mode), awaits_readers: false }
     }
 
-    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
         let stepped = self.machine.step();
         let awaits = self.machine.waits_for_readers() && self.machine.holds_up_writers();
-        self.says_whether_it_awaits_readers(awaits && stepped.is_ok(), bench)?;
+        self.says_whether_it_awaits_readers(awaits && stepped.is_ok(), fixture)?;
         match stepped? {
             IOResult::IO(io) => {
                 sometimes!(self.machine.waits_for_readers(), "a checkpoint waits for readers to end");
@@ -31,9 +31,9 @@ impl Checkpoints {
                 Ok(Progress::Wait(io))
             }
             IOResult::Done(report) => {
-                bench.tally.checkpoints += 1;
-                self.judge(&report, bench)?;
-                bench.observe(&Observation::Checkpointed { sequence: report.sequence })?;
+                fixture.tally.checkpoints += 1;
+                self.judge(&report, fixture)?;
+                fixture.observe(&Observation::Checkpointed { sequence: report.sequence })?;
                 sometimes!(
                     report.outcome == CheckpointOutcome::Complete && report.frames > 0,
                     "a checkpoint moves all of the log"
@@ -43,7 +43,7 @@ impl Checkpoints {
                     "a checkpoint has to leave something in the log"
                 );
                 sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints meet");
-                bench.tally.complete_checkpoints += u64::from(matches!(
+                fixture.tally.complete_checkpoints += u64::from(matches!(
                     report.outcome,
                     CheckpointOutcome::Complete | CheckpointOutcome::Restarted
                 ));
@@ -55,26 +55,30 @@ impl Checkpoints {
 
 impl Checkpoints {
     /// It is about to be dropped.
-    pub(crate) fn leave(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
-        self.says_whether_it_awaits_readers(false, bench)
+    pub(crate) fn leave(&mut self, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
+        self.says_whether_it_awaits_readers(false, fixture)
     }
 
-    fn says_whether_it_awaits_readers(&mut self, awaits: bool, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    fn says_whether_it_awaits_readers(
+        &mut self,
+        awaits: bool,
+        fixture: &mut Fixture<'_>,
+    ) -> Result<(), Failure> {
         let said = std::mem::replace(&mut self.awaits_readers, awaits);
         match (said, awaits) {
             // Each time: it may be others now.
-            (_, true) => bench.observe(&Observation::ReadersAwaited),
-            (true, false) => bench.observe(&Observation::ReadersAwaitedNoMore),
+            (_, true) => fixture.observe(&Observation::ReadersAwaited),
+            (true, false) => fixture.observe(&Observation::ReadersAwaitedNoMore),
             _ => Ok(()),
         }
     }
 
     /// What a mode promises is so in the moment in which the checkpoint ends.
-    fn judge(&self, report: &CheckpointReport, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    fn judge(&self, report: &CheckpointReport, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         if report.outcome == CheckpointOutcome::AlreadyRunning {
             return Ok(());
         }
-        let audit = bench.pager.audit();
+        let audit = fixture.pager.audit();
         let (promise, kept) = match self.mode {
             CheckpointMode::Passive => return Ok(()),
             CheckpointMode::Full => {
@@ -89,7 +93,7 @@ impl Checkpoints {
             "a checkpoint copies the log and begins it anew"
         );
         let (expected, seen) = (1, i64::from(kept));
-        bench.observe(&Observation::Invariant { sequence: report.sequence, what: promise, expected, seen })
+        fixture.observe(&Observation::Invariant { sequence: report.sequence, what: promise, expected, seen })
     }
 }
 
@@ -101,17 +105,17 @@ pub(crate) struct CheckIntegrity {
 
 impl CheckIntegrity {
     /// `at_rest` says that no fault and no transaction can be behind a problem.
-    pub(crate) fn new(at_rest: bool, bench: &Bench<'_>) -> CheckIntegrity {
-        CheckIntegrity { machine: bench.pager.check_integrity(), at_rest }
+    pub(crate) fn new(at_rest: bool, fixture: &Fixture<'_>) -> CheckIntegrity {
+        CheckIntegrity { machine: fixture.pager.check_integrity(), at_rest }
     }
 
-    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
         let report = match self.machine.step()? {
             IOResult::IO(io) => return Ok(Progress::Wait(io)),
             IOResult::Done(report) => report,
         };
-        bench.tally.checks += 1;
-        bench.observe(&Observation::Checked { report: &report, at_rest: self.at_rest })?;
+        fixture.tally.checks += 1;
+        fixture.observe(&Observation::Checked { report: &report, at_rest: self.at_rest })?;
         // A page that could not be read is an error like that of any other operation.
         let unread = report.problems.into_iter().find_map(|problem| match problem {
             IntegrityProblem::Damaged(error) => Some(error),

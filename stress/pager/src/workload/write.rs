@@ -3,23 +3,25 @@ use tenterhook_runtime::pager::{
     Audit, BeginWrite, Commit, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
 };
 
-use super::desk::{Changes, Desk};
 use super::layout::Layout;
-use super::{Aside, Bench, Churn, Detour, Failure, Prepare, Progress, Stamp, Transfer, await_io};
+use super::operation_context::{Changes, OperationContext};
+use super::{
+    Aside, Churn, Failure, Fixture, MultiPageWrite, Prepare, Progress, SavepointRollback, Transfer, await_io,
+};
 use crate::oracle::{Observation, TransactionId};
 use tenterhook_stress::sometimes;
-use tenterhook_stress::tape::Lane;
+use tenterhook_stress::tape::Stream;
 
 /// What a write transaction is for.
 pub(crate) enum Job {
     /// Moves money.
     Transfer(Transfer),
     /// Stamps a group.
-    Stamp(Stamp),
+    MultiPageWrite(MultiPageWrite),
     /// Allocates and frees.
     Churn(Churn),
     /// Takes part of itself back.
-    Detour(Box<Detour>),
+    SavepointRollback(Box<SavepointRollback>),
     /// Makes the fixed pages.
     Prepare(Box<Prepare>),
 }
@@ -68,8 +70,8 @@ enum Stage {
 
 impl Write {
     /// A transaction that waits for the write right first.
-    pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, bench: &Bench<'_>) -> Write {
-        Write::at(id, job, end, Stage::Begin(bench.pager.begin_write()))
+    pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, fixture: &Fixture<'_>) -> Write {
+        Write::at(id, job, end, Stage::Begin(fixture.pager.begin_write()))
     }
 
     /// A transaction that reads `looks` pages of accounts before it asks for the write right.
@@ -78,10 +80,10 @@ impl Write {
         job: Job,
         end: WriteEnd,
         looks: usize,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
     ) -> Result<Write, Failure> {
-        let reader = bench.pager.begin_read()?;
-        bench.observe(&Observation::ReadBegan { sequence: reader.commit_sequence() })?;
+        let reader = fixture.pager.begin_read()?;
+        fixture.observe(&Observation::ReadBegan { sequence: reader.commit_sequence() })?;
         Ok(Write::at(id, job, end, Stage::Look(Box::new(reader), looks)))
     }
 
@@ -106,7 +108,7 @@ impl Write {
     ///
     /// If what the call waits for is about to be cancelled, something comes in between: the same call made again right away
     /// would be the one that is told.
-    pub(crate) fn give_up(&mut self, is_cancelled: bool, layout: &Layout, lane: &mut Lane) -> bool {
+    pub(crate) fn give_up(&mut self, is_cancelled: bool, layout: &Layout, stream: &mut Stream) -> bool {
         if let (Stage::Work(transaction), true) = (&mut self.stage, is_cancelled) {
             let between = transaction.savepoint();
             if transaction.release(between).is_err() {
@@ -120,7 +122,7 @@ impl Write {
             }
             (Stage::Work(_), aside) => {
                 sometimes!(true, "a call is given up and another made");
-                *aside = Some(Box::new(Aside::plan(self.id, layout, lane).at_once()));
+                *aside = Some(Box::new(Aside::plan(self.id, layout, stream).at_once()));
             }
             (Stage::Vacuum(_), _) => return self.give_up_vacuum(),
             (Stage::Look(..) | Stage::Upgrade(..) | Stage::Begin(_) | Stage::Commit(_) | Stage::Over, _) => {
@@ -145,18 +147,18 @@ impl Write {
     }
 
     /// One call of the pager.
-    pub(crate) fn step(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
         match &mut self.stage {
             Stage::Look(reader, left) => {
-                let accounts = &bench.layout.accounts;
+                let accounts = &fixture.layout.accounts;
                 if *left == 0 {
                     return Ok(self.ask_for_upgrade());
                 }
                 let (sequence, number) = (reader.commit_sequence(), accounts[*left % accounts.len()]);
                 let page = await_io!(reader.page(number));
-                let digest = bench.shape.digest(&page);
-                bench.tally.looked(digest);
-                bench.observe(&Observation::PageRead { sequence, page: number, digest })?;
+                let digest = fixture.shape.digest(&page);
+                fixture.tally.looked(digest);
+                fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
                 *left -= 1;
                 Ok(Progress::More)
             }
@@ -165,13 +167,13 @@ impl Write {
                 let upgraded = match upgrade.step() {
                     Err(PagerError::BusySnapshot { snapshot: refused, newest }) => {
                         self.stage = Stage::Over;
-                        bench.observe(&Observation::TurnLeft { id: self.id })?;
-                        return stale(snapshot, refused, newest, bench);
+                        fixture.observe(&Observation::TurnLeft { id: self.id })?;
+                        return stale(snapshot, refused, newest, fixture);
                     }
                     Err(PagerError::AwaitedByCheckpoint) => {
                         sometimes!(true, "an upgrade is refused because a checkpoint waits for readers");
                         self.stage = Stage::Over;
-                        bench.observe(&Observation::TurnRefused { id: self.id })?;
+                        fixture.observe(&Observation::TurnRefused { id: self.id })?;
                         return Ok(Progress::Done);
                     }
                     other => other?,
@@ -180,18 +182,18 @@ impl Write {
                 let transaction = match upgraded {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
-                        self.awaits_its_turn(bench)?;
+                        self.awaits_its_turn(fixture)?;
                         return Ok(Progress::Wait(io));
                     }
                 };
                 let base = transaction.commit_sequence();
-                bench.observe(&Observation::Invariant {
+                fixture.observe(&Observation::Invariant {
                     sequence: base,
                     what: "an upgraded transaction upon the commit that it has read, number",
                     expected: snapshot as i64,
                     seen: base as i64,
                 })?;
-                self.begun(transaction, bench)
+                self.begun(transaction, fixture)
             }
             Stage::Begin(begin) => {
                 let begun = begin.step()?;
@@ -199,18 +201,18 @@ impl Write {
                 let transaction = match begun {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
-                        self.awaits_its_turn(bench)?;
+                        self.awaits_its_turn(fixture)?;
                         return Ok(Progress::Wait(io));
                     }
                 };
-                self.begun(transaction, bench)
+                self.begun(transaction, fixture)
             }
             Stage::Work(transaction) => {
-                let mut desk = Desk { transaction, changes: &mut self.changes, bench };
+                let mut op = OperationContext { transaction, changes: &mut self.changes, fixture };
                 if let Some(aside) = &mut self.aside
-                    && aside.is_due(desk.changes, self.is_job_done)
+                    && aside.is_due(op.changes, self.is_job_done)
                 {
-                    let progress = aside.step(&mut desk)?;
+                    let progress = aside.step(&mut op)?;
                     return Ok(match progress {
                         Progress::Done => {
                             self.aside = None;
@@ -221,11 +223,11 @@ impl Write {
                 }
                 let progress = match &mut self.job {
                     _ if self.is_job_done => Progress::Done,
-                    Job::Transfer(job) => job.step(&mut desk)?,
-                    Job::Stamp(job) => job.step(&mut desk)?,
-                    Job::Churn(job) => job.step(&mut desk)?,
-                    Job::Detour(job) => job.step(&mut desk)?,
-                    Job::Prepare(job) => job.step(&mut desk)?,
+                    Job::Transfer(job) => job.step(&mut op)?,
+                    Job::MultiPageWrite(job) => job.step(&mut op)?,
+                    Job::Churn(job) => job.step(&mut op)?,
+                    Job::SavepointRollback(job) => job.step(&mut op)?,
+                    Job::Prepare(job) => job.step(&mut op)?,
                 };
                 match progress {
                     Progress::Done if self.aside.is_some() => {
@@ -233,16 +235,16 @@ impl Write {
                         Ok(Progress::More)
                     }
                     Progress::Done if self.vacuum => Ok(self.begin_vacuum()),
-                    Progress::Done => self.end(bench),
+                    Progress::Done => self.end(fixture),
                     suspended => Ok(suspended),
                 }
             }
             Stage::Vacuum(vacuum) => {
                 let (transaction, less) = await_io!(vacuum.step());
                 sometimes!(less > 0, "a vacuum shortens the file");
-                bench.tally.vacuumed += u64::from(less);
+                fixture.tally.vacuumed += u64::from(less);
                 self.stage = Stage::Work(transaction);
-                self.end(bench)
+                self.end(fixture)
             }
             Stage::Commit(commit) => {
                 let sequence = match commit.step()? {
@@ -250,25 +252,25 @@ impl Write {
                     IOResult::IO(io) => return Ok(Progress::Wait(io)),
                 };
                 self.stage = Stage::Over;
-                bench.tally.commits += 1;
-                let Audit { commits_published, log_syncs, .. } = bench.pager.audit();
+                fixture.tally.commits += 1;
+                let Audit { commits_published, log_syncs, .. } = fixture.pager.audit();
                 sometimes!(
                     log_syncs > 0 && commits_published > log_syncs,
                     "one sync acknowledges several commits"
                 );
-                bench.observe(&Observation::Committed { id: self.id, sequence })?;
+                fixture.observe(&Observation::Committed { id: self.id, sequence })?;
                 Ok(Progress::Done)
             }
             Stage::Over => Ok(Progress::Done),
         }
     }
 
-    fn awaits_its_turn(&mut self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    fn awaits_its_turn(&mut self, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         if std::mem::replace(&mut self.queued, true) {
             return Ok(());
         }
         let reads = matches!(self.stage, Stage::Upgrade(..));
-        bench.observe(&Observation::TurnAwaited { id: self.id, reads })
+        fixture.observe(&Observation::TurnAwaited { id: self.id, reads })
     }
 
     fn ask_for_upgrade(&mut self) -> Progress {
@@ -279,13 +281,17 @@ impl Write {
         Progress::More
     }
 
-    fn begun(&mut self, transaction: WriteTransaction, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
-        bench.observe(&Observation::TurnCame { id: self.id })?;
+    fn begun(
+        &mut self,
+        transaction: WriteTransaction,
+        fixture: &mut Fixture<'_>,
+    ) -> Result<Progress, Failure> {
+        fixture.observe(&Observation::TurnCame { id: self.id })?;
         self.changes.base = transaction.commit_sequence();
-        let ahead = self.changes.base.saturating_sub(bench.pager.commit_sequence());
+        let ahead = self.changes.base.saturating_sub(fixture.pager.commit_sequence());
         sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
         sometimes!(ahead >= 3, "three commits are on their way at a time");
-        bench.observe(&Observation::WriteBegan { base: self.changes.base })?;
+        fixture.observe(&Observation::WriteBegan { base: self.changes.base })?;
         self.stage = Stage::Work(transaction);
         Ok(Progress::More)
     }
@@ -298,37 +304,37 @@ impl Write {
     }
 
     /// The job is done: commit or roll back.
-    fn end(&mut self, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
+    fn end(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
         let Stage::Work(transaction) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(Progress::Done);
         };
         sometimes!(transaction.pages_spilled() > 0, "a transaction spills");
         if self.end == WriteEnd::Rollback || self.changes.is_empty() {
             transaction.rollback();
-            bench.tally.rollbacks += 1;
+            fixture.tally.rollbacks += 1;
             return Ok(Progress::Done);
         }
         let Changes { base, pages } = &self.changes;
-        bench.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
+        fixture.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
         self.stage = Stage::Commit(Box::new(transaction.commit()));
         Ok(Progress::More)
     }
 
     /// Tells the oracles that the commit, if it had been asked for, ended with this error.
-    pub(crate) fn failed(&self, error: &PagerError, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    pub(crate) fn failed(&self, error: &PagerError, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         let is_doomed = matches!(error, PagerError::EarlierCommitFailed { .. });
         match self.stage {
             Stage::Commit(_) if matches!(error, PagerError::OutcomeUnknown { .. }) => {
                 sometimes!(true, "nobody is told how a commit ends");
-                bench.observe(&Observation::CommitDropped { id: self.id, submitted: true })
+                fixture.observe(&Observation::CommitDropped { id: self.id, submitted: true })
             }
             Stage::Commit(_) => {
-                bench.tally.failed_commits += 1;
+                fixture.tally.failed_commits += 1;
                 sometimes!(true, "a commit ends with an error");
                 sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
-                bench.observe(&Observation::CommitFailed { id: self.id })
+                fixture.observe(&Observation::CommitFailed { id: self.id })
             }
-            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),
             Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
                 sometimes!(is_doomed, "a writer hears that what it started from has failed");
                 Ok(())
@@ -337,15 +343,15 @@ impl Write {
     }
 
     /// Tells the oracles that the machine is about to be dropped.
-    pub(crate) fn dropped(&self, bench: &mut Bench<'_>) -> Result<(), Failure> {
+    pub(crate) fn dropped(&self, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         match &self.stage {
             Stage::Commit(commit) => {
                 let submitted = commit.is_submitted();
                 sometimes!(submitted, "a commit is dropped half way");
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
-                bench.observe(&Observation::CommitDropped { id: self.id, submitted })
+                fixture.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
-            Stage::Begin(_) | Stage::Upgrade(..) => bench.observe(&Observation::TurnLeft { id: self.id }),
+            Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),
             Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
                 sometimes!(self.has_spilled(), "a transaction that has spilled is dropped");
                 Ok(())
@@ -362,7 +368,7 @@ impl Write {
     pub(crate) fn prepared(&self) -> Option<&Layout> {
         match &self.job {
             Job::Prepare(prepare) => Some(prepare.layout()),
-            Job::Transfer(_) | Job::Stamp(_) | Job::Churn(_) | Job::Detour(_) => None,
+            Job::Transfer(_) | Job::MultiPageWrite(_) | Job::Churn(_) | Job::SavepointRollback(_) => None,
         }
     }
 
@@ -370,9 +376,9 @@ impl Write {
     pub(crate) fn describe(&self) -> String {
         let job = match self.job {
             Job::Transfer(_) => "transfer",
-            Job::Stamp(_) => "stamp",
+            Job::MultiPageWrite(_) => "multi-page write",
             Job::Churn(_) => "churn",
-            Job::Detour(_) => "detour",
+            Job::SavepointRollback(_) => "savepoint rollback",
             Job::Prepare(_) => return format!("preparation: {}", self.describe_stage()),
         };
         // The upper half of the number is the connection.
@@ -390,7 +396,7 @@ impl Write {
             Stage::Work(transaction) => transaction,
         };
         let detour = match &self.job {
-            Job::Detour(detour) => detour.describe(),
+            Job::SavepointRollback(detour) => detour.describe(),
             _ => "at work",
         };
         let aside = self.aside.as_ref().and_then(|aside| aside.describe());
@@ -405,11 +411,11 @@ impl Write {
 }
 
 /// Whether a refusal is true: somebody has committed upon the snapshot, and is not told as another.
-fn stale(snapshot: u64, refused: u64, newest: u64, bench: &mut Bench<'_>) -> Result<Progress, Failure> {
-    bench.tally.stale_upgrades += 1;
+fn stale(snapshot: u64, refused: u64, newest: u64, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
+    fixture.tally.stale_upgrades += 1;
     sometimes!(true, "an upgrade is refused because somebody has committed");
-    let is_true = snapshot == refused && snapshot < newest && bench.oracles.history().can_be_seen(newest);
-    bench.observe(&Observation::Invariant {
+    let is_true = snapshot == refused && snapshot < newest && fixture.oracles.history().can_be_seen(newest);
+    fixture.observe(&Observation::Invariant {
         sequence: newest,
         what: "a refusal of a stale snapshot only:",
         expected: 1,

@@ -10,7 +10,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::Source;
 use crate::violation::Violation;
 
-/// One turn in so many: a cache that is empty all the time is as dull as a full one.
+/// One turn in so many: a cache that is empty all the time is as ordinary as a full one.
 const EVERY: u64 = 8;
 
 /// How often a trial asks: the kernel may be busy with a page.

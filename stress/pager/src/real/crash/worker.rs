@@ -119,7 +119,7 @@ impl Worker {
     /// Ends the process: connections before this one do not end, so that a join does not come to it.
     fn object(&self, error: &PagerError) -> ! {
         let seen = format!("connection {}, at its job {}: {error}", self.connection, self.begun);
-        child::object(&Violation::safety("honesty", "no error that no fault explains", seen))
+        child::object(&Violation::safety("unexplained error", "no error that no fault explains", seen))
     }
 
     /// What a planted bug makes of the next step.

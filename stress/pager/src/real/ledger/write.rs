@@ -40,7 +40,7 @@ enum Work {
     /// After the one that was read, if it was.
     Number(Option<u64>),
     Count,
-    Stamp {
+    MultiPageWrite {
         which: usize,
     },
     Look {
@@ -99,7 +99,7 @@ impl Post {
                     };
                     self.stage = Stage::Commit(Box::new(transaction.commit()));
                 }
-                Stage::Work(transaction, Work::Stamp { which: 1 }) if self.stray.is_some() => {
+                Stage::Work(transaction, Work::MultiPageWrite { which: 1 }) if self.stray.is_some() => {
                     if let Some(stray) = &mut self.stray {
                         return_if_io!(stray.step(transaction, self.layout, self.committed.number));
                     }
@@ -150,13 +150,13 @@ fn perform(
             transaction.page_mut(page)?.map(|bytes| {
                 committed.own = word_at(bytes, at) + 1;
                 set_word(bytes, at, committed.own);
-                Work::Stamp { which: 0 }
+                Work::MultiPageWrite { which: 0 }
             })
         }
-        Work::Stamp { which } => {
+        Work::MultiPageWrite { which } => {
             let page = layout.stripe(layout.stamped(number)[which]);
             let next = match (which, layout.churned(number)) {
-                (0, _) => Work::Stamp { which: 1 },
+                (0, _) => Work::MultiPageWrite { which: 1 },
                 (_, Some(slot)) => Work::Look { slot },
                 (_, None) => Work::Done,
             };

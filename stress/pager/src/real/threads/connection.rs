@@ -101,7 +101,7 @@ impl PagerConnection {
             && since(FaultKind::Cancelled);
         if !cancelled && !explanations(error).iter().copied().any(since) {
             let expected = "no error that no fault explains";
-            return Err(Violation::safety("honesty", expected, error.to_string()));
+            return Err(Violation::safety("unexplained error", expected, error.to_string()));
         }
         Ok(if let PagerError::Poisoned { .. } = error { Step::Restart } else { Step::Ended })
     }

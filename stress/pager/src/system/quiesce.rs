@@ -2,16 +2,16 @@ use tenterhook_runtime::pager::PagerError;
 
 use super::connection::MODES;
 use crate::oracle::Observation;
-use crate::workload::{Bench, CheckIntegrity, Checkpoints, Failure, Progress};
+use crate::workload::{CheckIntegrity, Checkpoints, Failure, Fixture, Progress};
 use tenterhook_stress::system::{Context, Step};
-use tenterhook_stress::tape::Site;
+use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
 
-const CHECKPOINT: Site = Site::new(0, "rest: checkpoint");
+const CHECKPOINT: ChoicePoint = ChoicePoint::new(0, "rest: checkpoint");
 
 /// Looks a pager over while nobody uses it and no fault strikes.
 #[derive(Default)]
-pub(super) struct Rest {
+pub(super) struct Quiesce {
     stage: Stage,
 }
 
@@ -26,20 +26,21 @@ enum Stage {
     SettleAgain,
 }
 
-impl Rest {
+impl Quiesce {
     pub(super) fn step(
         &mut self,
-        bench: &mut Bench<'_>,
+        fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
-        match self.advance(bench, context) {
+        match self.advance(fixture, context) {
             Ok(step) => Ok(step),
             Err(Failure::Violation(violation)) => Err(violation.note("while at rest")),
             Err(Failure::Pager(error)) => {
                 let what = self.describe();
-                let is_poison = matches!(error, PagerError::Poisoned { .. }) && bench.pager.audit().poisoned;
+                let is_poison =
+                    matches!(error, PagerError::Poisoned { .. }) && fixture.pager.audit().poisoned;
                 let cause = is_poison.then_some("an earlier failed sync");
-                bench
+                fixture
                     .oracles
                     .observe(&Observation::Failed { what: "a check at rest", error: &error, cause })
                     .map_err(|violation| violation.note(format!("while at rest, in {what}")))?;
@@ -49,35 +50,35 @@ impl Rest {
         }
     }
 
-    fn advance(&mut self, bench: &mut Bench<'_>, context: &mut Context<'_>) -> Result<Step, Failure> {
+    fn advance(&mut self, fixture: &mut Fixture<'_>, context: &mut Context<'_>) -> Result<Step, Failure> {
         let progress = match &mut self.stage {
             Stage::Settle | Stage::SettleAgain => {
-                if !is_settled(bench, context)? {
+                if !is_settled(fixture, context)? {
                     return Ok(Step::Yield);
                 }
                 Progress::Done
             }
-            Stage::Checkpoint(checkpoint) => checkpoint.step(bench)?,
-            Stage::Check(check) => check.step(bench)?,
+            Stage::Checkpoint(checkpoint) => checkpoint.step(fixture)?,
+            Stage::Check(check) => check.step(fixture)?,
         };
         match progress {
             Progress::More => Ok(Step::Continue),
             Progress::Wait(io) => Ok(Step::from(io)),
-            Progress::Done => Ok(self.next(bench, context)),
+            Progress::Done => Ok(self.next(fixture, context)),
         }
     }
 
     /// The stage has ended: begin the next one.
-    fn next(&mut self, bench: &Bench<'_>, context: &mut Context<'_>) -> Step {
+    fn next(&mut self, fixture: &Fixture<'_>, context: &mut Context<'_>) -> Step {
         let mut wants_checkpoint =
-            || context.lane.choose(CHECKPOINT, 2) == 1 && !bench.pager.audit().poisoned;
+            || context.stream.choose(CHECKPOINT, 2) == 1 && !fixture.pager.audit().poisoned;
         let (next, step) = match self.stage {
             Stage::Settle if wants_checkpoint() => {
-                let mode = MODES[context.lane.choose(CHECKPOINT, MODES.len() as u32) as usize];
-                (Stage::Checkpoint(Checkpoints::new(mode, bench)), Step::Continue)
+                let mode = MODES[context.stream.choose(CHECKPOINT, MODES.len() as u32) as usize];
+                (Stage::Checkpoint(Checkpoints::new(mode, fixture)), Step::Continue)
             }
             Stage::Settle | Stage::Checkpoint(_) => {
-                (Stage::Check(CheckIntegrity::new(true, bench)), Step::Continue)
+                (Stage::Check(CheckIntegrity::new(true, fixture)), Step::Continue)
             }
             Stage::Check(_) => (Stage::SettleAgain, Step::Continue),
             Stage::SettleAgain => (Stage::Settle, Step::Ended),
@@ -98,10 +99,10 @@ impl Rest {
 }
 
 /// Whether the disk is silent; if it is, the pager must be idle.
-fn is_settled(bench: &mut Bench<'_>, context: &Context<'_>) -> Result<bool, Failure> {
+fn is_settled(fixture: &mut Fixture<'_>, context: &Context<'_>) -> Result<bool, Failure> {
     let (in_flight, _) = context.disk.load();
     if in_flight == 0 {
-        bench.observe(&Observation::AtRest(&bench.pager.audit()))?;
+        fixture.observe(&Observation::AtRest(&fixture.pager.audit()))?;
     }
     Ok(in_flight == 0)
 }

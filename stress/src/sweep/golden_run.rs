@@ -7,8 +7,8 @@ use tenterhook_runtime::io::OperationKind;
 
 use super::aftermath::Aftermath;
 use super::case::{Case, Fallen};
+use super::harness::{Harness, Perturbation, Run};
 use super::operation::Operation;
-use super::theatre::{Deed, Run, Theatre};
 use crate::disk::{Fate, FaultKind, Script, Unsynced, effects, honest_faults};
 use crate::panics;
 use crate::violation::Violation;
@@ -26,14 +26,14 @@ pub(super) struct Extent {
 
 /// The state of a system that has not had the operation's effects, and of one that has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Course {
+pub(super) struct CaseOutcome {
     before: String,
     pub(super) after: String,
 }
 
 /// What a case may lead to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Harm {
+pub(super) enum Injected {
     /// Nothing: whatever the case does, nobody may notice.
     None,
     /// The operation may fail, and nothing else.
@@ -43,17 +43,17 @@ pub(super) enum Harm {
 }
 
 /// An operation, and what it does when nothing is in its way.
-pub(super) struct Rehearsal<'a> {
+pub(super) struct GoldenRun<'a> {
     pub(super) subject: &'a dyn Operation,
     extent: Extent,
     /// What it comes to.
     ending: String,
     /// The state when it is over.
-    pub(super) now: Course,
+    pub(super) now: CaseOutcome,
     /// The state when somebody has gone on, for each way of that.
-    later: Vec<Course>,
+    later: Vec<CaseOutcome>,
     /// The states when the operation and a partner are over, by partner and by whether the operation was refused.
-    pub(super) pairs: RefCell<BTreeMap<(u32, bool), Course>>,
+    pub(super) pairs: RefCell<BTreeMap<(u32, bool), CaseOutcome>>,
     /// Runs of the operation and recoveries so far.
     runs: Cell<u64>,
 }
@@ -64,29 +64,29 @@ pub(super) const NO_SUCH_CASE: &str = "case";
 /// I/Os of other connections beyond the operation's own that end inside `submit`.
 const AMPLE: u32 = 1024;
 
-impl<'a> Rehearsal<'a> {
-    /// Runs the operation without any harm, to know what it does.
-    pub(super) fn of(subject: &'a dyn Operation) -> Result<Rehearsal<'a>, Box<Violation>> {
-        caught(|| Rehearsal::undisturbed(subject))
+impl<'a> GoldenRun<'a> {
+    /// Runs the operation without any fault, to know what it does.
+    pub(super) fn of(subject: &'a dyn Operation) -> Result<GoldenRun<'a>, Box<Violation>> {
+        caught(|| GoldenRun::undisturbed(subject))
     }
 
-    fn undisturbed(subject: &'a dyn Operation) -> Result<Rehearsal<'a>, Box<Violation>> {
-        let mut smooth = Theatre::prepare(subject)?;
+    fn undisturbed(subject: &'a dyn Operation) -> Result<GoldenRun<'a>, Box<Violation>> {
+        let mut smooth = Harness::prepare(subject)?;
         let ending = ended_well(smooth.run(None, u32::MAX)?)?;
         let ios = smooth.submitted().len() as u32;
-        let now = Course { before: without(subject)?.state()?, after: smooth.state()? };
-        let mut halting = Theatre::prepare(subject)?;
+        let now = CaseOutcome { before: without(subject)?.state()?, after: smooth.state()? };
+        let mut halting = Harness::prepare(subject)?;
         halting.disk.follow(Script::default());
         ended_well(halting.run(None, u32::MAX)?)?;
         let extent = Extent { ios, pending: halting.submitted(), yields: halting.yields };
         let later = (0..subject.ways_on()).map(|way| {
-            let mut with = Theatre::prepare(subject)?;
+            let mut with = Harness::prepare(subject)?;
             ended_well(with.run(None, u32::MAX)?)?;
-            Ok(Course { before: gone_on(without(subject)?, way)?, after: gone_on(with, way)? })
+            Ok(CaseOutcome { before: gone_on(without(subject)?, way)?, after: gone_on(with, way)? })
         });
         let later = later.collect::<Result<Vec<_>, Box<Violation>>>()?;
         let (pairs, runs) = (RefCell::default(), Cell::new(0));
-        Ok(Rehearsal { subject, extent, ending, now, later, pairs, runs })
+        Ok(GoldenRun { subject, extent, ending, now, later, pairs, runs })
     }
 
     pub(super) fn extent(&self) -> &Extent {
@@ -100,13 +100,13 @@ impl<'a> Rehearsal<'a> {
         faults.flat_map(|fault| (0..effects(fault)).map(move |effect| (fault, effect)))
     }
 
-    /// Runs of the operation and recoveries so far, those of this rehearsal left out.
+    /// Runs of the operation and recoveries so far, those of this golden run left out.
     pub(super) fn runs(&self) -> u64 {
         self.runs.get()
     }
 
     /// The states when somebody has gone on in this way.
-    pub(super) fn later(&self, way: u32) -> &Course {
+    pub(super) fn later(&self, way: u32) -> &CaseOutcome {
         &self.later[way as usize]
     }
 
@@ -122,7 +122,7 @@ impl<'a> Rehearsal<'a> {
         self.runs.set(self.runs.get() + 1);
     }
 
-    /// Runs one case with each of its aftermaths and holds it against the promise. Whether there was any harm in it: a fault
+    /// Runs one case with each of its aftermaths and holds it against the promise. Whether there was any fault in it: a fault
     /// for which the operation gives no occasion is none.
     pub(super) fn judge(&self, case: &Case) -> Result<bool, Box<Violation>> {
         if let Case::Crash(delivered, fates) = case {
@@ -135,11 +135,11 @@ impl<'a> Rehearsal<'a> {
         let mut has_struck = false;
         for aftermath in Aftermath::all(self.ways_on(), is_gentle) {
             let judged = caught(|| {
-                let (mut theatre, run) = self.perform(case)?;
-                has_struck = strikes(case, &theatre);
-                let harm = self.harm(case, &mut theatre);
-                let is_whole = self.judge_ending(run, harm)?;
-                self.judge_aftermath(theatre, aftermath, is_whole, harm)
+                let (mut harness, run) = self.perform(case)?;
+                has_struck = strikes(case, &harness);
+                let injected = self.injected(case, &mut harness);
+                let is_whole = self.judge_ending(run, injected)?;
+                self.judge_aftermath(harness, aftermath, is_whole, injected)
             });
             judged.map_err(|violation| violation.note(aftermath.to_string()))?;
         }
@@ -149,34 +149,36 @@ impl<'a> Rehearsal<'a> {
     /// What a power loss after `delivered` I/Os would decide about, file by file.
     pub(super) fn at_stake(&self, delivered: u32) -> Result<Vec<Unsynced>, Box<Violation>> {
         caught(|| {
-            let (theatre, run) = self.until_power_fails(delivered)?;
+            let (harness, run) = self.until_power_fails(delivered)?;
             drop(run);
-            Ok(theatre.disk.unsynced())
+            Ok(harness.disk.unsynced())
         })
     }
 
     /// What may come of what has struck.
-    fn harm(&self, case: &Case, theatre: &mut Theatre) -> Harm {
+    fn injected(&self, case: &Case, harness: &mut Harness) -> Injected {
         match *case {
-            _ if !strikes(case, theatre) => Harm::None,
+            _ if !strikes(case, harness) => Injected::None,
             // It takes long, and that is all.
-            Case::Fault(_, FaultKind::Stuck, _) => Harm::None,
-            Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => Harm::Refusals,
+            Case::Fault(_, FaultKind::Stuck, _) => Injected::None,
+            Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => {
+                Injected::Refusals
+            }
             // A read that was given up is nobody's concern, and a write is the transaction's.
-            Case::GivenUp(..) if theatre.change_was_cancelled() => Harm::Refusals,
+            Case::GivenUp(..) if harness.change_was_cancelled() => Injected::Refusals,
             // It may have been a sync.
-            Case::Cancelled(..) if delivered(FaultKind::Cancelled, theatre) => Harm::Refusals,
-            Case::Fault(..) | Case::Cancelled(..) => Harm::Errors,
-            _ => Harm::None,
+            Case::Cancelled(..) if delivered(FaultKind::Cancelled, harness) => Injected::Refusals,
+            Case::Fault(..) | Case::Cancelled(..) => Injected::Errors,
+            _ => Injected::None,
         }
     }
 
     /// Runs the operation as the case will have it.
-    fn perform(&self, case: &Case) -> Result<(Theatre, Run), Box<Violation>> {
+    fn perform(&self, case: &Case) -> Result<(Harness, Run), Box<Violation>> {
         self.count_run();
-        let mut theatre = Theatre::prepare(self.subject)?;
+        let mut harness = Harness::prepare(self.subject)?;
         let mut script = Script::default();
-        let mut deed = None;
+        let mut perturbation = None;
         match *case {
             Case::Undisturbed | Case::Crash(..) | Case::Paired(..) => {
                 (0..self.extent.ios).for_each(|io| script.at_once(io))
@@ -187,29 +189,29 @@ impl<'a> Rehearsal<'a> {
             Case::Disturbed(io) => {
                 (0..self.extent.ios + AMPLE).filter(|&other| other != io).for_each(|io| script.at_once(io));
                 // The only yield, unless others' I/O has to be waited for.
-                deed = Some((0, Deed::Disturb));
+                perturbation = Some((0, Perturbation::Disturb));
             }
             Case::Fault(io, fault, effect) => {
                 self.script_fault(&mut script, io, fault, effect)?;
             }
-            Case::Dropped(at) => deed = Some((at, Deed::Drop)),
-            Case::DroppedLate(at) => deed = Some((at, Deed::DropLate)),
-            Case::GivenUp(at, 0) => deed = Some((at, Deed::GiveUp)),
+            Case::Dropped(at) => perturbation = Some((at, Perturbation::Drop)),
+            Case::DroppedLate(at) => perturbation = Some((at, Perturbation::DropLate)),
+            Case::GivenUp(at, 0) => perturbation = Some((at, Perturbation::GiveUp)),
             Case::GivenUp(at, _) => {
                 script.honour_cancel(0);
-                deed = Some((at, Deed::GiveUpCancelled));
+                perturbation = Some((at, Perturbation::GiveUpCancelled));
             }
             Case::Cancelled(at, effect) => {
                 script.honour_cancel(effect);
-                deed = Some((at, Deed::Cancel));
+                perturbation = Some((at, Perturbation::Cancel));
             }
         }
-        theatre.disk.follow(script);
-        let run = theatre.run(deed, u32::MAX)?;
-        if deed.is_some_and(|(at, _)| at >= theatre.yields) {
-            return Err(no_such_case(format!("it yields {} times", theatre.yields)));
+        harness.disk.follow(script);
+        let run = harness.run(perturbation, u32::MAX)?;
+        if perturbation.is_some_and(|(at, _)| at >= harness.yields) {
+            return Err(no_such_case(format!("it yields {} times", harness.yields)));
         }
-        Ok((theatre, run))
+        Ok((harness, run))
     }
 
     fn script_fault(
@@ -232,40 +234,40 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn crash(&self, delivered: u32, fates: &[Fallen]) -> Result<(), Box<Violation>> {
-        let (theatre, run) = self.until_power_fails(delivered)?;
+        let (harness, run) = self.until_power_fails(delivered)?;
         let is_whole = matches!(run, Run::Ended(Ok(_)));
-        let disk = theatre.close();
+        let disk = harness.close();
         drop(run);
         let fates: Vec<Fate> = fates.iter().map(|fallen| fallen.0).collect();
         disk.fall(&fates);
         disk.oblige();
         let Some(found) = self.judge_restarts(&disk, is_whole)? else { return Ok(()) };
         // All that is there is durable: however often it is tried, a restart finds the same.
-        self.judge_broken_restarts(&disk, &Course::only(&found), true)
+        self.judge_broken_restarts(&disk, &CaseOutcome::only(&found), true)
     }
 
     /// Runs the operation until so many I/Os have ended, or to its end, and cuts the power.
-    fn until_power_fails(&self, delivered: u32) -> Result<(Theatre, Run), Box<Violation>> {
+    fn until_power_fails(&self, delivered: u32) -> Result<(Harness, Run), Box<Violation>> {
         self.count_run();
-        let mut theatre = Theatre::prepare(self.subject)?;
-        theatre.disk.follow(Script::default());
-        let run = match theatre.run(None, delivered)? {
+        let mut harness = Harness::prepare(self.subject)?;
+        harness.disk.follow(Script::default());
+        let run = match harness.run(None, delivered)? {
             // It has ended before, so this is a moment after its end.
             Run::Ended(ending) => {
-                drop(theatre.disk.cut_power());
+                drop(harness.disk.cut_power());
                 Run::Ended(ending)
             }
             run => run,
         };
-        Ok((theatre, run))
+        Ok((harness, run))
     }
 
     /// Whether the operation has to have had its effects.
-    fn judge_ending(&self, run: Run, harm: Harm) -> Result<bool, Box<Violation>> {
+    fn judge_ending(&self, run: Run, injected: Injected) -> Result<bool, Box<Violation>> {
         match run {
             Run::Ended(Ok(ending)) if ending == self.ending => Ok(true),
             Run::Ended(Ok(ending)) => Err(Violation::safety("re-entrancy", self.ending.clone(), ending)),
-            Run::Ended(Err(_)) if harm != Harm::None => Ok(false),
+            Run::Ended(Err(_)) if injected != Injected::None => Ok(false),
             Run::Ended(Err(error)) => {
                 Err(Violation::safety("re-entrancy", self.ending.clone(), format!("the error: {error}")))
             }
@@ -274,15 +276,15 @@ impl<'a> Rehearsal<'a> {
     }
 }
 
-impl Course {
+impl CaseOutcome {
     /// `state`, and nothing else.
-    pub(super) fn only(state: &str) -> Course {
-        Course { before: state.to_owned(), after: state.to_owned() }
+    pub(super) fn only(state: &str) -> CaseOutcome {
+        CaseOutcome { before: state.to_owned(), after: state.to_owned() }
     }
 
     /// One or the other.
-    pub(super) fn either(one: String, other: String) -> Course {
-        Course { before: one, after: other }
+    pub(super) fn either(one: String, other: String) -> CaseOutcome {
+        CaseOutcome { before: one, after: other }
     }
 
     /// All of the effects, or, unless the operation `is_whole`, none.
@@ -303,32 +305,32 @@ pub(super) fn caught<T>(run: impl FnOnce() -> Result<T, Box<Violation>>) -> Resu
     panics::catch(run).unwrap_or_else(|panic| Err(Violation::panic(panic)))
 }
 
-/// Whether the harm of a case came about: not every write can find the disk full.
-fn strikes(case: &Case, theatre: &Theatre) -> bool {
+/// Whether the fault of a case came about: not every write can find the disk full.
+fn strikes(case: &Case, harness: &Harness) -> bool {
     match *case {
-        Case::Fault(_, kind, _) => delivered(kind, theatre),
-        Case::GivenUp(..) => theatre.has_given_up,
+        Case::Fault(_, kind, _) => delivered(kind, harness),
+        Case::GivenUp(..) => harness.has_given_up,
         _ => true,
     }
 }
 
-fn delivered(kind: FaultKind, theatre: &Theatre) -> bool {
-    theatre.disk.fault_counts().delivered(kind) > 0
+fn delivered(kind: FaultKind, harness: &Harness) -> bool {
+    harness.disk.fault_counts().delivered(kind) > 0
 }
 
 /// The stage as it is without the operation.
-fn without(subject: &dyn Operation) -> Result<Theatre, Box<Violation>> {
-    let mut theatre = Theatre::prepare(subject)?;
-    theatre.stage.drop_operation();
-    Ok(theatre)
+fn without(subject: &dyn Operation) -> Result<Harness, Box<Violation>> {
+    let mut harness = Harness::prepare(subject)?;
+    harness.stage.drop_operation();
+    Ok(harness)
 }
 
 /// The state when somebody has gone on.
-fn gone_on(mut theatre: Theatre, way: u32) -> Result<String, Box<Violation>> {
-    theatre.state()?;
+fn gone_on(mut harness: Harness, way: u32) -> Result<String, Box<Violation>> {
+    harness.state()?;
     let refused = |refusal| Violation::safety("preparation", "a subject with which one can go on", refusal);
-    theatre.stage.go_on(way).map_err(refused)?;
-    theatre.state()
+    harness.stage.go_on(way).map_err(refused)?;
+    harness.state()
 }
 
 /// The case can't be had; no promise of the operation.

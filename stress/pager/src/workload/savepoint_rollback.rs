@@ -1,23 +1,23 @@
 use tenterhook_runtime::pager::{PageNo, Savepoint};
 
 use super::aside::compare;
-use super::desk::{Changes, Desk};
 use super::layout::{Layout, Shape};
-use super::{Churn, Failure, Progress, Stamp, Transfer};
+use super::operation_context::{Changes, OperationContext};
+use super::{Churn, Failure, MultiPageWrite, Progress, Transfer};
 use crate::oracle::ABSENT;
 use tenterhook_stress::sometimes;
-use tenterhook_stress::tape::{Lane, Site};
+use tenterhook_stress::tape::{ChoicePoint, Stream};
 
-const WRONG: Site = Site::new(18, "detour: wrong turn");
-const LENGTH: Site = Site::new(19, "detour: length");
-const INNER: Site = Site::new(20, "detour: inner savepoint");
+const WRONG: ChoicePoint = ChoicePoint::new(18, "savepoint rollback: wrong turn");
+const LENGTH: ChoicePoint = ChoicePoint::new(19, "savepoint rollback: length");
+const INNER: ChoicePoint = ChoicePoint::new(20, "savepoint rollback: inner savepoint");
 
 /// Tells content of the wrong turn from that of the way.
 const WRONG_STAMP: u64 = 1 << 63;
 
 /// Takes a wrong turn in the middle of a transaction, and goes back to the savepoint before it. What the wrong turn
 /// touched must then be as it was; that the freelist is, the next allocations show, and the integrity check.
-pub(crate) struct Detour {
+pub(crate) struct SavepointRollback {
     first: Churn,
     wrong: Wrong,
     last: Churn,
@@ -28,7 +28,7 @@ pub(crate) struct Detour {
 }
 
 enum Wrong {
-    Stamp(Stamp),
+    MultiPageWrite(MultiPageWrite),
     Churn(Churn),
     Transfer(Transfer),
 }
@@ -59,43 +59,43 @@ enum Stage {
     Over,
 }
 
-impl Detour {
+impl SavepointRollback {
     /// Draws the way and the wrong turn.
-    pub(crate) fn plan(stamp: u64, layout: &Layout, shape: &Shape, lane: &mut Lane) -> Detour {
-        let wrong = match lane.choose(WRONG, 3) {
-            0 => Wrong::Churn(Churn::plan(stamp | WRONG_STAMP, layout, shape, lane)),
-            1 => Wrong::Stamp(Stamp::plan(stamp | WRONG_STAMP, layout, lane)),
-            _ => Wrong::Transfer(Transfer::plan(stamp | WRONG_STAMP, layout, shape, lane)),
+    pub(crate) fn plan(stamp: u64, layout: &Layout, shape: &Shape, stream: &mut Stream) -> SavepointRollback {
+        let wrong = match stream.choose(WRONG, 3) {
+            0 => Wrong::Churn(Churn::plan(stamp | WRONG_STAMP, layout, shape, stream)),
+            1 => Wrong::MultiPageWrite(MultiPageWrite::plan(stamp | WRONG_STAMP, layout, stream)),
+            _ => Wrong::Transfer(Transfer::plan(stamp | WRONG_STAMP, layout, shape, stream)),
         };
-        Detour {
-            first: Churn::plan(stamp, layout, shape, lane),
+        SavepointRollback {
+            first: Churn::plan(stamp, layout, shape, stream),
             wrong,
-            last: Churn::plan(stamp, layout, shape, lane),
-            length: 1 + lane.choose(LENGTH, 6),
-            inner: [Inner::None, Inner::Released, Inner::RolledBackBeyond][lane.choose(INNER, 3) as usize],
+            last: Churn::plan(stamp, layout, shape, stream),
+            length: 1 + stream.choose(LENGTH, 6),
+            inner: [Inner::None, Inner::Released, Inner::RolledBackBeyond][stream.choose(INNER, 3) as usize],
             stage: Stage::First,
         }
     }
 
-    pub(super) fn step(&mut self, desk: &mut Desk<'_, '_>) -> Result<Progress, Failure> {
+    pub(super) fn step(&mut self, op: &mut OperationContext<'_, '_>) -> Result<Progress, Failure> {
         match &mut self.stage {
-            Stage::First => match self.first.step(desk)? {
+            Stage::First => match self.first.step(op)? {
                 Progress::Done => self.stage = Stage::Mark,
                 other => return Ok(other),
             },
             Stage::Mark => {
-                let (before, pages) = (desk.changes.clone(), desk.transaction.page_count());
-                let back = desk.transaction.savepoint();
+                let (before, pages) = (op.changes.clone(), op.transaction.page_count());
+                let back = op.transaction.savepoint();
                 self.stage = Stage::Stray { back, before, pages, inner: None, steps: 0 };
             }
             Stage::Stray { inner, steps, .. } if *steps < self.length => {
                 if *steps == self.length / 2 && inner.is_none() && self.inner != Inner::None {
-                    *inner = Some(desk.transaction.savepoint());
+                    *inner = Some(op.transaction.savepoint());
                 }
                 let progress = match &mut self.wrong {
-                    Wrong::Stamp(job) => job.step(desk)?,
-                    Wrong::Churn(job) => job.step(desk)?,
-                    Wrong::Transfer(job) => job.step(desk)?,
+                    Wrong::MultiPageWrite(job) => job.step(op)?,
+                    Wrong::Churn(job) => job.step(op)?,
+                    Wrong::Transfer(job) => job.step(op)?,
                 };
                 match progress {
                     Progress::Wait(io) => return Ok(Progress::Wait(io)),
@@ -103,17 +103,17 @@ impl Detour {
                     Progress::Done => *steps = self.length,
                 }
             }
-            Stage::Stray { .. } => self.go_back(desk)?,
+            Stage::Stray { .. } => self.go_back(op)?,
             Stage::Compare { touched } => match touched.last() {
                 Some(&page) => {
-                    if let Some(suspended) = compare(desk, page)? {
+                    if let Some(suspended) = compare(op, page)? {
                         return Ok(suspended);
                     }
                     touched.pop();
                 }
                 None => self.stage = Stage::Last,
             },
-            Stage::Last => return self.last.step(desk),
+            Stage::Last => return self.last.step(op),
             Stage::Over => return Ok(Progress::Done),
         }
         Ok(Progress::More)
@@ -130,21 +130,21 @@ impl Detour {
         }
     }
 
-    fn go_back(&mut self, desk: &mut Desk<'_, '_>) -> Result<(), Failure> {
+    fn go_back(&mut self, op: &mut OperationContext<'_, '_>) -> Result<(), Failure> {
         let Stage::Stray { back, before, pages, inner, .. } = std::mem::replace(&mut self.stage, Stage::Over)
         else {
             return Ok(());
         };
         if let (Some(inner), Inner::Released) = (inner, self.inner) {
-            desk.transaction.release(inner)?;
+            op.transaction.release(inner)?;
         }
-        desk.transaction.rollback_to(&back)?;
-        desk.rolled_back(pages)?;
-        let strayed = std::mem::replace(desk.changes, before);
+        op.transaction.rollback_to(&back)?;
+        op.rolled_back(pages)?;
+        let strayed = std::mem::replace(op.changes, before);
         let touched: Vec<_> = strayed.pages().collect();
         sometimes!(!touched.is_empty(), "a savepoint takes something back");
         sometimes!(
-            touched.iter().any(|&page| desk.changes.digest(page) == Some(ABSENT)),
+            touched.iter().any(|&page| op.changes.digest(page) == Some(ABSENT)),
             "a page is free again after a rollback"
         );
         self.stage = Stage::Compare { touched };

@@ -37,30 +37,30 @@ const FILLERS: std::ops::RangeInclusive<PageNo> = 12..=24;
 /// Ways to [go on].
 pub(super) const WAYS_ON: u32 = 3;
 
-/// Pages of a house, the header page included.
+/// Pages of a fixture, the header page included.
 pub(super) const PAGES: PageNo = 24;
 
 const DATABASE: &str = "swept.db";
 
-/// Where the pager is, if the house is not closed. Who opens it puts it here.
+/// Where the pager is, if the fixture is not closed. Who opens it puts it here.
 type Slot = Rc<RefCell<Option<Arc<Pager>>>>;
 
 /// A pager, and what there has to be beside it.
-pub(super) struct House {
+pub(super) struct Fixture {
     io: Arc<dyn IO>,
     pager: Slot,
     /// Somebody who reads an old snapshot until the operation is over.
     reader: Option<ReadTransaction>,
 }
 
-impl House {
+impl Fixture {
     /// A file with pages 2 to 24, all in the log.
-    pub(super) fn new(io: &Arc<dyn IO>) -> Result<House, PagerError> {
+    pub(super) fn new(io: &Arc<dyn IO>) -> Result<Fixture, PagerError> {
         let pager = Rc::new(RefCell::new(Some(open(io)?)));
-        let house = House { io: Arc::clone(io), pager, reader: None };
+        let fixture = Fixture { io: Arc::clone(io), pager, reader: None };
         let fill = (2..=PAGES).flat_map(|page| [Act::Allocate, Act::Edit(page, 1)]).collect();
-        house.commit(fill)?;
-        Ok(house)
+        fixture.commit(fill)?;
+        Ok(fixture)
     }
 
     pub(super) fn io(&self) -> &Arc<dyn IO> {
@@ -76,14 +76,14 @@ impl House {
         open(&self.io)
     }
 
-    /// The pager, unless the house is closed.
+    /// The pager, unless the fixture is closed.
     pub(super) fn if_opened(&self) -> Option<Arc<Pager>> {
         self.pager.borrow().clone()
     }
 
-    /// The pager of a house that has not been closed.
+    /// The pager of a fixture that has not been closed.
     pub(super) fn opened(&self) -> Arc<Pager> {
-        self.pager.borrow().clone().expect("only those who closed the house find it closed")
+        self.pager.borrow().clone().expect("only those who closed the fixture find it closed")
     }
 
     /// Runs a machine to its end.
@@ -152,9 +152,9 @@ pub(super) fn open(io: &Arc<dyn IO>) -> Result<Arc<Pager>, PagerError> {
 }
 
 /// A machine that opens the file.
-pub(super) fn opening(house: &House) -> Machine {
-    let mut open = Pager::open(Arc::clone(house.io()), Path::new(DATABASE), OPTIONS);
-    let slot = Rc::clone(&house.pager);
+pub(super) fn opening(fixture: &Fixture) -> Machine {
+    let mut open = Pager::open(Arc::clone(fixture.io()), Path::new(DATABASE), OPTIONS);
+    let slot = Rc::clone(&fixture.pager);
     Box::new(move || {
         Ok(open.step()?.map(|pager| {
             let ending = format!("{} pages", pager.page_count());

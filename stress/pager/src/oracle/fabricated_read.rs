@@ -8,11 +8,11 @@ use tenterhook_stress::violation::Violation;
 /// A disk that lies can make a pager return old content, and no checksum shows that. What it must never return is
 /// content that nobody has written to that page.
 #[derive(Debug, Default)]
-pub struct Invention {
+pub struct FabricatedRead {
     written: BTreeSet<(PageNo, u64)>,
 }
 
-impl Oracle for Invention {
+impl Oracle for FabricatedRead {
     fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
         match *seen {
             Observation::CommitBegan { changes, .. } => self.written.extend(changes),
@@ -32,14 +32,14 @@ impl Oracle for Invention {
     }
 }
 
-impl Invention {
+impl FabricatedRead {
     fn known(&self, page: PageNo, digest: u64) -> Verdict {
         if digest == ABSENT || self.written.contains(&(page, digest)) {
             return Ok(());
         }
         let expected = format!("an error, or content that some transaction has given page {page}");
         Err(Violation::safety(
-            "invention",
+            "fabricated read",
             expected,
             format!("digest {digest:#x}, which nobody has written there"),
         ))

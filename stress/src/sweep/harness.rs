@@ -19,7 +19,7 @@ pub(super) enum Run {
 
 /// What is done at a yield.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Perturbation {
     Disturb,
     Drop,
     DropLate,
@@ -33,7 +33,7 @@ pub(super) enum Deed {
 const PATIENCE: u32 = 100_000;
 
 /// A disk, and the operation on its stage.
-pub(super) struct Theatre {
+pub(super) struct Harness {
     pub(super) stage: Box<dyn Stage>,
     pub(super) disk: SimDisk,
     trace: Trace,
@@ -46,42 +46,47 @@ pub(super) struct Theatre {
     pub(super) has_given_up: bool,
 }
 
-impl Theatre {
-    pub(super) fn prepare(subject: &dyn Operation) -> Result<Theatre, Box<Violation>> {
+impl Harness {
+    pub(super) fn prepare(subject: &dyn Operation) -> Result<Harness, Box<Violation>> {
         let disk = SimDisk::obliging();
         let stage = subject.prepare(&disk.io());
         let stage =
             stage.map_err(|problem| Violation::safety("preparation", "a subject that works", problem))?;
         let (trace, endings) = (Trace::new(true), [None, None]);
-        let mut theatre =
-            Theatre { stage, disk, trace, now: 0, yields: 0, delivered: 0, endings, has_given_up: false };
+        let mut harness =
+            Harness { stage, disk, trace, now: 0, yields: 0, delivered: 0, endings, has_given_up: false };
         // What the preparation did is nobody's concern.
-        theatre.disk.begin_step(0, &mut Trace::new(false));
-        theatre.trace = Trace::new(true);
-        Ok(theatre)
+        harness.disk.begin_step(0, &mut Trace::new(false));
+        harness.trace = Trace::new(true);
+        Ok(harness)
     }
 
     /// Runs the operation; at one of its yields something may be done to it, and the power may last only so long.
-    pub(super) fn run(&mut self, deed: Option<(u32, Deed)>, power: u32) -> Result<Run, Box<Violation>> {
+    pub(super) fn run(
+        &mut self,
+        perturbation: Option<(u32, Perturbation)>,
+        power: u32,
+    ) -> Result<Run, Box<Violation>> {
         for _ in 0..PATIENCE {
             let io = match self.stage.step() {
                 IOResult::Done(ending) => return Ok(Run::Ended(ending)),
                 IOResult::IO(io) => io,
             };
-            let deed = deed.filter(|&(at, _)| at == self.yields).map(|(_, deed)| deed);
+            let perturbation =
+                perturbation.filter(|&(at, _)| at == self.yields).map(|(_, perturbation)| perturbation);
             self.yields += 1;
-            match deed {
-                Some(Deed::Disturb) => self.stage.disturb(),
-                Some(Deed::Drop) => return Ok(self.drop_operation()),
-                Some(Deed::Cancel) => io.completion().into_iter().for_each(Completion::cancel),
-                Some(Deed::GiveUp | Deed::GiveUpCancelled) => {
+            match perturbation {
+                Some(Perturbation::Disturb) => self.stage.disturb(),
+                Some(Perturbation::Drop) => return Ok(self.drop_operation()),
+                Some(Perturbation::Cancel) => io.completion().into_iter().for_each(Completion::cancel),
+                Some(Perturbation::GiveUp | Perturbation::GiveUpCancelled) => {
                     self.has_given_up = self.stage.give_up();
-                    if deed == Some(Deed::GiveUpCancelled) && self.has_given_up {
+                    if perturbation == Some(Perturbation::GiveUpCancelled) && self.has_given_up {
                         io.completion().into_iter().for_each(Completion::cancel);
                     }
                     continue;
                 }
-                Some(Deed::DropLate) | None => {}
+                Some(Perturbation::DropLate) | None => {}
             }
             if let IOCompletions::Single(completion) = io {
                 while !completion.finished() {
@@ -91,7 +96,7 @@ impl Theatre {
                     self.deliver()?;
                 }
             }
-            if deed == Some(Deed::DropLate) {
+            if perturbation == Some(Perturbation::DropLate) {
                 return Ok(self.drop_operation());
             }
         }

@@ -4,7 +4,7 @@ use tenterhook_runtime::IOResult;
 use tenterhook_runtime::pager::{PageNo, WriteTransaction};
 
 use super::layout::Shape;
-use super::{Bench, Failure, Progress, await_io};
+use super::{Failure, Fixture, Progress, await_io};
 use crate::oracle::{ABSENT, Observation, Oracles};
 
 /// What a transaction has made of the pages that it changed.
@@ -15,10 +15,10 @@ pub(crate) struct Changes {
 }
 
 /// A transaction at work, with what it needs to report what it sees and does.
-pub(crate) struct Desk<'a, 'b> {
+pub(crate) struct OperationContext<'a, 'b> {
     pub(crate) transaction: &'a mut WriteTransaction,
     pub(crate) changes: &'a mut Changes,
-    pub(crate) bench: &'a mut Bench<'b>,
+    pub(crate) fixture: &'a mut Fixture<'b>,
 }
 
 impl Changes {
@@ -57,16 +57,16 @@ impl Changes {
     }
 }
 
-impl Desk<'_, '_> {
+impl OperationContext<'_, '_> {
     /// How pages are laid out.
     pub(crate) fn shape(&self) -> Shape {
-        *self.bench.shape
+        *self.fixture.shape
     }
 
     /// Has the oracles compare how many pages a rollback to a savepoint has restored.
     pub(crate) fn rolled_back(&mut self, expected: u32) -> Result<(), Failure> {
         let (sequence, seen) = (self.changes.base, self.transaction.page_count());
-        self.bench.observe(&Observation::TakenBack { sequence, expected, seen })
+        self.fixture.observe(&Observation::TakenBack { sequence, expected, seen })
     }
 
     /// Reads `page` as the transaction sees it and has the oracles compare it.
@@ -79,19 +79,19 @@ impl Desk<'_, '_> {
             IOResult::Done(bytes) => bytes,
             IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
         };
-        let digest = self.bench.shape.digest(&bytes);
-        self.bench.tally.looked(digest);
-        compare(self.bench.oracles, self.changes, page, digest)?;
+        let digest = self.fixture.shape.digest(&bytes);
+        self.fixture.tally.looked(digest);
+        compare(self.fixture.oracles, self.changes, page, digest)?;
         Ok(Ok(read(&bytes)))
     }
 
     /// Changes `page`, which existed before, after the oracles have compared what it was.
     pub(crate) fn edit(&mut self, page: PageNo, edit: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
         let bytes = await_io!(self.transaction.page_mut(page));
-        let shape = self.bench.shape;
+        let shape = self.fixture.shape;
         let digest = shape.digest(bytes);
-        self.bench.tally.looked(digest);
-        compare(self.bench.oracles, self.changes, page, digest)?;
+        self.fixture.tally.looked(digest);
+        compare(self.fixture.oracles, self.changes, page, digest)?;
         edit(bytes);
         let digest = shape.digest(bytes);
         self.changed(page, digest)
@@ -103,8 +103,8 @@ impl Desk<'_, '_> {
             IOResult::Done(page) => page,
             IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
         };
-        let digest = self.bench.shape.digest_of_empty();
-        self.bench.observe(&Observation::PageChanged { page, digest })?;
+        let digest = self.fixture.shape.digest_of_empty();
+        self.fixture.observe(&Observation::PageChanged { page, digest })?;
         Ok(Ok(page))
     }
 
@@ -112,14 +112,14 @@ impl Desk<'_, '_> {
     pub(crate) fn fill(&mut self, page: PageNo, fill: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
         let bytes = await_io!(self.transaction.page_mut(page));
         fill(bytes);
-        let digest = self.bench.shape.digest(bytes);
+        let digest = self.fixture.shape.digest(bytes);
         self.changed(page, digest)
     }
 
     /// From here on the transaction may write this to the log, before its commit and without one.
     fn changed(&mut self, page: PageNo, digest: u64) -> Result<Progress, Failure> {
         self.changes.set(page, digest);
-        self.bench.observe(&Observation::PageChanged { page, digest })?;
+        self.fixture.observe(&Observation::PageChanged { page, digest })?;
         Ok(Progress::Done)
     }
 
