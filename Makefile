@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci tokio-free
+.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -27,7 +27,7 @@ help: ## print the targets
 stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
 	cargo run -q --profile stress -p tenterhook -- sim --duration 30s
 
-test: tokio-free ## format check, lints, unit, integration and doc tests
+test: tokio-free slim ## format check, lints, unit, integration and doc tests
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo clippy -q -p tenterhook-runtime --no-default-features --all-targets -- -D warnings
@@ -84,6 +84,12 @@ mutants-quick: ## a dozen of them, for CI
 
 doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
+
+slim: ## the tester's library takes nothing that only a terminal needs
+	cargo clippy -q -p tenterhook-stress -- -D warnings
+	cargo clippy -q -p tenterhook-runtime --no-default-features -- -D warnings
+	@! cargo tree -q -e normal -p tenterhook-stress --prefix none | grep -E '^(clap|ctrlc|humantime|indicatif|mimalloc|tempfile) ' \
+		|| (echo "the tester's library needs what is for its feature cli only" && false)
 
 tokio-free: ## tokio is for comparison only
 	@! cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none | grep -E '^tokio ' \

@@ -44,11 +44,12 @@ where
 }
 
 type Machine = Box<dyn FnMut() -> IOResult<Ending>>;
+type Begin = dyn Fn(&Arc<dyn IO>) -> Result<Machine, String> + Send + Sync;
 type Load = dyn Fn(&Arc<dyn IO>) -> Result<String, String> + Send + Sync;
 
 struct Simple {
     name: String,
-    begin: Box<dyn Fn(&Arc<dyn IO>) -> Result<Machine, String> + Send + Sync>,
+    begin: Box<Begin>,
     load: Arc<Load>,
 }
 
