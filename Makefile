@@ -87,7 +87,6 @@ doc: ## build the documentation, warnings denied
 
 slim: ## the tester's library takes nothing that only a terminal needs
 	cargo clippy -q -p tenterhook-stress -- -D warnings
-	cargo clippy -q -p tenterhook-runtime --no-default-features -- -D warnings
 	@! cargo tree -q -e normal -p tenterhook-stress --prefix none | grep -E '^(clap|ctrlc|humantime|indicatif|mimalloc|tempfile) ' \
 		|| (echo "the tester's library needs what is for its feature cli only" && false)
 

@@ -5,10 +5,12 @@
 //! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
 //! life is brought to rest, loses power, and has to come back once more.
 
+mod captions;
 mod draw;
 mod fibers;
 mod keep;
 mod liveness;
+mod lives;
 mod nemesis;
 mod options;
 mod outcome;
@@ -16,8 +18,9 @@ mod waiting;
 
 use std::sync::Arc;
 
-use tenterhook_runtime::io::{IO, OperationKind};
+use tenterhook_runtime::io::IO;
 
+pub(crate) use self::captions::WAITS;
 use self::fibers::Fibers;
 pub use self::keep::Keep;
 use self::nemesis::Nemesis;
@@ -25,7 +28,7 @@ pub use self::nemesis::NemesisOptions;
 pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
 use crate::clock::Clock;
-use crate::disk::{FaultKind, SimDisk, Struck, describe_end};
+use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
@@ -88,9 +91,6 @@ impl From<Box<Violation>> for Halt {
         Halt::Violation(violation)
     }
 }
-
-/// At the end of a caption: the fiber waits for a completion.
-pub(crate) const WAITS: &str = ", waits";
 
 /// How often a run looks whether it should stop, in steps.
 const STOP_CHECK: u64 = 256;
@@ -289,44 +289,6 @@ impl<S: System> World<S> {
         Ok(())
     }
 
-    /// For people who read the events: what the disk was asked for and has answered, from event `told` on.
-    fn locate(&mut self, told: usize) {
-        let Some(captions) = &mut self.captions else { return };
-        let events = self.trace.events().unwrap_or_default().iter().enumerate().skip(told);
-        for ((index, event), place) in events.zip(self.disk.take_places()) {
-            let what = self.system.locate(&place);
-            let caption = match (event.kind, place.kind) {
-                (EventKind::Delivered, _) => format!("{what}: {}", describe_end(&place, event.value)),
-                (_, OperationKind::Read | OperationKind::Write) => {
-                    format!("{what}: {} bytes at {}", place.len, place.offset)
-                }
-                (_, OperationKind::Truncate) => format!("{what}: to {} bytes", place.len),
-                (_, OperationKind::Sync) => what,
-            };
-            captions.push((index, caption));
-        }
-    }
-
-    /// For people who read the events: what the fiber is doing, and what it wants.
-    fn caption(&mut self, fiber: FiberId, step: &Step) {
-        let Some(captions) = &mut self.captions else { return };
-        let wants = match step {
-            Step::Continue | Step::Yield => "",
-            Step::Wait(_) => WAITS,
-            Step::Ended => "operation over",
-            Step::Idle => "nothing more to do",
-            Step::Restart => ", asks for a restart",
-            Step::Destroyed => ", says that the files are beyond repair",
-        };
-        let doing = match step {
-            Step::Ended | Step::Idle => String::new(),
-            _ => self.system.describe(fiber),
-        };
-        let index = self.trace.len() as usize - 1;
-        captions.extend(self.remarks.drain(..).map(|remark| (index, remark)));
-        captions.push((index, format!("{doing}{wants}")));
-    }
-
     fn ready(&mut self, fiber: FiberId, why: Readiness) {
         self.scheduler.ready(fiber, why, &mut self.stream);
     }
@@ -361,66 +323,6 @@ impl<S: System> World<S> {
             (Phase::Running | Phase::Draining | Phase::Over, _) => {}
         }
         Ok(())
-    }
-
-    /// The system asks for another life. Without faults it must not go on asking.
-    fn restart(&mut self) -> Result<(), Box<Violation>> {
-        const STILLBORN: u32 = 50;
-        self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
-        if self.stillborn > STILLBORN {
-            return Err(self.not_booted("to boot, however often it is restarted"));
-        }
-        self.crash(Crash::ProcessKilled)
-    }
-
-    /// Ends this life and begins the next.
-    fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
-        let kind = match crash {
-            Crash::PowerLoss => FaultKind::PowerLoss,
-            Crash::ProcessKilled => FaultKind::ProcessKilled,
-        };
-        self.note(EventKind::Crashed, kind as u32, self.steps);
-        sometimes!(self.disk.load().0 > 0, "a life ends with I/O in flight");
-        let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
-        self.disk.count(|counts| {
-            counts.strike(kind);
-            if in_recovery {
-                counts.strike(FaultKind::CrashInRecovery);
-            }
-        });
-        let wreck = match crash {
-            Crash::PowerLoss => {
-                self.nemesis.power_lost(self.disk.sync_failed());
-                self.disk.lose_power()
-            }
-            Crash::ProcessKilled => self.disk.kill_process(),
-        };
-        // In a real crash nothing of this runs. Here both orders of the clean-up are somebody's bug to find.
-        if self.nemesis.drops_operations_first() {
-            drop(wreck);
-            self.fibers.forget();
-            self.system.crash(crash)?;
-        } else {
-            self.fibers.forget();
-            self.system.crash(crash)?;
-            drop(wreck);
-        }
-        self.fibers.forget();
-        self.system.after_crash()?;
-        self.scheduler.clear();
-        self.io = self.disk.io();
-        self.begin_life();
-        Ok(())
-    }
-
-    fn begin_life(&mut self) {
-        // Faults that keep a system from booting would keep the run from ending.
-        let calm = self.finale || self.steps >= self.options.steps + self.options.patience;
-        if self.calm != calm {
-            self.set_calm(calm);
-        }
-        self.nemesis.begin_life(self.steps);
-        self.enter(Phase::Booting);
     }
 
     fn note(&mut self, kind: EventKind, detail: u32, value: u64) {

@@ -115,5 +115,5 @@ fn the_repeating_flags_have_every_option_that_decides_the_run() {
         ..FixedPager::default()
     };
     let flags = Fixed { world, own }.flags();
-    assert_eq!(flags, " --connections 64 --faults power-loss --page-size 512 --operations churn");
+    assert_eq!(flags, " --connections 64 --faults power-loss --operations churn --page-size 512");
 }

@@ -1,0 +1,70 @@
+//! Where one life ends and the next begins.
+
+use super::{Phase, World};
+use crate::disk::FaultKind;
+use crate::sometimes;
+use crate::system::{Crash, System};
+use crate::trace::EventKind;
+use crate::violation::Violation;
+
+impl<S: System> World<S> {
+    /// The system asks for another life. Without faults it must not go on asking.
+    pub(super) fn restart(&mut self) -> Result<(), Box<Violation>> {
+        const STILLBORN: u32 = 50;
+        self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
+        if self.stillborn > STILLBORN {
+            return Err(self.not_booted("to boot, however often it is restarted"));
+        }
+        self.crash(Crash::ProcessKilled)
+    }
+
+    /// Ends this life and begins the next.
+    pub(super) fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
+        let kind = match crash {
+            Crash::PowerLoss => FaultKind::PowerLoss,
+            Crash::ProcessKilled => FaultKind::ProcessKilled,
+        };
+        self.note(EventKind::Crashed, kind as u32, self.steps);
+        sometimes!(self.disk.load().0 > 0, "a life ends with I/O in flight");
+        let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
+        self.disk.count(|counts| {
+            counts.strike(kind);
+            if in_recovery {
+                counts.strike(FaultKind::CrashInRecovery);
+            }
+        });
+        let wreck = match crash {
+            Crash::PowerLoss => {
+                self.nemesis.power_lost(self.disk.sync_failed());
+                self.disk.lose_power()
+            }
+            Crash::ProcessKilled => self.disk.kill_process(),
+        };
+        // In a real crash nothing of this runs. Here both orders of the clean-up are somebody's bug to find.
+        if self.nemesis.drops_operations_first() {
+            drop(wreck);
+            self.fibers.forget();
+            self.system.crash(crash)?;
+        } else {
+            self.fibers.forget();
+            self.system.crash(crash)?;
+            drop(wreck);
+        }
+        self.fibers.forget();
+        self.system.after_crash()?;
+        self.scheduler.clear();
+        self.io = self.disk.io();
+        self.begin_life();
+        Ok(())
+    }
+
+    pub(super) fn begin_life(&mut self) {
+        // Faults that keep a system from booting would keep the run from ending.
+        let calm = self.finale || self.steps >= self.options.steps + self.options.patience;
+        if self.calm != calm {
+            self.set_calm(calm);
+        }
+        self.nemesis.begin_life(self.steps);
+        self.enter(Phase::Booting);
+    }
+}
