@@ -7,6 +7,7 @@ use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
 
 use super::*;
 use crate::disk::DiskOptions;
+use crate::disk::FaultKind;
 use crate::disk::FaultPlan;
 use crate::schedule::SchedulerKind;
 use crate::tape::Chance;
