@@ -139,7 +139,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("--noise direct", "there is no noise 'direct' here: it must be one of signals, stops"),
         ("--kills 0", "--kills"),
         ("--plant weed", "hasty-acknowledgement, stall, error, panic"),
-        ("--stall 3", "30s, 5m, 8h"),
+        ("--stall 3", "30s, 5m, 1h30m"),
         ("--directory /dev/null/x --kills 1", "--directory /dev/null/x"),
     ] {
         let output = crash(arguments);
