@@ -118,7 +118,9 @@ fn a_campaign_goes_on_where_it_was_left() {
 #[test]
 fn an_interrupted_campaign_counts_what_there_was() {
     let options = CampaignOptions { fixed: steps(1_000_000_000), ..options(1, 1) };
-    let summary = Campaign::open(&options).expect("no state directory").run(&Stop::new().1);
+    let (stopper, stop) = Stop::new();
+    drop(stopper);
+    let summary = Campaign::open(&options).expect("no state directory").run(&stop);
     assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
     assert!(summary.elapsed < Duration::from_secs(5));
     assert_eq!(summary.exit_code(), ExitCode::Ok);
