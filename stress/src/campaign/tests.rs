@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use super::*;
 use crate::disk::FaultKind;
 use crate::options::{Fixed, FixedWorld, NoOptions};
@@ -7,6 +9,10 @@ use crate::tape::{Chance, ChoicePoint, Source, Stream};
 use crate::world::RunOutcome;
 
 const YIELDS: ChoicePoint = ChoicePoint::new(0, "yields");
+
+/// Steps of a run that does not end by itself.
+const LONG: u64 = 1_000_000_000;
+static LONG_RUN_BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// Adds and yields, and does nothing wrong.
 #[derive(Copy, Clone, Debug)]
@@ -50,6 +56,10 @@ impl Subject for Adding {
     }
 
     fn system(drawn: &Drawn<()>) -> Sums {
+        if drawn.world.steps == LONG {
+            // ORDERING: Relaxed: whoever waits for it looks again.
+            LONG_RUN_BEGUN.store(true, Relaxed);
+        }
         Sums { connections: drawn.connections, added: 0 }
     }
 }
@@ -117,10 +127,17 @@ fn a_campaign_goes_on_where_it_was_left() {
 
 #[test]
 fn an_interrupted_campaign_counts_what_there_was() {
-    let options = CampaignOptions { fixed: steps(1_000_000_000), ..options(1, 1) };
+    let options = CampaignOptions { fixed: steps(LONG), ..options(1, 1) };
     let (stopper, stop) = Stop::new();
-    drop(stopper);
+    let stop_once_it_runs = std::thread::spawn(move || {
+        // ORDERING: Relaxed, as above.
+        while !LONG_RUN_BEGUN.load(Relaxed) {
+            std::thread::yield_now();
+        }
+        drop(stopper);
+    });
     let summary = Campaign::open(&options).expect("no state directory").run(&stop);
+    stop_once_it_runs.join().expect("it does not panic");
     assert!(summary.interrupted && summary.totals.cut_short == 1 && summary.totals.seeds == 0);
     assert!(summary.elapsed < Duration::from_secs(5));
     assert_eq!(summary.exit_code(), ExitCode::Ok);
