@@ -50,7 +50,11 @@ fn module_of(file: &str) -> (&str, Vec<String>) {
 
 /// A file without comments and without its unit tests; `tests.rs` is a file of them.
 fn code(text: &str) -> String {
-    let shipped = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
+    // A unit test's module is the last thing in its file; one in a file of its own is one line, wherever it stands.
+    let is_inline =
+        |&(at, _): &(usize, &str)| text[at..].lines().nth(2).is_some_and(|line| line.ends_with('{'));
+    let tests = text.match_indices("\n#[cfg(test)]\nmod ").find(is_inline);
+    let shipped = tests.map_or(text, |(at, _)| &text[..at]);
     shipped.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
 
@@ -96,7 +100,8 @@ fn paths(code: &str) -> Vec<String> {
         rest = item;
     }
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
-    found.extend(code.split(|letter| !is_word(letter)).filter(|word| word.contains("::")).map(str::to_owned));
+    let words = code.split(|letter| !is_word(letter)).filter(|word| word.contains("::"));
+    found.extend(words.map(|word| word.trim_start_matches("::").to_owned()));
     found
 }
 
@@ -143,6 +148,18 @@ fn sources(place: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What would let an import pass unseen: another name for a crate, or all of one.
+const BLINDS: [&str; 8] = [
+    "extern crate ",
+    "crate as ",
+    "self as ",
+    "tenterhook_runtime as ",
+    "tenterhook_stress as ",
+    "crate::*",
+    "tenterhook_runtime::*",
+    "tenterhook_stress::*",
+];
+
 /// Whether there is such a module, or such a crate.
 fn is_there(workspace: &Path, root: &str, forbidden: &str) -> bool {
     let (folder, inside) = match forbidden.split_once("::") {
@@ -164,13 +181,20 @@ fn no_module_imports_what_its_row_forbids() {
     for Wall { place, forbidden } in &walls {
         let mut files = Vec::new();
         sources(&root.join(place), &mut files);
+        // A module whose root lies beside its folder.
+        files.extend(Some(root.join(place).with_extension("rs")).filter(|file| file.is_file()));
         files.retain(|file| !file.ends_with("tests.rs"));
         for file in files {
             let name = file.strip_prefix(&root).expect("inside").to_string_lossy().into_owned();
             let (package, module) = module_of(&name);
             let gone = forbidden.iter().filter(|module| !is_there(&root, package, module));
             wrong.extend(gone.map(|module| format!("{place}: {module} is not there any more")));
-            let paths = paths(&code(&fs::read_to_string(&file).expect("UTF-8")));
+            let code = code(&fs::read_to_string(&file).expect("UTF-8"));
+            let blind = BLINDS.iter().find(|blind| code.contains(*blind));
+            wrong.extend(
+                blind.map(|blind| format!("{name} has '{blind}', behind which nobody sees what it imports")),
+            );
+            let paths = paths(&code);
             for forbidden in forbidden {
                 let broken = paths.iter().find(|path| leads_into(&module, path, forbidden));
                 wrong.extend(
@@ -190,4 +214,10 @@ fn imports_are_seen_however_they_are_written() {
     let sees = |forbidden: &str| paths(code).iter().any(|path| leads_into(&module, path, forbidden));
     assert!(sees("crate::io") && sees("crate::io::File") && sees("crate::executor") && sees("crate::pager"));
     assert!(!sees("crate::group") && !sees("crate::i") && !sees("crate::io::Files"));
+}
+
+#[test]
+fn only_unit_tests_are_left_out_of_a_file() {
+    let text = "use a;\n#[cfg(test)]\nmod tests;\nuse b;\n#[cfg(test)]\nmod more {\nuse c;\n}\n";
+    assert_eq!(code(text), "use a;\n#[cfg(test)]\nmod tests;\nuse b;");
 }

@@ -161,8 +161,8 @@ where
             (None, seeds) => (0, seeds.unwrap_or(self.seeds)),
         };
         let (failed, reached) = self.first_failure(first, seeds);
-        // Of one seed there is nothing to expect. The test's harness shows this with `--nocapture`, and when the test fails.
-        if seeds > 1 {
+        // Of one seed, or of some until one failed, there is nothing to expect. The test's harness shows this with `--nocapture`, and when the test fails.
+        if seeds > 1 && failed.is_none() {
             print!("{}", self.tell_points(seeds, &reached));
         }
         if let Some(broken) = failed.and_then(|seed| self.search(seed, 1)) {

@@ -75,10 +75,33 @@ impl<O: Options> Fixed<O> {
         self.own.validate()
     }
 
+    /// Reads what was written by serde.
+    ///
+    /// # Errors
+    ///
+    /// When it is not understood whole: with flattened fields serde passes over those that it does not know, and a run without
+    /// an option is another run.
+    pub(crate) fn read(value: serde_json::Value) -> Result<Self, String> {
+        let fixed: Self = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
+        let known = serde_json::to_value(&fixed).map_err(|error| error.to_string())?;
+        let unknown = value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .find(|(name, value)| !value.is_null() && known.get(name.as_str()).is_none());
+        match unknown {
+            Some((name, _)) => Err(format!("there is no option '{name}'")),
+            None => Ok(fixed),
+        }
+    }
+
     /// The flags that say the same, each with a space before it.
     pub fn flags(&self) -> String {
         use serde_json::Value;
-        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return String::new() };
+        let fields = match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            other => panic!("options are a struct of options, and serde makes of them {other:?}"),
+        };
         let word = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -90,9 +113,18 @@ impl<O: Options> Fixed<O> {
                 Value::Array(items) => items.iter().map(word).collect::<Vec<_>>().join(","),
                 single => word(single),
             };
-            Some(format!(" --{} {value}", name.replace('_', "-")))
+            Some(format!(" --{} {}", name.replace('_', "-"), quoted(&value)))
         };
         fields.iter().filter_map(flag).collect()
+    }
+}
+
+/// A value as a shell takes it for one word.
+fn quoted(value: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".,:/_+-".contains(letter);
+    match value.chars().all(is_plain) && !value.is_empty() {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
     }
 }
 
@@ -154,5 +186,17 @@ impl<K> std::ops::Deref for Kinds<K> {
 
     fn deref(&self) -> &[K] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_one_word_for_a_shell() {
+        assert_eq!(quoted("power-loss,read-error"), "power-loss,read-error");
+        assert_eq!(quoted("it's here"), r"'it'\''s here'");
+        assert_eq!(quoted(""), "''");
     }
 }

@@ -47,12 +47,18 @@ impl<S: Subject> Setup<S> {
     /// When the tape is another system's, or its setup is out of bounds.
     pub fn of(file: TapeFile) -> Result<(Setup<S>, Source), TapeError> {
         let file = file.of_system(S::NAME)?;
-        let setup: Setup<S> = serde_json::from_str(&file.setup)
-            .map_err(|_| TapeError::Malformed("the setup is not understood"))?;
+        let setup = Setup::<S>::read(&file.setup)
+            .ok_or(TapeError::Malformed("the setup is not understood: another version made it"))?;
         if setup.fixed.validate().is_err() {
             return Err(TapeError::Malformed("the setup is out of bounds"));
         }
         Ok((setup, Source::Recorded(file.tape)))
+    }
+
+    fn read(text: &str) -> Option<Setup<S>> {
+        let mut setup: serde_json::Value = serde_json::from_str(text).ok()?;
+        let fixed = Fixed::read(setup.get_mut("fixed")?.take()).ok()?;
+        Some(Setup { seed: setup.get("seed")?.as_u64()?, fixed })
     }
 
     /// The options of its run.

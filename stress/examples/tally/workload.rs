@@ -73,11 +73,30 @@ impl Connection for Adder {
 }
 
 /// The file on real threads.
-struct Opened(Arc<dyn File>, Told);
+struct Opened(Arc<dyn File>, Told, Arc<Environment>);
 
 impl Incarnation for Opened {
     fn connect(self: Arc<Self>, number: u64, _: u64) -> Box<dyn Connection> {
         Box::new(Adder::new(&self.0, &self.1, number as usize, false))
+    }
+
+    fn look_over(&self) -> Verdict<()> {
+        self.1.load_and_judge(&self.2)
+    }
+}
+
+fn path(environment: &Environment) -> PathBuf {
+    environment.directory().join("tally")
+}
+
+fn unusable(error: impl std::fmt::Display) -> Box<Violation> {
+    Violation::safety("opening", "a file that can be read", error.to_string())
+}
+
+impl Told {
+    fn load_and_judge(&self, environment: &Environment) -> Verdict<()> {
+        let counts = load(&*environment.io(), &path(environment), self.connections());
+        self.judge(&counts.map_err(unusable)?)
     }
 }
 
@@ -87,10 +106,8 @@ impl Workload for Told {
     }
 
     fn open(&self, environment: &Arc<Environment>) -> Verdict<Option<Arc<dyn Incarnation>>> {
-        let (io, path) = (environment.io(), environment.directory().join("tally"));
-        let unopened = |error: String| Violation::safety("opening", "a file that opens", error);
-        self.judge(&load(&*io, &path, self.connections()).map_err(unopened)?)?;
-        let file = open(&*io, &path).map_err(|error| unopened(error.to_string()))?;
-        Ok(Some(Arc::new(Opened(file, self.clone()))))
+        self.load_and_judge(environment)?;
+        let file = open(&*environment.io(), &path(environment)).map_err(unusable)?;
+        Ok(Some(Arc::new(Opened(file, self.clone(), Arc::clone(environment)))))
     }
 }

@@ -32,11 +32,11 @@ pub enum Profile {
     Recovery,
     /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Of content
     /// only that is asked that nobody makes it up; of machines that nothing leaks or hangs.
-    #[value(alias = "lying-disk")]
+    #[value(alias = "ragnarok")]
     LyingDisk,
     /// What a plainer tester does, to see what the rest is worth: each connection in turn, I/O in order and at once,
     /// flipped bits as the only fault, and a file that is opened anew only when nobody uses it. Never drawn.
-    #[value(alias = "baseline")]
+    #[value(alias = "whopper")]
     Baseline,
 }
 

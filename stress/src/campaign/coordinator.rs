@@ -100,6 +100,7 @@ impl<S: Subject> Coordinator<'_, S> {
 
     /// Collects results until the workers are done, or too slow in being done.
     fn collect(&mut self, results: &Receiver<SeedResult>) {
+        // A look comes before results, which may come without a pause: the time is up in any case.
         let looks = tick(TICK);
         let mut told = self.stop.told().clone();
         let mut give_up: Option<Instant> = None;
@@ -111,10 +112,6 @@ impl<S: Subject> Coordinator<'_, S> {
                     told = never();
                     is_over = true;
                 }
-                recv(results) -> result => match result {
-                    Ok(result) => self.take(result),
-                    Err(_) => break,
-                },
                 recv(looks) -> _ => {
                     let now = Instant::now();
                     if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
@@ -127,6 +124,10 @@ impl<S: Subject> Coordinator<'_, S> {
                         self.save();
                     }
                 }
+                recv(results) -> result => match result {
+                    Ok(result) => self.take(result),
+                    Err(_) => break,
+                },
             }
             if is_over && give_up.is_none() {
                 self.shared.watches.iter().for_each(|watch| watch.stop());

@@ -21,7 +21,7 @@ pub struct StateError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", bound = "O: Options")]
 enum Line<O: Options> {
-    Campaign { tester: String, first_seed: u64, recheck: u64, fixed: Fixed<O> },
+    Campaign { tester: String, system: String, first_seed: u64, recheck: u64, fixed: Fixed<O> },
     Progress { next: u64, elapsed_nanos: u64, totals: Totals },
     Failure(Failure),
 }
@@ -72,6 +72,7 @@ impl StateFile {
         if text.is_empty() {
             state.append(&Line::Campaign {
                 tester: TESTER.into(),
+                system: S::NAME.into(),
                 first_seed,
                 recheck: options.recheck,
                 fixed: options.fixed.clone(),
@@ -133,7 +134,13 @@ fn parse<S: Subject>(text: &str, options: &CampaignOptions<S>) -> Result<(u64, P
     for (index, line) in whole.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
         let number = index + 1;
         match serde_json::from_str::<Line<S::Options>>(line) {
-            Ok(Line::Campaign { tester, first_seed: seed, recheck, fixed }) => {
+            Ok(Line::Campaign { tester, system, first_seed: seed, recheck, fixed }) => {
+                if system != S::NAME {
+                    let name = S::NAME;
+                    return Err(format!(
+                        "line {number}: seeds of {system}, this is {name}; begin a new directory"
+                    ));
+                }
                 if tester != TESTER {
                     return Err(format!(
                         "line {number}: made by {tester}, this is {TESTER}; begin a new directory"

@@ -7,10 +7,12 @@ use std::time::Instant;
 use super::{Failure, Finding};
 use crate::disk::{FaultCounts, FaultKind};
 use crate::options::Fixed;
+use crate::panics;
 use crate::rng;
 use crate::sim;
 use crate::subject::{self, Drawn, Subject, enabled_faults};
 use crate::tape::Source;
+use crate::violation::Violation;
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome};
 
@@ -63,7 +65,9 @@ impl<S: Subject> Shared<S> {
             }
             let seed = self.first_seed.wrapping_add(index);
             watch.begin(seed);
-            let result = self.run_seed(index, seed, watch);
+            // A run catches its own panics. What is left is the subject's: drawing, making and describing a run.
+            let result = panics::catch(|| self.run_seed(index, seed, watch));
+            let result = result.unwrap_or_else(|panic| self.panicked(index, seed, panic));
             watch.end();
             if results.send(result).is_err() {
                 break;
@@ -108,6 +112,33 @@ impl<S: Subject> Shared<S> {
             reached: first.reached,
             faults: first.faults,
             failures,
+        }
+    }
+
+    /// A seed whose run could not be made.
+    fn panicked(&self, index: u64, seed: u64, panic: String) -> SeedResult {
+        let failure = Failure {
+            seed,
+            options: Vec::new(),
+            steps: 0,
+            trace_hash: 0,
+            finding: Finding::Violation(*Violation::panic(panic)),
+            command: command::<S>(seed, &self.fixed),
+        };
+        SeedResult {
+            index,
+            seed,
+            rechecked: false,
+            interrupted: false,
+            steps: 0,
+            crashes: 0,
+            busy_nanos: 0,
+            trace_hash: 0,
+            counters: Vec::new(),
+            reached: BTreeMap::new(),
+            faults: FaultCounts::default(),
+            enabled: Vec::new(),
+            failures: vec![failure],
         }
     }
 

@@ -7,13 +7,23 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::exit::ExitCode;
 use crate::stop::Stop;
 
-/// A stop that Ctrl-C tells.
+/// What a shell expects of a process that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
+
+/// A stop that Ctrl-C tells; a second Ctrl-C ends the process.
 pub fn interruption(program: &str) -> Stop {
     let (stopper, stop) = Stop::new();
     let mut stopper = Some(stopper);
     // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
-    if ctrlc::set_handler(move || drop(stopper.take())).is_err() {
-        eprintln!("{program}: Ctrl-C cannot be caught: it will end the run without a summary");
+    let handler = move || match stopper.take() {
+        Some(stopper) => drop(stopper),
+        // The second time somebody means it.
+        None => std::process::exit(INTERRUPTED),
+    };
+    if ctrlc::set_handler(handler).is_err() {
+        eprintln!(
+            "{program}: Ctrl-C is caught already, or cannot be: it will not end this run with a summary"
+        );
         // The handler has been dropped, and the stopper with it: one that nobody drops takes its place.
         let (stopper, stop) = Stop::new();
         std::mem::forget(stopper);

@@ -103,7 +103,8 @@ fn sweep_all<S: Subject>(operations: &[Box<dyn Operation>], arguments: &SweepArg
     }
     let cases: u64 = reports.iter().map(OperationReport::cases).sum();
     let runs: u64 = reports.iter().map(|report| report.runs).sum();
-    let code = exit_code(failures.first().map(|failure| failure.violation.class));
+    let code =
+        failures.iter().map(|failure| exit_code(Some(failure.violation.class))).min().unwrap_or(ExitCode::Ok);
     if arguments.json {
         let failures: Vec<_> = failures.iter().map(document::<S>).collect();
         let document = json!({

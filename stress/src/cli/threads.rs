@@ -159,10 +159,11 @@ fn faults(text: &str) -> Result<Vec<FaultKind>, String> {
 
 /// The same once more. What the threads make of it is not the seed's.
 fn command<S: Subject>(arguments: &ThreadsArguments) -> String {
-    let ThreadsArguments { seed, duration, backend, connections, faults, noise, .. } = arguments;
+    let ThreadsArguments { seed, duration, backend, connections, faults, noise, stall, .. } = arguments;
+    let (duration, stall) = (humantime::format_duration(*duration), humantime::format_duration(*stall));
+    let workers = arguments.workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
     format!(
-        "{} threads --seed {seed:#x} --duration {}s --backend {backend} --connections {connections} --faults {faults} --noise {noise}",
+        "{} threads --seed {seed:#x} --duration '{duration}' --backend {backend} --connections {connections} --faults {faults} --noise {noise} --stall '{stall}'{workers}",
         S::PROGRAM,
-        duration.as_secs().max(1)
     )
 }

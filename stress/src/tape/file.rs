@@ -131,7 +131,7 @@ impl TapeFile {
         for (actor, stream) in self.tape.streams() {
             put(&mut body, u64::from(actor.code()));
             put(&mut body, stream.choice_points().len() as u64);
-            stream.choice_points().iter().for_each(|values| put_site(&mut body, values));
+            stream.choice_points().iter().for_each(|values| put_choice_point(&mut body, values));
         }
         let mut bytes = Vec::with_capacity(PREFIX + body.len());
         bytes.extend_from_slice(MAGIC);
@@ -180,7 +180,7 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-fn put_site(bytes: &mut Vec<u8>, values: &[u32]) {
+fn put_choice_point(bytes: &mut Vec<u8>, values: &[u32]) {
     let eventful = || values.iter().enumerate().filter(|&(_, &value)| value != 0);
     put(bytes, values.len() as u64);
     put(bytes, eventful().count() as u64);

@@ -22,6 +22,10 @@ const READ_DELAY: ChoicePoint = ChoicePoint::new(8, "delay of reads");
 /// Steps of a run for which no number is given.
 const STEPS: u64 = 2_000;
 
+/// Kinds that the end of a life brings, and no operation of the disk.
+const DRAWN_ELSEWHERE: [FaultKind; 4] =
+    [FaultKind::PowerLoss, FaultKind::ProcessKilled, FaultKind::SectorLost, FaultKind::CrashInRecovery];
+
 impl WorldOptions {
     /// Draws a world in which only `faults` strike, or those of them that are fixed. With [`FaultKind::PowerLoss`] or
     /// [`FaultKind::ProcessKilled`] lives end in the middle. Each choice is drawn whether or not it is fixed.
@@ -35,7 +39,7 @@ impl WorldOptions {
         let mut plan = FaultPlan::NONE;
         for kind in FaultKind::ALL {
             let rate = 2_000 << stream.choose(RATE, 5);
-            if strikes(kind) {
+            if strikes(kind) && !DRAWN_ELSEWHERE.contains(&kind) {
                 plan.set(kind, Chance::per_million(rate));
             }
         }
@@ -62,6 +66,11 @@ impl WorldOptions {
                     (false, true) => 1000,
                     (_, false) => 0,
                 }),
+                early: if strikes(FaultKind::CrashInRecovery) {
+                    Chance::per_mille(150)
+                } else {
+                    Chance::NEVER
+                },
                 failed_syncs: if loses_power { failed_syncs } else { Chance::NEVER },
                 ..NemesisOptions::default()
             },

@@ -44,6 +44,7 @@ impl Machine {
                     return Ok(self.over());
                 }
                 self.operation += 1;
+                self.shared.does(self.number, "the first step of an operation");
             }
             let is_mortal = self.between_operations && self.is_mortal();
             let stepped = if is_mortal { self.step_and_end() } else { self.connection.step() };

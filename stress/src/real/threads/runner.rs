@@ -23,6 +23,8 @@ use crate::violation::Violation;
 
 /// An incarnation that nothing has ended is ended after this.
 const LIFETIME: Duration = Duration::from_secs(20);
+/// More openings in a row than this that come to nothing are no bad luck.
+const STILLBORN: u32 = 50;
 /// How often somebody looks whether anything moves.
 const LOOK: Duration = Duration::from_millis(50);
 /// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
@@ -43,6 +45,8 @@ pub(super) struct Runner<'a> {
     shared: Arc<Shared>,
     begun: Instant,
     share: Duration,
+    /// Openings in a row that came to nothing.
+    stillborn: u32,
     run: Run,
     progress: Progress,
 }
@@ -75,6 +79,7 @@ impl<'a> Runner<'a> {
             shared: Arc::new(Shared::new(layer, options.connections, &options.noise)),
             begun: Instant::now(),
             share,
+            stillborn: 0,
             run: Run { backend: backend.to_string(), connections: options.connections, ..Run::default() },
             progress: Progress::new(options.progress, share.as_secs(), "s"),
         })
@@ -141,7 +146,15 @@ impl<'a> Runner<'a> {
         self.run.incarnations += 1;
         let opened =
             self.workload.open(&self.environment).map_err(|violation| self.shared.object(*violation));
-        let Ok(Some(incarnation)) = opened else { return Ok(()) };
+        let Ok(Some(incarnation)) = opened else {
+            self.stillborn += 1;
+            if self.stillborn > STILLBORN {
+                let seen = format!("{STILLBORN} openings in a row that have to be repeated, without a fault");
+                self.shared.object(*Violation::liveness("liveness", "a system that can be opened", seen));
+            }
+            return Ok(());
+        };
+        self.stillborn = 0;
         if self.look_over(&*incarnation) && self.work(&incarnation)? {
             self.look_over(&*incarnation);
         }

@@ -23,7 +23,7 @@ pub struct Run {
     pub connections: u64,
     /// How long it took.
     pub seconds: f64,
-    /// Incarnations of the system: one more than restarts.
+    /// Incarnations of the system: openings, those that came to nothing among them.
     pub incarnations: u64,
     /// Operations of connections that have ended.
     pub ended: u64,
@@ -79,13 +79,14 @@ pub struct FaultCount {
 }
 
 impl Summary {
-    /// Kinds of fault and noise that were asked for and never struck, backend by backend.
+    /// What was asked for and never came about, backend by backend: kinds of fault and noise, and operations at all.
     pub fn undelivered(&self) -> Vec<String> {
         let of = |run: &Run| {
             let never = run.faults.iter().filter(|fault| fault.had_to && fault.struck == 0);
             let silent = run.noise.iter().filter(|noise| noise.had_to && noise.delivered == 0);
             let kinds = never.map(|fault| fault.kind).chain(silent.map(|noise| noise.kind));
-            kinds.map(|kind| format!("{kind} over {}", run.backend)).collect::<Vec<_>>()
+            let idle = (run.violation.is_none() && run.ended == 0).then_some("an operation of a connection");
+            kinds.chain(idle).map(|kind| format!("{kind} over {}", run.backend)).collect::<Vec<_>>()
         };
         self.runs.iter().flat_map(of).collect()
     }
@@ -112,7 +113,7 @@ impl Summary {
         }
         for kind in self.undelivered() {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "TESTER AT FAULT          {kind} never struck: it tests nothing");
+            let _ = writeln!(text, "TESTER AT FAULT          {kind} never came about: it tests nothing");
         }
         text
     }
@@ -155,13 +156,14 @@ mod tests {
     fn a_fault_that_had_to_strike_and_did_not_fails_the_run() {
         let with = |struck, had_to| Summary {
             runs: vec![Run {
+                ended: 1,
                 faults: vec![FaultCount { kind: "read-error", struck, had_to }],
                 ..Run::default()
             }],
             interrupted: false,
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
-        assert!(with(0, true).text().contains("read-error over  never struck"));
+        assert!(with(0, true).text().contains("read-error over  never came about"));
         assert_eq!(with(1, true).exit_code(), ExitCode::Ok);
         assert_eq!(with(0, false).exit_code(), ExitCode::Ok);
     }
@@ -170,13 +172,14 @@ mod tests {
     fn noise_that_had_to_be_made_and_was_not_fails_the_run() {
         let with = |delivered, had_to| Summary {
             runs: vec![Run {
+                ended: 1,
                 noise: vec![NoiseCount { kind: "signals", delivered, had_to }],
                 ..Run::default()
             }],
             interrupted: false,
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
-        assert!(with(0, true).text().contains("signals over  never struck"));
+        assert!(with(0, true).text().contains("signals over  never came about"));
         assert_eq!([with(1, true), with(0, false)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }
