@@ -14,7 +14,7 @@ pub use self::file::{TapeError, TapeFile};
 pub use self::record::{Slot, StreamRecord, Tape};
 use crate::rng;
 
-/// Sites per actor. A stream counts each one's occurrences in place, so the number is fixed.
+/// Choice points per actor. A stream counts each one's occurrences in place, so the number is fixed.
 pub const CHOICE_POINTS: usize = 32;
 
 /// Who makes a choice.
@@ -76,7 +76,7 @@ pub struct ChoicePoint {
 }
 
 impl ChoicePoint {
-    /// ChoicePoint number `index` of its actor, below [`SITES`].
+    /// Choice point number `index` of its actor, below [`CHOICE_POINTS`].
     pub const fn new(index: u8, name: &'static str) -> ChoicePoint {
         assert!((index as usize) < CHOICE_POINTS, "a stream has room for CHOICE_POINTS choice_points");
         ChoicePoint { index, name }

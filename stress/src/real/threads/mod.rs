@@ -5,13 +5,13 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | [`workload`] | what a system offers: [`Workload`], [`Incarnation`], [`Connection`] |
-//! | [`environment`] | what the harness lends to it: [`Environment`] |
-//! | [`faults`] | faults around a backend, and which of them explain an error |
+//! | `workload` | what a system offers: [`Workload`], [`Incarnation`], [`Connection`] |
+//! | `environment` | what the harness lends to it: [`Environment`] |
+//! | `faults` | faults around a backend, and which of them explain an error |
 //! | `shared` | what the connections of a run have in common |
 //! | `machine` | a connection as a machine of the executor |
 //! | `runner` | one backend, from one incarnation to the next |
-//! | [`summary`] | what became of it |
+//! | `summary` | what became of it |
 
 mod environment;
 mod faults;
