@@ -1,15 +1,45 @@
 //! Options that a person fixes instead of leaving them to the seed.
 
+use std::fmt::Debug;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::FaultKind;
 use crate::schedule::SchedulerKind;
-use crate::subject::Options;
 
 /// More connections than this are a mistake: their fibers alone would fill the memory.
 const MAX_CONNECTIONS: u32 = 1_000_000;
 /// A run of more steps than this would take weeks.
 const MAX_STEPS: u64 = 1_000_000_000_000;
+
+/// What a command line can parse. Any type, in a library that has no command line.
+#[cfg(feature = "cli")]
+pub trait Flags: clap::Args {}
+#[cfg(feature = "cli")]
+impl<T: clap::Args> Flags for T {}
+/// What a command line can parse. Any type, in a library that has no command line.
+#[cfg(not(feature = "cli"))]
+pub trait Flags {}
+#[cfg(not(feature = "cli"))]
+impl<T> Flags for T {}
+
+/// The options of one subject that a person may fix; the seed draws those that are left open.
+///
+/// A field is an `Option`. As a flag, in a state file and on a tape it has its own name, in kebab case as a flag; its value is
+/// what serde makes of it: a number, a word, or a list of words.
+pub trait Options:
+    Flags + Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// Whether every option is within its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    fn validate(&self) -> Result<(), OptionsError> {
+        Ok(())
+    }
+}
 
 /// What is fixed of the world, whatever the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,8 @@
 
 use std::fmt::Debug;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::disk::FaultKind;
-pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, OptionsError};
+pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, Options, OptionsError};
 use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
@@ -19,34 +16,6 @@ use crate::world::{NemesisOptions, WorldOptions};
 
 // Beyond those of `WorldOptions::draw`, which draws from the same stream.
 const CONNECTIONS: ChoicePoint = ChoicePoint::new(20, "connections");
-
-/// What a command line can parse. Any type, in a library that has no command line.
-#[cfg(feature = "cli")]
-pub trait Flags: clap::Args {}
-#[cfg(feature = "cli")]
-impl<T: clap::Args> Flags for T {}
-/// What a command line can parse. Any type, in a library that has no command line.
-#[cfg(not(feature = "cli"))]
-pub trait Flags {}
-#[cfg(not(feature = "cli"))]
-impl<T> Flags for T {}
-
-/// The options of one subject that a person may fix; the seed draws those that are left open.
-///
-/// A field is an `Option`. As a flag, in a state file and on a tape it has its own name, in kebab case as a flag; its value is
-/// what serde makes of it: a number, a word, or a list of words.
-pub trait Options:
-    Flags + Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
-{
-    /// Whether every option is within its bounds.
-    ///
-    /// # Errors
-    ///
-    /// The first that is not.
-    fn validate(&self) -> Result<(), OptionsError> {
-        Ok(())
-    }
-}
 
 /// Everything that decides a run, next to the choices of its tape.
 #[derive(Clone, Debug)]

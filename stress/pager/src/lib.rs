@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`subject`] | the pager as the tester's commands know it |
 //! | [`options`] | what a seed draws before its run begins, and what a person may fix |
+//! | `profile` | what a run concentrates on |
 //! | `system` | the pager and its connections as a simulated system |
 //! | `workload` | what connections do |
 //! | [`oracle`] | what must hold, one property a file, against a history without concurrency and faults |
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod options;
 pub mod oracle;
+mod profile;
 pub mod real;
 pub mod subject;
 pub mod sweep;

@@ -3,20 +3,22 @@
 use std::error::Error;
 use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tenterhook_runtime::executor::{Executor, Task};
 use tenterhook_runtime::io::{Backend, IO, drive};
-use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
+use tenterhook_runtime::pager::PagerError;
 
 use super::acks::Acks;
-use super::points::{Point, Trigger, die};
+use super::death::{die, object};
+use super::plant::Plant;
+use super::points::{Point, Trigger};
 use super::power;
 use super::record::Recorder;
 use super::variety::Variety;
-use super::verify::Found;
+use super::verify::{Found, open};
 use super::worker::{Shop, Worker};
 use super::{database, verify};
 use crate::real::ledger::{Layout, Make};
@@ -41,43 +43,6 @@ pub struct ChildOptions {
     pub noise: Vec<NoiseKind>,
     /// A bug that it has.
     pub plant: Option<Plant>,
-}
-
-/// A bug of a child, so that the campaign can be seen to find it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Plant {
-    /// It acknowledges commits before they are asked for.
-    Hasty,
-    /// After a few commits each of its connections waits for something that does not come.
-    Stall,
-    /// Its last connection ends with an error that nothing explains; the others go on.
-    Error,
-    /// Its last connection panics; the others go on.
-    Panic,
-}
-
-impl Plant {
-    /// Every one.
-    pub const ALL: [Plant; 4] = [Plant::Hasty, Plant::Stall, Plant::Error, Plant::Panic];
-
-    /// As it is typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Plant::Hasty => "hasty-acknowledgement",
-            Plant::Stall => "stall",
-            Plant::Error => "error",
-            Plant::Panic => "panic",
-        }
-    }
-}
-
-impl std::str::FromStr for Plant {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Plant, String> {
-        let known = Plant::ALL.into_iter().find(|plant| plant.name() == text);
-        known.ok_or_else(|| format!("it must be one of {}", Plant::ALL.map(Plant::name).join(", ")))
-    }
 }
 
 /// Recovers, looks at what it has found, and commits until it is killed. Its record goes to standard output.
@@ -132,12 +97,6 @@ fn end_at_the_first_panic() {
     }));
 }
 
-/// Ends the process because of `violation`. It is told at once: the campaign may kill the process at any moment.
-pub(super) fn object(violation: &Violation) -> ! {
-    eprintln!("{violation}");
-    std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
-}
-
 /// From here on, recovery included.
 fn noise(options: &ChildOptions, io: Arc<dyn IO>, layer: &Arc<Layer<Trigger>>) -> std::io::Result<Noise> {
     let path = database(&options.directory);
@@ -174,14 +133,10 @@ fn work(shop: &Arc<Shop>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-pub(super) fn open(io: &Arc<dyn IO>, path: &Path, options: PagerOptions) -> Result<Arc<Pager>, PagerError> {
-    let mut open = Pager::open(Arc::clone(io), path, options);
-    drive(&**io, || open.step())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
     use std::sync::Mutex;
 
     use super::super::replay::{Files, Replay};
@@ -215,13 +170,5 @@ mod tests {
         let record = bytes.0.lock().unwrap().clone();
         let replay = Replay::from(&Files::new(), &before, Path::new("x")).follow(&record).unwrap();
         assert_eq!(replay.seats, after);
-    }
-
-    #[test]
-    fn planted_bugs_are_read_as_they_are_typed() {
-        for plant in Plant::ALL {
-            assert_eq!(plant.name().parse(), Ok(plant));
-        }
-        assert!("haste".parse::<Plant>().unwrap_err().contains("hasty-acknowledgement, stall"));
     }
 }

@@ -11,9 +11,11 @@ mod acks;
 mod base;
 mod campaign;
 mod child;
+mod death;
 mod draws;
 mod evidence;
 mod harm;
+mod plant;
 mod points;
 mod power;
 mod quiet;
@@ -36,8 +38,9 @@ use tenterhook_runtime::pager::{Durability, PagerOptions};
 use tenterhook_stress::real::noise::NoiseKind;
 
 pub use self::campaign::run;
-pub use self::child::{ChildOptions, Plant, run as run_child};
+pub use self::child::{ChildOptions, run as run_child};
 pub use self::evidence::{Exhibit, examine};
+pub use self::plant::Plant;
 pub use self::points::{Point, UnknownPoint};
 pub use self::summary::{Failure, HarmCount, PointCount, Summary};
 

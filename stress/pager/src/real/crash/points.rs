@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use rustix::process::{Signal, getpid, kill_process};
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{CompletionError, Outcome};
 
+use super::death::die;
 use super::harm::Harm;
 use super::record::{LOG_HEADERS, Recorder};
 use super::variety::{Subject, Variety};
@@ -195,15 +195,6 @@ impl Watcher for Trigger {
         }
         self.recorder.ended(passing, outcome);
         self.at(passing, true);
-    }
-}
-
-/// Dies as if by somebody else's hand: nothing is unwound, flushed or dropped.
-pub(super) fn die() -> ! {
-    // It cannot fail, and if it did there would be nothing left to try but to go on dying.
-    let _ = kill_process(getpid(), Signal::KILL);
-    loop {
-        std::thread::park();
     }
 }
 

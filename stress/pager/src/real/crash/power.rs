@@ -124,7 +124,7 @@ fn cut_recovery_off(disk: &SimDisk, base: &Base, draws: &mut Draws) {
     script.refuse_from(from);
     disk.follow(script);
     // It fails where it is cut off, or has come to its end before: the next one is judged.
-    drop(super::child::open(&disk.io(), base.path(), OPTIONS));
+    drop(verify::open(&disk.io(), base.path(), OPTIONS));
     drop(disk.cut_power());
     fall(disk, &disk.unsynced(), draws);
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::{IO, drive};
-use tenterhook_runtime::pager::{Pager, PagerError};
+use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 
 use super::OPTIONS;
-use super::child::open;
 use super::seat::Seat;
 use crate::real::ledger::{Audit, Layout};
 use tenterhook_stress::violation::Violation;
@@ -19,6 +18,12 @@ pub(super) struct Found {
     pub(super) commits: u64,
     /// Those of each connection.
     pub(super) cells: Vec<u64>,
+}
+
+/// Opens the file, recovery and all.
+pub(super) fn open(io: &Arc<dyn IO>, path: &Path, options: PagerOptions) -> Result<Arc<Pager>, PagerError> {
+    let mut open = Pager::open(Arc::clone(io), path, options);
+    drive(&**io, || open.step())
 }
 
 /// Recovers what is on `io` and holds it against what each connection must have.

@@ -7,9 +7,10 @@ use tenterhook_runtime::pager::{Checkpoint, CheckpointMode, Pager, PagerError};
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
 use super::acks::Acks;
-use super::child::{self, Plant};
+use super::death::{die, object};
 use super::harm::Harm;
-use super::points::{Trigger, die};
+use super::plant::Plant;
+use super::points::Trigger;
 use super::variety::Variety;
 use crate::real::ledger::{Committed, Layout, Post, Tidy};
 use tenterhook_stress::real::layer::Layer;
@@ -119,7 +120,7 @@ impl Worker {
     /// Ends the process: connections before this one do not end, so that a join does not come to it.
     fn object(&self, error: &PagerError) -> ! {
         let seen = format!("connection {}, at its job {}: {error}", self.connection, self.begun);
-        child::object(&Violation::safety("unexplained error", "no error that no fault explains", seen))
+        object(&Violation::safety("unexplained error", "no error that no fault explains", seen))
     }
 
     /// What a planted bug makes of the next step.

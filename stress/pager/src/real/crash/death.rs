@@ -1,0 +1,19 @@
+//! How a child ends by itself.
+
+use rustix::process::{Signal, getpid, kill_process};
+use tenterhook_stress::violation::Violation;
+
+/// Dies as if by somebody else's hand: nothing is unwound, flushed or dropped.
+pub(super) fn die() -> ! {
+    // It cannot fail, and if it did there would be nothing left to try but to go on dying.
+    let _ = kill_process(getpid(), Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Ends the process because of `violation`. It is told at once: the campaign may kill the process at any moment.
+pub(super) fn object(violation: &Violation) -> ! {
+    eprintln!("{violation}");
+    std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
+}
