@@ -57,13 +57,13 @@ impl PagerIncarnation {
     }
 
     /// The pager's holdings once the I/O that it owns has ended: what machines began and did not wait for, because they were
-    /// dropped or because a sync had failed. At the latest when that has taken as long as a stall.
+    /// dropped or because a sync had failed. The thread that ends a load holds its page for a moment after it has told of the
+    /// end, so what is held has as long as a stall to go; what leaks stays.
     fn audit_at_rest(&self) -> tenterhook_runtime::pager::Audit {
         let begun = Instant::now();
         loop {
             let audit = self.pager.audit();
-            let under_way = audit.log_writes + audit.database_writes + audit.loading;
-            if under_way == 0 || begun.elapsed() >= self.environment.stall() {
+            if audit.is_idle() || begun.elapsed() >= self.environment.stall() {
                 return audit;
             }
             std::thread::sleep(LOOK);
