@@ -70,6 +70,13 @@ impl FixedWorld {
         {
             return Err(OptionsError::new("--connections", connections, "from 1 to 1000000"));
         }
+        if let Some(faults) = &self.faults
+            && faults.contains(&FaultKind::CrashInRecovery)
+            && !faults.iter().any(|kind| matches!(kind, FaultKind::PowerLoss | FaultKind::ProcessKilled))
+        {
+            let right = "given with power-loss or process-killed, which end a recovery";
+            return Err(OptionsError::new("--faults", "crash-in-recovery alone", right));
+        }
         match self.steps {
             Some(steps) if !(1..=MAX_STEPS).contains(&steps) => {
                 Err(OptionsError::new("--steps", steps, "from 1 to 1000000000000"))

@@ -46,6 +46,7 @@ fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2(
         ("sim --duration 0s", "30s, 5m, 1h30m"),
         ("sim --profile wild", "fast, chaos, recovery"),
         ("sim --faults tornado", "there is no 'tornado'"),
+        ("sim --faults crash-in-recovery", "it must be given with power-loss or process-killed"),
         ("sim --operations none", "--operations is empty"),
         ("sim --state /dev/null/x --seeds 1", "--state /dev/null/x"),
         ("sim --events", "--events is for one seed"),

@@ -131,9 +131,9 @@ impl<'a> Runner<'a> {
     }
 
     fn noise(&self, kinds: &[NoiseKind]) -> io::Result<Noise> {
-        let directory = self.environment.directory().to_owned();
-        let files = self.workload.files(&directory);
-        let place = Place { io: Arc::clone(&self.below), files, directory };
+        let files = self.workload.files(self.environment.directory());
+        // The noise's own files are beside the system's directory: a system may list what it has.
+        let place = Place { io: Arc::clone(&self.below), files, directory: self.options.directory.clone() };
         Noise::start(kinds, &place, Arc::clone(&self.shared) as Arc<dyn Report>)
     }
 
