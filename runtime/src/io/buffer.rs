@@ -92,6 +92,7 @@ impl Default for Buffer {
 impl Deref for Buffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `len` initialised bytes that we own (dangling, and aligned for bytes, when there are none).
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
@@ -99,6 +100,7 @@ impl Deref for Buffer {
 }
 
 impl DerefMut for Buffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and `&mut self` makes us alone.
         unsafe { std::slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }

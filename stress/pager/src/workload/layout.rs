@@ -95,9 +95,10 @@ impl Shape {
         let mut last = [0; BLOCK];
         last[..tail.len()].copy_from_slice(tail);
         let (mut digest, mut rest) = (fold(word(page, 0), word(page, 8)), 0);
-        for (index, block) in blocks.iter().chain(std::iter::once(&last)).enumerate() {
+        let mut take = |index: usize, block: &[u8; BLOCK]| {
             let words = block.as_chunks::<8>().0;
-            let [a, b, value, stamp] = [0, 1, 2, 3].map(|word| u64::from_le_bytes(words[word]));
+            let at = |word: usize| u64::from_le_bytes(words[word]);
+            let (a, b, value, stamp) = (at(0), at(1), at(2), at(3));
             rest |= words[4..].iter().fold(0, |bits, word| bits | u64::from_le_bytes(*word));
             rest |= if index == 0 { 0 } else { a | b };
             // A power of two, as the page size is one.
@@ -106,7 +107,9 @@ impl Shape {
             } else {
                 rest |= value | stamp;
             }
-        }
+        };
+        blocks.iter().enumerate().for_each(|(index, block)| take(index, block));
+        take(blocks.len(), &last);
         // Zero for a page that nobody has damaged; whatever it is, the digest then is no longer what it must be.
         fold(digest, 0xd6e8_feb8_6659_fd93).wrapping_add(rest.wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
     }
@@ -127,10 +130,9 @@ pub(crate) fn is_kind(page: &[u8], kind: Kind) -> bool {
     page[0..4] == (kind as u32).to_le_bytes()
 }
 
+#[inline]
 fn word(page: &[u8], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&page[at..at + 8]);
-    u64::from_le_bytes(bytes)
+    u64::from_le_bytes(*page[at..].first_chunk().expect("a word lies inside its page"))
 }
 
 /// Multiplies to 128 bits and folds the halves: each bit of the input reaches most of the output.
