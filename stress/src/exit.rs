@@ -1,5 +1,7 @@
 //! Exit codes of the `tenterhook` program.
 
+use crate::violation::Class;
+
 /// How a run of the program ended, as its exit code tells it to scripts and to CI.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -39,6 +41,15 @@ impl ExitCode {
             ExitCode::Liveness => "faults had stopped, and still something did not finish",
             ExitCode::Nondeterminism => "one seed gave two different traces",
             ExitCode::Internal => "the tester itself is at fault, or a kind of fault was never delivered",
+        }
+    }
+}
+
+impl From<Class> for ExitCode {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Safety | Class::Panic => ExitCode::Violation,
+            Class::Liveness => ExitCode::Liveness,
         }
     }
 }

@@ -59,6 +59,8 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// The program that tests it: what a repeating command begins with.
     const PROGRAM: &'static str = Self::NAME;
+    /// Its own version: `Some(env!("CARGO_PKG_VERSION"))`. `--version` prints it beside the tester's.
+    const VERSION: Option<&'static str> = None;
     /// One line for `--help`.
     const ABOUT: &'static str = "Deterministic stress tester for re-entrant storage state machines";
 

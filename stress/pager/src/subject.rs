@@ -16,6 +16,7 @@ pub struct PagerSubject;
 
 impl Subject for PagerSubject {
     const NAME: &'static str = "pager";
+    const VERSION: Option<&'static str> = Some(env!("CARGO_PKG_VERSION"));
     const PROGRAM: &'static str = "tenterhook";
 
     type Options = FixedPager;

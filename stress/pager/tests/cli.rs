@@ -28,6 +28,13 @@ fn json(arguments: &str) -> Value {
 }
 
 #[test]
+fn the_version_is_the_program_s_beside_the_tester_s() {
+    let output = run("--version");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(text(&output.stdout), format!("tenterhook {version} (tenterhook-stress {version})\n"));
+}
+
+#[test]
 fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2() {
     let cases = [
         ("", "no command is given"),

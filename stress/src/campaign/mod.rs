@@ -25,7 +25,7 @@ use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::stop::Stop;
 use crate::subject::Subject;
-use crate::violation::{Class, Violation};
+use crate::violation::Violation;
 
 /// What a campaign is to run.
 #[derive(Clone, Debug)]
@@ -98,10 +98,7 @@ impl Finding {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Finding::Nondeterminism { .. } => ExitCode::Nondeterminism,
-            Finding::Violation(violation) => match violation.class {
-                Class::Safety | Class::Panic => ExitCode::Violation,
-                Class::Liveness => ExitCode::Liveness,
-            },
+            Finding::Violation(violation) => violation.class.into(),
         }
     }
 }

@@ -34,7 +34,6 @@ impl Commands for NoCommands {
 }
 
 #[derive(Debug, Parser)]
-#[command(version)]
 struct Arguments<S: Subject, C: Commands> {
     #[command(subcommand)]
     command: Command<S, C>,
@@ -58,6 +57,12 @@ enum Command<S: Subject, C: Commands> {
     Own(C),
 }
 
+/// The subject's version, if it says one, and the tester's.
+fn version<S: Subject>() -> String {
+    let tester = concat!("(tenterhook-stress ", env!("CARGO_PKG_VERSION"), ")");
+    S::VERSION.map_or_else(|| tester.to_owned(), |version| format!("{version} {tester}"))
+}
+
 /// Runs the program of `S` with the arguments of the process.
 pub fn main<S: Subject>() -> ExitCode {
     main_with::<S, NoCommands>()
@@ -70,8 +75,8 @@ pub fn main_with<S: Subject, C: Commands>() -> ExitCode {
 
 /// Runs the program with `arguments`, the program's name first.
 pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let mut program =
-        Arguments::<S, C>::command().name(S::PROGRAM).about(S::ABOUT).after_long_help(exit_codes());
+    let program = Arguments::<S, C>::command().name(S::PROGRAM).version(version::<S>());
+    let mut program = program.about(S::ABOUT).after_long_help(exit_codes());
     for (command, examples) in [
         ("sim", sim::EXAMPLES),
         ("sweep", sweep::EXAMPLES),

@@ -27,14 +27,14 @@ pub(super) fn run<S: Subject>(arguments: &ThreadsArguments, directory: PathBuf) 
             return usage(S::PROGRAM, &format!("--directory {}: {error}", options.directory.display()));
         }
     };
-    let code = if summary.violation.is_some() { ExitCode::Violation } else { ExitCode::Ok };
+    let code = summary.exit_code();
     if arguments.json {
         let mut document = serde_json::json!(summary);
         document["exit_code"] = (code as u8).into();
         print(&format!("{document:#}\n"));
     } else {
         print(&summary.text());
-        if code == ExitCode::Violation {
+        if code != ExitCode::Ok {
             print(&format!("\nrepeat with:\n{}\n", command::<S>(arguments)));
         }
     }

@@ -167,9 +167,5 @@ fn command<S: Subject>(failure: &Failure) -> String {
 }
 
 fn exit_code(class: Option<Class>) -> ExitCode {
-    match class {
-        None => ExitCode::Ok,
-        Some(Class::Liveness) => ExitCode::Liveness,
-        Some(Class::Safety | Class::Panic) => ExitCode::Violation,
-    }
+    class.map_or(ExitCode::Ok, ExitCode::from)
 }

@@ -14,7 +14,6 @@ use crate::sim::Setup;
 use crate::subject::{self, Subject};
 use crate::tape::{Source, TapeFile};
 use crate::timeline;
-use crate::violation::Class;
 use crate::world::{Keep, RunOutcome};
 
 pub(super) const REPLAY_EXAMPLE: &str =
@@ -165,9 +164,5 @@ fn document(outcome: &RunOutcome) -> serde_json::Value {
 }
 
 fn exit_code(outcome: &RunOutcome) -> ExitCode {
-    match outcome.violation.as_ref().map(|violation| violation.class) {
-        None => ExitCode::Ok,
-        Some(Class::Liveness) => ExitCode::Liveness,
-        Some(Class::Safety | Class::Panic) => ExitCode::Violation,
-    }
+    outcome.violation.as_ref().map_or(ExitCode::Ok, |violation| violation.class.into())
 }

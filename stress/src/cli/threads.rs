@@ -10,7 +10,7 @@ use super::scratch::Scratch;
 use super::{interruption, parse, print, storm, usage};
 use crate::disk::FaultKind;
 use crate::exit::ExitCode;
-use crate::real::noise::{NoiseKind, without_obstacles};
+use crate::real::noise::NoiseKind;
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 use crate::subject::Subject;
 
@@ -123,7 +123,7 @@ fn options<S: Subject>(arguments: &ThreadsArguments, directory: &Scratch) -> Res
         connections: arguments.connections,
         workers: arguments.workers.map_or_else(cores, usize::from),
         faults: faults(&arguments.faults)?,
-        noise: without_obstacles(noise, directory.path()),
+        noise,
         stall: arguments.stall,
         progress: !arguments.quiet,
     })

@@ -8,7 +8,7 @@ use tenterhook_runtime::io::Backend;
 use tenterhook_stress::cli::scratch::Scratch;
 use tenterhook_stress::cli::{backends, parse, print};
 use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::real::noise::{NoiseKind, without_obstacles};
+use tenterhook_stress::real::noise::NoiseKind;
 use tenterhook_stress::subject::Subject as _;
 
 use super::{interruption, usage};
@@ -94,7 +94,6 @@ pub(super) fn run(arguments: CrashArguments) -> ExitCode {
         Err(error) => return usage(&format!("this program cannot find itself: {error}")),
     };
     let directory = scratch.path().to_owned();
-    let noise = without_obstacles(noise, &directory);
     let options = CrashOptions {
         directory,
         seed: arguments.seed,

@@ -219,9 +219,11 @@ fn faults(
             _ => 1,
         };
         // Named on the command line, a kind is on whatever the seed says.
-        let on =
-            only.map_or(on && (!kind.is_lie() || profile == Profile::LyingDisk), |only| only.contains(&kind));
-        let on = if profile == Profile::Baseline { kind == FaultKind::BitFlip } else { on };
+        let on = match only {
+            Some(only) => only.contains(&kind),
+            None if profile == Profile::Baseline => kind == FaultKind::BitFlip,
+            None => on && (!kind.is_lie() || profile == Profile::LyingDisk),
+        };
         if on {
             plan.set(kind, Chance::per_million(usual_rate(kind) * times * quarters / 4 / damped));
         }

@@ -80,6 +80,19 @@ fn no_faults_means_none() {
 }
 
 #[test]
+fn the_baseline_flips_bits_unless_faults_are_named() {
+    let baseline = |faults: Option<Vec<FaultKind>>| {
+        let world = FixedWorld { faults: faults.map(Kinds), ..FixedWorld::default() };
+        let own = FixedPager { profile: Some(Profile::Baseline), ..FixedPager::default() };
+        let drawn = drawn(3, world, own);
+        drawn.world.disk.faults.enabled().map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(baseline(None), [FaultKind::BitFlip]);
+    assert_eq!(baseline(Some(vec![FaultKind::ReadError])), [FaultKind::ReadError]);
+    assert_eq!(baseline(Some(Vec::new())), []);
+}
+
+#[test]
 fn absurd_values_are_named_with_what_would_be_right() {
     let world = |world| Fixed { world, ..Fixed::default() };
     let own = |own| Fixed { own, ..Fixed::default() };

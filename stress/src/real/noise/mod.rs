@@ -17,6 +17,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tenterhook_runtime::io::IO;
 
 pub use self::mortal::in_mortal_thread;
@@ -107,16 +108,25 @@ pub fn obstacle(kind: NoiseKind, directory: &std::path::Path) -> Option<String> 
     }
 }
 
-/// Takes out what can't be made for files in `directory`, and says so on standard error, a line each.
-pub fn without_obstacles(kinds: Vec<NoiseKind>, directory: &std::path::Path) -> Vec<NoiseKind> {
-    let is_possible = |kind: &NoiseKind| match obstacle(*kind, directory) {
-        Some(obstacle) => {
-            eprintln!("tenterhook: no {kind}: {obstacle}");
-            false
+/// A kind that was asked for and cannot be made here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub kind: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Splits `kinds` into those that can be made for files in `directory`, which must exist, and the others.
+pub fn available(kinds: &[NoiseKind], directory: &std::path::Path) -> (Vec<NoiseKind>, Vec<Unavailable>) {
+    let (mut possible, mut unavailable) = (Vec::new(), Vec::new());
+    for &kind in kinds {
+        match obstacle(kind, directory) {
+            None => possible.push(kind),
+            Some(reason) => unavailable.push(Unavailable { kind: kind.to_string(), reason }),
         }
-        None => true,
-    };
-    kinds.into_iter().filter(is_possible).collect()
+    }
+    (possible, unavailable)
 }
 
 /// Hears how often a kind was delivered, and what came out of it that must not.
@@ -267,6 +277,16 @@ mod tests {
         drop(noise);
         let seen: Vec<String> = objections.0.lock().unwrap().iter().map(|it| it.seen.clone()).collect();
         assert_eq!(seen, ["the string broke"]);
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_made_is_named_with_the_reason() {
+        let (possible, unavailable) =
+            available(&[NoiseKind::Direct, NoiseKind::Yields], std::path::Path::new("/proc"));
+        assert_eq!(possible, [NoiseKind::Yields]);
+        let [Unavailable { kind, reason }] = &unavailable[..] else { panic!("{unavailable:?}") };
+        assert_eq!(kind, "direct");
+        assert!(reason.contains("past the page cache"), "{reason}");
     }
 
     #[test]

@@ -12,10 +12,11 @@ use tenterhook_runtime::io::{Buffer, Submission};
 use tenterhook_runtime::{Completion, CompletionGroup, IOCompletions, IOResult, Outcome};
 
 use super::buffers::{content, mark, wrong_byte};
-use super::operation::Record;
+use super::operation::{Record, wrong};
 use super::planned;
 use super::round::{FILE, Shared, Tracked};
 use crate::rng;
+use crate::violation::Violation;
 
 /// How deep user code of the storm nests in user code.
 const DEEPEST: u32 = 3;
@@ -55,8 +56,7 @@ impl Actor {
     /// One action of a thread; panics that were planned end here.
     pub(super) fn act(&mut self) {
         let shared = Arc::clone(&self.shared);
-        planned::contain(|| self.action())
-            .unwrap_or_else(|message| shared.report(format!("an unplanned panic: {message}")));
+        planned::contain(|| self.action()).unwrap_or_else(|message| shared.report(Violation::panic(message)));
     }
 
     fn action(&mut self) {
@@ -168,7 +168,8 @@ impl Actor {
         if let Ok(len) = outcome
             && let Some(place) = wrong_byte(offset, &buffer[..len as usize])
         {
-            self.shared.report(format!("a read from {offset} got a wrong byte at {place}"));
+            let seen = format!("another at {place}");
+            self.shared.report(wrong(&format!("the bytes of the file in a read from {offset}"), seen));
         }
         self.returned(record, outcome, [buffer]);
     }

@@ -5,6 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use tenterhook_runtime::{Completion, CompletionError, Outcome};
 
+use crate::violation::Violation;
+
+/// A broken promise of safety.
+pub(super) fn wrong(expected: &str, seen: String) -> Box<Violation> {
+    Violation::safety("storm", expected, seen)
+}
+
 /// One callback that has to run once: of an operation, a bare completion or a group.
 ///
 /// ORDERING of all its atomics: Relaxed. The judge reads them after it has seen the completion finished with Acquire, and
@@ -52,19 +59,22 @@ impl Record {
     }
 
     /// What is wrong with its end, if anything is. `closed` says that the backend was dropped.
-    pub(super) fn judge(&self, completion: &Completion, closed: bool) -> Result<(), String> {
+    pub(super) fn judge(&self, completion: &Completion, closed: bool) -> Result<(), Box<Violation>> {
         let what = self.what;
-        let Some(result) = completion.result() else { return Err(format!("{what} has not ended")) };
+        let Some(result) = completion.result() else {
+            let seen = "it has not ended in the time of a stall";
+            return Err(Violation::liveness("storm", format!("{what} that ends"), seen));
+        };
         let calls = self.calls.load(Relaxed);
         if calls != 1 {
-            return Err(format!("the callback of {what} ran {calls} times; it ended with {result:?}"));
+            let seen = format!("it ran {calls} times; the operation ended with {result:?}");
+            return Err(wrong(&format!("one call of the callback of {what}"), seen));
         }
         let told = self.told.get().copied();
         let panicked = result == Err(CompletionError::CallbackPanicked);
         if !panicked && told != Some(result) {
-            return Err(format!(
-                "the callback of {what} was told {told:?}, and its completion says {result:?}"
-            ));
+            let expected = format!("{result:?} for the callback of {what}, as for its completion");
+            return Err(wrong(&expected, format!("{told:?}")));
         }
         let cancelled = self.cancelled.load(Relaxed);
         let explained = match result {
@@ -80,6 +90,12 @@ impl Record {
             (false, true) => "nothing cancelled it, and its backend is gone",
             (true, true) => "it was cancelled, and its backend is gone",
         };
-        if explained { Ok(()) } else { Err(format!("{what} ended with {result:?}, although {reason}")) }
+        match explained {
+            true => Ok(()),
+            false => Err(wrong(
+                &format!("an end of {what} that is explained"),
+                format!("{result:?}, although {reason}"),
+            )),
+        }
     }
 }

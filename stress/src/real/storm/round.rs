@@ -13,10 +13,11 @@ use tenterhook_runtime::{Completer, Completion};
 
 use super::actor::Actor;
 use super::buffers::{Quarantine, content};
-use super::operation::Record;
+use super::operation::{Record, wrong};
 use super::summary::RoundEnd;
 use super::{StormBackend, StormOptions, planned};
 use crate::rng;
+use crate::violation::Violation;
 
 /// Actions of one thread in a round.
 const ACTIONS: u64 = 400;
@@ -57,12 +58,12 @@ pub(super) struct Shared {
     pub(super) actions: AtomicU64,
     pub(super) operations: AtomicU64,
     pub(super) panics: AtomicU64,
-    violation: Mutex<Option<String>>,
+    violation: Mutex<Option<Box<Violation>>>,
 }
 
 impl Shared {
     /// The first one counts.
-    pub(super) fn report(&self, violation: String) {
+    pub(super) fn report(&self, violation: Box<Violation>) {
         self.violation.lock().get_or_insert(violation);
     }
 
@@ -80,7 +81,7 @@ impl Shared {
         if let Some(io) = io
             && let Err(error) = io.step()
         {
-            self.report(format!("the backend does not step: {error}"));
+            self.report(wrong("a backend that steps", error.to_string()));
         }
     }
 
@@ -173,11 +174,17 @@ impl Round {
         judge(&shared, !dropped || shared.closed.load(Relaxed), options.stall);
         contained(&shared, || shared.drop_backend());
         if executor.shutdown(Shutdown::Cancel, options.stall).is_err() {
-            shared.report("machines of the executor did not end".into());
+            let expected = "machines that end when their executor is shut down";
+            shared.report(Violation::liveness(
+                "storm",
+                expected,
+                format!("some had not after {:?}", options.stall),
+            ));
         }
         judge(&shared, true, options.stall);
         quarantine.extend(std::mem::take(&mut *shared.returned.lock()));
-        quarantine.check().unwrap_or_else(|problem| shared.report(problem));
+        let untouched = "a buffer that came back and that no operation writes to";
+        quarantine.check().unwrap_or_else(|problem| shared.report(wrong(untouched, problem)));
         RoundEnd {
             actions: shared.actions.load(Relaxed),
             operations: shared.operations.load(Relaxed),
@@ -219,7 +226,7 @@ fn prepare(path: &std::path::Path) -> io::Result<()> {
 
 /// Runs user code; a panic that was not planned is a violation.
 fn contained(shared: &Shared, user: impl FnOnce()) {
-    planned::contain(user).unwrap_or_else(|message| shared.report(format!("an unplanned panic: {message}")));
+    planned::contain(user).unwrap_or_else(|message| shared.report(Violation::panic(message)));
 }
 
 /// Steps until everything has ended, or nothing has for `stall`.
@@ -247,7 +254,7 @@ fn judge(shared: &Shared, all: bool, stall: Duration) {
             // Read after the end was seen. A callback may drop the backend while the others are judged, and it says so in
             // `closed` before it ends any operation.
             let closed = shared.closed.load(Relaxed);
-            record.judge(&completion, closed).unwrap_or_else(|problem| shared.report(problem));
+            record.judge(&completion, closed).unwrap_or_else(|violation| shared.report(violation));
         }
         if shared.violation.lock().is_some() {
             return;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::StormBackend;
+use crate::exit::ExitCode;
+use crate::violation::Violation;
 
 /// The end of a storm.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -20,7 +22,7 @@ pub struct StormSummary {
     /// Rounds that dropped their backend with operations in flight.
     pub dropped: u64,
     /// What was found first.
-    pub violation: Option<String>,
+    pub violation: Option<Violation>,
     /// How long it took.
     #[serde(skip)]
     pub elapsed: Duration,
@@ -33,7 +35,7 @@ pub(super) struct RoundEnd {
     pub(super) operations: u64,
     pub(super) panics: u64,
     pub(super) dropped: bool,
-    pub(super) violation: Option<String>,
+    pub(super) violation: Option<Box<Violation>>,
 }
 
 impl StormSummary {
@@ -57,8 +59,18 @@ impl StormSummary {
         self.panics += end.panics;
         self.dropped += u64::from(end.dropped);
         let round = self.rounds;
-        self.violation =
-            end.violation.map(|violation| format!("{} in round {round}: {violation}", backend.name()));
+        self.violation = end.violation.map(|violation| {
+            *violation.note(format!(
+                "backend {} in round {round}, after {} actions",
+                backend.name(),
+                self.actions
+            ))
+        });
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        self.violation.as_ref().map_or(ExitCode::Ok, |violation| violation.class.into())
     }
 
     /// What a person reads.
@@ -77,10 +89,31 @@ impl StormSummary {
         );
         match &self.violation {
             Some(violation) => {
-                text += &format!("\nVIOLATION after {} actions: {violation}\n", self.actions);
+                text += &format!("\n{violation}\n");
             }
             None => text += "violations       0\n",
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_runtime::Completion;
+
+    use super::*;
+    use crate::real::storm::operation::Record;
+
+    #[test]
+    fn an_operation_that_never_ends_is_a_violation_of_liveness() {
+        let (completion, _completer) = Completion::new(|_| {});
+        let violation = Record::new("a write", None, false).judge(&completion, false).err();
+        let mut summary = StormSummary::new(7);
+        summary.take(StormBackend::Memory, RoundEnd { violation, ..RoundEnd::default() });
+        assert_eq!(summary.exit_code(), ExitCode::Liveness);
+        let text = summary.text();
+        assert!(text.contains("expected  a write that ends"), "{text}");
+        assert!(text.contains("in round 1"), "{text}");
+        assert_eq!(StormSummary::new(7).exit_code(), ExitCode::Ok);
     }
 }

@@ -19,6 +19,8 @@ mod machine;
 mod runner;
 mod shared;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod workload;
 
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ pub use self::environment::Environment;
 pub use self::faults::{Faults, KINDS, Mark};
 pub use self::summary::{Count, FaultCount, NoiseCount, Run, Summary};
 pub use self::workload::{Connection, Incarnation, Workload};
-use super::noise::NoiseKind;
+use super::noise::{NoiseKind, available};
 use crate::disk::FaultKind;
 use crate::stop::Stop;
 
@@ -49,9 +51,9 @@ pub struct ThreadsOptions {
     pub connections: u64,
     /// Threads of the executor.
     pub workers: usize,
-    /// Kinds of fault that strike.
+    /// Kinds of fault that strike, of [`KINDS`].
     pub faults: Vec<FaultKind>,
-    /// Kinds of noise that are made, of [`NoiseKind::WITHIN`].
+    /// Kinds of noise that are made, of [`NoiseKind::WITHIN`]. The summary names those that this machine cannot make.
     pub noise: Vec<NoiseKind>,
     /// Without any progress for so long it has stalled.
     pub stall: Duration,
@@ -64,15 +66,21 @@ pub struct ThreadsOptions {
 ///
 /// # Errors
 ///
-/// When a backend or the directory cannot be used.
+/// When a backend or the directory cannot be used, or a kind of fault is none of [`KINDS`].
 pub fn run(
     options: &ThreadsOptions,
     workload: impl Fn() -> Box<dyn Workload>,
     stop: &Stop,
 ) -> std::io::Result<Summary> {
-    let mut summary = Summary::default();
+    if let Some(kind) = options.faults.iter().find(|kind| KINDS.iter().all(|(known, _)| known != *kind)) {
+        let problem = format!("{} does not strike on real threads", kind.name());
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, problem));
+    }
+    let (noise, unavailable) = available(&options.noise, &options.directory);
+    let options = &ThreadsOptions { noise, ..options.clone() };
+    let mut summary = Summary { unavailable, ..Summary::default() };
     for &backend in &options.backends {
-        let run = runner::Runner::new(options, backend, workload(), stop)?.run()?;
+        let run = runner::Runner::new(options, backend, workload().into(), stop)?.run()?;
         let is_over = run.violation.is_some();
         summary.runs.push(run);
         summary.interrupted = stop.is_told();

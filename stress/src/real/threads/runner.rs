@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tenterhook_runtime::executor::{Executor, Task};
@@ -13,6 +14,7 @@ use super::machine::Machine;
 use super::shared::Shared;
 use super::{Count, Environment, FaultCount, Incarnation, NoiseCount, Run, ThreadsOptions, Workload};
 use crate::disk::FaultKind;
+use crate::panics::message;
 use crate::progress::Progress;
 use crate::real::layer::Layer;
 use crate::real::memory::Memory;
@@ -37,7 +39,7 @@ type Connected = Task<(), Infallible>;
 
 pub(super) struct Runner<'a> {
     options: &'a ThreadsOptions,
-    workload: Box<dyn Workload>,
+    workload: Arc<dyn Workload>,
     stop: &'a Stop,
     environment: Arc<Environment>,
     /// The backend without faults.
@@ -55,7 +57,7 @@ impl<'a> Runner<'a> {
     pub(super) fn new(
         options: &'a ThreadsOptions,
         backend: Backend,
-        workload: Box<dyn Workload>,
+        workload: Arc<dyn Workload>,
         stop: &'a Stop,
     ) -> io::Result<Runner<'a>> {
         let below = backend.start().map_err(io::Error::other)?.io;
@@ -144,9 +146,10 @@ impl<'a> Runner<'a> {
     /// Opens the system, looks it over, has everybody work on it, and looks it over again.
     fn one_incarnation(&mut self) -> io::Result<()> {
         self.run.incarnations += 1;
-        let opened =
-            self.workload.open(&self.environment).map_err(|violation| self.shared.object(*violation));
-        let Ok(Some(incarnation)) = opened else {
+        let (workload, environment) = (Arc::clone(&self.workload), Arc::clone(&self.environment));
+        let opened = self.watched("opened", move || workload.open(&environment));
+        let Some(opened) = opened else { return Ok(()) };
+        let Some(incarnation) = opened else {
             self.stillborn += 1;
             if self.stillborn > STILLBORN {
                 let seen = format!("{STILLBORN} openings in a row that have to be repeated, without a fault");
@@ -155,15 +158,48 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         self.stillborn = 0;
-        if self.look_over(&*incarnation) && self.work(&incarnation)? {
-            self.look_over(&*incarnation);
+        if self.look_over(&incarnation) && self.work(&incarnation)? {
+            self.look_over(&incarnation);
         }
         Ok(())
     }
 
-    /// Nobody does anything.
-    fn look_over(&self, incarnation: &dyn Incarnation) -> bool {
-        incarnation.look_over().map_err(|violation| self.shared.object(*violation)).is_ok()
+    /// While no connection works.
+    fn look_over(&self, incarnation: &Arc<dyn Incarnation>) -> bool {
+        let incarnation = Arc::clone(incarnation);
+        self.watched("looked over", move || incarnation.look_over()).is_some()
+    }
+
+    /// Runs what is called while no connection works on a thread of its own, for as long as I/O moves. A violation, a panic or
+    /// a stall is reported, and then there is no result. After a stall the thread is left behind.
+    fn watched<T: Send + 'static>(
+        &self,
+        what: &str,
+        call: impl FnOnce() -> Result<T, Box<Violation>> + Send + 'static,
+    ) -> Option<T> {
+        let (sender, receiver) = mpsc::channel();
+        // A receiver that has gone has given the call up.
+        let thread = std::thread::spawn(move || drop(sender.send(call())));
+        let moves = || self.shared.layer.watcher().seen();
+        let mut moved = (moves(), Instant::now());
+        let result = loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(result) => break result,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let panic = thread.join().expect_err("it ends without a result by a panic only");
+                    break Err(Violation::panic(message(&*panic)));
+                }
+                Err(RecvTimeoutError::Timeout) if moves() != moved.0 => moved = (moves(), Instant::now()),
+                Err(RecvTimeoutError::Timeout) if moved.1.elapsed() >= self.options.stall => {
+                    let seen = format!("no I/O for {:.0} s", self.options.stall.as_secs_f64());
+                    let under_way = format!("I/O under way: {}", self.shared.layer.under_way().join(", "));
+                    let expected = format!("a system that can be {what}");
+                    break Err(Violation::liveness("liveness", expected, seen).note(under_way));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        };
+        result.map_err(|violation| self.shared.object(*violation)).ok()
     }
 
     /// Everybody works until time is up, the system asks for a restart, or something is wrong. False if it has stalled.

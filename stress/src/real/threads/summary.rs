@@ -3,13 +3,16 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::exit::ExitCode;
-use crate::violation::{Class, Violation};
+use crate::real::noise::Unavailable;
+use crate::violation::Violation;
 
 /// What became of a run, backend by backend.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     /// One for each backend.
     pub runs: Vec<Run>,
+    /// Kinds of noise that were asked for and that this machine cannot make.
+    pub unavailable: Vec<Unavailable>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
 }
@@ -95,8 +98,7 @@ impl Summary {
     pub fn exit_code(&self) -> ExitCode {
         let violation = self.runs.iter().find_map(|run| run.violation.as_ref());
         match violation.map(|violation| violation.class) {
-            Some(Class::Liveness) => ExitCode::Liveness,
-            Some(Class::Safety | Class::Panic) => ExitCode::Violation,
+            Some(class) => class.into(),
             None if self.undelivered().is_empty() => ExitCode::Ok,
             None => ExitCode::Internal,
         }
@@ -107,6 +109,10 @@ impl Summary {
         let mut text = String::new();
         for run in &self.runs {
             text.push_str(&run.text());
+        }
+        for Unavailable { kind, reason } in &self.unavailable {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "not made                 {kind}: {reason}");
         }
         if self.interrupted {
             text.push_str("\ninterrupted              yes: this is what there was until then\n");
@@ -160,12 +166,20 @@ mod tests {
                 faults: vec![FaultCount { kind: "read-error", struck, had_to }],
                 ..Run::default()
             }],
-            interrupted: false,
+            ..Summary::default()
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
         assert!(with(0, true).text().contains("read-error over  never came about"));
         assert_eq!(with(1, true).exit_code(), ExitCode::Ok);
         assert_eq!(with(0, false).exit_code(), ExitCode::Ok);
+    }
+
+    #[test]
+    fn noise_that_cannot_be_made_is_told() {
+        let unavailable = Unavailable { kind: "direct".into(), reason: "no device".into() };
+        let summary = Summary { unavailable: vec![unavailable], ..Summary::default() };
+        assert!(summary.text().contains("not made                 direct: no device"), "{}", summary.text());
+        assert_eq!(serde_json::json!(summary)["unavailable"][0]["kind"], "direct");
     }
 
     #[test]
@@ -176,7 +190,7 @@ mod tests {
                 noise: vec![NoiseCount { kind: "signals", delivered, had_to }],
                 ..Run::default()
             }],
-            interrupted: false,
+            ..Summary::default()
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
         assert!(with(0, true).text().contains("signals over  never came about"));

@@ -13,7 +13,7 @@ pub trait Workload: Send + Sync {
     fn files(&self, directory: &Path) -> Vec<PathBuf>;
 
     /// Opens what is in the environment's directory, recovery and all. No fault strikes meanwhile. `None` if it has to be opened
-    /// once more.
+    /// once more. Without any I/O for the time of a stall it is a violation of liveness.
     ///
     /// # Errors
     ///
@@ -31,7 +31,8 @@ pub trait Incarnation: Send + Sync {
     /// A connection, which draws what it does from `key`. No two that work at a time have the same number.
     fn connect(self: Arc<Self>, number: u64, key: u64) -> Box<dyn Connection>;
 
-    /// Looks the system over: faults have stopped, and nobody does anything.
+    /// Looks the system over: faults have stopped, and no connection works. Without any I/O for the time of a stall it is a
+    /// violation of liveness.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ use super::stops::{Stops, is_stopped};
 use super::summary::{Failure, HarmCount, PointCount, Summary};
 use super::variety::Variety;
 use super::{CrashOptions, Point, acks_path, power, verify};
-use tenterhook_stress::real::noise::NoiseKind;
+use tenterhook_stress::real::noise::{NoiseKind, available};
 use tenterhook_stress::stop::Stop;
 use tenterhook_stress::violation::Violation;
 
@@ -59,7 +59,10 @@ impl std::fmt::Display for Death {
 /// When the directory cannot be used, or a child does not die as it should.
 pub fn run(options: &CrashOptions, stop: &Stop) -> io::Result<Summary> {
     fs::create_dir_all(&options.directory)?;
+    let (noise, unavailable) = available(&options.noise, &options.directory);
+    let options = &CrashOptions { noise, ..options.clone() };
     let mut campaign = Campaign::resume(options)?;
+    campaign.summary.unavailable = unavailable;
     let begun = Instant::now();
     let earlier = campaign.summary.seconds;
     let bar = bar(options);

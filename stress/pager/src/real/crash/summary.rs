@@ -7,8 +7,8 @@ use super::harm::Harm;
 use super::record::{Entries, Tag};
 use super::remains::{Ending, Remains};
 use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::real::noise::NoiseKind;
-use tenterhook_stress::violation::{Class, Violation};
+use tenterhook_stress::real::noise::{NoiseKind, Unavailable};
+use tenterhook_stress::violation::Violation;
 
 /// Everything counted over a campaign, in as many sittings as it took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Summary {
     pub seconds: f64,
     /// What went wrong; nothing is run after it.
     pub failure: Option<Failure>,
+    /// Kinds of noise that were asked for and that this machine cannot make.
+    #[serde(default)]
+    pub unavailable: Vec<Unavailable>,
     /// Whether Ctrl-C ended it.
     #[serde(skip)]
     pub interrupted: bool,
@@ -178,8 +181,7 @@ impl Summary {
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self.failure.as_ref().map(|failure| failure.violation.class) {
-            Some(Class::Liveness) => ExitCode::Liveness,
-            Some(Class::Safety | Class::Panic) => ExitCode::Violation,
+            Some(class) => class.into(),
             None if self.unreached().is_empty() && self.undone().is_empty() => ExitCode::Ok,
             None => ExitCode::Internal,
         }
@@ -194,6 +196,9 @@ impl Summary {
         };
         if self.interrupted {
             line("interrupted", "yes: this is what there was until then".into());
+        }
+        for Unavailable { kind, reason } in &self.unavailable {
+            line("not made", format!("{kind}: {reason}"));
         }
         let Summary { kills, random_kills, gave_up, .. } = self;
         line("deaths", format!("{kills}, {random_kills} of them at random moments, {gave_up} by failed I/O"));
