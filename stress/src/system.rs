@@ -129,7 +129,8 @@ pub trait System {
         format!("operation of connection {fiber}")
     }
 
-    /// Counters for the summary: name and value, always the same names in the same order.
+    /// Counters for the summary: name and value, always the same names in the same order. The short summary shows the
+    /// first two, the tables show all.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }

@@ -223,6 +223,7 @@ impl<S: Subject> Coordinator<'_, S> {
         let wanted = self.options.max_failures.max(1);
         self.failures.truncate(wanted);
         let mut summary = Summary {
+            first_seed: self.shared.first_seed,
             elapsed: self.elapsed(),
             earlier: self.earlier,
             totals: self.totals,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::state::StateError;
 use self::state::StateFile;
-pub use self::totals::{FaultTotals, Totals};
+pub use self::totals::{FaultTotals, SlowestSeed, Totals};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::stop::Stop;
@@ -113,6 +113,8 @@ pub struct Summary {
     pub totals: Totals,
     /// Failures by seed.
     pub failures: Vec<Failure>,
+    /// The seed of the first run; an earlier sitting may have chosen it.
+    pub first_seed: u64,
     /// Wall time, that of earlier sittings included.
     pub elapsed: Duration,
     /// Of that, time in earlier sittings.
@@ -153,8 +155,7 @@ impl Summary {
         if missed.is_empty() || (self.totals.seeds < ENOUGH_SEEDS_FOR_POINTS && !strict) {
             return;
         }
-        let problem =
-            format!("over {} seeds it never happened that {}", self.totals.seeds, missed.join("; "));
+        let problem = format!("points not reached in {} seeds: {}", self.totals.seeds, missed.join("; "));
         if strict { self.internal = Some(problem) } else { self.warnings.push(problem) }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct SimArguments<S: Subject> {
     /// Begin no new seed after N failures.
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_failures: usize,
-    /// Fail if a moment that must come now and then never came, in however few seeds.
+    /// Fail if any `sometimes!` point was not reached, however few seeds were run.
     #[arg(long)]
     strict: bool,
     /// Remember finished seeds in this directory, and go on from there if it has some.
@@ -61,7 +61,7 @@ pub(super) struct SimArguments<S: Subject> {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-    /// Print all counts of a campaign that failed, too.
+    /// Print every count, and all that is known of each failure.
     #[arg(long)]
     verbose: bool,
     /// Draw no progress bar.
@@ -99,17 +99,14 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     }
     let summary = campaign.run(&interrupted);
     if !json {
-        print(&match summary.failures.as_slice() {
-            [] => report::summary(&options, &summary),
-            _ if verbose => report::summary(&options, &summary) + &report::failures(&options, &summary),
-            _ => report::failures(&options, &summary) + &report::brief(&options, &summary),
-        });
+        let tables = if verbose { report::tables(&summary) } else { String::new() };
+        print(&(tables + &report::failures(&options, &summary, verbose)));
     }
     let shrunk = artifacts.and_then(|directory| shrink_first(&directory, &options, &summary));
     if json {
         print(&format!("{:#}\n", report::document(&options, &summary, shrunk.as_ref())));
     } else {
-        print(&report::repetition(&summary, shrunk.as_ref()));
+        print(&report::glance(&options, &summary, shrunk.as_ref()));
     }
     summary.exit_code()
 }

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use faults::{FaultCounts, FaultKind, FaultPlan, Struck};
+pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
