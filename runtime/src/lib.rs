@@ -18,6 +18,7 @@ mod io_result;
 #[cfg(feature = "pager")]
 pub mod pager;
 mod panics;
+pub mod prelude;
 mod state_machine;
 mod sync;
 

@@ -103,6 +103,7 @@ pub mod exit;
 pub mod explore;
 pub mod options;
 mod panics;
+pub mod prelude;
 pub mod progress;
 mod ready;
 pub mod real;
