@@ -1,24 +1,28 @@
-//! The tutorial, `docs/your-engine.md`: its sources are those that are compiled here, its commands are run, and their output
-//! is what it shows. With arguments this program is the tutorial's `ledger`, at the stage that the environment names.
+//! The README and the tutorial: their sources are those that are compiled here, their commands are run, and the
+//! output is what they show. With the environment's word this program is the README's `tally`, or the tutorial's `ledger` at a stage.
 #![allow(clippy::duplicate_mod, reason = "one test of the store for each stage of the store")]
 #![allow(unreachable_pub, missing_docs, reason = "in the tutorial the modules are those of a library")]
 
-mod document;
+mod blocks;
 mod first;
 #[path = "../../examples/ledger/main.rs"]
 #[allow(dead_code, reason = "its main is that of the example")]
 mod last;
 mod second;
+#[path = "../../examples/tally/main.rs"]
+#[allow(dead_code, reason = "its main is that of the example")]
+mod tally;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use document::{Block, apply, blocks, matches};
+use blocks::{Block, apply, blocks, matches};
 use tenterhook_stress::cli::{NoCommands, run};
 use tenterhook_stress::sim::assert_replays_clean;
 
-const STAGE: &str = "TENTERHOOK_TUTORIAL_STAGE";
-const DOCUMENT: &str = include_str!("../../../docs/your-engine.md");
+const STAGE: &str = "TENTERHOOK_PROGRAM";
+const README: &str = include_str!("../../../README.md");
+const TUTORIAL: &str = include_str!("../../../docs/your-engine.md");
 const STORES: [&str; 3] = [
     include_str!("first/store.rs"),
     include_str!("second/store.rs"),
@@ -31,19 +35,24 @@ fn main() -> ExitCode {
         return match stage.as_str() {
             "0" => run::<first::subject::LedgerSubject, NoCommands>(arguments),
             "1" => run::<second::subject::LedgerSubject, NoCommands>(arguments),
+            "tally" => run::<tally::TallySubject, NoCommands>(arguments),
             _ => run::<last::subject::LedgerSubject, NoCommands>(arguments),
         }
         .into();
     }
     let folder = tempfile::tempdir().expect("a directory for this test");
     let mut walk = Walk { folder: folder.path(), stage: 0, sources: 0, commands: 0 };
-    for block in blocks(DOCUMENT) {
+    for block in blocks(README) {
+        walk.take(&block);
+    }
+    assert_eq!(walk.commands, 2, "the failure and its timeline");
+    for block in blocks(TUTORIAL) {
         walk.take(&block);
     }
     assert_eq!((walk.stage, walk.sources), (2, 4), "two fixes, and four files of source");
-    assert!(walk.commands >= 5, "{} commands were run", walk.commands);
+    assert_eq!(walk.commands, 2 + 7, "commands of both");
     regressions(folder.path());
-    println!("the tutorial: {} sources compared, {} commands run", walk.sources, walk.commands);
+    println!("documents: {} sources compared, {} commands run", walk.sources, walk.commands);
     ExitCode::SUCCESS
 }
 
@@ -70,8 +79,13 @@ impl Walk<'_> {
                 assert!(fixed == STORES[self.stage + 1], "fix {} is not what is compiled", self.stage + 1);
                 self.stage += 1;
             }
-            "console" => self.command(text),
-            "sh" => {}
+            "console" => {
+                for command in text.split("$ ").skip(1) {
+                    self.command(command);
+                }
+            }
+            // A doctest, and what the reader's shell does.
+            "rust" | "sh" => {}
             other => panic!("a block of the sort '{other}' is not checked:\n{text}"),
         }
     }
@@ -90,13 +104,17 @@ impl Walk<'_> {
 
     fn command(&mut self, text: &str) {
         let (command, expected) = text.split_once('\n').expect("a command and its output");
-        let output = if let Some(arguments) = command.strip_prefix("$ cargo run -q -- ") {
-            let program = std::env::current_exe().expect("it runs");
-            let mut ledger = Command::new(program);
-            ledger.args(arguments.split(' ')).current_dir(self.folder).env(STAGE, self.stage.to_string());
-            let output = ledger.output().expect("it starts");
-            String::from_utf8(output.stdout).expect("text")
-        } else if let Some(path) = command.strip_prefix("$ cat ") {
+        let run = |program: &str, arguments: &str| {
+            let mut command = Command::new(std::env::current_exe().expect("it runs"));
+            command.args(arguments.split(' ')).current_dir(self.folder).env(STAGE, program);
+            String::from_utf8(command.output().expect("it starts").stdout).expect("text")
+        };
+        let tally = "cargo run -q -p tenterhook-stress --features cli --example tally -- ";
+        let output = if let Some(arguments) = command.strip_prefix("cargo run -q -- ") {
+            run(&self.stage.to_string(), arguments)
+        } else if let Some(arguments) = command.strip_prefix(tally) {
+            run("tally", arguments)
+        } else if let Some(path) = command.strip_prefix("cat ") {
             std::fs::read_to_string(self.folder.join(path)).expect(command)
         } else {
             panic!("not a command that the tutorial has: {command}");
