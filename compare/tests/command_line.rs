@@ -22,7 +22,7 @@ fn a_quick_run_of_every_workload_ends_well_and_is_one_document() {
     assert!(rows.len() >= 10, "only {} rows", rows.len());
     for row in rows {
         let contenders = row["contenders"].as_array().expect("contenders");
-        assert!(contenders.len() >= 2, "nobody to compare with in {}", row["name"]);
+        assert!(contenders.len() >= 2, "no peer to compare with in {}", row["name"]);
         assert!(contenders.iter().all(|figure| figure["median"].as_f64().is_some_and(|median| median > 0.0)));
         assert!(row["goals"].as_array().expect("goals").iter().all(|goal| goal["verdict"].is_string()));
     }

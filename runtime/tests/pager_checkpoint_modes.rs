@@ -54,7 +54,7 @@ fn full_waits_for_old_readers_first_and_holds_up_writers_only_after_that() {
     assert!(checkpoint.holds_up_writers());
     assert_eq!(pager.audit().log_checkpointed, 2);
     assert_eq!(pager.try_begin_write().unwrap_err(), PagerError::Busy);
-    let mut late = pager.begin_read().expect("readers begin all the same");
+    let mut late = pager.begin_read().expect("readers begin anyway");
     assert_eq!([&mut newer, &mut late].map(|reader| see(&disk, reader, page)), [2, 3]);
     drop(newer);
     assert_eq!(advance(&disk, &mut checkpoint), Some(CheckpointOutcome::Complete));
@@ -155,7 +155,7 @@ fn in_generation(log: &[u8], generation: u32) -> Vec<u8> {
     [&header, &log[56..]].concat()
 }
 
-/// The machine is gone, but somebody still has what it waited for, and fails when he hears of it.
+/// The machine is gone, but its completion still has a holder, whose waker panics.
 #[test]
 fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
     struct Fails;
@@ -241,14 +241,14 @@ fn reader_that_is_awaited_does_not_wait_for_the_write_lock() {
     let mut late = late.upgrade();
     assert_eq!(late.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is not let in");
     let mut fresh = pager.begin_read().expect("begin").upgrade();
-    assert!(fresh.step().expect("nobody waits for it, so it may wait").is_io());
+    assert!(fresh.step().expect("no holder waits for it, so it may wait").is_io());
     drop((queued, late, idle, fresh));
     assert_eq!(advance(&disk, &mut restart), Some(CheckpointOutcome::Restarted));
-    assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "whoever is no reader keeps its place");
+    assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "a waiter that is no reader keeps its place");
     let mut upgrade = pager.begin_read().expect("begin").upgrade();
     assert!(
         matches!(upgrade.step(), Ok(IOResult::IO(_) | IOResult::Done(_))),
-        "nobody waits for readers now"
+        "no checkpoint waits for readers now"
     );
 }
 
@@ -353,8 +353,5 @@ fn log_stays_in_bounds_under_readers_and_writers_without_a_gap() {
     let (longest, commits) = longest_log(|mode| mode);
     assert!(commits > 300 && longest < 70, "{commits} commits, up to {longest} frames");
     let (longest, commits) = longest_log(|_| CheckpointMode::Passive);
-    assert!(
-        longest > 300,
-        "without holding up anybody it does not: {commits} commits, up to {longest} frames"
-    );
+    assert!(longest > 300, "without blocking writers it does not: {commits} commits, up to {longest} frames");
 }

@@ -244,14 +244,14 @@ fn commit_dropped_at_any_yield_rolls_back_or_goes_on_and_leaves_nothing() {
         let pager = open(&disk, options()).expect("open");
         let page = add_page(&disk, &pager, 1);
         let other = add_page(&disk, &pager, 1);
-        // With all of the log checkpointed, the commit begins by beginning the log anew.
+        // With all of the log checkpointed, the commit begins with a reset of the log.
         checkpoint(&disk, &pager);
         let Some(goes_on) = drop_commit_at_yield(&disk, &pager, page, yields) else { break };
         assert_eq!(goes_on, yields >= 2, "yield {yields}");
         let audit = pager.audit();
         assert_eq!((audit.readers, audit.writer_held, audit.pins), (0, false, 0), "yield {yields}");
         assert_eq!((audit.log_writes, audit.commits_pending), (disk.waiting().len(), usize::from(goes_on)));
-        // The next writer does not overwrite what is on its way.
+        // The next writer does not overwrite what is in flight.
         let mut writer = pager.try_begin_write().expect("the write lock is free");
         drop(writer.page_mut(other).expect("cached"));
         let mut next = writer.commit();
@@ -366,7 +366,7 @@ fn failed_sync_refuses_writes_until_the_file_is_opened_again() {
         let pager = open(&disk, options()).expect("open again");
         let recovered = read_fill(&disk, &pager, page).expect("read");
         assert!(recovered == 1 || recovered == 2);
-        // The system took the failed sync's bytes for clean. What the recovery showed survives a power loss all the same.
+        // The system took the failed sync's bytes for clean. What the recovery showed survives a power loss anyway.
         let disk = disk.after_power_loss(|| false);
         let pager = open(&disk, options()).expect("recover");
         assert_eq!(read_fill(&disk, &pager, page), Ok(recovered));

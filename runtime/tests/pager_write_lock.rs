@@ -20,7 +20,7 @@ fn write_lock_goes_round_in_the_order_of_asking() {
         })
         .collect();
     assert_eq!(pager.audit().writers_waiting, 5);
-    // Stepping early keeps the place; whoever leaves is skipped.
+    // Stepping early keeps the place; a waiter that leaves is skipped.
     assert!(queue[0].0.step().is_ok_and(|step| step.is_io()));
     drop(queue.remove(1));
     while !queue.is_empty() {

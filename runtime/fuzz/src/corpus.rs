@@ -1,4 +1,4 @@
-//! The seeds: small files as the pager leaves them. `tenterhook-fuzz --write-corpus` makes them anew after a change of the
+//! The seeds: small files as the pager leaves them. `tenterhook-fuzz --write-corpus` writes them again after a change of the
 //! format.
 
 use std::path::Path;

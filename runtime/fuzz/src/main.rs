@@ -25,7 +25,7 @@ struct Arguments {
     /// Run so many batches instead of going on for a time.
     #[arg(long)]
     batches: Option<u64>,
-    /// Make the corpus anew in this folder, with the pager as it is, and run nothing.
+    /// Write the corpus into this folder, with the present pager, and run nothing.
     #[arg(long, value_name = "FOLDER")]
     write_corpus: Option<std::path::PathBuf>,
 }

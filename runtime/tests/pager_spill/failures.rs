@@ -114,7 +114,7 @@ fn cancelled_wait_for_frames_changes_nothing() {
     let Ok(IOResult::IO(io)) = writer.page_mut(4) else { panic!("it waits for a write") };
     io.completion().expect("no yield").cancel();
     assert!(matches!(writer.page_mut(4), Err(PagerError::Io { .. })), "told once");
-    assert!(writer.page_mut(4).expect("it goes on").is_io());
+    assert!(writer.page_mut(4).expect("it continues").is_io());
     finish(&disk);
     disk.hold(false);
     fill(&disk, &mut writer, 4, 7);

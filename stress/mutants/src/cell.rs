@@ -42,7 +42,7 @@ impl Cell {
         self.attempts.iter().filter(|attempt| attempt.outcome == outcome).count()
     }
 
-    /// Until it was found, over the runs that end: how far one had come that hangs, nobody knows.
+    /// Until it was found, over the runs that end: the progress of a run that hangs is unknown.
     pub(crate) fn executions(&self) -> Option<Median> {
         let ending = self.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Hangs);
         median(ending.filter_map(|attempt| {

@@ -93,7 +93,7 @@ impl<S: Subject> Coordinator<'_, S> {
                     pool.spawn(move || shared.work(worker, &sender));
                 }
             }
-            Err(error) => self.internal = Some(format!("no threads to run seeds on: {error}")),
+            Err(error) => self.internal = Some(format!("cannot start threads to run seeds on: {error}")),
         }
         receiver
     }
@@ -176,7 +176,8 @@ impl<S: Subject> Coordinator<'_, S> {
             heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();
         let Some(seed) = stalled else { return false };
         let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.options.fixed);
-        let seen = format!("one has not for {} s: the fiber neither yields nor ends", STALLED.as_secs());
+        let seen =
+            format!("a step has not returned for {} s: the fiber neither yields nor ends", STALLED.as_secs());
         let words = S::describe(&drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
         self.failures.push(Failure {
             seed,

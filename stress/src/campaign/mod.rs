@@ -148,7 +148,7 @@ impl Summary {
         }
     }
 
-    /// Looks for points that no run came by. `strict` says that there must be none.
+    /// Looks for points that no run reached. `strict` says that there must be none.
     fn judge_points(&mut self, strict: bool) {
         let missed = self.totals.reached.iter().filter(|&(_, &count)| count == 0);
         let missed: Vec<&str> = missed.map(|(name, _)| name.as_str()).collect();
@@ -167,14 +167,15 @@ impl Summary {
             }
             if fault.requested >= ENOUGH_REQUESTS {
                 self.internal = Some(format!(
-                    "{} was requested {} times over {} seeds and never delivered: it tests nothing",
+                    "{} was requested {} times over {} seeds and never delivered: the campaign does not test it",
                     fault.kind.name(),
                     fault.requested,
                     self.totals.seeds
                 ));
             } else if fault.seeds >= ENOUGH_SEEDS {
                 let (name, seeds) = (fault.kind.name(), fault.seeds);
-                self.warnings.push(format!("{name} was on in {seeds} seeds and never had an occasion"));
+                self.warnings
+                    .push(format!("{name} was enabled in {seeds} seeds and never had an opportunity"));
             }
         }
     }

@@ -57,7 +57,7 @@ impl Subject for Adding {
 
     fn system(drawn: &Drawn<()>) -> Sums {
         if drawn.world.steps == LONG {
-            // ORDERING: Relaxed: whoever waits for it looks again.
+            // ORDERING: Relaxed: the thread that waits for it polls.
             LONG_RUN_BEGUN.store(true, Relaxed);
         }
         Sums { connections: drawn.connections, added: 0 }

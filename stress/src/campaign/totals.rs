@@ -30,7 +30,7 @@ pub struct Totals {
     pub slowest: Option<SlowestSeed>,
     /// The systems' counters, by name.
     pub counters: Vec<(String, u64)>,
-    /// How often runs came by each point of [`sometimes!`](crate::sometimes!), all points of the program listed.
+    /// How often runs reached each point of [`sometimes!`](crate::sometimes!), all points of the program listed.
     pub reached: BTreeMap<String, u64>,
     /// Faults by kind.
     pub faults: Vec<FaultTotals>,

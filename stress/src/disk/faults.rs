@@ -217,7 +217,7 @@ impl<const N: usize> Weights<N> {
     }
 }
 
-/// How often each kind was asked for, how often it had its effect, and how often somebody was told.
+/// How often each kind was requested, delivered, and noticed by the system.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
     requested: [u64; FaultKind::ALL.len()],

@@ -428,7 +428,7 @@ fn outcome_code(outcome: Outcome) -> u64 {
 /// Bits of a submission's value that say how many bytes it is about; those above say from where on.
 const LEN_BITS: u32 = 24;
 
-/// What a disk's event is about, for people: the operation, and the fault that is to befall it.
+/// What a disk's event is about, for people: the operation, and the fault that will hit it.
 pub(crate) fn describe_operation(detail: u32) -> String {
     let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
     let fault = (detail >> 12).checked_sub(1).and_then(|fault| FaultKind::ALL.get(fault as usize));

@@ -15,7 +15,7 @@ pub fn heading<S: Subject>(options: &CampaignOptions<S>) -> String {
         return subject::describe::<S>(&subject::draw::<S>(&Source::Seed(seed), seed, &options.fixed));
     }
     let flags = options.fixed.flags();
-    let fixed = if flags.is_empty() { "nothing: the seed draws everything" } else { flags.trim_start() };
+    let fixed = if flags.is_empty() { "nothing; the seed draws everything" } else { flags.trim_start() };
     let much = match (options.seeds, options.duration) {
         (Some(seeds), None) => format!("{seeds} seeds"),
         (Some(seeds), Some(duration)) => format!("{seeds} seeds, at most {}", seconds(duration)),

@@ -57,7 +57,7 @@ impl Scheduler for UniformRandom {
     }
 }
 
-/// The fibers that can run, by how default it is to run them: first whoever ran last, and last whoever asked that others
+/// The fibers that can run, by how default it is to run them: first the fiber that ran last, and last the fibers that asked that others
 /// go first.
 #[derive(Debug, Default)]
 pub(super) struct ReadyStack {
@@ -78,7 +78,7 @@ impl ReadyStack {
         }
     }
 
-    /// Whether everybody waits for somebody else, so that only the disk can help.
+    /// Whether every fiber waits for another one, so that only the disk can make progress.
     pub(super) fn spins(&self) -> bool {
         self.yields >= self.fibers.len()
     }

@@ -18,9 +18,9 @@ enum Defect {
     None,
     /// Acknowledges before the sync.
     Hasty,
-    /// Fiber 1 waits for a completion that nobody finishes.
+    /// Fiber 1 waits for a completion that never finishes.
     Deaf,
-    /// Fiber 1 yields for ever once faults have stopped.
+    /// Fiber 1 yields without end once faults have stopped.
     Spins,
     /// Panics in the thousandth step.
     Panics,

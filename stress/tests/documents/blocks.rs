@@ -58,7 +58,7 @@ pub fn matches(expected: &str, output: &str) -> Result<(), String> {
         }
         skipping = false;
     }
-    if skipping || at == lines.len() { Ok(()) } else { Err(format!("the output goes on:\n{output}")) }
+    if skipping || at == lines.len() { Ok(()) } else { Err(format!("the output has more lines:\n{output}")) }
 }
 
 /// A line with a rate or a time has only its name left: those differ from machine to machine.

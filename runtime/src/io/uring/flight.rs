@@ -1,4 +1,4 @@
-//! One operation on its way through the ring, possibly in several pieces.
+//! One operation in flight through the ring, possibly in several pieces.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl Flight {
         }
     }
 
-    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` nobody
+    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` no one
     /// wants the rest.
     pub(super) fn advance(&mut self, answer: i32, closed: bool) -> Advance {
         let is_wanted = !closed && !self.in_flight.cancel_requested();
@@ -117,7 +117,7 @@ impl Flight {
         match () {
             () if self.done == wanted || (reads && at_the_end) => Advance::Ended(Ok(self.done as u64)),
             () if moved == 0 => Advance::Ended(Err(short_write(wanted, self.done))),
-            // A short transfer goes on, unless nobody wants the rest.
+            // A short transfer continues, unless the rest is not wanted.
             () if !is_wanted => Advance::Ended(Err(CompletionError::Cancelled)),
             () => Advance::Again,
         }

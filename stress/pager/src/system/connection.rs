@@ -28,7 +28,7 @@ const ASIDE: ChoicePoint = ChoicePoint::new(27, "something aside first");
 const GO_ON: ChoicePoint = ChoicePoint::new(28, "go on after an error");
 const GIVE_UP: ChoicePoint = ChoicePoint::new(29, "cancel what is given up");
 
-/// Those that hold up nobody are the most.
+/// Passive ones, which block no writer, are the most frequent.
 pub(super) const MODES: [CheckpointMode; 6] = {
     use CheckpointMode::{Full, Passive, Restart, Truncate};
     [Passive, Full, Restart, Truncate, Passive, Passive]
@@ -280,7 +280,7 @@ impl Connection {
             Failure::Pager(error) => error,
         };
         fixture.tally.notice(&error);
-        context.remark(|| format!("is told: {error}"));
+        context.remark(|| format!("gets: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
         sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
         sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
@@ -297,7 +297,7 @@ impl Connection {
         let goes_on = self.goes_on_after(&error, plan, context);
         if goes_on {
             fixture.tally.went_on += 1;
-            sometimes!(true, "a transaction goes on after an error");
+            sometimes!(true, "a transaction continues after an error");
             self.cancelled = false;
         } else {
             self.forget();
@@ -322,7 +322,7 @@ impl Connection {
         is_passing && may_go_on && !context.calm && context.stream.happens(GO_ON, plan.go_on)
     }
 
-    /// Whether it has pages of a transaction in the log that nobody has asked to commit.
+    /// Whether it has pages of a transaction in the log whose commit was not requested.
     pub(super) fn has_spilled(&self) -> bool {
         matches!(&self.operation, Operation::Write(write) if write.has_spilled())
     }

@@ -43,7 +43,7 @@ pub struct PagerPlan {
     pub(crate) injection: Injection,
     /// Share of write transactions that change something else first, and take it back.
     pub(crate) aside: Chance,
-    /// How likely a transaction goes on after an error.
+    /// How likely a transaction continues after an error.
     pub(crate) go_on: Chance,
     /// Share of write transactions that their owner rolls back.
     pub(crate) rollback: Chance,

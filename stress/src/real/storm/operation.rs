@@ -16,7 +16,7 @@ pub(super) struct Record {
     moves: Option<u64>,
     calls: AtomicU32,
     told: OnceLock<Outcome>,
-    /// Somebody has asked, or is about to ask, for its end.
+    /// Its end was requested, or is about to be.
     cancelled: AtomicBool,
     /// It may fail: a group of operations that may, or a completion that the storm fails.
     may_fail: bool,
@@ -62,9 +62,7 @@ impl Record {
         let told = self.told.get().copied();
         let panicked = result == Err(CompletionError::CallbackPanicked);
         if !panicked && told != Some(result) {
-            return Err(format!(
-                "the callback of {what} was told {told:?}, and its completion says {result:?}"
-            ));
+            return Err(format!("the callback of {what} got {told:?}, and its completion has {result:?}"));
         }
         let cancelled = self.cancelled.load(Relaxed);
         let explained = match result {

@@ -25,7 +25,7 @@ use crate::violation::Violation;
 const LIFETIME: Duration = Duration::from_secs(20);
 /// More openings in a row than this that come to nothing are no bad luck.
 const STILLBORN: u32 = 50;
-/// How often somebody looks whether anything moves.
+/// How often the runner looks whether anything moves.
 const LOOK: Duration = Duration::from_millis(50);
 /// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
 const SURELY: u64 = 40;
@@ -141,7 +141,7 @@ impl<'a> Runner<'a> {
         self.begun.elapsed() >= self.share || self.stop.is_told() || self.shared.violation().is_some()
     }
 
-    /// Opens the system, looks it over, has everybody work on it, and looks it over again.
+    /// Opens the system, checks it, runs all connections on it, and checks it again.
     fn one_incarnation(&mut self) -> io::Result<()> {
         self.run.incarnations += 1;
         let opened =
@@ -161,12 +161,12 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Nobody does anything.
+    /// No connection works.
     fn look_over(&self, incarnation: &dyn Incarnation) -> bool {
         incarnation.look_over().map_err(|violation| self.shared.object(*violation)).is_ok()
     }
 
-    /// Everybody works until time is up, the system asks for a restart, or something is wrong. False if it has stalled.
+    /// All connections work until time is up, the system asks for a restart, or something is wrong. False if it has stalled.
     fn work(&mut self, incarnation: &Arc<dyn Incarnation>) -> io::Result<bool> {
         let shared = Arc::clone(&self.shared);
         shared.begin();

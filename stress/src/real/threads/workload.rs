@@ -31,7 +31,7 @@ pub trait Incarnation: Send + Sync {
     /// A connection, which draws what it does from `key`. No two that work at a time have the same number.
     fn connect(self: Arc<Self>, number: u64, key: u64) -> Box<dyn Connection>;
 
-    /// Looks the system over: faults have stopped, and nobody does anything.
+    /// Checks the system: faults have stopped, and no connection works.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ pub trait Incarnation: Send + Sync {
 /// A connection to a system, stepped by the threads of an executor, by one at a time.
 pub trait Connection: Send {
     /// One step. It begins an operation if it is between two, which is where [`Step::Ended`] has left it. After
-    /// [`Step::Restart`] nobody begins another, and a new incarnation is opened.
+    /// [`Step::Restart`] no connection begins another operation, and a new incarnation is opened.
     ///
     /// # Errors
     ///

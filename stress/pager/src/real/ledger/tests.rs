@@ -97,7 +97,7 @@ fn each_thing_that_can_be_wrong_is_seen() {
     }
 }
 
-/// Changes a byte behind everybody's back, in a commit without a number.
+/// Changes a byte in a commit without a number, unknown to the checks.
 fn spoil(io: &Arc<dyn IO>, pager: &Arc<Pager>, page: PageNo, at: usize) -> Result<(), PagerError> {
     let mut begin = pager.begin_write();
     let mut transaction = drive(&**io, || begin.step())?;
