@@ -72,3 +72,8 @@ pub use sync::Tracked;
 #[cfg(tenterhook_orderings)]
 #[doc(hidden)]
 pub use sync::orderings;
+
+/// The example of the package's README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

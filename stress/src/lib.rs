@@ -118,6 +118,8 @@ pub mod world;
 /// The examples of the README and of the guides are compiled and run.
 #[cfg(doctest)]
 mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Package;
     #[doc = include_str!("../../README.md")]
     struct Readme;
     #[doc = include_str!("../../docs/disk.md")]

@@ -328,7 +328,8 @@ fn without(subject: &dyn Operation) -> Result<Harness, Box<Violation>> {
 /// The state after the next change.
 fn gone_on(mut harness: Harness, way: u32) -> Result<String, Box<Violation>> {
     harness.state()?;
-    let refused = |refusal| Violation::safety("preparation", "a subject with which one can go on", refusal);
+    let refused =
+        |refusal| Violation::safety("preparation", "a system that works after the restart", refusal);
     harness.stage.go_on(way).map_err(refused)?;
     harness.state()
 }

@@ -56,8 +56,8 @@ impl GoldenRun<'_> {
         self.count_run();
         let later = self.later(way);
         let resumed = self.subject.resume(&disk.io(), way);
-        let state = resumed
-            .map_err(|problem| Violation::safety("recovery", "a file that one can go on with", problem))?;
+        let state =
+            resumed.map_err(|problem| Violation::safety("recovery", "a file that can be used", problem))?;
         later.judge("state", &state, is_whole)?;
         drop(disk.cut_power());
         disk.lose_unsynced();

@@ -282,7 +282,7 @@ impl Connection {
         fixture.tally.notice(&error);
         context.remark(|| format!("gets: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
-        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
+        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file has its maximum size");
         sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
         sometimes!(self.cancelled, "an operation ends after a cancel");
         let was_cancelled =

@@ -176,7 +176,7 @@ impl System for PagerSystem {
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
         let has_spilled = self.connections.iter().any(Connection::has_spilled);
-        sometimes!(has_spilled, "a crash leaves frames of a commit that never comes");
+        sometimes!(has_spilled, "a crash leaves frames of an unfinished commit");
         for connection in &mut self.connections {
             connection.forget();
         }

@@ -188,7 +188,7 @@ impl Aside {
                 Ok(Progress::Done)
             }
             Action::Mark => {
-                sometimes!(self.marks.len() == 3, "three savepoints are open, one in the other");
+                sometimes!(self.marks.len() == 3, "three nested savepoints are open");
                 self.marks.push(Mark::make(op));
                 Ok(Progress::Done)
             }

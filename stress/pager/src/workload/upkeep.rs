@@ -36,13 +36,13 @@ impl Checkpoints {
                 fixture.observe(&Observation::Checkpointed { sequence: report.sequence })?;
                 sometimes!(
                     report.outcome == CheckpointOutcome::Complete && report.frames > 0,
-                    "a checkpoint moves all of the log"
+                    "a checkpoint copies the whole log"
                 );
                 sometimes!(
                     report.outcome == CheckpointOutcome::Partial,
-                    "a checkpoint has to leave something in the log"
+                    "a checkpoint leaves frames in the log"
                 );
-                sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints meet");
+                sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints overlap");
                 fixture.tally.complete_checkpoints += u64::from(matches!(
                     report.outcome,
                     CheckpointOutcome::Complete | CheckpointOutcome::Restarted

@@ -117,7 +117,7 @@ impl Write {
         }
         match (&self.stage, &mut self.aside) {
             (Stage::Work(_), Some(aside)) if aside.is_due(&self.changes, self.is_job_done) => {
-                sometimes!(true, "a call is given up and another made with a savepoint open");
+                sometimes!(true, "a call is given up with a savepoint open");
                 aside.give_up();
             }
             (Stage::Work(_), aside) => {
@@ -178,7 +178,7 @@ impl Write {
                     }
                     other => other?,
                 };
-                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for its turn");
+                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for the write lock");
                 let transaction = match upgraded {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
@@ -197,7 +197,7 @@ impl Write {
             }
             Stage::Begin(begin) => {
                 let begun = begin.step()?;
-                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
+                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for the write lock");
                 let transaction = match begun {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
@@ -290,7 +290,7 @@ impl Write {
         self.changes.base = transaction.commit_sequence();
         let ahead = self.changes.base.saturating_sub(fixture.pager.commit_sequence());
         sometimes!(ahead > 0, "a writer starts from a commit that is in flight");
-        sometimes!(ahead >= 3, "three commits are in flight at a time");
+        sometimes!(ahead >= 3, "three commits are in flight");
         fixture.observe(&Observation::WriteBegan { base: self.changes.base })?;
         self.stage = Stage::Work(transaction);
         Ok(Progress::More)
@@ -336,7 +336,7 @@ impl Write {
             }
             Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),
             Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
-                sometimes!(is_doomed, "a writer hears that what it started from has failed");
+                sometimes!(is_doomed, "a writer is told that its base commit has failed");
                 Ok(())
             }
         }
@@ -347,7 +347,7 @@ impl Write {
         match &self.stage {
             Stage::Commit(commit) => {
                 let submitted = commit.is_submitted();
-                sometimes!(submitted, "a commit is dropped half way");
+                sometimes!(submitted, "a commit is dropped midway");
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
