@@ -34,6 +34,22 @@ fn a_quick_run_of_every_workload_ends_well_and_is_one_document() {
 }
 
 #[test]
+fn markdown_is_one_table_with_the_machine_and_a_line_for_each_contender() {
+    let output = run(&["--quick", "--repetitions", "1", "--only", "nested", "--markdown"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let written = text(&output.stdout);
+    assert!(written.lines().next().is_some_and(|line| line.contains("Commit ")), "{written}");
+    let cells = |line: &str| line.matches(" | ").count() + 1;
+    let lines: Vec<&str> = written.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(lines.len() >= 3 && lines.iter().all(|line| cells(line) == 8), "{written}");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("| baseline |")).count() * 2,
+        lines.len() - 1,
+        "{written}"
+    );
+}
+
+#[test]
 fn a_wrong_command_line_is_one_line_and_exit_code_2() {
     for arguments in
         [&["--only", "gruop"][..], &["--repetitions", "0"], &["--repetitions", "many"], &["--fast"]]

@@ -84,7 +84,7 @@ fn file_that_is_no_pager_file_is_refused() {
 }
 
 #[test]
-fn file_that_was_never_finished_is_made_anew() {
+fn file_that_was_never_finished_is_created_again() {
     let disk = Disk::new();
     drop(open(&disk, options()).expect("open"));
     let fresh = disk.bytes(db_path());

@@ -55,11 +55,11 @@ fn evictions_are_what_leaves_a_full_cache() {
     });
     assert_eq!((evicted.evictions, pager.audit().cached), (6, 4));
     // What a checkpoint makes obsolete, or a reset of the log, has not been evicted.
-    let begun_anew = counted(&pager, || {
+    let reset = counted(&pager, || {
         checkpoint(&disk, &pager);
         fill_pages(&disk, &pager, &[11], 3).expect("commit");
     });
-    assert!(begun_anew.evictions <= 1, "{begun_anew:?}");
+    assert!(reset.evictions <= 1, "{reset:?}");
 }
 
 #[test]

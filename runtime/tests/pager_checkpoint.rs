@@ -87,7 +87,7 @@ fn reader_of_the_database_file_is_not_overtaken_by_later_generations() {
 }
 
 #[test]
-fn log_is_not_begun_anew_while_somebody_reads_it() {
+fn log_is_not_reset_while_it_has_a_reader() {
     let disk = Disk::new();
     let pager = open(&disk, PagerOptions { cache_pages: 1, ..options() }).expect("open");
     let pages = [add_page(&disk, &pager, 1), add_page(&disk, &pager, 2)];
@@ -266,7 +266,7 @@ fn short_write_is_an_error_and_not_a_success() {
 
 /// The cache keeps its pages when the log is reset: they become versions of the database file.
 #[test]
-fn pages_stay_cached_when_the_log_is_begun_anew() {
+fn pages_stay_cached_when_the_log_is_reset() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let pages = [add_page(&disk, &pager, 1), add_page(&disk, &pager, 2), add_page(&disk, &pager, 3)];

@@ -125,7 +125,7 @@ fn truncate_cuts_the_log_file_off_behind_its_headers() {
 
 /// There is no generation after the last, so the log keeps its frames.
 #[test]
-fn log_that_can_not_be_begun_anew_is_not_cut_off() {
+fn log_that_can_not_be_reset_is_not_cut_off() {
     let (database, log) = {
         let disk = Disk::new();
         drop(open(&disk, options()).expect("new"));
@@ -157,7 +157,7 @@ fn in_generation(log: &[u8], generation: u32) -> Vec<u8> {
 
 /// The machine is gone, but its completion still has a holder, whose waker panics.
 #[test]
-fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
+fn commit_that_waits_for_a_cut_is_woken_although_another_waiter_panics() {
     struct Fails;
     impl Wake for Fails {
         fn wake(self: Arc<Self>) {
@@ -192,7 +192,7 @@ fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
 
 /// Its owner is gone, and it would cut the frames off that are written behind its back.
 #[test]
-fn commit_waits_for_a_cut_that_nobody_waits_for_any_more() {
+fn commit_waits_for_a_cut_without_a_waiter() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
@@ -253,7 +253,7 @@ fn reader_that_is_awaited_does_not_wait_for_the_write_lock() {
 }
 
 #[test]
-fn checkpoint_of_any_mode_dropped_at_any_yield_holds_up_nobody() {
+fn checkpoint_of_any_mode_dropped_at_any_yield_blocks_no_one() {
     use CheckpointMode::{Full, Restart, Truncate};
     for mode in [Full, Restart, Truncate] {
         for releases in 0.. {

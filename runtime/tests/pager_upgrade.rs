@@ -21,7 +21,7 @@ fn assert_idle(pager: &Arc<Pager>) {
 }
 
 #[test]
-fn reader_goes_on_as_the_writer_of_what_it_has_seen() {
+fn reader_continues_as_the_writer_of_what_it_has_seen() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);

@@ -50,7 +50,7 @@ fn grant_to_a_waiter_that_goes_passes_on() {
 }
 
 #[test]
-fn cancelled_wait_leaves_the_queue_and_disturbs_nobody() {
+fn cancelled_wait_leaves_the_queue_and_disturbs_no_one() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let writer = begin(&disk, &pager);

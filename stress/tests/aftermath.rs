@@ -248,7 +248,7 @@ fn a_failed_sync_that_is_believed_is_found_when_the_power_goes() {
 }
 
 #[test]
-fn what_a_failed_write_leaves_in_memory_is_found_when_somebody_builds_on_it() {
+fn what_a_failed_write_leaves_in_memory_is_found_by_a_later_change() {
     let (case, oracle, notes) = found(Habit::CountsWhatFailed);
     assert_eq!((&*case, &*oracle), ("fault:0:write-error", "durability"));
     assert!(notes.contains("another change (way 0)"), "{notes}");
@@ -280,7 +280,7 @@ fn a_restart_that_shows_what_is_not_durable_is_found() {
 }
 
 #[test]
-fn a_restart_after_which_nobody_can_go_on_is_found() {
+fn a_restart_after_which_no_change_works_is_found() {
     let (case, oracle, notes) = found(Habit::ForgetsItsEnd);
     assert_eq!((&*case, &*oracle), ("undisturbed", "durability"));
     assert!(notes.contains("after a restart another change"), "{notes}");

@@ -21,10 +21,10 @@ pub(crate) fn models() -> Vec<Model> {
         EXHAUSTIVE => page_pinned_vs_evicted, page_missed_vs_missed, page_missed_vs_read_ends,
             right_granted_vs_waiter_looks, right_granted_vs_waiter_drops, right_granted_vs_turn_cancelled,
             right_taken_vs_given_up, right_asked_for_vs_commit_abandoned,
-            snapshot_vs_commit_and_checkpoint, snapshot_ends_vs_log_begun_anew,
-            snapshot_vs_checkpoint_and_log_begun_anew, reader_ends_vs_full_checkpoint,
+            snapshot_vs_commit_and_checkpoint, snapshot_ends_vs_log_reset,
+            snapshot_vs_checkpoint_and_log_reset, reader_ends_vs_full_checkpoint,
             reader_asks_for_the_right_vs_restart_that_awaits_it;
-        preemptions(2) => snapshot_reads_vs_log_begun_anew
+        preemptions(2) => snapshot_reads_vs_log_reset
     ]
 }
 
@@ -313,7 +313,7 @@ fn snapshot_vs_commit_and_checkpoint() {
 }
 
 /// A snapshot in the log looks a page up and reads it there: its frames stay where they are, though all of them are copied.
-fn snapshot_reads_vs_log_begun_anew() {
+fn snapshot_reads_vs_log_reset() {
     let house = House::with(2, 1);
     let mut reader = house.pager.begin_read().unwrap();
     let mut writer = house.begin();
@@ -330,7 +330,7 @@ fn snapshot_reads_vs_log_begun_anew() {
 }
 
 /// The last snapshot in the log ends while the log may be reset.
-fn snapshot_ends_vs_log_begun_anew() {
+fn snapshot_ends_vs_log_reset() {
     let house = House::with(1, 1);
     let reader = house.pager.begin_read().unwrap();
     house.checkpoint();
@@ -342,7 +342,7 @@ fn snapshot_ends_vs_log_begun_anew() {
 }
 
 /// A snapshot that reads the log keeps it; one that does not is not in the way.
-fn snapshot_vs_checkpoint_and_log_begun_anew() {
+fn snapshot_vs_checkpoint_and_log_reset() {
     let house = House::with(1, 1);
     let pager = Arc::clone(&house.pager);
     let other = thread::spawn(move || pager.begin_read().unwrap());

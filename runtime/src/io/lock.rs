@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_runs_has_not_ended_and_one_that_nobody_has_asked_for_has() {
+    fn process_that_runs_has_not_ended_and_an_unknown_one_has() {
         assert!(!has_ended(std::process::id()));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let process = child.id();

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn wait_for_the_log_ends_when_nobody_reads_it() {
+    fn wait_for_the_log_ends_when_it_has_no_reader() {
         let mut readers = Readers::default();
         let (mut leaves, ends, stays) = (snapshot(5, true), snapshot(5, true), snapshot(5, false));
         for registered in [&leaves, &ends, &stays] {

@@ -43,7 +43,7 @@ mod tests {
     use crate::Completion;
 
     #[test]
-    fn whoever_comes_after_a_panic_is_woken_all_the_same() {
+    fn waiters_behind_a_panic_are_woken() {
         let (completions, completers): (Vec<_>, Vec<_>) = (0..3)
             .map(|number| Completion::new(move |_| assert!(number > 0, "the first one's user fails")))
             .unzip();

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_goes_on_in_the_order_of_asking() {
+    fn lock_is_granted_in_the_order_of_requests() {
         let mut lock = WriteLock::default();
         let first = lock.try_take().expect("free");
         let waiters: Vec<_> = (0..3).map(|_| enqueue(&mut lock)).collect();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_the_queue() {
+    fn no_writer_overtakes_the_queue() {
         let mut lock = WriteLock::default();
         let first = lock.try_take().expect("free");
         let (second, _completion) = enqueue(&mut lock);

@@ -40,7 +40,7 @@ fn frames_of_a_commit_that_never_came_are_passed_over_by_a_recovery() {
 }
 
 #[test]
-fn right_is_kept_until_the_commit_is_acknowledged_also_when_nobody_waits_for_it() {
+fn write_lock_is_kept_until_the_commit_is_acknowledged_even_without_a_waiter() {
     let (disk, pager) = prepare(2);
     let mut commit = suspended(&disk, &pager).commit();
     while !commit.is_submitted() {

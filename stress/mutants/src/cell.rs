@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_hangs_has_found_it_after_nobody_knows_how_many() {
+    fn a_run_that_hangs_has_found_it_after_an_unknown_count() {
         let cell = cell(&[(Hangs, 0), (Found, 7)]);
         assert_eq!((cell.found(), cell.count(Hangs)), (2, 1));
         assert_eq!(

@@ -63,7 +63,7 @@ impl Workspace {
 }
 
 #[test]
-fn a_second_scoreboard_is_refused_and_an_interrupted_one_leaves_nobody_behind() {
+fn a_second_scoreboard_is_refused_and_an_interrupted_one_leaves_no_process() {
     let workspace = Workspace::new();
     let first = workspace.program().spawn().unwrap();
     let mut held = BufReader::new(File::open(workspace.path("held")).unwrap());

@@ -114,7 +114,7 @@ impl<S: Subject> Coordinator<'_, S> {
                 }
                 recv(looks) -> _ => {
                     let now = Instant::now();
-                    if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
+                    if give_up.is_some_and(|moment| now >= moment) || self.a_run_has_stalled(now) {
                         break;
                     }
                     is_over = self.time_is_up(now);
@@ -170,7 +170,7 @@ impl<S: Subject> Coordinator<'_, S> {
     }
 
     /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
-    fn somebody_stalled(&mut self, now: Instant) -> bool {
+    fn a_run_has_stalled(&mut self, now: Instant) -> bool {
         let heartbeats = self.shared.watches.iter().zip(&mut self.heartbeats);
         let stalled =
             heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();

@@ -155,8 +155,12 @@ impl Summary {
         if missed.is_empty() || (self.totals.seeds < ENOUGH_SEEDS_FOR_POINTS && !strict) {
             return;
         }
-        let problem = format!("points not reached in {} seeds: {}", self.totals.seeds, missed.join("; "));
-        if strict { self.internal = Some(problem) } else { self.warnings.push(problem) }
+        let (seeds, all) = (self.totals.seeds, self.totals.reached.len());
+        if strict {
+            self.internal = Some(format!("points not reached in {seeds} seeds: {}", missed.join("; ")));
+        } else {
+            self.warnings.push(format!("{} of {all} points not reached in {seeds} seeds", missed.len()));
+        }
     }
 
     /// Looks for kinds of fault that were asked for and never came.

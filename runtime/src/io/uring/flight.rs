@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_write_goes_on_where_it_stopped() {
+    fn a_short_write_continues_where_it_stopped() {
         let (_, mut flight, _folder) = flight();
         assert_eq!(parts_of(&mut flight), [8, 8, 8]);
         assert!(matches!(flight.advance(11, false), Advance::Again));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_gave_up_by_itself_is_submitted_again_while_somebody_wants_it() {
+    fn operation_that_the_kernel_gave_up_is_submitted_again_unless_cancelled() {
         for error in [Errno::INTR, Errno::AGAIN, Errno::CANCELED] {
             let (completion, mut flight, _folder) = flight();
             let answer = -error.raw_os_error();

@@ -358,18 +358,18 @@ impl Checkpointing {
             let scope = Scope::of(&state).expect("no reader is before the end, and the end is not copied");
             return Ok(InTheWay::Uncopied(scope));
         }
-        let begins_anew = !state.log.is_empty() && state.log.has_next_generation();
-        if self.mode == CheckpointMode::Full || !(begins_anew || state.log.is_empty()) {
+        let resets = !state.log.is_empty() && state.log.has_next_generation();
+        if self.mode == CheckpointMode::Full || !(resets || state.log.is_empty()) {
             return Ok(InTheWay::Nothing);
         }
-        if begins_anew && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
+        if resets && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
             return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(Obstacle::InLog)));
         }
         // Of an empty log, a header or a cut may still be in flight for a caller that is gone.
         if let Some(wait) = state.log_io.wait_for_quiet() {
             return Ok(InTheWay::LogIo(wait));
         }
-        let evicted = if begins_anew { self.pager.begin_log_anew(&mut state) } else { Evicted::default() };
+        let evicted = if resets { self.pager.reset_log(&mut state) } else { Evicted::default() };
         match state.log.header_durable {
             true => Ok(InTheWay::NothingInLog),
             false => Ok(InTheWay::NoHeader(state.log.header, evicted)),

@@ -108,7 +108,7 @@ impl Pager {
                 Some(wait) => LogReadiness::Busy(wait),
                 None => {
                     if is_done {
-                        evicted = self.begin_log_anew(&mut state);
+                        evicted = self.reset_log(&mut state);
                     }
                     state.place()?
                 }
@@ -120,7 +120,7 @@ impl Pager {
 
     /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
     /// holder of the write lock when nothing is under way on the log.
-    pub(in crate::pager) fn begin_log_anew(&self, state: &mut State) -> Evicted {
+    pub(in crate::pager) fn reset_log(&self, state: &mut State) -> Evicted {
         debug_assert!(state.log_is_done() && state.log_io.running() == 0);
         let evicted = self.cache.move_to_database(&state.index);
         state.index.clear();

@@ -118,7 +118,7 @@ impl Recovery {
                 Stage::SyncFoundHeader(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "sync");
                     return_and_restore_if_io!(self.stage, Stage::SyncFoundHeader(wait, state), ended);
-                    self.begin_anew(state)
+                    self.start_generation(state)
                 }
                 Stage::CutLog(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "truncate");
@@ -131,7 +131,7 @@ impl Recovery {
                 Stage::SyncCutLog(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "sync");
                     return_and_restore_if_io!(self.stage, Stage::SyncCutLog(wait, state), ended);
-                    self.begin_anew(state)
+                    self.start_generation(state)
                 }
                 Stage::HardenLog(mut harden, header, prefix, state) => {
                     let hardened = harden.step(&self.log);
@@ -186,7 +186,7 @@ impl Recovery {
             return Ok(self.write_header(FileState::EMPTY));
         }
         if self.log_len == 0 {
-            return Ok(self.begin_anew(self.state_without_log()?));
+            return Ok(self.start_generation(self.state_without_log()?));
         }
         let wanted = self.log_len.min(HEADER_SPAN) as usize;
         Ok(Stage::ReadLogHeader(ReadBatch::one(&*self.log.file, 0, wanted)))
@@ -208,7 +208,7 @@ impl Recovery {
         Ok(state)
     }
 
-    fn begin_anew(&self, state: FileState) -> Stage {
+    fn start_generation(&self, state: FileState) -> Stage {
         // No sync after the creation of the file, as far as the file can say: perhaps that sync failed.
         if state.sequence == 0 { self.write_header(state) } else { self.begin_log(state) }
     }

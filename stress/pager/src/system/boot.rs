@@ -86,7 +86,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         Stage::Open(open) => match open.step()? {
             IOResult::Done(pager) => {
                 context.disk.set_opening(false);
-                nobody_else_may_open(system, io)?;
+                no_other_may_open(system, io)?;
                 if context
                     .disk
                     .struck_since(&[FaultKind::SyncDropped], system.struck_at_verification)
@@ -116,7 +116,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
 }
 
 /// The file is open: a second opener is told so, whatever other fault may hit it.
-fn nobody_else_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failure> {
+fn no_other_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failure> {
     let seen = match Pager::open(Arc::clone(io), database(system), system.plan.pager).step() {
         Err(PagerError::Locked { path, .. }) if &*path == database(system) => return Ok(()),
         // The backend refuses before it looks.

@@ -294,8 +294,8 @@ impl Connection {
             write.failed(&error, fixture).or_else(oracle_fired)?;
         }
         let described = self.describe();
-        let goes_on = self.goes_on_after(&error, plan, context);
-        if goes_on {
+        let continues = self.continues_after(&error, plan, context);
+        if continues {
             fixture.tally.went_on += 1;
             sometimes!(true, "a transaction continues after an error");
             self.cancelled = false;
@@ -312,11 +312,11 @@ impl Connection {
             fixture.tally.restarts += 1;
             return Ok(Step::Restart);
         }
-        Ok(if goes_on { Step::Continue } else { Step::Ended })
+        Ok(if continues { Step::Continue } else { Step::Ended })
     }
 
     /// Whether the caller makes the call again that was told of an error, in the same transaction.
-    fn goes_on_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
+    fn continues_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
         let is_passing = matches!(error, PagerError::Io { .. } | PagerError::Corrupt { .. });
         let may_go_on = matches!(&self.operation, Operation::Write(write) if write.may_go_on());
         is_passing && may_go_on && !context.calm && context.stream.happens(GO_ON, plan.go_on)

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_found_by_whoever_opens_it_next() {
+    fn what_is_written_is_found_at_the_next_opening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("acks");
         let acks = Acks::open(&path, 3).unwrap();

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_is_stopped_is_seen_stopped_and_goes_on() {
+    fn a_process_that_is_stopped_is_seen_stopped_and_continues() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let mut stops = Stops::of(&child, 1);
         let begun = Instant::now();
