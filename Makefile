@@ -1,4 +1,4 @@
-# Every task of the project. Each line is something that you could type yourself.
+# Every task of the project.
 .DEFAULT_GOAL := help
 .PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
 
@@ -27,7 +27,7 @@ help: ## print the targets
 stress: ## the main job: simulate fresh seeds on all cores for 30 seconds
 	cargo run -q --profile stress -p tenterhook -- sim --duration 30s
 
-test: tokio-free slim ## format check, lints, unit, integration and doc tests
+test: tokio-free slim ## format check, lints, unit, integration and doc tests, the documents
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo clippy -q -p tenterhook-runtime --no-default-features --all-targets -- -D warnings
@@ -39,10 +39,10 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests
 loom: ## verify the atomics: every execution of every model, within its bound
 	$(LOOM) $(MODELS) $(MODEL)
 
-loom-full: ## the same without bounds: hours
+loom-full: ## the same without bounds; takes hours
 	$(LOOM) $(MODELS) --full $(MODEL)
 
-orderings: ## weaken every ordering of the runtime, break its statements, see which model turns red: the table in loom-tests
+orderings: ## weaken every ordering and break statements of the runtime; record which model fails: the table in loom-tests
 	cargo run -q -p tenterhook-loom-tests --bin orderings
 
 orderings-quick: ## every ordering and a dozen statements, for CI
@@ -57,26 +57,26 @@ sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSan
 	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS) --test io_drop
 	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
 
-soak: ## simulate for DURATION (8h), surviving interruption: `make soak` again resumes
+soak: ## simulate for DURATION (8h); run it again to resume after an interruption
 	cargo run -q --profile stress -p tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
 
-bench: ## what a simulated step costs
+bench: ## measure the cost of a simulated step
 	cargo bench -q -p tenterhook --bench simulator
 
-compare: ## throughput and latency beside tokio async
+compare: ## compare throughput and latency with tokio, SQLite and redb
 	cargo run -q --release -p tenterhook-compare
 
-hammer: ## two real threads on groups for a minute: some 25 million of them
+hammer: ## run groups on two real threads for a minute, some 25 million
 	cargo run -q --release -p tenterhook-runtime --example hammer -- 60
 
 fuzz: DURATION = 60s
 fuzz: ## open arbitrary bytes as database file and log for DURATION (60s)
 	cargo run -q --profile stress -p tenterhook-fuzz -- --duration $(DURATION)
 
-mutants: ## break the code in every known way and see who notices: the table in stress/mutants
+mutants: ## apply every known bug and record which detector finds it: the table in stress/mutants
 	cargo run -q --release -p tenterhook-scoreboard
 
-mutants-check: ## see whether all of them still apply and compile
+mutants-check: ## check that all of them still apply and compile
 	cargo run -q --release -p tenterhook-scoreboard -- --check
 
 mutants-quick: ## a dozen of them, for CI
@@ -85,14 +85,14 @@ mutants-quick: ## a dozen of them, for CI
 doc: ## build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 
-slim: ## the tester's library takes nothing that only a terminal needs
+slim: ## check that the tester's library depends on nothing that only a terminal needs
 	cargo clippy -q -p tenterhook-stress -- -D warnings
 	@tree=$$(cargo tree -q -e normal -p tenterhook-stress --prefix none) && ! echo "$$tree" | grep -E '^(clap|ctrlc|humantime|indicatif|mimalloc|libmimalloc-sys|tempfile) ' \
-		|| (echo "the tester's library needs what is for its feature cli only" && false)
+		|| (echo "the tester's library depends on a crate that only its feature cli may use" && false)
 
-tokio-free: ## tokio is for comparison only
+tokio-free: ## check that only compare depends on tokio
 	@tree=$$(cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none) && ! echo "$$tree" | grep -E '^tokio ' \
-		|| (echo "tokio is in the dependency tree of a crate that must not have it" && false)
+		|| (echo "a crate other than compare depends on tokio" && false)
 
 ci: ## what CI runs
 	.ci/run

@@ -9,21 +9,24 @@ use crate::contender::Workload;
 use crate::measure::Settings;
 use crate::workloads;
 
-/// Measures the tenterhook runtime against tokio async and friends: the same work, checked, side by side.
+/// Compares the tenterhook runtime with tokio, SQLite and redb: the same work, with checked results.
 ///
 /// Contenders alternate in one process. A ratio is taken between two repetitions of the same round, and comes with the
 /// interval that holds its true median with 95 per cent. A goal counts as met or missed only when the whole interval
 /// is on one side of it.
 ///
 /// Exit codes: 0 measured and every result right, whatever the figures; 2 the command line is wrong; 70 a contender
-/// came to a wrong result.
+/// produced a wrong result.
 #[derive(Debug, Parser)]
 #[command(name = "tenterhook-compare", version)]
 pub(crate) struct Options {
     /// Writes one JSON document instead of the table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Short repetitions and few of them: shows that everything runs, resolves little
+    /// Writes one Markdown table instead, with the machine and the commit
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// Few and short repetitions: shows that everything runs, but resolves little
     #[arg(long)]
     quick: bool,
     /// Measures only these workloads, by the names that --list shows

@@ -75,12 +75,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and reports. The table grows row by row; the document comes at the end.
+/// Measures and reports. The table is written row by row, a document at the end.
 fn compare(workloads: &[&Workload], options: &Options) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let settings = options.settings();
     let mut report = Report::new(Host::look(), settings);
-    if !options.json {
+    let is_table = !options.json && !options.markdown;
+    if is_table {
         report::write_header(&mut out, &report)?;
     }
     for workload in workloads {
@@ -89,7 +90,7 @@ fn compare(workloads: &[&Workload], options: &Options) -> Result<(), Failure> {
             let samples = measure::measure(&mut row, settings).map_err(Failure::Wrong)?;
             progress("");
             report.add(&row, &samples);
-            if let (false, Some(row)) = (options.json, report.rows.last()) {
+            if let (true, Some(row)) = (is_table, report.rows.last()) {
                 report::write_row(&mut out, row)?;
             }
         }
@@ -97,6 +98,8 @@ fn compare(workloads: &[&Workload], options: &Options) -> Result<(), Failure> {
     if options.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
         writeln!(out)?;
+    } else if options.markdown {
+        report::write_markdown(&mut out, &report)?;
     } else {
         report::write_summary(&mut out, &report)?;
     }

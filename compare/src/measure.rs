@@ -122,7 +122,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Allocations and bytes an operation, over a pass that nobody times. As long as a repetition, so that what a run
+    /// Allocations and bytes an operation, over a pass that is not timed. As long as a repetition, so that what a run
     /// allocates once disappears.
     fn count_allocations(&mut self, entry: &mut Entry, operations: u64) -> Result<(f64, f64), WrongResult> {
         entry.contender.prepare(operations);

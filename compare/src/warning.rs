@@ -16,7 +16,7 @@ const ENOUGH_REPETITIONS: usize = 9;
 const LONG_ENOUGH: Duration = Duration::from_millis(10);
 /// The middle half of the repetitions as a share of the median; above it, ratios of single runs mean little.
 const STEADY: f64 = 0.15;
-/// Other runnable threads; above it, somebody else has one of the cores for part of the time.
+/// Other runnable threads; above it, other work uses one of the cores for part of the time.
 const QUIET_LOAD: f64 = 0.5;
 
 /// A reason to doubt a figure.

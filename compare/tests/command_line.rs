@@ -22,7 +22,7 @@ fn a_quick_run_of_every_workload_ends_well_and_is_one_document() {
     assert!(rows.len() >= 10, "only {} rows", rows.len());
     for row in rows {
         let contenders = row["contenders"].as_array().expect("contenders");
-        assert!(contenders.len() >= 2, "nobody to compare with in {}", row["name"]);
+        assert!(contenders.len() >= 2, "no peer to compare with in {}", row["name"]);
         assert!(contenders.iter().all(|figure| figure["median"].as_f64().is_some_and(|median| median > 0.0)));
         assert!(row["goals"].as_array().expect("goals").iter().all(|goal| goal["verdict"].is_string()));
     }
@@ -31,6 +31,22 @@ fn a_quick_run_of_every_workload_ends_well_and_is_one_document() {
     let kinds: Vec<_> =
         document["warnings"].as_array().expect("warnings").iter().map(|it| &it["kind"]).collect();
     assert!(kinds.iter().any(|kind| *kind == "too_few_repetitions"), "{kinds:?}");
+}
+
+#[test]
+fn markdown_is_one_table_with_the_machine_and_a_line_for_each_contender() {
+    let output = run(&["--quick", "--repetitions", "1", "--only", "nested", "--markdown"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let written = text(&output.stdout);
+    assert!(written.lines().next().is_some_and(|line| line.contains("Commit ")), "{written}");
+    let cells = |line: &str| line.matches(" | ").count() + 1;
+    let lines: Vec<&str> = written.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(lines.len() >= 3 && lines.iter().all(|line| cells(line) == 8), "{written}");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("| baseline |")).count() * 2,
+        lines.len() - 1,
+        "{written}"
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Explored {
     pub seconds: f64,
     /// What is wrong, if anything is.
     pub failure: Option<String>,
-    /// The orderings that it came by, if the program was built to note them.
+    /// The orderings that it reached, if the program was built to note them.
     pub places: Vec<Place>,
 }
 

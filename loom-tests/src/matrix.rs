@@ -77,7 +77,7 @@ fn snake(value: impl std::fmt::Debug) -> String {
 }
 
 impl Ending {
-    /// What the completion ends with, if nobody cancels it first.
+    /// What the completion ends with, if it is not cancelled first.
     fn outcome(self) -> Outcome {
         match self {
             Self::Complete => Ok(7),
@@ -126,7 +126,7 @@ fn pair(ending: Ending, trace: &Trace) -> (Completion, Completer) {
     }
 }
 
-/// Whoever comes last frees the node: the handle, or the completer that has just ended it.
+/// The last one frees the node: the handle, or the completer that has just ended it.
 fn race_with_the_last_handle(ending: Ending) {
     let trace = Trace::new();
     let (completion, completer) = pair(ending, &trace);

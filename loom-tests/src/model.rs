@@ -70,9 +70,9 @@ impl Model {
         let executions = executions.load(Relaxed);
         let raised = panics::first();
         let failure = match result {
-            Err(payload) if payload.is::<Stop>() => raised.map(|first| format!("caught on its way: {first}")),
+            Err(payload) if payload.is::<Stop>() => raised.map(|first| format!("caught on the way: {first}")),
             Err(payload) => Some(raised.unwrap_or_else(|| message(&*payload))),
-            Ok(()) if raised.is_some() => raised.map(|first| format!("caught on its way: {first}")),
+            Ok(()) if raised.is_some() => raised.map(|first| format!("caught on the way: {first}")),
             Ok(()) if executions < 2 => Some("explored one execution: nothing in it races".into()),
             Ok(()) => (self.verdict)(),
         };

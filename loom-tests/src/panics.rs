@@ -22,7 +22,7 @@ thread_local! {
     static RAISED: RefCell<Raised> = RefCell::default();
 }
 
-/// From now on every panic comes by here. Before the first model: loom's generators put their own hook before this one.
+/// From now on every panic passes through here. Before the first model: loom's generators put their own hook before this one.
 pub(crate) fn install() {
     std::panic::set_hook(Box::new(|info| {
         if !info.payload().is::<OnPurpose>() && !info.payload().is::<Stop>() {
@@ -56,7 +56,7 @@ pub(crate) fn begin(quiet: bool) {
     RAISED.set(Raised { first: None, quiet });
 }
 
-/// Ends the exploration at the next execution after a panic that somebody has caught.
+/// Ends the exploration at the next execution after a panic that was caught.
 pub(crate) fn stop_if_raised() {
     if RAISED.with_borrow(|raised| raised.first.is_some()) {
         std::panic::resume_unwind(Box::new(Stop));

@@ -163,7 +163,7 @@ fn child(model: &Model, full: bool) -> ExitCode {
 #[cfg(tenterhook_orderings)]
 use tenterhook_runtime::orderings::begin_to_note;
 
-/// The places that the model has come by.
+/// The places that the model has reached.
 #[cfg(tenterhook_orderings)]
 fn noted() -> Vec<Place> {
     let places = tenterhook_runtime::orderings::noted().into_iter().map(|place| Place {

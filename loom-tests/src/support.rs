@@ -11,7 +11,7 @@ use tenterhook_runtime::{Completion, Outcome};
 
 use crate::panics::OnPurpose;
 
-/// What a callback did. The cell is written with no synchronisation of its own, so loom reports a race if anybody
+/// What a callback did. The cell is written with no synchronisation of its own, so loom reports a race if another thread
 /// sees the completion finished without also seeing the callback's effects; and it is loom's `Arc`, so loom reports
 /// a callback that is never dropped.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl Trace {
     }
 
     fn note(&self, outcome: Outcome) {
-        // SAFETY: loom checks that nobody else is here.
+        // SAFETY: loom checks that no other thread is here.
         self.0.with_mut(|trace| unsafe { (*trace).push(outcome) });
     }
 
@@ -49,20 +49,20 @@ impl Trace {
 
     /// How many marks there are.
     pub(crate) fn marks(&self) -> usize {
-        // SAFETY: loom checks that nobody writes.
+        // SAFETY: loom checks that no thread writes.
         self.0.with(|trace| unsafe { (*trace).len() })
     }
 
-    /// The outcome that the callback was called with. For whoever has seen the completion finished.
+    /// The outcome that the callback was called with. For a thread that has seen the completion finished.
     #[track_caller]
     pub(crate) fn only(&self) -> Outcome {
-        // SAFETY: loom checks that nobody writes.
+        // SAFETY: loom checks that no thread writes.
         let calls = self.0.with(|trace| unsafe { (*trace).clone() });
         assert_eq!(calls.len(), 1, "the callback runs once: {calls:?}");
         calls[0]
     }
 
-    /// The callback has run, once. For whoever has seen the completion finished.
+    /// The callback has run, once. For a thread that has seen the completion finished.
     #[track_caller]
     pub(crate) fn assert_called(&self) {
         let _ = self.only();
@@ -92,10 +92,10 @@ impl CountingWaker {
         assert!(wakes == 1 || (wakes == 0 && !pending), "woken {wakes} times, told to wait: {pending}");
     }
 
-    /// No waker of it is left in a completion: it was called, or dropped. For whoever has dropped its own.
+    /// No waker of it is left in a completion: it was called, or dropped. For a thread that has dropped its own.
     #[track_caller]
     pub(crate) fn assert_let_go(self: std::sync::Arc<Self>) {
-        assert_eq!(std::sync::Arc::strong_count(&self), 1, "a waker that nobody calls any more is kept");
+        assert_eq!(std::sync::Arc::strong_count(&self), 1, "a waker that is no longer called is kept");
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompletionError {
-    /// Somebody cancelled the operation, and it had no effect that its caller may rely on.
+    /// The operation was cancelled, and had no effect that its caller may rely on.
     Cancelled,
     /// The [`Completer`](crate::Completer) was dropped without an outcome: its backend gave up on the operation.
     Abandoned,

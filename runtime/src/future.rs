@@ -12,7 +12,7 @@ const STEPS_IN_A_ROW: usize = 64;
 
 /// A state machine as a [`Future`]: it is stepped when it is polled, and wakes its task when its completion has finished.
 ///
-/// Works under any async runtime. Somebody else has to run the I/O: a backend with threads of its own, or a thread that
+/// Works under any async runtime. Another thread has to run the I/O: a backend with threads of its own, or a thread that
 /// calls [`IO::step`](crate::io::IO::step).
 ///
 /// ```

@@ -4,7 +4,7 @@ use crate::Completion;
 
 /// The result of calling a state machine once: a value, or what has to finish before it is called again.
 ///
-/// `IO` goes up the stack untouched, to whoever drives the I/O; see [`return_if_io!`](crate::return_if_io).
+/// `IO` is returned up the stack unchanged, to the driver of the I/O; see [`return_if_io!`](crate::return_if_io).
 #[must_use = "a step that returned `IO` has to be called again after its completions have finished"]
 #[derive(Debug)]
 pub enum IOResult<T> {
@@ -16,9 +16,9 @@ pub enum IOResult<T> {
 
 /// What a suspended state machine waits for.
 ///
-/// A yield is its own variant and carries no completion: it can be neither waited on nor completed, and nobody can
+/// A yield is its own variant and carries no completion: it can be neither waited on nor completed, and no driver can
 /// take it for I/O that has already finished and spin on it.
-#[must_use = "whoever drops this forgets what the machine waits for"]
+#[must_use = "dropping this forgets what the machine waits for"]
 #[derive(Debug)]
 pub enum IOCompletions {
     /// Call again after this one has finished; many are folded into one by a [`CompletionGroup`](crate::CompletionGroup).

@@ -1,12 +1,48 @@
-//! Completions, groups and re-entrant state machines for storage engines that do async I/O without `async`.
+//! Completions, groups and re-entrant state machines for storage engines that do asynchronous I/O without `async`.
 //!
-//! An operation that needs I/O does not block and is not an `async fn`. It is an explicit state machine whose step
-//! returns [`IOResult::Done`], or [`IOResult::IO`]: "call me again after these finish". A [`Completion`] tracks one
-//! operation; a [`CompletionGroup`] folds many into one. Whoever gets `IO` hands it up, untouched, to whoever drives
-//! the I/O.
+//! An operation that needs I/O does not block and is not an `async fn`. It is an explicit state machine. Its step returns
+//! [`IOResult::Done`], or [`IOResult::IO`] with a completion: "call me again when this has finished". A [`Completion`] tracks one
+//! operation; a [`CompletionGroup`] combines many into one. A caller that gets `IO` returns it unchanged to its own caller, up to
+//! the driver of the I/O.
 //!
-//! The protocol behind completions and groups, with its proof sketch, is the module documentation of
-//! [`completion`].
+//! ```
+//! use tenterhook_runtime::prelude::*;
+//!
+//! /// Writes a page and syncs it.
+//! enum Store {
+//!     Write(Completion),
+//!     Sync(Completion),
+//! }
+//!
+//! impl Store {
+//!     fn step(&mut self, file: &dyn File) -> Result<IOResult<()>, CompletionError> {
+//!         loop {
+//!             match self {
+//!                 Store::Write(io) => {
+//!                     let Some(outcome) = io.result() else { io_yield_one!(io.clone()) };
+//!                     outcome?;
+//!                     *self = Store::Sync(file.start(Submission::sync(|_| {})));
+//!                 }
+//!                 Store::Sync(io) => {
+//!                     let Some(outcome) = io.result() else { io_yield_one!(io.clone()) };
+//!                     outcome?;
+//!                     return Ok(IOResult::Done(()));
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! let io = MemoryIO::new();
+//! let file = io.open("page".as_ref(), OpenOptions::creating())?;
+//! let write = Submission::write(0, Buffer::zeroed(4096), |_, _| {});
+//! let mut store = Store::Write(file.start(write));
+//! drive(&io, || -> Result<_, Box<dyn std::error::Error>> { Ok(store.step(&*file)?) })?;
+//! assert_eq!(file.len(), Ok(4096));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The protocol of completions and groups, with its proof, is the documentation of [`completion`].
 #![cfg_attr(feature = "pager", doc = "The file formats and the durability argument are that of [`pager`].")]
 
 pub mod completion;
@@ -18,6 +54,7 @@ mod io_result;
 #[cfg(feature = "pager")]
 pub mod pager;
 mod panics;
+pub mod prelude;
 mod state_machine;
 mod sync;
 
@@ -36,7 +73,7 @@ pub use sync::Tracked;
 #[doc(hidden)]
 pub use sync::orderings;
 
-/// The README's example is compiled and run.
-#[cfg(all(doctest, feature = "pager"))]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+/// The example of the package's README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn first_of_two_panics_goes_on_after_both_have_run() {
+    fn first_of_two_panics_continues_after_both_have_run() {
         let mut panics = Panics::new();
         assert_eq!(panics.guard(|| 7), Some(7));
         assert!(panics.is_empty());

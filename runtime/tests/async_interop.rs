@@ -1,4 +1,4 @@
-//! Completions, tasks and machines in async Rust, with an executor of somebody else's: tokio, and the plainest there is.
+//! Completions, tasks and machines in async Rust, with other executors: tokio, and the plainest there is.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -93,7 +93,7 @@ fn panicking_callback_leaves_a_finished_completion_and_told_waiters() {
     let wakes = Counter::default();
     let mut waiter = completion.clone();
     assert!(poll(&mut waiter, &wakes.waker()).is_pending());
-    let panic = catch_unwind(AssertUnwindSafe(|| completer.complete(1))).expect_err("the panic goes on");
+    let panic = catch_unwind(AssertUnwindSafe(|| completer.complete(1))).expect_err("the panic continues");
     assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
     assert_eq!(completion.result(), Some(Err(CompletionError::CallbackPanicked)));
     assert_eq!(wakes.get(), 1);
@@ -245,7 +245,7 @@ fn second_panic_payload_is_not_dropped_among_the_parents() {
         group.build()
     });
     let payload =
-        catch_unwind(AssertUnwindSafe(|| completer.complete(1))).expect_err("the first panic goes on");
+        catch_unwind(AssertUnwindSafe(|| completer.complete(1))).expect_err("the first panic continues");
     assert!(payload.is::<Bomb>());
     std::mem::forget(payload);
     assert!(groups.iter().all(|group| group.get_error() == Some(CompletionError::CallbackPanicked)));

@@ -161,7 +161,7 @@ fn a_panic_in_a_machine_s_drop_is_its_own_too() {
 
 /// The worker or the handle drops it, whichever comes last.
 #[test]
-fn a_result_that_panics_when_nobody_wants_it_harms_neither_side() {
+fn an_untaken_result_that_panics_harms_neither_side() {
     let executor = Executor::new(1);
     let gate = Arc::new(AtomicBool::new(false));
     // The worker: it can't end before its handle is gone.
@@ -217,7 +217,7 @@ fn cancel_of_the_task_s_completion_cancels_the_task() {
 }
 
 #[test]
-fn cancel_ends_a_machine_that_yields_for_ever_and_nothing_else() {
+fn cancel_ends_a_machine_that_yields_without_end_and_nothing_else() {
     let executor = Executor::new(2);
     let never = Arc::new(AtomicBool::new(false));
     let tasks: Vec<_> = (0..10).map(|_| executor.spawn(until(&never))).collect();
@@ -236,7 +236,7 @@ fn cancel_ends_a_machine_that_yields_for_ever_and_nothing_else() {
 }
 
 #[test]
-fn a_machine_that_never_waits_starves_nobody() {
+fn a_machine_that_never_waits_starves_no_other() {
     let executor = Executor::new(1);
     let stop = Arc::new(AtomicBool::new(false));
     let (done, completer) = pending();

@@ -146,7 +146,7 @@ fn cancelled_drain_waits_for_what_is_in_flight() {
 }
 
 #[test]
-fn panicking_group_callback_still_tells_the_group_above_and_the_panic_goes_on() {
+fn panicking_group_callback_still_notifies_the_group_above_and_the_panic_continues() {
     let (child, completer) = pair();
     let mut inner = CompletionGroup::new(|_| panic!("on purpose"));
     inner.add(&child);

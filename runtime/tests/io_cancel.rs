@@ -1,4 +1,4 @@
-//! Cancelling what the kernel holds: a read from a pipe that nobody writes to stays with it until it is cancelled.
+//! Cancelling what the kernel holds: a read from a pipe without a writer stays with it until it is cancelled.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
@@ -54,7 +54,7 @@ impl Pipe {
 fn a_cancelled_read_keeps_its_buffer_until_the_kernel_has_let_go() {
     let pipe = Pipe::new();
     let (read, returned) = pipe.read();
-    assert_eq!(pipe.io.step(), Ok(0), "nobody writes");
+    assert_eq!(pipe.io.step(), Ok(0), "nothing is written");
     read.cancel();
     assert!(!read.finished() && !returned.load(SeqCst), "a cancel is a request");
     pipe.wait(&read);
@@ -72,7 +72,7 @@ fn a_read_that_was_done_when_the_cancel_came_is_done() {
     read.cancel();
     pipe.wait(&read);
     assert!(matches!(read.result(), Some(Ok(4) | Err(CompletionError::Cancelled))), "{:?}", read.result());
-    // The ring goes on, and an answer to the old request hits nobody.
+    // The ring continues, and an answer to the old request hits no operation.
     let (next, _) = pipe.read();
     pipe.write(b"warp");
     pipe.wait(&next);

@@ -61,7 +61,7 @@ fn dropped_with(panicking: impl Fn() + Send + 'static) {
     let bad = file.start(Submission::sync(move |_| panicking()));
     io.step().expect("the kernel takes them");
     drop(file);
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(io))).expect_err("the callback's panic goes on");
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(io))).expect_err("the callback's panic continues");
     let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
     // As long again as the kernel was busy, should it still be at it.
     for _ in 0..3 {
@@ -99,7 +99,7 @@ fn each_callback_panics_and_each_operation_ends() {
     };
     let reads: Vec<_> = (0..32).map(read).collect();
     // The drop waits for the eight that the kernel has, and abandons the others.
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(io))).expect_err("a callback's panic goes on");
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(io))).expect_err("a callback's panic continues");
     let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
     assert!(reads.iter().all(|read| read.result() == Some(Err(CompletionError::CallbackPanicked))));
 }

@@ -147,7 +147,7 @@ fn kept_and_left_by_a_thread(many: usize) -> (isize, isize) {
 
 #[test]
 fn what_a_thread_keeps_is_bounded_and_goes_when_it_does() {
-    // What the thread itself leaves to whoever joins it shows in both.
+    // What the thread itself leaves to its joiner shows in both.
     let (kept_few, left_by_few) = kept_and_left_by_a_thread(1);
     let (kept_many, left_by_many) = kept_and_left_by_a_thread(100_000);
     assert!((kept_few + 1..=1 << 20).contains(&kept_many), "{kept_many} bytes, of a mebibyte at most");

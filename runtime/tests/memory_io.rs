@@ -1,4 +1,4 @@
-//! The memory backend: what it does to operations that nobody is going to run.
+//! The memory backend: what it does to operations that never run.
 
 use std::sync::Arc;
 

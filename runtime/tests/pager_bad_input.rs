@@ -84,14 +84,14 @@ fn file_that_is_no_pager_file_is_refused() {
 }
 
 #[test]
-fn file_that_was_never_finished_is_made_anew() {
+fn file_that_was_never_finished_is_created_again() {
     let disk = Disk::new();
     drop(open(&disk, options()).expect("open"));
     let fresh = disk.bytes(db_path());
     for len in [0, 1, 16, 100, 511, 512] {
         for image in [fresh[..len].to_vec(), vec![0; len], [vec![0; len], fresh[len..].to_vec()].concat()] {
             let disk = Disk::with_files(&[(db_path(), &image)]);
-            let pager = open(&disk, options()).expect("made anew");
+            let pager = open(&disk, options()).expect("created again");
             let page = add_page(&disk, &pager, 1);
             assert_eq!(read_fill(&disk, &pager, page), Ok(1));
         }

@@ -54,12 +54,12 @@ fn evictions_are_what_leaves_a_full_cache() {
         }
     });
     assert_eq!((evicted.evictions, pager.audit().cached), (6, 4));
-    // What a checkpoint makes obsolete, or a log begun anew, has not been evicted.
-    let begun_anew = counted(&pager, || {
+    // What a checkpoint makes obsolete, or a reset of the log, has not been evicted.
+    let reset = counted(&pager, || {
         checkpoint(&disk, &pager);
         fill_pages(&disk, &pager, &[11], 3).expect("commit");
     });
-    assert!(begun_anew.evictions <= 1, "{begun_anew:?}");
+    assert!(reset.evictions <= 1, "{reset:?}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn cache_of_many_shards_serves_like_one_of_one() {
         let pager = open(&disk, PagerOptions { cache_pages, ..options() }).expect("open");
         (0..100).for_each(|fill| assert_eq!(add_page(&disk, &pager, fill), u32::from(fill) + 2));
         checkpoint(&disk, &pager);
-        // The log is begun anew: every shard's newest images become the database file's.
+        // The log is reset: every shard's newest images become the database file's.
         fill_pages(&disk, &pager, &[2], 200).expect("commit");
         let read = counted(&pager, || {
             (1..100).for_each(|fill| assert_eq!(read_fill(&disk, &pager, u32::from(fill) + 2), Ok(fill)));

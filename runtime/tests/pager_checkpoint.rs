@@ -1,4 +1,4 @@
-//! How far checkpoints go, and when the log is begun anew.
+//! How far checkpoints go, and when the log is reset.
 
 mod pager_support;
 
@@ -63,7 +63,7 @@ fn checkpoint_never_goes_past_the_oldest_reader() {
     assert_eq!(read_fill(&disk, &pager, page), Ok(3));
 }
 
-/// A reader that began when all was checkpointed reads the database file only. The log may be begun anew under it, but
+/// A reader that began when all was checkpointed reads the database file only. The log may be reset under it, but
 /// nothing newer may get into the file.
 #[test]
 fn reader_of_the_database_file_is_not_overtaken_by_later_generations() {
@@ -76,11 +76,7 @@ fn reader_of_the_database_file_is_not_overtaken_by_later_generations() {
         fill_pages(&disk, &pager, &pages, round).expect("commit");
         assert_eq!(checkpoint(&disk, &pager).outcome, CheckpointOutcome::Partial);
     }
-    assert_eq!(
-        pager.audit().log_frames,
-        8,
-        "the log was begun anew by the first commit, and grew from then on"
-    );
+    assert_eq!(pager.audit().log_frames, 8, "the first commit reset the log, and it grew from then on");
     for page in pages {
         assert_eq!(read(&disk, &mut reader, page), 1);
     }
@@ -91,7 +87,7 @@ fn reader_of_the_database_file_is_not_overtaken_by_later_generations() {
 }
 
 #[test]
-fn log_is_not_begun_anew_while_somebody_reads_it() {
+fn log_is_not_reset_while_it_has_a_reader() {
     let disk = Disk::new();
     let pager = open(&disk, PagerOptions { cache_pages: 1, ..options() }).expect("open");
     let pages = [add_page(&disk, &pager, 1), add_page(&disk, &pager, 2)];
@@ -163,7 +159,7 @@ fn log_is_touched_only_after_the_database_file_was_synced() {
     let mut checkpoint = pager.checkpoint(CheckpointMode::Passive);
     let mut seen = Vec::new();
     while checkpoint.step().expect("checkpoint").is_io() {
-        // A commit at any moment on the way does not begin the log anew.
+        // A commit at any moment on the way does not reset the log.
         let mut writer = pager.try_begin_write().expect("free");
         assert!(matches!(writer.page_mut(page), Ok(IOResult::Done(_))));
         let mut commit = writer.commit();
@@ -268,15 +264,15 @@ fn short_write_is_an_error_and_not_a_success() {
     ));
 }
 
-/// The cache keeps its pages when the log is begun anew: they become versions of the database file.
+/// The cache keeps its pages when the log is reset: they become versions of the database file.
 #[test]
-fn pages_stay_cached_when_the_log_is_begun_anew() {
+fn pages_stay_cached_when_the_log_is_reset() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let pages = [add_page(&disk, &pager, 1), add_page(&disk, &pager, 2), add_page(&disk, &pager, 3)];
     fill_pages(&disk, &pager, &pages[..1], 4).expect("commit");
     checkpoint(&disk, &pager);
-    fill_pages(&disk, &pager, &pages[2..], 5).expect("commit, begins the log anew");
+    fill_pages(&disk, &pager, &pages[2..], 5).expect("commit, resets the log");
     assert_eq!(pager.audit().log_frames, 1);
     disk.hold(true);
     let mut reader = pager.begin_read().expect("begin");
@@ -309,7 +305,7 @@ fn stale_read_is_not_kept_across_a_checkpoint() {
     run(&disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(2)))).expect("change");
     let mut commit = writer.commit();
     run(&disk, || commit.step()).expect("commit");
-    assert_eq!(pager.audit().log_frames, 1, "begun anew: a writer that commits reads the log no more");
+    assert_eq!(pager.audit().log_frames, 1, "reset: a writer that commits no longer reads the log");
     assert_eq!(checkpoint(&disk, &pager).outcome, CheckpointOutcome::Complete);
     let mut reader = pager.begin_read().expect("begin");
     disk.hold(true);

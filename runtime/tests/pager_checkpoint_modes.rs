@@ -54,7 +54,7 @@ fn full_waits_for_old_readers_first_and_holds_up_writers_only_after_that() {
     assert!(checkpoint.holds_up_writers());
     assert_eq!(pager.audit().log_checkpointed, 2);
     assert_eq!(pager.try_begin_write().unwrap_err(), PagerError::Busy);
-    let mut late = pager.begin_read().expect("readers begin all the same");
+    let mut late = pager.begin_read().expect("readers begin anyway");
     assert_eq!([&mut newer, &mut late].map(|reader| see(&disk, reader, page)), [2, 3]);
     drop(newer);
     assert_eq!(advance(&disk, &mut checkpoint), Some(CheckpointOutcome::Complete));
@@ -125,7 +125,7 @@ fn truncate_cuts_the_log_file_off_behind_its_headers() {
 
 /// There is no generation after the last, so the log keeps its frames.
 #[test]
-fn log_that_can_not_be_begun_anew_is_not_cut_off() {
+fn log_that_can_not_be_reset_is_not_cut_off() {
     let (database, log) = {
         let disk = Disk::new();
         drop(open(&disk, options()).expect("new"));
@@ -155,9 +155,9 @@ fn in_generation(log: &[u8], generation: u32) -> Vec<u8> {
     [&header, &log[56..]].concat()
 }
 
-/// The machine is gone, but somebody still has what it waited for, and fails when he hears of it.
+/// The machine is gone, but its completion still has a holder, whose waker panics.
 #[test]
-fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
+fn commit_that_waits_for_a_cut_is_woken_although_another_waiter_panics() {
     struct Fails;
     impl Wake for Fails {
         fn wake(self: Arc<Self>) {
@@ -192,7 +192,7 @@ fn commit_that_waits_for_a_cut_is_told_although_somebody_else_panics_over_it() {
 
 /// Its owner is gone, and it would cut the frames off that are written behind its back.
 #[test]
-fn commit_waits_for_a_cut_that_nobody_waits_for_any_more() {
+fn commit_waits_for_a_cut_without_a_waiter() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
@@ -241,19 +241,19 @@ fn reader_that_is_awaited_does_not_wait_for_the_write_lock() {
     let mut late = late.upgrade();
     assert_eq!(late.step().unwrap_err(), PagerError::AwaitedByCheckpoint, "it is not let in");
     let mut fresh = pager.begin_read().expect("begin").upgrade();
-    assert!(fresh.step().expect("nobody waits for it, so it may wait").is_io());
+    assert!(fresh.step().expect("no holder waits for it, so it may wait").is_io());
     drop((queued, late, idle, fresh));
     assert_eq!(advance(&disk, &mut restart), Some(CheckpointOutcome::Restarted));
-    assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "whoever is no reader keeps its place");
+    assert!(matches!(patient.step(), Ok(IOResult::Done(_))), "a waiter that is no reader keeps its place");
     let mut upgrade = pager.begin_read().expect("begin").upgrade();
     assert!(
         matches!(upgrade.step(), Ok(IOResult::IO(_) | IOResult::Done(_))),
-        "nobody waits for readers now"
+        "no checkpoint waits for readers now"
     );
 }
 
 #[test]
-fn checkpoint_of_any_mode_dropped_at_any_yield_holds_up_nobody() {
+fn checkpoint_of_any_mode_dropped_at_any_yield_blocks_no_one() {
     use CheckpointMode::{Full, Restart, Truncate};
     for mode in [Full, Restart, Truncate] {
         for releases in 0.. {
@@ -353,8 +353,5 @@ fn log_stays_in_bounds_under_readers_and_writers_without_a_gap() {
     let (longest, commits) = longest_log(|mode| mode);
     assert!(commits > 300 && longest < 70, "{commits} commits, up to {longest} frames");
     let (longest, commits) = longest_log(|_| CheckpointMode::Passive);
-    assert!(
-        longest > 300,
-        "without holding up anybody it does not: {commits} commits, up to {longest} frames"
-    );
+    assert!(longest > 300, "without blocking writers it does not: {commits} commits, up to {longest} frames");
 }

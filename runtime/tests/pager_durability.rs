@@ -73,13 +73,13 @@ fn nothing_is_ever_synced_at_off() {
     for round in 3..6 {
         checkpoint(&disk, &pager);
         fill_pages(&disk, &pager, &[2], round).expect("commit");
-        assert_eq!(pager.audit().log_frames, 1, "the log was begun anew");
+        assert_eq!(pager.audit().log_frames, 1, "the log was reset");
     }
     assert_eq!(disk.syncs(), syncs);
     assert_eq!(recovered(&disk.copy()), 5);
 }
 
-/// A sync that fails may drop what readers see already. What is in its place may look whole, so nobody reads that.
+/// A sync that fails may drop what readers see already. What is in its place may look whole, and must not be read.
 #[test]
 fn failed_sync_at_normal_refuses_what_was_not_durable() {
     let (disk, pager, _) = prepare(Durability::Normal);
@@ -124,7 +124,7 @@ fn checkpoint_waits_for_the_sync_that_a_cancelled_one_has_left() {
     }
 }
 
-/// A log that was written at normal is made durable by whoever opens it, all of it that no frame calls durable.
+/// A log that was written at normal is made durable by the next opening, all of it that no frame calls durable.
 #[test]
 fn opening_makes_durable_what_was_never_synced() {
     for keep in [Durability::Full, Durability::Normal] {

@@ -1,4 +1,4 @@
-//! Several commits on their way at a time: what covers them, who sees them, what they take with them.
+//! Several commits in flight at a time: what covers them, who sees them, what they take with them.
 
 mod pager_support;
 
@@ -166,7 +166,7 @@ fn failed_sync_fails_all_that_is_on_its_way() {
     assert_eq!(pager.commit_sequence(), 4);
 }
 
-/// The log has lost nothing, so what is on its way there goes on: its write and its sync are what an
+/// The log has lost nothing, so what is on its way there continues: its write and its sync are what an
 /// acknowledgement says.
 #[test]
 fn failed_sync_of_the_database_file_takes_no_commit_that_is_on_its_way() {
@@ -207,7 +207,7 @@ fn failed_sync_of_the_database_file_takes_no_commit_that_is_on_its_way() {
     assert!(audit.is_idle() && audit.poisoned && audit.log_checkpointed == 0, "{audit:?}");
 }
 
-/// What a transaction has read may be on its way. If it changes nothing, its end still vouches for that.
+/// What a transaction has read may be in flight. If it changes nothing, its end still vouches for that.
 #[test]
 fn commit_without_changes_waits_for_what_it_may_have_read() {
     for fails in [false, true] {
@@ -231,7 +231,7 @@ struct Grenade;
 
 impl Wake for Grenade {
     fn wake(self: Arc<Self>) {
-        panic!("a waker of somebody's");
+        panic!("a waker of the user's");
     }
 }
 
@@ -247,7 +247,7 @@ fn waker_that_panics_keeps_no_other_commit_from_its_acknowledgement() {
         release(&disk, kind);
     }
     let thrown = catch_unwind(AssertUnwindSafe(|| release(&disk, Sync)));
-    assert!(thrown.is_err(), "it goes on in the thread that brought the news");
+    assert!(thrown.is_err(), "it continues in the thread that completed");
     assert_eq!((ended(&mut first), ended(&mut second)), (Some(Ok(6)), Some(Ok(7))));
     assert!(pager.audit().is_idle());
 }
@@ -264,7 +264,7 @@ fn cancelled_wait_leaves_the_commit_on_its_way() {
     assert!(pager.audit().is_idle());
 }
 
-/// Of several commits on their way a power loss keeps some of the first, whatever it keeps of their bytes.
+/// Of several commits in flight a power loss keeps some of the first, whatever it keeps of their bytes.
 #[test]
 fn power_loss_keeps_a_prefix_of_what_was_on_its_way() {
     let mut random = Numbers(7);

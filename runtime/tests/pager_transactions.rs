@@ -237,35 +237,35 @@ fn drop_commit_at_yield(disk: &Disk, pager: &Arc<Pager>, page: u32, at: usize) -
 }
 
 #[test]
-fn commit_dropped_at_any_yield_rolls_back_or_goes_on_and_leaves_nothing() {
+fn commit_dropped_at_any_yield_rolls_back_or_continues_and_leaves_nothing() {
     let mut yields = 0;
     loop {
         let disk = Disk::new();
         let pager = open(&disk, options()).expect("open");
         let page = add_page(&disk, &pager, 1);
         let other = add_page(&disk, &pager, 1);
-        // With all of the log checkpointed, the commit begins by beginning the log anew.
+        // With all of the log checkpointed, the commit begins with a reset of the log.
         checkpoint(&disk, &pager);
-        let Some(goes_on) = drop_commit_at_yield(&disk, &pager, page, yields) else { break };
-        assert_eq!(goes_on, yields >= 2, "yield {yields}");
+        let Some(continues) = drop_commit_at_yield(&disk, &pager, page, yields) else { break };
+        assert_eq!(continues, yields >= 2, "yield {yields}");
         let audit = pager.audit();
         assert_eq!((audit.readers, audit.writer_held, audit.pins), (0, false, 0), "yield {yields}");
-        assert_eq!((audit.log_writes, audit.commits_pending), (disk.waiting().len(), usize::from(goes_on)));
-        // The next writer does not overwrite what is on its way.
+        assert_eq!((audit.log_writes, audit.commits_pending), (disk.waiting().len(), usize::from(continues)));
+        // The next writer does not overwrite what is in flight.
         let mut writer = pager.try_begin_write().expect("the write lock is free");
         drop(writer.page_mut(other).expect("cached"));
         let mut next = writer.commit();
         let left = disk.waiting();
         assert!(next.step().is_ok_and(|step| step.is_io()));
-        assert_eq!((next.is_submitted(), disk.waiting()), (goes_on, left), "yield {yields}");
-        if goes_on {
+        assert_eq!((next.is_submitted(), disk.waiting()), (continues, left), "yield {yields}");
+        if continues {
             (yields..4).for_each(|_| disk.release(0));
             let written = disk.waiting()[0];
             assert_eq!((written.kind, written.offset), (OperationKind::Write, 8192 + 64 + 512));
         }
         disk.hold(false);
         run(&disk, || next.step()).expect("commit");
-        assert_eq!(read_fill(&disk, &pager, page), Ok(if goes_on { 200 } else { 1 }), "yield {yields}");
+        assert_eq!(read_fill(&disk, &pager, page), Ok(if continues { 200 } else { 1 }), "yield {yields}");
         assert_sound(&disk, &pager);
         assert_idle(&pager);
         yields += 1;
@@ -366,7 +366,7 @@ fn failed_sync_refuses_writes_until_the_file_is_opened_again() {
         let pager = open(&disk, options()).expect("open again");
         let recovered = read_fill(&disk, &pager, page).expect("read");
         assert!(recovered == 1 || recovered == 2);
-        // The system took the failed sync's bytes for clean. What the recovery showed survives a power loss all the same.
+        // The system took the failed sync's bytes for clean. What the recovery showed survives a power loss anyway.
         let disk = disk.after_power_loss(|| false);
         let pager = open(&disk, options()).expect("recover");
         assert_eq!(read_fill(&disk, &pager, page), Ok(recovered));

@@ -21,14 +21,14 @@ fn assert_idle(pager: &Arc<Pager>) {
 }
 
 #[test]
-fn reader_goes_on_as_the_writer_of_what_it_has_seen() {
+fn reader_continues_as_the_writer_of_what_it_has_seen() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let page = add_page(&disk, &pager, 1);
     let mut reader = pager.begin_read().expect("begin");
     assert_eq!(run(&disk, || reader.page(page)).expect("read")[0], 1);
     let mut upgrade = reader.upgrade();
-    let mut writer = run(&disk, || upgrade.step()).expect("nobody else writes");
+    let mut writer = run(&disk, || upgrade.step()).expect("there is no other writer");
     assert_eq!(upgrade.into_reader().commit_sequence(), 1);
     run(&disk, || writer.page_mut(page).map(|bytes| bytes.map(|bytes| bytes.fill(2)))).expect("change");
     let mut commit = writer.commit();
@@ -52,7 +52,7 @@ fn stale_snapshot_is_refused_at_once_and_when_its_turn_comes() {
     assert!(turn.succeeded());
     let mut late = pager.begin_write();
     assert!(late.step().is_ok_and(|step| step.is_io()), "the write lock is the upgrade's");
-    drop(run(&disk, || upgrade.step()).expect("nobody has committed"));
+    drop(run(&disk, || upgrade.step()).expect("there was no commit"));
     drop((late, upgrade));
 
     let reader = pager.begin_read().expect("begin");

@@ -20,7 +20,7 @@ fn write_lock_goes_round_in_the_order_of_asking() {
         })
         .collect();
     assert_eq!(pager.audit().writers_waiting, 5);
-    // Stepping early keeps the place; whoever leaves is skipped.
+    // Stepping early keeps the place; a waiter that leaves is skipped.
     assert!(queue[0].0.step().is_ok_and(|step| step.is_io()));
     drop(queue.remove(1));
     while !queue.is_empty() {
@@ -50,7 +50,7 @@ fn grant_to_a_waiter_that_goes_passes_on() {
 }
 
 #[test]
-fn cancelled_wait_leaves_the_queue_and_disturbs_nobody() {
+fn cancelled_wait_leaves_the_queue_and_disturbs_no_one() {
     let disk = Disk::new();
     let pager = open(&disk, options()).expect("open");
     let writer = begin(&disk, &pager);

@@ -191,9 +191,7 @@ fn no_module_imports_what_its_row_forbids() {
             wrong.extend(gone.map(|module| format!("{place}: {module} is not there any more")));
             let code = code(&fs::read_to_string(&file).expect("UTF-8"));
             let blind = BLINDS.iter().find(|blind| code.contains(*blind));
-            wrong.extend(
-                blind.map(|blind| format!("{name} has '{blind}', behind which nobody sees what it imports")),
-            );
+            wrong.extend(blind.map(|blind| format!("{name} has '{blind}', which hides what it imports")));
             let paths = paths(&code);
             for forbidden in forbidden {
                 let broken = paths.iter().find(|path| leads_into(&module, path, forbidden));

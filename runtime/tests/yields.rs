@@ -13,7 +13,7 @@ fn a_yield_has_no_completion_to_wait_for() {
     assert!(yielded.is_io());
     let io = yielded.io().expect("a yield is suspended");
     assert!(io.is_yield());
-    assert!(io.completion().is_none(), "nobody can wait on it, complete it, or find it finished");
+    assert!(io.completion().is_none(), "it can't be waited on, completed, or found finished");
 }
 
 #[test]

@@ -80,7 +80,7 @@ enum Put {
     Syncing(Record, Completion),
 }
 
-/// Recovery: reads the log record by record, and makes durable what it has read before anybody sees it.
+/// Recovery: reads the log record by record, and makes what it has read durable before it returns it.
 #[derive(Default)]
 struct Recovery {
     under_way: Option<(Completion, Arc<Mutex<Option<Buffer>>>)>,
@@ -216,8 +216,8 @@ impl LogStore {
     fn judge_recovery(&mut self) -> Result<(), Box<Violation>> {
         for record in self.uncertain.drain(..) {
             let survived = self.store.index.get(&record.key) == Some(&record.value);
-            sometimes!(survived, "a put that nobody was told of survives");
-            sometimes!(!survived, "a put that nobody was told of is lost");
+            sometimes!(survived, "an unacknowledged put survives");
+            sometimes!(!survived, "an unacknowledged put is lost");
             if survived {
                 self.acknowledged.insert(record.key, record.value);
             }

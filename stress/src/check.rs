@@ -1,7 +1,7 @@
-//! Somebody's own system as an ordinary test: seeds, shrinking, replay.
+//! Your own system as an ordinary test: seeds, shrinking, replay.
 //!
 //! [`simulate!`](crate::simulate!) makes the test; [`Check`] is what is behind it. A test runs the same seeds each time, on all
-//! cores, and prints how often they came by each point of [`sometimes!`](crate::sometimes!). When
+//! cores, and prints how often they reached each point of [`sometimes!`](crate::sometimes!). When
 //! a promise is broken it shrinks the run, writes its tape and a timeline below `tenterhook-runs/failures`, and says how to
 //! repeat it. The environment may ask for something else than the test does:
 //!
@@ -85,7 +85,7 @@ struct Setup {
     scheduler: Option<SchedulerKind>,
 }
 
-/// How often runs came by each point, by its name.
+/// How often runs reached each point, by its name.
 type Points = BTreeMap<&'static str, u64>;
 
 /// A broken promise, made small.
@@ -142,7 +142,7 @@ where
     /// # Panics
     ///
     /// When a promise is broken, with all that is needed to repeat it; when two runs of a seed differ; when the environment
-    /// makes no sense.
+    /// is invalid.
     pub fn run(&self) {
         let variable = |name: &str| std::env::var(name).ok();
         let number = |name: &str| {
@@ -181,7 +181,7 @@ where
         shrunk.map(|shrunk| Broken { seed: Some(seed), shrunk })
     }
 
-    /// The lowest of the seeds that breaks a promise, and how often runs came by each point of [`sometimes!`].
+    /// The lowest of the seeds that breaks a promise, and how often runs reached each point of [`sometimes!`].
     fn first_failure(&self, first: u64, seeds: u64) -> (Option<u64>, Points) {
         let reached = Mutex::new(Points::default());
         let breaks = |index: u64| {
@@ -237,14 +237,14 @@ where
         }
     }
 
-    /// How often the runs came by each point that they should come by now and then.
+    /// How often the runs reached each point that a good campaign reaches.
     fn tell_points(&self, seeds: u64, reached: &Points) -> String {
         let line = |name: &'static str| match reached.get(name) {
             Some(count) => format!("{count:>10}  {name}\n"),
             None => format!("     NEVER  {name}\n"),
         };
         let lines: String = sometimes::names().into_iter().map(line).collect();
-        if lines.is_empty() { lines } else { format!("{}, {seeds} seeds came by\n{lines}", self.name) }
+        if lines.is_empty() { lines } else { format!("{}, {seeds} seeds run\n{lines}", self.name) }
     }
 
     /// What a person needs to know, the command that repeats it last.
@@ -280,7 +280,7 @@ where
         std::fs::create_dir_all(directory)?;
         let path = directory.join(format!("{}.tape", self.name));
         shrunk.file().write(&path)?;
-        // The test runs in its package's folder; whoever repeats it may be elsewhere.
+        // The test runs in its package's folder; the command that repeats it may run in another one.
         std::fs::canonicalize(path)
     }
 

@@ -1,6 +1,6 @@
 //! Virtual time.
 
-/// The only clock that a simulated run sees. A step takes one tick; when nobody can run, time jumps to the next
+/// The only clock that a simulated run sees. A step takes one tick; when no fiber can run, time jumps to the next
 /// moment at which something happens. No simulated thing may ask the machine for the time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clock {

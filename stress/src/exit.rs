@@ -8,11 +8,11 @@ use crate::violation::Class;
 pub enum ExitCode {
     /// 0: every run finished and no oracle fired. A campaign ended by Ctrl-C with nothing found is one too.
     Ok = 0,
-    /// 2: the command line, or a file that it names, makes no sense. Nothing was run.
+    /// 2: the command line, or a file that it names, is invalid. Nothing was run.
     Usage = 2,
     /// 10: an oracle of safety fired, or the system under test panicked.
     Violation = 10,
-    /// 11: faults had stopped, and still something did not finish within its bound of steps.
+    /// 11: an operation did not finish after faults had stopped within its bound of steps.
     Liveness = 11,
     /// 12: one seed gave two different traces. Nothing else that was found can be trusted until this is gone.
     Nondeterminism = 12,
@@ -36,11 +36,11 @@ impl ExitCode {
     pub fn meaning(self) -> &'static str {
         match self {
             ExitCode::Ok => "every run finished and no oracle fired",
-            ExitCode::Usage => "the command line, or a file that it names, makes no sense",
+            ExitCode::Usage => "the command line, or a file that it names, is invalid",
             ExitCode::Violation => "an oracle fired, or the system under test panicked",
-            ExitCode::Liveness => "faults had stopped, and still something did not finish",
+            ExitCode::Liveness => "an operation did not finish after faults had stopped",
             ExitCode::Nondeterminism => "one seed gave two different traces",
-            ExitCode::Internal => "the tester itself is at fault, or a kind of fault was never delivered",
+            ExitCode::Internal => "the tester failed, or a kind of fault was never delivered",
         }
     }
 }

@@ -1,44 +1,16 @@
-//! A deterministic stress tester for re-entrant storage state machines.
+//! A deterministic stress tester for storage engines.
 //!
-//! One seed decides everything: who is stepped next, what each connection does, when and in which order I/O
-//! completes, which of it fails, when the power goes and what it leaves. A run is a function of its options and its
-//! seed, so a failure is a line that anybody can repeat.
+//! Your engine runs on a simulated disk. One seed decides everything in a run: which connection is stepped, what it does, when
+//! and in which order I/O completes, which of it fails, when the power is lost and what survives. A run is a function of its
+//! options and its seed, so one command repeats a failure. A shrinker reduces it to the choices that matter.
 //!
-//! # The parts
+//! # A first test
 //!
-//! | module | what it is |
-//! | --- | --- |
-//! | [`tape`] | every choice that is drawn, by actor, choice point and occurrence; 0 is the default choice |
-//! | [`disk`] | a disk that delays, reorders, fails and forgets, and the kinds of fault |
-//! | [`schedule`] | who goes next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
-//! | [`world`] | one run: fibers, lives, rests, the end of the world; what a seed draws of it |
-//! | [`system`] | what a system under test has to offer: [`System`](system::System) |
-//! | [`subject`] | the front door: what a system offers, so that every command can test it |
-//! | [`options`] | what a person fixes instead of leaving it to the seed |
-//! | [`sim`] | a subject, one seed at a time |
-//! | [`sweep`] | one operation at a time, through every harm |
-//! | [`real`] | the same on real threads, files and processes |
-//! | [`campaign`] | many seeds on all cores, summary, resumption |
-//! | [`mod@sometimes`] | moments that a good campaign reaches |
-//! | [`check`] | a system of one's own as an ordinary test |
-//! | [`trace`] | the hash of every event |
-//!
-//! A fiber that neither yields nor ends cannot be stopped from outside. A campaign notices that its run has not moved
-//! for thirty seconds, reports the seed as a violation of liveness, and ends the process.
-//!
-//! # A system of one's own
-//!
-//! Each connection adds one to a shared counter; between reading and writing it, it yields. The oracle at rest finds
+//! Each connection adds one to a shared counter. It yields between reading the counter and writing it. The check at rest finds
 //! that additions are lost.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use tenterhook_runtime::io::IO;
-//! use tenterhook_stress::system::{Context, Crash, Step, System};
-//! use tenterhook_stress::tape::Source;
-//! use tenterhook_stress::violation::Violation;
-//! use tenterhook_stress::watch::Watch;
-//! use tenterhook_stress::world::{Keep, World, WorldOptions};
+//! use tenterhook_stress::prelude::*;
 //!
 //! #[derive(Default)]
 //! struct Counter {
@@ -52,9 +24,7 @@
 //!     fn connections(&self) -> u32 {
 //!         3
 //!     }
-//!     fn boot(&mut self, _: &Arc<dyn IO>, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
-//!         Ok(Step::Ended)
-//!     }
+//!
 //!     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
 //!         match self.read[context.fiber as usize].take() {
 //!             None => {
@@ -68,28 +38,49 @@
 //!             }
 //!         }
 //!     }
+//!
 //!     fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
 //!         if self.value != self.added {
 //!             return Err(Violation::safety("sum", self.added.to_string(), self.value.to_string()));
 //!         }
 //!         Ok(Step::Ended)
 //!     }
+//!
 //!     fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
 //!         *self = Counter::default();
 //!         Ok(())
 //!     }
-//!     fn describe(&self, fiber: u32) -> String {
-//!         format!("addition {fiber}")
-//!     }
-//!     fn counters(&self) -> Vec<(&'static str, u64)> {
-//!         vec![("added", self.added)]
-//!     }
 //! }
 //!
-//! let world = World::new(Counter::default(), WorldOptions::default(), &Source::Seed(1), Keep::Hash);
-//! let violation = world.run(&Watch::default()).violation.expect("an addition is lost");
-//! assert_eq!(violation.oracle, "sum");
+//! let found = Check::new("a_counter_counts", |_| Counter::default()).search(0, 100);
+//! assert_eq!(found.expect("an addition is lost").shrunk.violation.oracle, "sum");
 //! ```
+//!
+//! [`simulate!`](crate::simulate!) makes such a check a `#[test]`. A [`Subject`](subject::Subject) makes a system a program with a command line. The
+//! repository's `docs/your-engine.md` is a tutorial.
+//!
+//! # The parts
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`prelude`] | what the first program needs, in one `use` |
+//! | [`system`] | what a system under test offers: [`System`](system::System) |
+//! | [`check`] | a system as an ordinary test |
+//! | [`subject`] | a system with its options, for every command |
+//! | [`options`] | what a person fixes instead of leaving it to the seed |
+//! | [`tape`] | every choice, by actor, choice point and occurrence; 0 is the default |
+//! | [`disk`] | a disk that delays, reorders, fails and loses writes, and the kinds of fault |
+//! | [`schedule`] | what runs next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
+//! | [`world`] | one run: fibers, lives, checks at rest, and what a seed draws of it |
+//! | [`sim`] | a subject, one seed at a time |
+//! | [`sweep`] | one operation at a time, exhaustively |
+//! | [`real`] | the same on real threads, files and processes |
+//! | [`campaign`] | many seeds on all cores, with a summary |
+//! | [`mod@sometimes`] | states that a good campaign reaches |
+//! | [`trace`] | the hash of every event |
+//!
+//! A fiber that neither yields nor ends cannot be stopped from outside. A campaign reports a run that has not moved for thirty
+//! seconds as a violation of liveness, and ends the process.
 
 #[cfg(feature = "cli")]
 pub mod allocator;
@@ -103,6 +94,7 @@ pub mod exit;
 pub mod explore;
 pub mod options;
 mod panics;
+pub mod prelude;
 pub mod progress;
 mod ready;
 pub mod real;
@@ -122,3 +114,24 @@ pub mod trace;
 pub mod violation;
 pub mod watch;
 pub mod world;
+
+/// The examples of the README and of the guides are compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Package;
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/disk.md")]
+    struct Disk;
+    #[doc = include_str!("../../docs/long-job.md")]
+    struct LongJob;
+    #[doc = include_str!("../../docs/oracle.md")]
+    struct Oracle;
+    #[doc = include_str!("../../docs/regression.md")]
+    struct Regression;
+    #[doc = include_str!("../../docs/schedulers.md")]
+    struct Schedulers;
+    #[doc = include_str!("../../docs/timeline.md")]
+    struct Timeline;
+}

@@ -53,11 +53,11 @@ pub struct FixedWorld {
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub steps: Option<u64>,
-    /// Who chooses what is stepped next.
+    /// The scheduler: what chooses the next step.
     #[cfg_attr(feature = "cli", arg(long, value_name = "SCHEDULER"))]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scheduler: Option<SchedulerKind>,
-    /// The only kinds of fault that strike, with commas, or none.
+    /// The only kinds of fault to inject, separated by commas, or none.
     #[cfg_attr(feature = "cli", arg(long, value_name = "KINDS", value_parser = Kinds::<FaultKind>::parse))]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub faults: Option<Kinds<FaultKind>>,
@@ -165,7 +165,7 @@ fn quoted(value: &str) -> String {
     }
 }
 
-/// No options of one's own.
+/// No options of your own.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct NoOptions {}

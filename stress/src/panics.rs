@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_h
 use std::sync::Once;
 
 thread_local! {
-    /// Where the panic was, while this thread runs somebody's code for us.
+    /// Where the panic was, while this thread runs code of the system.
     static CAPTURED: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
 }
 

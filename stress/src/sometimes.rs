@@ -2,7 +2,7 @@
 //!
 //! A tester whose runs never see a reader that holds a checkpoint back proves nothing about readers and checkpoints,
 //! however green it is. [`sometimes!`](crate::sometimes!) names such a moment where it happens; every one that is compiled
-//! in is known to the campaign, whether a run comes by or not, and one that is never reached is named in the summary. The
+//! in is known to the campaign, whether a run reaches it or not, and one that is never reached is named in the summary. The
 //! idea is Antithesis's, of "sometimes assertions".
 
 use std::cell::RefCell;
@@ -21,7 +21,7 @@ pub struct Point {
 pub static POINTS: [Point];
 
 thread_local! {
-    /// How often this thread's run has come by each point.
+    /// How often this thread's run has reached each point.
     static REACHED: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -59,7 +59,7 @@ pub fn reach(point: &'static Point) {
     REACHED.with_borrow_mut(|reached| *reached.entry(point.name).or_default() += 1);
 }
 
-/// How often the run in this thread has come by each point since the last call.
+/// How often the run in this thread has reached each point since the last call.
 pub(crate) fn take() -> BTreeMap<&'static str, u64> {
     REACHED.take()
 }

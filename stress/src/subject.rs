@@ -1,7 +1,7 @@
 //! The front door: what a system offers, so that every command can test it.
 //!
 //! A [`System`] is one run of something. A [`Subject`] says how runs of it are made: what a seed draws, what a person may
-//! fix, how a failing setup gets smaller. With that, [`cli::main`](crate::cli::main) is a whole program: `sim`, `replay`,
+//! fix, how a failing setup gets smaller. With that, `cli::main` is a whole program: `sim`, `replay`,
 //! `shrink`, `trace` and `sweep`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
 
 use std::fmt::Debug;

@@ -21,10 +21,10 @@ pub enum Step {
     Yield,
     /// It is to be stepped again after this has finished.
     Wait(Completion),
-    /// Its operation has ended. It is between two operations, holds nothing, and may be left alone for ever.
+    /// Its operation has ended. It is between two operations, holds nothing, and may never be stepped again.
     Ended,
     /// It has nothing more to do: it is not stepped again before the next life. A run whose connections are all idle
-    /// goes on to its next crash, or to its end.
+    /// continues to its next crash, or to its end.
     Idle,
     /// What is on the disk is beyond repair, and the system has said so: the run is over.
     Destroyed,
@@ -45,7 +45,7 @@ impl From<IOCompletions> for Step {
 /// How a life of the system ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// What was not synced is at the mercy of the tape.
+    /// The tape decides which unsynced writes survive.
     PowerLoss,
     /// What was written is still there.
     ProcessKilled,
@@ -63,12 +63,12 @@ pub struct Context<'a> {
     pub disk: &'a SimDisk,
     /// The step's number.
     pub step: u64,
-    /// Whether faults have stopped: abuse of one's own machines has to stop too.
+    /// Whether faults have stopped: abuse of your own machines has to stop too.
     pub calm: bool,
     /// Faults that the disk had delivered when the step began.
     pub struck: Struck,
     pub(crate) trace: &'a mut Trace,
-    /// For people who read a timeline; nothing where nobody will.
+    /// For people who read a timeline; `None` if no timeline is drawn.
     pub(crate) remarks: Option<&'a mut Vec<String>>,
 }
 
@@ -87,7 +87,7 @@ impl Context<'_> {
     }
 }
 
-/// Somebody's state machines over a simulated disk: the thing that is tested, its workload and its oracles.
+/// State machines over a simulated disk: the system under test, its workload and its oracles.
 ///
 /// The world calls these from one thread, one at a time. Whatever they decide they draw from the context's stream, and
 /// nothing else may make one run differ from another.
@@ -129,7 +129,8 @@ pub trait System {
         format!("operation of connection {fiber}")
     }
 
-    /// Counters for the summary: name and value, always the same names in the same order.
+    /// Counters for the summary: name and value, always the same names in the same order. The short summary shows the
+    /// first two, the tables show all.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }

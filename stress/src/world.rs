@@ -179,7 +179,7 @@ impl<S: System> World<S> {
         self.clock.tick();
     }
 
-    /// Nobody has anything left to do: the crash that is to come finds the same now as in a thousand steps.
+    /// No fiber has anything left to do: the next crash finds the same state now as in a thousand steps.
     fn run_dry(&mut self) {
         if !self.nemesis.hasten_crash(self.steps) {
             self.finale = true;

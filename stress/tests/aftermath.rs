@@ -16,13 +16,13 @@ enum Habit {
     NeverSyncs,
     /// It takes a sync that fails for one that does not.
     BelievesAnySync,
-    /// A byte whose write has failed has its place all the same.
+    /// A byte whose write has failed has its place anyway.
     CountsWhatFailed,
-    /// Whoever comes after an append that was dropped is refused.
+    /// The append after one that was dropped is refused.
     StaysBusy,
-    /// Whoever comes after a write that failed is refused, although nothing unknown is on the disk.
+    /// The append after a write that failed is refused, although nothing unknown is on the disk.
     RefusesAfterAnyError,
-    /// It empties the file to write it anew.
+    /// It empties the file and writes it again.
     RecoversInPlace,
     /// It shows what it finds in the file, durable or not.
     BelievesItsEyes,
@@ -82,7 +82,7 @@ impl Journal {
 
     fn synced(&mut self, byte: u8, outcome: Result<(), String>) -> Result<(), String> {
         if self.habit != Habit::BelievesAnySync && outcome.is_err() {
-            // Nobody knows what is there: the next one goes over it.
+            // The content is unknown: the next append overwrites it.
             self.end -= 1;
             return outcome;
         }
@@ -244,14 +244,14 @@ fn what_is_acknowledged_and_not_durable_is_found_when_the_power_goes() {
 fn a_failed_sync_that_is_believed_is_found_when_the_power_goes() {
     let (case, oracle, notes) = found(Habit::BelievesAnySync);
     assert_eq!((&*case, &*oracle), ("fault:1:sync-failed", "durability"));
-    assert!(notes.contains("a loss of power"), "{notes}");
+    assert!(notes.contains("a power loss"), "{notes}");
 }
 
 #[test]
-fn what_a_failed_write_leaves_in_memory_is_found_when_somebody_builds_on_it() {
+fn what_a_failed_write_leaves_in_memory_is_found_by_a_later_change() {
     let (case, oracle, notes) = found(Habit::CountsWhatFailed);
     assert_eq!((&*case, &*oracle), ("fault:0:write-error", "durability"));
-    assert!(notes.contains("somebody went on (way 0)"), "{notes}");
+    assert!(notes.contains("another change (way 0)"), "{notes}");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_system_that_refuses_for_no_reason_is_found() {
     {
         let (case, oracle, notes) = found(habit);
         assert_eq!((&*case, &*oracle), (expected, "leaks"));
-        assert!(notes.contains("somebody went on (way 0)"), "{notes}");
+        assert!(notes.contains("another change (way 0)"), "{notes}");
     }
 }
 
@@ -280,8 +280,8 @@ fn a_restart_that_shows_what_is_not_durable_is_found() {
 }
 
 #[test]
-fn a_restart_after_which_nobody_can_go_on_is_found() {
+fn a_restart_after_which_no_change_works_is_found() {
     let (case, oracle, notes) = found(Habit::ForgetsItsEnd);
     assert_eq!((&*case, &*oracle), ("undisturbed", "durability"));
-    assert!(notes.contains("after a restart somebody went on"), "{notes}");
+    assert!(notes.contains("after a restart another change"), "{notes}");
 }

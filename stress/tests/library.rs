@@ -1,4 +1,4 @@
-//! The tester as a library: somebody's own systems as ordinary tests.
+//! The tester as a library: systems as ordinary tests.
 
 #[path = "../examples/log_store.rs"]
 mod log_store;

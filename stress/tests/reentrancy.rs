@@ -256,7 +256,7 @@ fn every_machine_that_is_wrong_in_one_way_of_the_table_is_found() {
         (Case::Pending(vec![0]), "re-entrancy"),
         (Case::Pending(vec![0]), "state"),
         (Case::Pending(vec![0]), "leaks"),
-        // Harmless until somebody else changes what was looked at.
+        // Harmless until another machine changes what was read.
         (Case::Disturbed(0), "re-entrancy"),
     ];
     assert_eq!(found, expected.map(|(case, oracle)| (case, oracle.to_owned())));
@@ -293,7 +293,7 @@ fn a_machine_that_leaks_only_when_it_is_dropped_is_found() {
 fn a_machine_that_waits_for_nothing_is_found() {
     fn step(machine: &mut Machine, _: &Rc<Shop>, _: Kind) -> Stepped {
         if let Ok(IOResult::IO(_)) = machine.reader.read(0) {
-            // Waits for a completion of its own that nobody will finish.
+            // Waits for a completion of its own that never finishes.
             let (completion, completer) = Completion::new(|_| {});
             std::mem::forget(completer);
             return Ok(IOResult::IO(IOCompletions::Single(completion)));

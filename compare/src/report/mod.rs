@@ -1,5 +1,6 @@
-//! What was found: figures, ratios, verdicts, doubts. Written as a table or as one JSON document.
+//! The results: figures, ratios, verdicts, warnings. Written as a table, as Markdown or as one JSON document.
 
+mod markdown;
 mod table;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::measure::{Samples, Settings};
 use crate::statistics::{Interval, median};
 use crate::warning::Warning;
 
+pub(crate) use markdown::markdown as write_markdown;
 pub(crate) use table::{header as write_header, row as write_row, summary as write_summary};
 
 /// Everything, in the shape of the JSON document.

@@ -123,7 +123,7 @@ pub(crate) fn summary(out: &mut impl Write, report: &Report) -> io::Result<()> {
 }
 
 /// Three significant places at least, thousands set apart, no trailing zeros for whole numbers.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let rounded = value.round();
     if value >= 99.95 {
         return thousands(rounded as u64);

@@ -160,7 +160,7 @@ impl Unordered {
             match all.poll_next_unpin(&mut context) {
                 Poll::Ready(Some(value)) => sum += value.unwrap_or(0),
                 Poll::Ready(None) => return sum,
-                // It stops now and then to be fair to others, of whom there are none.
+                // It stops now and then to be fair to other tasks, but there are none.
                 Poll::Pending => {}
             }
         }

@@ -29,7 +29,7 @@ fn rows() -> Vec<Row> {
     vec![row]
 }
 
-/// Hands finishers to the other thread. The same for all contenders; the lock is free whenever somebody takes it.
+/// Hands finishers to the other thread. The same for all contenders; the lock is free whenever it is taken.
 struct Mailbox<F> {
     full: AtomicBool,
     finisher: Mutex<Option<F>>,

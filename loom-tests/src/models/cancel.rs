@@ -121,7 +121,7 @@ fn drain_cancel_vs_child_finishing() {
     let ender = thread::spawn(move || finish_left.complete(1));
     root.cancel();
     ender.join().unwrap();
-    assert_eq!(settled(&root), CANCELLED, "nobody had started the right child");
+    assert_eq!(settled(&root), CANCELLED, "the right child was not started");
     assert_eq!(trace.only(), CANCELLED);
 }
 

@@ -185,7 +185,7 @@ fn executor_steal_vs_owner() {
     }
 }
 
-/// The task parks on one worker and goes on on another.
+/// The task parks on one worker and continues on another.
 fn executor_wake_vs_two_workers() {
     let executor = Executor::new(2);
     let (completion, completer) = pending();

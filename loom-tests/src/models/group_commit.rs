@@ -1,4 +1,4 @@
-//! The hand-over of the pager's group commit: whoever brings the news that makes a write or a sync possible starts it. Threads
+//! The hand-over of the pager's group commit: the event that makes a write or a sync possible starts it. Threads
 //! stand for connections and for the callbacks of the I/O, the lock for the pager's state.
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ struct Log {
 }
 
 impl Log {
-    /// Commits 0, 1 and so on, on their way: the first is being written.
+    /// Commits 0, 1 and so on, in flight: the first is being written.
     fn with(commits: u8) -> Arc<Self> {
         let log = Arc::new(Self {
             pending: Mutex::default(),
@@ -147,7 +147,7 @@ impl Log {
 
     /// Nothing is left behind, and this has become of the commits, in this order.
     fn assert_ended(&self, published: &[u8], failed: &[u8]) {
-        assert_eq!(self.pending.lock().unwrap().count(), 0, "a commit that nobody writes or syncs");
+        assert_eq!(self.pending.lock().unwrap().count(), 0, "a commit that is never written or synced");
         assert_eq!(self.published.lock().unwrap().as_slice(), published);
         assert_eq!(self.failed.lock().unwrap().as_slice(), failed);
     }
@@ -161,7 +161,7 @@ fn race(log: &Arc<Log>, other: impl FnOnce(&Log) + Send + 'static, first: impl F
     thread.join().unwrap();
 }
 
-/// Either starts the write, of both or of one and then of the other; none is left to nobody.
+/// Either starts the write, of both or of one and then of the other; none is forgotten.
 fn commit_two_pushed_vs_pushed() {
     let log = Log::with(0);
     race(&log, |log| log.push(1), |log| log.push(0));
@@ -179,7 +179,7 @@ fn commit_three_pushed_vs_pushed_vs_pushed() {
     log.assert_ended(&[0, 1, 2], &[]);
 }
 
-/// The second commit comes while the first one's write ends: somebody writes it after that one's sync.
+/// The second commit comes while the first one's write ends: it is written after that one's sync.
 fn commit_pushed_vs_write_ends() {
     let log = Log::with(1);
     race(
@@ -227,7 +227,7 @@ fn commit_pushed_vs_sync_fails() {
 }
 
 /// A checkpoint's sync fails while a write runs. Whichever ends first, all have failed, or what was written before has a sync
-/// of its own; nothing is left to nobody, and the write's end starts no sync for commits that are gone.
+/// of its own; nothing is forgotten, and the write's end starts no sync for commits that are gone.
 fn commit_write_ends_vs_other_sync_fails() {
     let log = Log::with(2);
     race(&log, Log::fail_other_sync, |log| {

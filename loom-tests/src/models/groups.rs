@@ -149,7 +149,7 @@ fn group_handle_dropped_vs_child_finishing() {
     drop(built);
     drop(child);
     ender.join().unwrap();
-    assert_eq!(trace.only(), Ok(0), "the callback runs though nobody holds the group");
+    assert_eq!(trace.only(), Ok(0), "the callback runs without a handle of the group");
 }
 
 fn unbuilt_group_dropped_vs_child_finishing() {

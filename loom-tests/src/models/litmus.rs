@@ -1,4 +1,4 @@
-//! What loom models and what it does not, written down as tests: so that nobody trusts it for more, and so that a new
+//! What loom models and what it does not, written down as tests: so that it is not trusted for more, and so that a new
 //! version of loom that models more is noticed.
 //!
 //! Each litmus test is the classical two-thread program of its name. It collects the outcomes of all executions, and
@@ -125,7 +125,7 @@ fn load_buffering(locations: LoomArc<Locations>) -> Outcome {
     (left.join().unwrap(), right)
 }
 
-/// A weak exchange that nobody competes with, beside a thread that is busy elsewhere.
+/// A weak exchange without a competitor, beside a thread that is busy elsewhere.
 fn weak_exchange(locations: LoomArc<Locations>) -> Outcome {
     let other = LoomArc::clone(&locations);
     let busy = thread::spawn(move || other.y.store(1, Relaxed));

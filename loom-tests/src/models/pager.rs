@@ -1,5 +1,5 @@
 //! The pager's synchronisation, on the pager itself over a backend in memory: pins against eviction, shared reads, the write
-//! right, read marks against checkpoints and against beginning the log anew.
+//! right, read marks against checkpoints and against a reset of the log.
 //!
 //! The file is prepared before the second thread starts, so that only the race is explored. One thread steps the backend.
 
@@ -21,10 +21,10 @@ pub(crate) fn models() -> Vec<Model> {
         EXHAUSTIVE => page_pinned_vs_evicted, page_missed_vs_missed, page_missed_vs_read_ends,
             right_granted_vs_waiter_looks, right_granted_vs_waiter_drops, right_granted_vs_turn_cancelled,
             right_taken_vs_given_up, right_asked_for_vs_commit_abandoned,
-            snapshot_vs_commit_and_checkpoint, snapshot_ends_vs_log_begun_anew,
-            snapshot_vs_checkpoint_and_log_begun_anew, reader_ends_vs_full_checkpoint,
+            snapshot_vs_commit_and_checkpoint, snapshot_ends_vs_log_reset,
+            snapshot_vs_checkpoint_and_log_reset, reader_ends_vs_full_checkpoint,
             reader_asks_for_the_right_vs_restart_that_awaits_it;
-        preemptions(2) => snapshot_reads_vs_log_begun_anew
+        preemptions(2) => snapshot_reads_vs_log_reset
     ]
 }
 
@@ -67,7 +67,7 @@ impl House {
         drive(&self.io, || commit.step());
     }
 
-    /// Page 2 anew.
+    /// Page 2 again.
     fn commit_fill(&self, fill: u8) {
         let mut writer = self.begin();
         self.fill(&mut writer, 2, fill);
@@ -83,12 +83,12 @@ impl House {
         drive(&self.io, || reader.page(page))
     }
 
-    /// Nothing is left behind, and the write right is there to be had.
+    /// Nothing is left behind, and the write lock is there to be had.
     pub(super) fn assert_idle(&self) {
         while self.io.step().unwrap() > 0 {}
         let audit = self.pager.audit();
         assert!(audit.is_idle(), "{audit:?}");
-        drop(self.pager.try_begin_write().expect("nobody has the write right"));
+        drop(self.pager.try_begin_write().expect("the write lock is free"));
     }
 }
 
@@ -182,7 +182,7 @@ fn page_missed_vs_read_ends() {
     for mut reader in [first, other.join().unwrap()] {
         assert!(
             matches!(reader.page(3), Ok(IOResult::Done(_))),
-            "the read has ended, and nobody reads again"
+            "the read has ended, and there is no other read"
         );
     }
     house.assert_idle();
@@ -206,7 +206,7 @@ fn right_granted_vs_waiter_looks() {
     });
     drop(holder);
     let (step, mut waiter) = other.join().unwrap();
-    if step.expect("nobody cancelled it").is_io() {
+    if step.expect("it was not cancelled").is_io() {
         assert!(turn.succeeded(), "its turn has come");
         assert!(matches!(waiter.step(), Ok(IOResult::Done(_))));
     }
@@ -223,7 +223,7 @@ fn right_granted_vs_waiter_drops() {
     let other = thread::spawn(move || drop(waiter));
     drop(holder);
     other.join().unwrap();
-    assert!(turn.succeeded(), "the right is with nobody");
+    assert!(turn.succeeded(), "the lock is held by no one");
     assert!(matches!(behind.step(), Ok(IOResult::Done(_))));
     drop(behind);
     house.assert_idle();
@@ -258,7 +258,7 @@ fn right_taken_vs_given_up() {
     drop(holder);
     let (step, mut begin) = other.join().unwrap();
     if step.is_io() {
-        assert!(matches!(begin.step(), Ok(IOResult::Done(_))), "given up, and nobody was told");
+        assert!(matches!(begin.step(), Ok(IOResult::Done(_))), "given up, and no waiter was woken");
     }
     drop((step, begin));
     house.assert_idle();
@@ -270,7 +270,7 @@ fn right_asked_for_vs_commit_abandoned() {
     house.checkpoint();
     let mut writer = house.begin();
     house.fill(&mut writer, 2, 9);
-    // The log is to be begun anew first, so it waits and has handed nothing over.
+    // The log is to be reset first, so it waits and has handed nothing over.
     let mut commit: Commit = writer.commit();
     drop(waits_for(commit.step()));
     assert!(!commit.is_submitted());
@@ -313,7 +313,7 @@ fn snapshot_vs_commit_and_checkpoint() {
 }
 
 /// A snapshot in the log looks a page up and reads it there: its frames stay where they are, though all of them are copied.
-fn snapshot_reads_vs_log_begun_anew() {
+fn snapshot_reads_vs_log_reset() {
     let house = House::with(2, 1);
     let mut reader = house.pager.begin_read().unwrap();
     let mut writer = house.begin();
@@ -329,8 +329,8 @@ fn snapshot_reads_vs_log_begun_anew() {
     house.assert_idle();
 }
 
-/// The last snapshot in the log ends while the log may be begun anew.
-fn snapshot_ends_vs_log_begun_anew() {
+/// The last snapshot in the log ends while the log may be reset.
+fn snapshot_ends_vs_log_reset() {
     let house = House::with(1, 1);
     let reader = house.pager.begin_read().unwrap();
     house.checkpoint();
@@ -342,7 +342,7 @@ fn snapshot_ends_vs_log_begun_anew() {
 }
 
 /// A snapshot that reads the log keeps it; one that does not is not in the way.
-fn snapshot_vs_checkpoint_and_log_begun_anew() {
+fn snapshot_vs_checkpoint_and_log_reset() {
     let house = House::with(1, 1);
     let pager = Arc::clone(&house.pager);
     let other = thread::spawn(move || pager.begin_read().unwrap());
@@ -352,7 +352,7 @@ fn snapshot_vs_checkpoint_and_log_begun_anew() {
     house.assert_idle();
 }
 
-/// Steps until it has ended, or waits for somebody else than the disk: then for what.
+/// Steps until it has ended, or waits for something other than the disk, which it returns.
 fn until_it_waits(house: &House, checkpoint: &mut Checkpoint) -> Result<CheckpointReport, Completion> {
     loop {
         match checkpoint.step().expect("no fault") {
@@ -375,7 +375,7 @@ fn reader_ends_vs_full_checkpoint() {
     let reached = until_it_waits(&house, &mut checkpoint);
     other.join().unwrap();
     let report = reached.unwrap_or_else(|wait| {
-        assert!(wait.finished(), "the last reader has gone, and nobody was told");
+        assert!(wait.finished(), "the last reader has gone, and no waiter was woken");
         drive(&house.io, || checkpoint.step())
     });
     assert_eq!(report.outcome, CheckpointOutcome::Complete);
@@ -383,7 +383,7 @@ fn reader_ends_vs_full_checkpoint() {
     house.assert_idle();
 }
 
-/// A reader asks for the write right while a checkpoint that has it waits for readers, of which it is one: it gets the right
+/// A reader asks for the write lock while a checkpoint that has it waits for readers, of which it is one: it gets the right
 /// before, or is sent away, or is not let in.
 fn reader_asks_for_the_right_vs_restart_that_awaits_it() {
     let house = House::with(1, 1);

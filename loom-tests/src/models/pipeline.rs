@@ -1,4 +1,4 @@
-//! The pager's pipeline of commits: who begins to write while another's commit is on its way builds on that.
+//! The pager's pipeline of commits: who begins to write while another's commit is in flight builds on that.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) fn models() -> Vec<Model> {
     ]
 }
 
-/// A commit is on its way until its sync has ended and published from then on, with nothing in between: a writer that
+/// A commit is in flight until its sync has ended and published from then on, with nothing in between: a writer that
 /// begins in any moment sees it.
 fn writer_begins_vs_sync_ends() {
     let house = House::with(1, 4);

@@ -91,7 +91,7 @@ fn waiter_in_a_slot_leaves_vs_complete() {
     counter.assert_let_go();
 }
 
-/// Both slots are on the stack: the publisher comes by both.
+/// Both slots are on the stack: the publisher reaches both.
 fn two_threads_push_slots_at_once() {
     let crowded = Crowded::new(&Trace::new());
     let join = |completion: &Completion| {

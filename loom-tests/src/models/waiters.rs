@@ -64,8 +64,8 @@ fn overflow_slot_is_reused_vs_complete() {
 
 /// Both find one: memory grows with the greatest number of waiters, not with how often they meet.
 ///
-/// For a while the hint at vacant slots was taken down during the walk. Whoever joined then allocated a slot although there
-/// were vacant ones, every time anew. Found by review.
+/// For a while the hint at vacant slots was taken down during the walk. A waiter that joined then allocated a slot although there
+/// were vacant ones, every time. Found by review.
 fn two_threads_join_where_two_slots_are_vacant() {
     let (completion, _completer) = Completion::new(|_| {});
     let waiting = || {

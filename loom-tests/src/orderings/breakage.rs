@@ -6,7 +6,7 @@
 //! file runtime/src/completion/group/core.rs
 //!
 //! # the-last-child-is-not-counted
-//! Why somebody might write it so.
+//! Why it looks right.
 //! - lines that stand in the source, once
 //! + lines that stand there instead
 //! argued: why no model has to notice, where that is so

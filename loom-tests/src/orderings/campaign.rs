@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stopped> {
     Ok(if judgement.is_good() { Exit::Noticed } else { Exit::Survived })
 }
 
-/// The breakages that the arguments leave. All of the list have to apply: nobody wants to learn of the last one in an hour.
+/// The breakages that the arguments leave. All of the list have to apply: the last one should not fail after an hour.
 fn breakages(root: &Path, arguments: &Arguments) -> Result<Vec<Breakage>, Stopped> {
     let mut all = breakage::read_all(&root.join("loom-tests/breakages"))?;
     for breakage in &all {
@@ -136,7 +136,7 @@ impl Campaign<'_> {
         Ok(measured)
     }
 
-    /// Every weakening of the orderings that some model comes by.
+    /// Every weakening of the orderings that some model reaches.
     fn weakenings(&self) -> Vec<Weakening> {
         let mut all = Weakening::all(self.models.iter().flat_map(|model| &model.explored.places));
         if let Some(only) = &self.arguments.only {
@@ -145,7 +145,7 @@ impl Campaign<'_> {
         all
     }
 
-    /// Runs the models that come by the weakened ordering. Exploring is deterministic, so a model that does not come by it in
+    /// Runs the models that reach the weakened ordering. Exploring is deterministic, so a model that does not reach it in
     /// any execution comes to the same with it.
     fn weaken(&self, program: &Program, weakening: &Weakening) -> Result<Verdict, Stopped> {
         let name = weakening.to_string();

@@ -120,7 +120,7 @@ impl Program {
     }
 }
 
-/// The models in the order in which they are likely to notice soon: the one that did before, those that come by what is
+/// The models in the order in which they are likely to notice soon: the one that did before, those that reach what is
 /// suspect, and then, if `all` are wanted, the others; the quick ones first. Canaries, which are red inside, judge nothing.
 pub(crate) fn order<'a>(
     models: &'a [Model],

@@ -63,7 +63,7 @@ impl Source {
         tokens
     }
 
-    /// The strong orderings that no model has come by.
+    /// The strong orderings that no model has reached.
     pub(crate) fn unreached<'a>(&self, places: impl Iterator<Item = &'a Place> + Clone) -> Vec<Token> {
         let reached = |token: &Token| {
             places.clone().any(|place| {

@@ -53,7 +53,7 @@ impl Judgement {
             }
         }
         for token in &self.unreached {
-            faults.push(format!("no model comes by {}:{}: {}", token.file, token.line, token.ordering));
+            faults.push(format!("no model reaches {}:{}: {}", token.file, token.line, token.ordering));
         }
         if self.invisibles > MOST_INVISIBLE {
             faults
@@ -146,7 +146,7 @@ const INTRODUCTION: &str = "\
 # Who notices a weaker ordering
 
 Written by `make orderings`. Every Acquire, Release and AcqRel of the runtime outside its facade is weakened one step, one at
-a time, and the models that come by it are explored until one turns red. An exchange has two orderings, of its success and
+a time, and the models that reach it are explored until one turns red. An exchange has two orderings, of its success and
 of its failure; a loop of exchanges begins with a load of its own. A line that no model can judge says why beside the
 source: `INVISIBLE`.
 ";
@@ -154,7 +154,7 @@ source: `INVISIBLE`.
 const BREAKAGES: &str = "
 # Who notices a broken statement
 
-From the lists in `breakages/`: what each changes and why somebody might write it so.
+From the lists in `breakages/`: what each changes, and why it looks right.
 ";
 
 /// The last two cells of a row.

@@ -43,7 +43,7 @@ fn open() -> Arc<Pager> {
     drive(&*io, || open.step()).expect("no fault")
 }
 
-/// The write right, and a waiter for it that has looked once.
+/// The write lock, and a waiter for it that has looked once.
 fn holder_and_waiter(pager: &Arc<Pager>) -> (WriteTransaction, BeginWrite) {
     let holder = pager.try_begin_write().expect("free");
     let mut waiter = pager.begin_write();
@@ -58,7 +58,7 @@ fn right_granted_vs_waiter_looks() {
     let looking = thread::spawn(move || (waiter.step(), waiter));
     drop(holder);
     let (step, mut waiter) = looking.join().unwrap();
-    if step.expect("nobody cancelled it").is_io() {
+    if step.expect("it was not cancelled").is_io() {
         assert!(matches!(waiter.step(), Ok(IOResult::Done(_))));
     }
 }
@@ -82,7 +82,7 @@ fn right_taken_vs_given_up() {
     let others = Arc::clone(&pager);
     let taking = thread::spawn(move || {
         let mut begin = others.begin_write();
-        (begin.step().expect("nobody cancelled it"), begin)
+        (begin.step().expect("it was not cancelled"), begin)
     });
     drop(holder);
     let (step, mut begin) = taking.join().unwrap();

@@ -1,4 +1,4 @@
-//! The seeds: small files as the pager leaves them. `tenterhook-fuzz --write-corpus` makes them anew after a change of the
+//! The seeds: small files as the pager leaves them. `tenterhook-fuzz --write-corpus` writes them again after a change of the
 //! format.
 
 use std::path::Path;
@@ -21,7 +21,7 @@ macro_rules! seeds {
 
 type Seed = (&'static str, &'static [u8], &'static [u8]);
 
-static SEEDS: [Seed; 6] = seeds!["fresh", "log-only", "half-copied", "begun-anew", "freelist", "shortened"];
+static SEEDS: [Seed; 6] = seeds!["fresh", "log-only", "half-copied", "log-reset", "freelist", "shortened"];
 
 /// All seeds with their names.
 pub fn seeds() -> impl Iterator<Item = (&'static str, Input)> {
@@ -61,7 +61,7 @@ pub fn make(name: &str) -> Result<Input, PagerError> {
             drop(reader);
             house.fill(3, 1)?;
         }
-        "begun-anew" => {
+        "log-reset" => {
             house.fill(1, 5)?;
             house.checkpoint()?;
             house.fill(2, 2)?;

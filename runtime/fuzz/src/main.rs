@@ -25,7 +25,7 @@ struct Arguments {
     /// Run so many batches instead of going on for a time.
     #[arg(long)]
     batches: Option<u64>,
-    /// Make the corpus anew in this folder, with the pager as it is, and run nothing.
+    /// Write the corpus into this folder, with the present pager, and run nothing.
     #[arg(long, value_name = "FOLDER")]
     write_corpus: Option<std::path::PathBuf>,
 }
@@ -60,11 +60,11 @@ fn fuzz(arguments: &Arguments, started: Instant) -> (Tally, Option<(u64, String)
                 loop {
                     // ORDERING: Relaxed: a number for each batch, nothing else is handed over by it.
                     let batch = next.fetch_add(1, Relaxed);
-                    let goes_on = match arguments.batches {
+                    let continues = match arguments.batches {
                         Some(batches) => batch - arguments.batch < batches,
                         None => started.elapsed() < arguments.duration,
                     };
-                    if !goes_on || all.lock().expect("no panic under the lock").1.is_some() {
+                    if !continues || all.lock().expect("no panic under the lock").1.is_some() {
                         return;
                     }
                     let ended = campaign::run(batch, BATCH);

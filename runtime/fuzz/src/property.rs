@@ -159,8 +159,8 @@ impl World {
     /// Allocates a page, fills it, gives page 2 back and commits; each of which may be refused.
     fn change(&mut self, pager: &Arc<Pager>) -> Result<Option<PageNo>, Violation> {
         let mut begin = pager.begin_write();
-        let Ok(mut writer) = self.drive("waiting for the write right", || begin.step())? else {
-            return Err("nobody else has the write right".into());
+        let Ok(mut writer) = self.drive("waiting for the write lock", || begin.step())? else {
+            return Err("the write lock is free".into());
         };
         let Ok(page) = self.drive("allocating", || writer.allocate())? else { return Ok(None) };
         let filled = self.drive("changing a page", || {
@@ -182,8 +182,8 @@ impl World {
 
     fn shorten(&mut self, pager: &Arc<Pager>) -> Result<(), Violation> {
         let mut begin = pager.begin_write();
-        let Ok(writer) = self.drive("waiting for the write right", || begin.step())? else {
-            return Err("nobody else has the write right".into());
+        let Ok(writer) = self.drive("waiting for the write lock", || begin.step())? else {
+            return Err("the write lock is free".into());
         };
         let mut vacuum = writer.vacuum();
         let Ok((writer, _)) = self.drive("a vacuum", || vacuum.step())? else { return Ok(()) };
@@ -221,13 +221,13 @@ impl World {
     }
 }
 
-/// Nobody else's page was changed: it was neither allocated again nor written over nor lost. Page 2 was given back.
+/// No other page was changed: it was neither allocated again nor written over nor lost. Page 2 was given back.
 fn expect_kept(before: &Pages, after: &Pages, written: Option<PageNo>) -> Result<(), Violation> {
     if let Some(page) = written.filter(|page| before.contains_key(page)) {
         return Err(format!("page {page} was in use, and was allocated"));
     }
     match before.iter().find(|(page, bytes)| **page != 2 && after.get(page) != Some(bytes)) {
-        Some((page, _)) => Err(format!("page {page} is not what it was, and nobody changed it")),
+        Some((page, _)) => Err(format!("page {page} is not what it was, and was not changed")),
         None => Ok(()),
     }
 }

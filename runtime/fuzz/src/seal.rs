@@ -73,7 +73,7 @@ mod tests {
             log_headers(&mut sealed);
             assert!(sealed == seed, "{name}");
             frames(&mut sealed, false);
-            // Frames of an earlier generation behind those that count are chained anew: the first is the newest's.
+            // Frames of an earlier generation behind those that count are chained again: the first is the newest's.
             let first = seed.log.get(2 * SLOT..2 * SLOT + 512 + FRAME_HEADER);
             assert_eq!(sealed.log.get(2 * SLOT..2 * SLOT + 512 + FRAME_HEADER), first, "{name}");
         }

@@ -34,7 +34,7 @@ pub(crate) fn as_worker_of<R>(executor: *const (), worker: impl FnOnce() -> R) -
 }
 
 /// Whether `node`, or a completion that it is a group of, is ended by a machine that this thread may have to step. To block
-/// on it here may be to block for ever.
+/// on it here may block without end.
 pub(crate) fn waits_for_this_thread(node: &NodeRef) -> bool {
     let executor = EXECUTOR.with(Cell::get);
     if executor.is_null() {

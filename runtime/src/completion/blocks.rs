@@ -23,7 +23,7 @@ const SIZES: usize = 32;
 /// Uninitialised memory. Where the layout is a constant, so is the choice of the size class.
 #[inline(always)]
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
-    debug_assert_ne!(layout.size(), 0, "nobody asks for nothing");
+    debug_assert_ne!(layout.size(), 0, "a block is never empty");
     let kept = class_for(layout).and_then(kept::take);
     kept.unwrap_or_else(|| {
         let layout = rounded(layout);
@@ -36,13 +36,13 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
 ///
 /// # Safety
 ///
-/// `block` came from [`allocate`] with this layout, on whatever thread. Its content has been dropped, and nobody uses it
+/// `block` came from [`allocate`] with this layout, on whatever thread. Its content has been dropped, and it is not used
 /// any more.
 #[inline(always)]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
     // SAFETY: the caller's promise; all blocks of one size class have one layout.
     if !class_for(layout).is_some_and(|class| unsafe { kept::put(class, block) }) {
-        // SAFETY: allocated with this layout, and given to nobody else.
+        // SAFETY: allocated with this layout, and given to no other user.
         unsafe { dealloc(block.as_ptr(), rounded(layout)) };
     }
 }
@@ -113,7 +113,7 @@ mod kept {
     ///
     /// # Safety
     ///
-    /// The block has the size class's layout, and nobody uses it any more.
+    /// The block has the size class's layout, and it is no longer used.
     #[inline]
     pub(super) unsafe fn put(class: usize, block: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise.
@@ -128,7 +128,7 @@ mod kept {
         #[inline]
         fn take(&self, class: usize) -> Option<NonNull<u8>> {
             let block = self.first[class].get()?;
-            // SAFETY: `put` wrote it, and while a block is here nobody else uses it.
+            // SAFETY: `put` wrote it, and a block that is here has no other user.
             self.first[class].set(unsafe { block.as_ref() }.next);
             self.kept.set(self.kept.get() - class_layout(class).size());
             Some(block.cast())

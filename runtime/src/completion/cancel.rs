@@ -25,7 +25,7 @@ pub(crate) fn cancel_members<'a>(members: impl IntoIterator<Item = &'a NodeRef>)
     go_on(groups, notifications);
 }
 
-/// Cancels everything below `groups`, then tells whoever has to be told.
+/// Cancels everything below `groups`, then notifies all waiters.
 fn go_on(mut groups: Vec<NonNull<Header>>, mut notifications: Notifications) {
     while let Some(group) = groups.pop() {
         // SAFETY: only groups queue themselves. A group below a root is a member of one that is kept alive by that

@@ -66,7 +66,7 @@ impl Completer {
     ///
     /// # Panics
     ///
-    /// With the panic of a callback or waker that ran because of this, after everybody has been told. The same goes for
+    /// With the panic of a callback or waker that ran because of this, after all waiters have been woken. The same goes for
     /// all that can end a completion: `fail`, `finish`, `cancel`, `build`, and dropping a completer.
     #[must_use = "false says that a cancel came first"]
     pub fn complete(self, value: u64) -> bool {
@@ -114,14 +114,14 @@ impl Completer {
         self.node.state.start()
     }
 
-    /// Whether somebody has asked for the end of the started operation.
+    /// Whether the end of the started operation was requested.
     #[must_use]
     pub fn cancel_requested(&self) -> bool {
         self.node.state.cancel_requested()
     }
 }
 
-/// Claims, concludes and tells everybody; false when a cancel came first.
+/// Claims, concludes and notifies all waiters; false when a cancel came first.
 #[inline(always)] // see `end`
 fn settle(node: &NodeRef, outcome: Outcome) -> bool {
     if !node.state.claim() {

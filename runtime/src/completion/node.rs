@@ -24,7 +24,7 @@ use crate::sync::{Tracked, UnsafeCell};
 pub(crate) struct Header {
     pub(crate) state: State,
     vtable: &'static VTable,
-    /// Written by the decider before it publishes, read by everybody after.
+    /// Written by the decider before it publishes, read by any thread after.
     outcome: UnsafeCell<Outcome>,
     pub(crate) waiters: Waiters,
     /// Handles, edges, and the completer.
@@ -118,7 +118,7 @@ impl Orphans {
 }
 
 impl Drop for Orphans {
-    /// Also when the drop of a callback has panicked: what was orphaned before goes all the same.
+    /// Also when the drop of a callback has panicked: what was orphaned before goes anyway.
     fn drop(&mut self) {
         self.free();
     }
@@ -139,7 +139,7 @@ impl<K: Kind, F: FnOnce(&K, Outcome) + Send + 'static> Node<K, F> {
     unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Payload> {
         // SAFETY: of this type by the caller's promise.
         let node = unsafe { node.cast::<Self>().as_ref() };
-        // SAFETY: there is one decider, so the callback is taken once, and nobody else looks at the cell.
+        // SAFETY: there is one decider, so the callback is taken once, and no other thread looks at the cell.
         let callback = node.callback.with_mut(|cell| unsafe { ManuallyDrop::take(&mut *cell) });
         // SAFETY: the decider has written it, and is who calls this.
         let outcome = unsafe { node.head.header.outcome() };
@@ -166,10 +166,10 @@ impl<K: Kind, F: FnOnce(&K, Outcome) + Send + 'static> Node<K, F> {
 
     /// # Safety
     ///
-    /// `node` is the header of a `Node<K, F>` from `allocate`, and nobody else can reach it any more.
+    /// `node` is the header of a `Node<K, F>` from `allocate`, and no other thread can reach it any more.
     unsafe fn free(node: NonNull<Header>, orphans: &mut Orphans) {
         let remains = Remains(node.cast::<Self>());
-        // SAFETY: of this type, and nobody else is left.
+        // SAFETY: of this type, and no other holder is left.
         let node = unsafe { &mut *remains.0.as_ptr() };
         node.head.kind.dismantle(orphans);
         if !node.head.header.state.is_finished() {
@@ -185,7 +185,7 @@ struct Remains<K, F>(NonNull<Node<K, F>>);
 impl<K, F> Drop for Remains<K, F> {
     fn drop(&mut self) {
         let _memory = Memory(self.0);
-        // SAFETY: whole but for the callback, which is not dropped with it, and nobody else is left.
+        // SAFETY: whole but for the callback, which is not dropped with it, and no other holder is left.
         unsafe { self.0.drop_in_place() };
     }
 }
@@ -247,7 +247,7 @@ impl NodeRef {
 
     /// A second reference, by the holder of the only one.
     pub(super) fn clone_unshared(&self) -> Self {
-        // ORDERING: Relaxed. Nobody else knows the node; whoever shares it synchronises.
+        // ORDERING: Relaxed. The node is not shared; the thread that shares it synchronises.
         debug_assert_eq!(self.refs.load(Relaxed), 1, "the node is shared already");
         // ORDERING: as above. A store, which costs a fraction of a read-modify-write.
         self.refs.store(2, Relaxed);
@@ -275,7 +275,7 @@ impl Deref for NodeRef {
 impl Clone for NodeRef {
     #[inline]
     fn clone(&self) -> Self {
-        // ORDERING: Relaxed. A new reference comes from an old one; whoever hands it to another thread synchronises.
+        // ORDERING: Relaxed. A new reference comes from an old one; the thread that hands it over synchronises.
         let old = self.refs.fetch_add(1, Relaxed);
         if old > u32::MAX / 2 {
             // Only leaked handles can get here; a wrapped count would free what is in use.
@@ -326,7 +326,7 @@ unsafe fn free(node: NonNull<Header>) {
 unsafe fn give_up_reference(node: NonNull<Header>) -> bool {
     // SAFETY: alive, by the reference that is given up.
     let refs = unsafe { &(*node.as_ptr()).refs };
-    // ORDERING: Acquire, with the Release below. Who reads 1 while it holds a reference holds the last: nobody else
+    // ORDERING: Acquire, with the Release below. A thread that reads 1 while it holds a reference holds the last: no other
     // can make a new one. Saves the read-modify-write in the common case.
     if refs.load(Acquire) == 1 {
         return true;
@@ -372,7 +372,7 @@ pub(super) unsafe fn run_callback(node: NonNull<Header>) -> Result<(), Payload> 
     unsafe { (node.as_ref().vtable.run_callback)(node) }
 }
 
-/// Forwards a request to cancel to whoever runs the operation.
+/// Forwards a request to cancel to the backend that runs the operation.
 pub(super) fn forward_cancel(node: &NodeRef, groups: &mut Vec<NonNull<Header>>) {
     // SAFETY: a header is only ever built inside the node that its table belongs to.
     unsafe { (node.vtable.cancel)(node.0, groups) }

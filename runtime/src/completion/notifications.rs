@@ -3,7 +3,7 @@
 //!
 //! Nesting is walked with a work list that is made of the links themselves, so a chain of a million groups takes no
 //! stack and no allocation. User code (callbacks, wakers) runs with no lock held and nothing half done; a panic in it
-//! is kept until everybody has been told, and then goes on in this thread.
+//! is kept until all waiters have been woken, and then continues in this thread.
 
 use std::ptr::{self, NonNull};
 use std::task::Waker;
@@ -36,9 +36,9 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Tells whoever has to be told. `header` is of the completion that has ended.
+    /// Notifies waiters and parents. `header` is of the completion that has ended.
     ///
-    /// Nobody, one waiter, or one parent and so on upwards, the common cases, need no work list.
+    /// The common cases need no work list: no waiter, one waiter, or one parent and so on upwards.
     #[inline(always)] // the first round where the end is; the next are a function of their own
     pub(crate) fn tell(self, header: &Header) {
         if let Some((parent, outcome)) = self.tell_one_level(header) {
@@ -46,7 +46,7 @@ impl Ended {
         }
     }
 
-    /// Tells whoever has to be told of this end; a group that ends by it is the caller's to end.
+    /// Notifies waiters and parents of this end; a group that ends by it is the caller's to end.
     #[inline(always)]
     fn tell_one_level(self, header: &Header) -> Option<(NodeRef, Outcome)> {
         match self.duty(header) {
@@ -54,7 +54,7 @@ impl Ended {
             Duty::FirstWaiter => header.waiters.take_first().wake(),
             // SAFETY: says `duty`.
             Duty::Parent(link) => return unsafe { GroupCore::child_ended_well(link) },
-            Duty::Everybody => self.tell_everybody(header),
+            Duty::All => self.tell_all(header),
         }
         None
     }
@@ -64,19 +64,19 @@ impl Ended {
         let Published { links, first_waiter } = self.published;
         match &self.callback {
             Ok(()) if header.waiters.no_more() => {}
-            _ => return Duty::Everybody,
+            _ => return Duty::All,
         }
         match (links.is_null(), first_waiter) {
             (true, false) => Duty::None,
             (true, true) if !std::thread::panicking() => Duty::FirstWaiter,
             // SAFETY: taken off the completion just now, and untold; it has been published by this thread.
             (false, false) if unsafe { is_alone(links) && header.outcome().is_ok() } => Duty::Parent(links),
-            _ => Duty::Everybody,
+            _ => Duty::All,
         }
     }
 
     #[cold]
-    fn tell_everybody(self, header: &Header) {
+    fn tell_all(self, header: &Header) {
         let mut notifications = Notifications::new();
         notifications.take_over(header, self);
         notifications.settle();
@@ -86,12 +86,12 @@ impl Ended {
 /// Who has to be told of an end.
 enum Duty {
     None,
-    /// The waker in the first place, and nobody else.
+    /// The waker in the first place, and no other.
     FirstWaiter,
-    /// One parent, untold, of a child that has ended well; and nobody else.
+    /// One parent, untold, of a child that has ended well; and no other.
     Parent(*const Link),
-    /// Whoever there is: several, or a failure's parents, or there is a panic to be kept.
-    Everybody,
+    /// All others: several waiters, or a failure's parents, or a panic is kept.
+    All,
 }
 
 /// Ends a group with `outcome`, then the one group that this ends, and so on. `parent` was counted down to its end by
@@ -170,7 +170,7 @@ impl Notifications {
         self.take_over(unsafe { node.as_ref() }, ended);
     }
 
-    /// Takes over what the end of a completion made somebody owe.
+    /// Takes over the duties that the end of a completion created.
     pub(crate) fn take_over(&mut self, header: &Header, ended: Ended) {
         if let Err(panic) = ended.callback {
             self.panics.keep(panic);

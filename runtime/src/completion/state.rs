@@ -28,13 +28,13 @@ pub(crate) struct State(AtomicPtr<Link>);
 /// How far a completion that has not finished has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nobody has started the operation: `cancel` ends it.
+    /// The operation is not started: `cancel` ends it.
     Pending = 0,
-    /// Somebody has won the right to decide the outcome of a pending operation, and is at it.
+    /// A thread has won the right to decide the outcome of a pending operation, and does so.
     Claimed = 1 << 1,
     /// In its completer's hands, which alone ends it: `cancel` may only ask.
     Started = 2 << 1,
-    /// The same, and somebody has asked.
+    /// The same, and its end was requested.
     Cancelling = 3 << 1,
 }
 
@@ -92,8 +92,8 @@ impl Word {
     }
 }
 
-/// What the publisher of a completion owes, now that nobody can join any more.
-#[must_use = "the links and waiters were taken off the completion; nobody else will tell them"]
+/// What the publisher of a completion owes, now that no waiter can join any more.
+#[must_use = "the links and waiters were taken off the completion; no other thread will notify them"]
 pub(crate) struct Published {
     /// Head of the stack of parents to be told, newest first.
     pub(crate) links: *const Link,
@@ -117,14 +117,14 @@ pub(crate) enum LinkResult {
 pub(crate) enum CancelRequest {
     /// The caller has claimed the completion and has to conclude it as cancelled.
     Claimed,
-    /// The operation is in flight and nobody had asked yet: the caller has to ask its backend.
+    /// The operation is in flight and this is the first request: the caller has to ask its backend.
     Ask,
     /// Decided, or already asked.
     Nothing,
 }
 
 impl State {
-    /// The word of an operation that nobody has started.
+    /// The word of an operation that is not started.
     pub(crate) fn pending() -> Self {
         Self(AtomicPtr::new(Word::new(Phase::Pending).0))
     }
@@ -151,12 +151,12 @@ impl State {
 
     /// The completer wins the right to decide the outcome, or learns that a cancel was first.
     ///
-    /// A started operation is its completer's: then there is nobody to race with, and nothing to be written.
+    /// A started operation is its completer's: then there is no race, and nothing to be written.
     #[must_use = "the winner has to conclude the completion"]
     #[inline]
     pub(crate) fn claim(&self) -> bool {
         // ORDERING: Relaxed throughout. Exclusivity needs only that the word is changed by read-modify-writes. What
-        // the winner goes on to use was written before it was handed the completer, or by itself.
+        // the winner uses from here on was written before it got the completer, or by itself.
         let mut current = Word(self.0.load(Relaxed));
         loop {
             match current.phase() {
@@ -183,7 +183,7 @@ impl State {
             || matches!(Word(self.0.load(Relaxed)).phase(), Phase::Started | Phase::Cancelling)
     }
 
-    /// Asks for an end: at once if nobody has started the operation, otherwise through its backend.
+    /// Requests the end: it comes at once if the operation is not started, otherwise through its backend.
     pub(crate) fn request_cancel(&self) -> CancelRequest {
         // ORDERING: Relaxed for the first look; what follows from it is confirmed by the exchange, or is nothing.
         let mut current = Word(self.0.load(Relaxed));
@@ -208,7 +208,7 @@ impl State {
     ///
     /// # Safety
     ///
-    /// `link` stays valid, and is touched by nobody but the publisher, until the publisher has told it.
+    /// `link` stays valid, and only the publisher touches it, until the publisher has told it.
     pub(crate) unsafe fn link(&self, link: *const Link) -> LinkResult {
         // SAFETY: valid by the caller's promise, and not yet shared.
         let next = unsafe { &(*link).next };
@@ -219,7 +219,7 @@ impl State {
             if word.is_finished() {
                 return None;
             }
-            // SAFETY: the link is not shared before the exchange succeeds, so nobody else touches `next`.
+            // SAFETY: the link is not shared before the exchange succeeds, so no other thread touches `next`.
             next.with_mut(|next| unsafe { *next = word.links() });
             Some(word.with_links(link.cast_mut()))
         });
@@ -250,7 +250,7 @@ impl State {
     /// waker is the publisher's.
     #[must_use = "the waker is the caller's only if it was taken back"]
     pub(crate) fn withdraw_first_waiter(&self) -> bool {
-        // ORDERING: Relaxed on success: while FIRST_WAITER is set nobody writes the waker, and what the owner wrote
+        // ORDERING: Relaxed on success: while FIRST_WAITER is set no thread writes the waker, and what the owner wrote
         // before is its own. Acquire on failure, with the Release half of `publish`: FINISHED lets it read the outcome.
         self.update(Relaxed, Acquire, |word| {
             debug_assert!(word.is_finished() || word.has(FIRST_WAITER), "its owner announced it");
@@ -258,9 +258,9 @@ impl State {
         })
     }
 
-    /// Ends the completion: from here on everybody sees the outcome, and nobody can join.
+    /// Ends the completion: from here on every thread sees the outcome, and no waiter can join.
     ///
-    /// Only for whoever decides the outcome, after it has been written and the callback has returned.
+    /// Only for the decider of the outcome, after it has been written and the callback has returned.
     #[inline]
     pub(crate) fn publish(&self) -> Published {
         // ORDERING: Release, with every Acquire of FINISHED above: the outcome and the callback's effects. Acquire,

@@ -16,7 +16,7 @@ pub(super) struct NodeOf<K> {
 }
 
 impl<K: Kind> NodeOf<K> {
-    /// A new node that nobody else knows.
+    /// A new node that is not shared.
     #[inline]
     pub(super) fn allocate<F>(state: State, kind: K, callback: F) -> Self
     where

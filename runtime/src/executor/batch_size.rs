@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::queue::BATCH;
 use crate::sync::Stopwatch;
 
-/// How long a batch should last: well above the cost of a lock, well below what anybody notices.
+/// How long a batch should last: well above the cost of a lock, well below what a user notices.
 const BATCH_TIME: Duration = Duration::from_micros(50);
 
 /// After how many tasks the clock is looked at, which costs as much as some steps do. In models, where no

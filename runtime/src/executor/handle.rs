@@ -18,10 +18,10 @@ use crate::Completion;
 ///
 /// Dropping it lets the machine go on; its result is dropped when there is one, and a panic in that drop is contained. As
 /// a [`Future`] it ends with the result, under any async runtime.
-#[must_use = "the machine runs anyhow; call `detach` if nobody wants its result"]
+#[must_use = "the machine runs anyway; call `detach` if its result is not wanted"]
 pub struct Task<T, E> {
     task: TaskRef,
-    /// Finishes when the task has ended; made when somebody first asks for it.
+    /// Finishes when the task has ended; made at the first request for it.
     completion: Option<Completion>,
     types: PhantomData<fn() -> Result<T, E>>,
 }
@@ -85,7 +85,7 @@ impl<T, E> Task<T, E> {
     }
 
     /// Asks for the machine's end: it is dropped at the yield that it has reached, or reaches next. What this thread has
-    /// done before is visible to the machine's drop, unless somebody has asked before.
+    /// done before is visible to the machine's drop, unless it was requested before.
     ///
     /// What it waits for is not cancelled, because others may wait for it too; a machine that wants that does it in its
     /// drop.

@@ -1,6 +1,6 @@
 //! Where workers with nothing to do sleep, and how they are found.
 //!
-//! A sleeper declares itself and only then looks into the queues a last time; whoever pushes looks for sleepers
+//! A sleeper declares itself and only then looks into the queues a last time; a thread that pushes looks for sleepers
 //! after its push. Both go through the queue's lock, so one of them comes second there and sees the other.
 
 use std::sync::Arc;
@@ -43,14 +43,14 @@ impl Idle {
         }
     }
 
-    /// Whether somebody sleeps; a hint.
+    /// Whether a worker sleeps; a hint.
     #[inline]
     pub(super) fn has_sleepers(&self) -> bool {
         // ORDERING: Relaxed: see `wake_one`.
         self.sleepers.load(Relaxed) > 0
     }
 
-    /// Wakes a sleeper, if there is one. For whoever has pushed a task just now.
+    /// Wakes a sleeper, if there is one. For a thread that has just pushed a task.
     #[inline]
     pub(super) fn wake_one(&self) {
         // ORDERING: Relaxed is enough. If a sleeper's last look into the queue came before our push, its declaration
@@ -87,7 +87,7 @@ impl Idle {
         if has_work() && self.retract(worker) {
             return Awake::Search;
         }
-        // Also when somebody was quicker than the retraction: then there is a token, which must not stay behind.
+        // Also if a wake was quicker than the retraction: then there is a token, which must not stay behind.
         self.parkers[worker].park();
         if self.state.lock().over { Awake::Over } else { Awake::Search }
     }
@@ -101,7 +101,7 @@ impl Idle {
         position.is_some()
     }
 
-    /// Wakes everybody for the last time.
+    /// Wakes all workers for the last time.
     pub(super) fn end(&self) {
         let sleeping = {
             let mut state = self.state.lock();

@@ -1,6 +1,6 @@
 //! The completion of a task.
 //!
-//! It is made when somebody first asks for it: most tasks are spawned by somebody who never does, and weigh less.
+//! It is made at the first request for it. Most tasks never get one, and need less memory.
 
 use std::ptr::NonNull;
 
@@ -33,7 +33,7 @@ pub(super) unsafe fn completion(task: &TaskRef) -> Completion {
     let mut completer = completer.into_completer();
     // From now on a cancel is a request, which goes to the task.
     let started = completer.start();
-    debug_assert!(started, "nobody else knows the completion yet");
+    debug_assert!(started, "the completion is not shared yet");
     // SAFETY: the caller's.
     if let Err(completer) = unsafe { task.join(completer) } {
         // SAFETY: the caller's; it has ended, or the completer would be in its place.

@@ -5,11 +5,11 @@ use crate::sync::atomic::Ordering::Relaxed;
 
 /// Only machines may spawn: what they are about to do is part of what is drained.
 const DRAINING: usize = 1;
-/// Nobody may.
+/// No one may.
 const CLOSED: usize = 2;
 const ONE: usize = 4;
 
-/// The count and the two flags are one word, so that "the last one left, and nobody comes any more" is one fact.
+/// The count and the two flags are one word, so that "the last task has ended, and no task can come" is one fact.
 ///
 /// Its orderings are Relaxed: it decides who ends the executor, which the atomicity of read-modify-writes does, and hands
 /// over no data. What a task did reaches the thread that waits for the executor's end through the worker that ran it: its thread is
@@ -21,7 +21,7 @@ pub(super) struct Live(AtomicUsize);
 pub(super) enum Origin {
     /// A machine of this executor, which is alive meanwhile.
     Machine,
-    /// Anybody else.
+    /// Any other thread.
     Outside,
 }
 
@@ -45,7 +45,7 @@ impl Live {
         }
     }
 
-    /// Counts one less; true when that was the last one for ever.
+    /// Counts one less; true when that was the last one and no other can come.
     #[must_use]
     pub(super) fn leave(&self) -> bool {
         // ORDERING: Relaxed: see above. Exactly one thread sees both the flag and a count of 0.
@@ -60,7 +60,7 @@ impl Live {
         self.0.fetch_or(DRAINING, Relaxed) / ONE == 0
     }
 
-    /// Lets nobody spawn; true when there are no tasks.
+    /// Forbids further spawns; true when there are no tasks.
     #[must_use]
     pub(super) fn close(&self) -> bool {
         // ORDERING: Relaxed: as in `leave`. `is_closed` sees the flag through the registry's locks.

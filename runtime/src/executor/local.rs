@@ -1,4 +1,4 @@
-//! What a worker's own thread can do without asking anybody: put a task aside until the worker has worked through its batch.
+//! What a worker's own thread can do without synchronisation: put a task aside until the worker has worked through its batch.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -16,7 +16,7 @@ thread_local! {
 pub(super) struct Local {
     pool: *const Pool,
     pub(super) index: usize,
-    /// Ready tasks on their way to the back of the worker's queue.
+    /// Ready tasks in flight to the back of the worker's queue.
     later: RefCell<Vec<TaskRef>>,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Table {
     pub(super) ending: unsafe fn(NonNull<Header>) -> Ending,
     /// Joiner, task ENDED; to an `Option<Result<T, TaskError<E>>>`.
     pub(super) take: unsafe fn(NonNull<Header>, NonNull<()>),
-    /// Whoever held the last reference.
+    /// The holder of the last reference.
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
@@ -167,7 +167,7 @@ unsafe fn take<M, T, E>(task: NonNull<Header>, place: NonNull<()>) {
 unsafe fn free<M, T, E>(task: NonNull<Header>) {
     // SAFETY: made by `allocate` from a box of this type, and this is the end of its last reference.
     let whole = unsafe { Box::from_raw(task.cast::<Whole<M, T, E>>().as_ptr()) };
-    // Whether the worker or the handle comes last is a race, so a panic in the drop of a result that nobody took may be
+    // Whether the worker or the handle comes last is a race, so a panic in the drop of a result that was not taken may be
     // neither's. The panic hook has reported it.
     panics::contain(|| drop(whole));
 }

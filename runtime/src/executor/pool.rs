@@ -78,7 +78,7 @@ impl Pool {
             Local::with(self, |local| if local.is_some() { Origin::Machine } else { Origin::Outside });
         let [handle, listed, queued] = machine::allocate(machine, Arc::clone(self));
         if !self.live.enter(origin) {
-            // SAFETY: nobody else knows the task.
+            // SAFETY: the task is not shared.
             unsafe {
                 let _ = queued.stop(None);
                 let _ = queued.end();
@@ -90,7 +90,7 @@ impl Pool {
         // `close` raises its flag before it walks the registry. If the walk came too early for this task, then this
         // load, which comes after the insertion, sees the flag, by way of the shard's lock.
         if self.live.is_closed() {
-            // Ready, so nobody needs to be told.
+            // Ready, so no worker needs to be woken.
             let _ = queued.word.cancel();
         }
         self.push(queued);
@@ -109,7 +109,7 @@ impl Pool {
         self.idle.wake_one();
     }
 
-    /// Worker: tells everybody that `task` has ended.
+    /// Worker: notifies all waiters that `task` has ended.
     ///
     /// # Safety
     ///
@@ -133,7 +133,7 @@ impl Pool {
         }
     }
 
-    /// Goes on until all machines have ended; only they may spawn from now on.
+    /// Continues until all machines have ended; only they may spawn from now on.
     pub(super) fn drain(&self) {
         if self.live.drain() {
             self.idle.end();

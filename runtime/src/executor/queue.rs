@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 /// The most tasks in a batch.
 pub(super) const BATCH: usize = 128;
 
-/// First in, first out. One owner, who takes a batch; everybody may push and steal.
+/// First in, first out. One owner, who takes a batch; every thread may push and steal.
 pub(super) struct RunQueue {
     batches: Mutex<Batches>,
 }

@@ -58,7 +58,7 @@ impl Registry {
     ///
     /// # Safety
     ///
-    /// The task is on its list: this is done once, by whoever ends it.
+    /// The task is on its list: this is done once, by the thread that ends it.
     pub(super) unsafe fn remove(&self, task: &TaskRef) -> TaskRef {
         let mut list = self.shard(task).lock();
         // SAFETY: the list's lock is held.

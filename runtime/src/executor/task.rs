@@ -18,7 +18,7 @@ use crate::{Completer, Completion};
 #[repr(C)] // what a step touches comes last, next to the machine
 pub(super) struct Header {
     pub(super) pool: Arc<Pool>,
-    /// The joiner's until JOINED, then of whoever ends the task.
+    /// The joiner's until JOINED, then of the thread that ends the task.
     join: UnsafeCell<Option<Completer>>,
     tracked: Tracked,
     pub(super) position: Position,
@@ -114,7 +114,7 @@ impl TaskRef {
     ///
     /// The caller is the task's only handle, and has not done this before.
     pub(super) unsafe fn join(&self, completer: Completer) -> Result<(), Completer> {
-        // SAFETY: before JOINED the slot is the joiner's, of whom there is one.
+        // SAFETY: before JOINED the slot belongs to the joiner, and there is one.
         self.join.with_mut(|slot| unsafe { *slot = Some(completer) });
         if self.word.join() {
             return Ok(());
@@ -123,7 +123,7 @@ impl TaskRef {
         Err(self.join.with_mut(|slot| unsafe { (*slot).take() }).expect("put there above"))
     }
 
-    /// Worker: declares that the task has ended, and gives whoever is to be told.
+    /// Worker: declares that the task has ended, and returns the joiner to notify.
     ///
     /// # Safety
     ///
@@ -132,7 +132,7 @@ impl TaskRef {
         if !self.word.end() {
             return None;
         }
-        // SAFETY: JOINED was seen with Acquire, and from then on the slot is of whoever ends the task.
+        // SAFETY: JOINED was seen with Acquire, and from then on the slot belongs to the thread that ends the task.
         self.join.with_mut(|slot| unsafe { (*slot).take() })
     }
 

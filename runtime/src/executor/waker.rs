@@ -21,7 +21,7 @@ pub(super) fn borrowed(task: &TaskRef) -> ManuallyDrop<Waker> {
 /// `data` is that of a waker with this table.
 unsafe fn task(data: *const ()) -> ManuallyDrop<TaskRef> {
     let header = NonNull::new(data.cast_mut().cast::<Header>()).expect("made from a reference");
-    // SAFETY: the waker holds the reference; whoever gives it up unwraps the result.
+    // SAFETY: the waker holds the reference; the thread that gives it up unwraps the result.
     ManuallyDrop::new(unsafe { TaskRef::from_raw(header) })
 }
 

@@ -9,7 +9,7 @@
 //!   rest   the number of references
 //! ```
 //!
-//! READY is the right to run the task, and there is one of it: whoever sets the bit puts the task into a queue, whoever
+//! READY is the right to run the task, and there is one of it: the thread that sets the bit puts the task into a queue, the one that
 //! takes it from there runs it, and only that worker clears the bit. `README.md` has the proof.
 
 use crate::sync::atomic::AtomicU32;
@@ -32,7 +32,7 @@ pub(super) struct Word(AtomicU32);
 pub(super) enum Schedule {
     /// It was parked: put it into a queue.
     Enqueue,
-    /// It is in a queue, it runs, or it has ended: somebody else sees to it.
+    /// It is in a queue, it runs, or it has ended: another thread takes care of it.
     Nothing,
 }
 
@@ -79,12 +79,12 @@ impl Word {
         }
     }
 
-    /// Anybody: the completion that the task waits for may have finished.
+    /// Any thread: the completion that the task waits for may have finished.
     pub(super) fn wake(&self) -> Schedule {
         self.raise(WOKEN)
     }
 
-    /// Anybody: asks for the machine's end.
+    /// Any thread: requests the machine's end.
     pub(super) fn cancel(&self) -> Schedule {
         self.raise(CANCELLED)
     }
@@ -129,7 +129,7 @@ impl Word {
         self.0.load(Acquire) & ENDED != 0
     }
 
-    /// One more reference, for somebody who holds one.
+    /// One more reference, for a thread that holds one.
     pub(super) fn retain(&self) {
         // ORDERING: Relaxed: a new reference is made from one that exists.
         let before = self.0.fetch_add(REFERENCE, Relaxed);

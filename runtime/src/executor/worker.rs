@@ -25,7 +25,7 @@ const PREFETCH: usize = 6;
 pub(super) struct Worker {
     pool: Arc<Pool>,
     index: usize,
-    /// Tasks that nobody else can reach any more.
+    /// Tasks that no other thread can reach any more.
     batch: Vec<TaskRef>,
     batch_size: BatchSize,
 }

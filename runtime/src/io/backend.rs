@@ -37,7 +37,7 @@ pub struct Started {
     pub io: Arc<dyn IO>,
     /// What it is; never [`Backend::Auto`].
     pub backend: Backend,
-    /// Why [`Backend::Auto`] made do with threads; for whoever asked to say so.
+    /// Why [`Backend::Auto`] made do with threads; for a caller that reports it.
     pub fallback: Option<IoError>,
 }
 

@@ -39,7 +39,7 @@ pub(super) fn take(file: BorrowedFd<'_>, path: &Path) -> Result<(), IoError> {
 
 /// How often it is worth asking. io_uring lets go of a dead process's files a moment after the process is gone, and the system
 /// names no holder then; and a thread of our own that has told of the end of an operation, the last on a file that is closed,
-/// lets go of it after that. Neither is told by anybody.
+/// lets go of it after that. Neither is reported.
 fn tries_of(holder: Option<u32>) -> u32 {
     match holder {
         Some(ours) if ours == std::process::id() => TRIES_OF_OURS,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_runs_has_not_ended_and_one_that_nobody_has_asked_for_has() {
+    fn process_that_runs_has_not_ended_and_an_unknown_one_has() {
         assert!(!has_ended(std::process::id()));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let process = child.id();

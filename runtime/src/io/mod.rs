@@ -152,7 +152,7 @@ pub struct IoError {
 }
 
 impl IoError {
-    /// The answer to an opener of a file that somebody else has [to themselves](OpenOptions::exclusive).
+    /// The answer to an opener of a file that another opener has [exclusively](OpenOptions::exclusive).
     #[must_use]
     pub fn locked(path: &Path, os_code: i32) -> Self {
         let path = Some(path.to_owned());

@@ -1,4 +1,4 @@
-//! An operation on its way through a backend.
+//! An operation in flight through a backend.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -12,7 +12,7 @@ use crate::{Completer, Completion, CompletionError, Outcome};
 
 /// Where a backend takes requests to cancel what it has started.
 pub trait Canceller: Send + Sync {
-    /// Somebody asks for the end of the operation that was started with `token`. Called at most once for each, from
+    /// A caller requests the end of the operation that was started with `token`. Called at most once for each, from
     /// any thread, possibly before [`Submission::start`] has returned, and possibly after the operation has ended. So a
     /// backend that has made the token findable looks at [`InFlight::cancel_requested`] once. Must not block. The backend ends the operation when it
     /// has let go of its buffers, with [`CompletionError::Cancelled`] or with the real outcome.
@@ -33,7 +33,7 @@ struct IoCore {
 
 impl Kind for IoCore {
     fn cancel(head: &Head<Self>, _: &mut Vec<NonNull<Header>>) {
-        // SAFETY: the caller saw STARTED with Acquire, and nobody writes after `start`.
+        // SAFETY: the caller saw STARTED with Acquire, and no thread writes after `start`.
         let canceller = head.kind.canceller.with(|cell| unsafe { (*cell).clone() });
         if let Some((canceller, token)) = canceller
             && let Some(canceller) = canceller.upgrade()
@@ -164,7 +164,7 @@ impl Submission {
         if let Err(error) = self.descriptor().check() {
             return Err(self.refuse(error));
         }
-        // SAFETY: before `start` nobody reads the cell, and only the holder of the submission writes it.
+        // SAFETY: before `start` no thread reads the cell, and only the holder of the submission writes it.
         self.completer.kind().canceller.with_mut(|cell| unsafe { *cell = canceller });
         if self.completer.start() {
             Ok(InFlight { completer: self.completer })
@@ -210,7 +210,7 @@ impl InFlight {
         (payload.view(core.descriptor), &self.completer)
     }
 
-    /// Whether somebody has asked for the operation's end.
+    /// Whether the operation's end was requested.
     #[must_use]
     pub fn cancel_requested(&self) -> bool {
         self.completer.cancel_requested()

@@ -24,7 +24,7 @@ pub struct YieldingIO {
 #[derive(Default)]
 struct Deferred {
     operations: Mutex<Vec<(Arc<dyn File>, Submission)>>,
-    /// Nobody is going to release any more. Under the lock of `operations`.
+    /// No thread is going to release any more. Under the lock of `operations`.
     closed: AtomicBool,
 }
 

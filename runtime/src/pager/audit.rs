@@ -18,13 +18,13 @@ pub struct Audit {
     pub checkpoint_running: bool,
     /// Reads of pages into the cache that have not ended.
     pub loading: usize,
-    /// Commits on their way: submitted, and neither published nor failed.
+    /// Commits in flight: submitted, and neither published nor failed.
     pub commits_pending: usize,
     /// Commits that have been published since the file was opened.
     pub commits_published: u64,
     /// Syncs that published them: fewer where one sync covered several commits.
     pub log_syncs: u64,
-    /// Operations on the log file that have not ended, whether anybody waits for them or not: a header, a
+    /// Operations on the log file that have not ended, whether a caller waits for them or not: a header, a
     /// cut, a sync of commits or before a checkpoint, and writes, which count as one for all commits that
     /// share them, and as one for the frames that a transaction spills at a time. Commits that wait in the
     /// queue do not count.
@@ -33,7 +33,7 @@ pub struct Audit {
     pub database_writes: usize,
     /// Pages in the cache, pinned ones included.
     pub cached: usize,
-    /// Frames in the log that count: committed since it was last begun anew.
+    /// Frames in the log that count: committed since its last reset.
     pub log_frames: u64,
     /// How many of those are in the database file too.
     pub log_checkpointed: u64,

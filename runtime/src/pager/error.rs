@@ -110,7 +110,7 @@ pub enum PagerError {
         /// Pages in the snapshot; 2 is the first that a caller may use.
         page_count: u32,
     },
-    /// The page is on the freelist in this snapshot: nobody has allocated it.
+    /// The page is on the freelist in this snapshot: it is not allocated.
     PageNotAllocated {
         /// The page asked for.
         page: PageNo,
@@ -127,7 +127,7 @@ pub enum PagerError {
     /// A read transaction was to become a write transaction, and the write lock is with a checkpoint that waits for readers
     /// to end.
     AwaitedByCheckpoint,
-    /// Somebody has committed since the read transaction began that was to become a write transaction.
+    /// There was a commit since the begin of the read transaction that was to become a write transaction.
     BusySnapshot {
         /// The commit that the read transaction sees.
         snapshot: u64,
@@ -140,13 +140,13 @@ pub enum PagerError {
         /// How the sync ended.
         cause: CompletionError,
     },
-    /// A commit that this transaction was built upon failed before it was durable. Whoever begins again starts from what
+    /// A commit that this transaction was built on failed before it was durable. A new transaction starts from what
     /// is there.
     EarlierCommitFailed {
         /// The number that the failed commit was to get.
         sequence: u64,
     },
-    /// The wait for a commit's end was cancelled. The commit itself goes on, and nobody will say how it ends: look for
+    /// The wait for a commit's end was cancelled. The commit itself continues, and its outcome is not reported: look for
     /// what it was to write.
     OutcomeUnknown {
         /// The number that it gets if it succeeds.
@@ -350,22 +350,22 @@ impl fmt::Display for PagerError {
                 f.write_str("a transaction or a checkpoint has the write lock: wait for it with begin_write")
             }
             Self::AwaitedByCheckpoint => f.write_str(
-                "the write lock is with a checkpoint that waits for this read transaction: end it, begin anew and read again",
+                "the write lock is with a checkpoint that waits for this read transaction: end it, begin another one and read again",
             ),
             Self::BusySnapshot { snapshot, newest } => write!(
                 f,
-                "the snapshot of commit {snapshot} is stale, commit {newest} came meanwhile: begin anew and read again"
+                "the snapshot of commit {snapshot} is stale, commit {newest} came meanwhile: begin another transaction and read again"
             ),
             Self::Poisoned { cause } => {
                 write!(f, "writes are refused since a sync failed ({cause}): open the file again to recover")
             }
             Self::EarlierCommitFailed { sequence } => write!(
                 f,
-                "commit {sequence}, which this transaction was built upon, failed: begin the transaction again"
+                "commit {sequence}, which this transaction was built on, failed: begin the transaction again"
             ),
             Self::OutcomeUnknown { sequence } => write!(
                 f,
-                "the wait for commit {sequence} was cancelled while it was on its way: look whether it is there"
+                "the wait for commit {sequence} was cancelled while it was in flight: look whether it is there"
             ),
             Self::NoSpace { max_pages } => {
                 write!(f, "the file has all of its {max_pages} pages: raise max_pages")

@@ -64,7 +64,7 @@ impl IntegrityReport {
 pub enum IntegrityProblem {
     /// The page is damaged; the error says how.
     Damaged(PagerError),
-    /// The page is marked as free but not on the freelist: nobody will ever get it.
+    /// The page is marked as free but not on the freelist: it can never be allocated.
     Leaked {
         /// The page.
         page: PageNo,

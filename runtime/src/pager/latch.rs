@@ -69,12 +69,12 @@ impl<T: Clone> Wait<T> {
         Self { latch, completion: None }
     }
 
-    /// Takes a new place after somebody cancelled this one.
+    /// Takes a new place after this one was cancelled.
     pub(super) fn renew(&mut self) {
         self.completion = None;
     }
 
-    /// The value once it has come. An error when somebody cancelled this wait; what was waited for goes on.
+    /// The value once it has come. An error when this wait was cancelled; what was waited for continues.
     pub(super) fn poll(&mut self) -> Result<IOResult<T>, CompletionError> {
         if let Some(completion) = &self.completion {
             match completion.result() {

@@ -11,7 +11,7 @@ pub enum Durability {
     #[default]
     Full,
     /// It survives the end of the process. A power loss may take the newest commits, back to the last sync that succeeded,
-    /// and so may a sync that fails: the log is synced before a checkpoint copies from it, its header when it is begun anew.
+    /// and so may a sync that fails: the log is synced before a checkpoint copies from it, its header when it is reset.
     Normal,
     /// It survives the end of the process. Nothing is ever synced, except by an opening, and a power loss may leave a
     /// damaged file.
@@ -32,7 +32,7 @@ pub struct PagerOptions {
     /// is refused.
     pub page_size: u32,
     /// Pages that the shared cache keeps; at least 1. In bytes that is `cache_pages * page_size`, and some 150 for each
-    /// page's entry, its ghost and their places in maps. Pages that somebody has pinned stay beyond it.
+    /// page's entry, its ghost and their places in maps. Pinned pages stay beyond it.
     ///
     /// Eviction is by shard: from 256 pages on there are several, by page number, each with its part of this.
     pub cache_pages: usize,
@@ -45,7 +45,7 @@ pub struct PagerOptions {
     ///
     /// [`Pager::checkpoint_due`]: super::Pager::checkpoint_due
     pub checkpoint_frames: u32,
-    /// From how many frames in the log [`Pager::checkpoint_due`] asks for one that begins the log anew; 0, the default, for
+    /// From how many frames in the log [`Pager::checkpoint_due`] asks for one that resets the log; 0, the default, for
     /// never. Readers and writers that follow one another without a gap otherwise make the log grow without end. But writers
     /// wait for readers then, see [`CheckpointMode::Full`]: for files whose readers are short, some multiple of
     /// `checkpoint_frames` is good.

@@ -54,12 +54,12 @@ impl PagerFile {
 ///
 /// Everything that may need I/O is a state machine of its own, stepped until it is done. Dropping one, or a
 /// transaction, at any time takes back what it did and leaves nothing locked, pinned or registered. I/O that
-/// it had begun goes on and belongs to the pager; so does a commit that has been
+/// it had begun continues and belongs to the pager; so does a commit that has been
 /// [submitted](super::Commit::is_submitted), as long as the pager exists: one that waits for its write when
 /// the last reference goes is not written. None such was acknowledged, because a [`Commit`](super::Commit)
 /// that waits keeps the pager.
 ///
-/// Commits are pipelined: a writer lets go of the write lock when its frames are submitted, the next one builds upon
+/// Commits are pipelined: a writer lets go of the write lock when its frames are submitted, the next one builds on
 /// them, and one sync acknowledges all commits whose frames were written before it. A transaction that is larger than
 /// [`PagerOptions::spill_pages`] is the exception: it keeps the write lock.
 ///
@@ -266,7 +266,7 @@ impl Pager {
         wakes.wake();
     }
 
-    /// Syncs a file; a failure poisons the pager, also when nobody waits any more.
+    /// Syncs a file; a failure poisons the pager, even if no caller waits any more.
     pub(super) fn sync(self: &Arc<Self>, file: &PagerFile, done: impl FnOnce(Ended) + Send + 'static) {
         let pager = Arc::downgrade(self);
         transfer::sync(&*file.file, move |ended| {
@@ -274,7 +274,7 @@ impl Pager {
                 (Err(cause), Some(pager)) => Some(pager.state.lock().poison(cause)),
                 _ => None,
             };
-            // Poisoned before anybody hears of the failure; heard of before user code runs, which may panic.
+            // Poisoned before the failure is reported, and reported before user code runs, which may panic.
             done(ended);
             if let Some(wakes) = wakes {
                 wakes.wake();

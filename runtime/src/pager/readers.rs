@@ -14,7 +14,7 @@ pub(super) struct Snapshot {
     /// The commit's last frame. Frames after it are not seen.
     pub(super) mark: FrameNo,
     /// Whether some page has to be read from the log. False when the database file held all of the snapshot's commits
-    /// at its beginning: then the log may be begun anew under it, but no checkpoint may go beyond `mark`.
+    /// at its beginning: then the log may be reset under it, but no checkpoint may go beyond `mark`.
     pub(super) reads_log: bool,
 }
 
@@ -75,10 +75,10 @@ struct Group {
 }
 
 impl Default for Readers {
-    /// Nobody.
+    /// No readers.
     fn default() -> Self {
-        let nobody = Group { count: 0, state: FileState::EMPTY };
-        Self { newest: (0, nobody), older: BTreeMap::new(), count: 0, reading_log: 0, awaited: None }
+        let none = Group { count: 0, state: FileState::EMPTY };
+        Self { newest: (0, none), older: BTreeMap::new(), count: 0, reading_log: 0, awaited: None }
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(readers.oldest(), Some((5, second.state)));
         [&second, &second].into_iter().for_each(|snapshot| readers.unregister(snapshot).tell());
         assert_eq!(readers.oldest(), Some((9, third.state)));
-        // Its commit fails with nobody left who has seen it, and the frame is given to another.
+        // Its commit fails when no snapshot is left that has seen it, and the frame is given to another.
         readers.unregister(&third).tell();
         let again = of(9, 4);
         readers.register(&again);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn wait_for_the_log_ends_when_nobody_reads_it() {
+    fn wait_for_the_log_ends_when_it_has_no_reader() {
         let mut readers = Readers::default();
         let (mut leaves, ends, stays) = (snapshot(5, true), snapshot(5, true), snapshot(5, false));
         for registered in [&leaves, &ends, &stays] {

@@ -24,16 +24,16 @@ pub(super) type IoLatch = Latch<Ended>;
 /// How a commit ended: its number.
 pub(super) type CommitLatch = Latch<Result<u64, PagerError>>;
 
-/// A commit on its way: its frames have been handed to the log.
+/// A commit in flight: its frames have been handed to the log.
 pub(super) struct Flight {
     /// The log after it.
     pub(super) tip: Tip,
     /// Its pages in the order of their frames, which is that of their numbers. Writers that build upon it find them
     /// here.
     pub(super) pages: Vec<Arc<Page>>,
-    /// The newest frames of its other pages: they were spilled, and nobody looks for them before it is published.
+    /// The newest frames of its other pages: they were spilled, and no reader looks for them before it is published.
     pub(super) spilled: BTreeMap<PageNo, FrameNo>,
-    /// The write lock, which it keeps until its end if it has spilled. So nobody builds upon it.
+    /// The write lock, which it keeps until its end if it has spilled. No other transaction builds on it.
     pub(super) write_lock: Option<Ticket>,
     pub(super) outcome: Arc<CommitLatch>,
 }
@@ -97,7 +97,7 @@ pub(super) struct State {
     pub(super) poison: Option<CompletionError>,
 }
 
-/// The log file. Begun anew by the holder of the write lock only.
+/// The log file. Only the holder of the write lock resets it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     pub(super) header: LogHeader,
@@ -195,7 +195,7 @@ impl State {
         snapshot
     }
 
-    /// A registered snapshot of the newest commit on its way, for the writer whose turn it is.
+    /// A registered snapshot of the newest commit in flight, for the writer whose turn it is.
     pub(super) fn take_write_snapshot(&mut self) -> Snapshot {
         let Tip { state, end, .. } = self.tip();
         let snapshot = Snapshot { state, mark: end, reads_log: self.log.backfilled < end };
@@ -203,20 +203,20 @@ impl State {
         snapshot
     }
 
-    /// The log after the newest commit on its way, or the newest published one.
+    /// The log after the newest commit in flight, or the newest published one.
     pub(super) fn tip(&self) -> Tip {
         let Log { end, chain, run, .. } = self.log;
         let published = Tip { state: self.committed, end, chain, run };
         self.pending.newest_first().next().map_or(published, |flight| flight.tip)
     }
 
-    /// A wait for the newest commit on its way, if there is one.
+    /// A wait for the newest commit in flight, if there is one.
     pub(super) fn newest_on_its_way(&self) -> Option<Wait<Result<u64, PagerError>>> {
         self.pending.newest_first().next().map(|flight| Wait::new(Arc::clone(&flight.outcome)))
     }
 
-    /// Whether what a writer started from is there, on its way or published. Only the holder of the write lock adds to
-    /// what is on its way, so if that ends before the holder's snapshot, it has lost the snapshot's commit.
+    /// Whether what a writer started from is there, in flight or published. Only the holder of the write lock adds to
+    /// what is in flight, so if that ends before the holder's snapshot, it has lost the snapshot's commit.
     pub(super) fn require_base(&self, snapshot: &Snapshot) -> Result<(), PagerError> {
         if self.tip().end >= snapshot.mark {
             return Ok(());
@@ -279,7 +279,7 @@ impl State {
         self.readers.oldest().map_or(newest, |oldest| if oldest.0 < newest.0 { oldest } else { newest })
     }
 
-    /// Whether the log may be begun anew: all of it is in the database file, nobody reads it, and nothing is on its way.
+    /// Whether the log may be reset: all of it is in the database file, no snapshot reads it, and nothing is in flight.
     pub(super) fn log_is_done(&self) -> bool {
         !self.log.is_empty()
             && self.log.backfilled == self.log.end

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use crate::Completer;
 
-/// Completers to be completed once no lock is held, each of them, although a waker may panic: whoever is left then would take
+/// Completers to be completed once no lock is held, each of them, although a waker may panic: the waiters left then would take
 /// a dropped completer for a failure.
-#[must_use = "somebody waits for them"]
+#[must_use = "they have waiters"]
 #[derive(Debug, Default)]
 pub(super) struct Wakes(VecDeque<Completer>);
 
@@ -29,7 +29,7 @@ impl FromIterator<Completer> for Wakes {
 }
 
 impl Drop for Wakes {
-    /// After a panic, wakes the rest. A second one is swallowed by whoever completes while the thread unwinds.
+    /// After a panic, wakes the rest. A second one is swallowed by the code that completes while the thread unwinds.
     fn drop(&mut self) {
         self.complete_all();
     }
@@ -43,7 +43,7 @@ mod tests {
     use crate::Completion;
 
     #[test]
-    fn whoever_comes_after_a_panic_is_woken_all_the_same() {
+    fn waiters_behind_a_panic_are_woken() {
         let (completions, completers): (Vec<_>, Vec<_>) = (0..3)
             .map(|number| Completion::new(move |_| assert!(number > 0, "the first one's user fails")))
             .unzip();

@@ -12,9 +12,9 @@ pub(super) type Ticket = u64;
 /// On whose behalf the write lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiter {
-    /// Somebody without a snapshot: a new transaction, or a checkpoint.
+    /// A waiter without a snapshot: a new transaction, or a checkpoint.
     New,
-    /// A reader that keeps its snapshot while it waits. It would wait for ever for a holder that waits for it.
+    /// A reader that keeps its snapshot while it waits. It would wait without end for a holder that waits for it.
     Reader(Snapshot),
 }
 
@@ -28,7 +28,7 @@ impl Waiter {
 /// One holder, the others in the order of asking.
 ///
 /// Who holds the write lock is said here, under the pager's lock, and nowhere else. A waiter's completion only tells it to
-/// look again, so a grant that races with a cancel or a drop is never lost: whoever goes gives up what it finds here.
+/// look again, so a grant that races with a cancel or a drop is never lost: the one that leaves gives up what it finds here.
 #[derive(Debug, Default)]
 pub(super) struct WriteLock {
     last_ticket: Ticket,
@@ -51,7 +51,7 @@ impl WriteLock {
         self.last_ticket
     }
 
-    /// The write lock, if nobody has it and nobody waits for it.
+    /// The write lock, if it is free and has no waiter.
     pub(super) fn try_take(&mut self) -> Option<Ticket> {
         if self.holder.is_some() || !self.queue.is_empty() {
             return None;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_goes_on_in_the_order_of_asking() {
+    fn lock_is_granted_in_the_order_of_requests() {
         let mut lock = WriteLock::default();
         let first = lock.try_take().expect("free");
         let waiters: Vec<_> = (0..3).map(|_| enqueue(&mut lock)).collect();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_the_queue() {
+    fn no_writer_overtakes_the_queue() {
         let mut lock = WriteLock::default();
         let first = lock.try_take().expect("free");
         let (second, _completion) = enqueue(&mut lock);
@@ -179,14 +179,11 @@ mod tests {
         let reader = |mark| Waiter::Reader(Snapshot { state: FileState::EMPTY, mark, reads_log: true });
         let mut lock = WriteLock::default();
         let first = lock.try_take().expect("free");
-        let (_, early) = lock.enqueue(reader(4)).expect("nobody waits for readers yet");
-        let (second, newer) = lock.enqueue(reader(5)).expect("nobody waits for readers yet");
+        let (_, early) = lock.enqueue(reader(4)).expect("no holder waits for readers yet");
+        let (second, newer) = lock.enqueue(reader(5)).expect("no holder waits for readers yet");
         let (third, turn) = enqueue(&mut lock);
         lock.await_readers(Obstacle::Before(5)).wake();
-        assert!(
-            early.succeeded() && !newer.finished() && !turn.finished(),
-            "it is sent away, and nobody else"
-        );
+        assert!(early.succeeded() && !newer.finished() && !turn.finished(), "it is refused, and no other");
         assert!(lock.enqueue(reader(4)).is_none() && lock.enqueue(reader(5)).is_some());
         lock.await_readers(Obstacle::InLog).wake();
         assert!(newer.succeeded() && !turn.finished());

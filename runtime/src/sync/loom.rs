@@ -19,7 +19,7 @@ impl Tracked {
         Self { _leak: loom::alloc::Track::new(()), alive: UnsafeCell::new(()) }
     }
 
-    /// By somebody who relies on its being alive.
+    /// By a holder that relies on its being alive.
     pub fn touch(&self) {
         self.alive.with(|_| ());
     }

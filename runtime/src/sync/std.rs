@@ -61,7 +61,7 @@ impl Condvar {
 }
 
 /// Looks again and again, for some microseconds, while `waiting`; returns in any case. To be called before a thread is put
-/// to sleep: whoever is about to wake it often comes sooner than a sleep and a wake take (some 20 us).
+/// to sleep: the wake often comes sooner than a sleep and a wake take (some 20 us).
 pub(crate) fn spin_while(waiting: impl Fn() -> bool) {
     let backoff = crossbeam_utils::Backoff::new();
     while waiting() && !backoff.is_completed() {

@@ -226,7 +226,7 @@ pub(crate) fn a_group_of_reads_drained(rig: &Rig) {
     }
 }
 
-/// The descriptor is not given to the next file while an operation is on its way to it.
+/// The descriptor is not given to the next file while an operation is in flight to it.
 pub(crate) fn file_dropped_with_io_in_flight(rig: &Rig) {
     for round in 0..20 {
         let (old, new) = (format!("old-{round}"), format!("new-{round}"));

@@ -12,7 +12,7 @@ pub(crate) fn one_opener_at_a_time(rig: &Rig) {
     let alone = OpenOptions::creating().alone();
     let first = rig.try_open("file", alone).expect("the file is free");
     rig.try_open("file", OpenOptions::creating()).expect("asks for nothing");
-    let refused = rig.try_open("file", alone).err().expect("somebody has it");
+    let refused = rig.try_open("file", alone).err().expect("another opener has it");
     assert!(refused.is_locked(), "{refused}");
     assert_eq!((refused.kind, &refused.path), (ErrorKind::ResourceBusy, &Some(rig.path("file"))));
     let holder = rig.backend.is_real().then(std::process::id);

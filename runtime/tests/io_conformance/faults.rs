@@ -32,7 +32,7 @@ pub(crate) fn refusals_name_the_file(rig: &Rig) {
             assert_eq!(refused("folder", options).kind, ErrorKind::IsADirectory);
         }
         assert_eq!(refused("no/such/folder", OpenOptions::creating()).kind, ErrorKind::NotFound);
-        // Read-only for everybody, whoever runs this.
+        // Read-only for every user.
         let read_only = rig.io().open("/sys/kernel/uevent_seqnum".as_ref(), OpenOptions::default());
         assert_eq!(read_only.err().map(|error| error.kind), Some(ErrorKind::PermissionDenied));
     }
@@ -69,7 +69,7 @@ pub(crate) fn disk_full(rig: &Rig) {
 }
 
 /// Broke once: a file whose folder could not be synced was there, and the next opening answered well without a sync of the
-/// folder. A loss of power could then take the name away, and all that had been synced with it.
+/// folder. A power loss could then take the name away, and all that had been synced with it.
 pub(crate) fn folder_sync_is_made_up_for(rig: &Rig) {
     if !rig.backend.is_real() {
         return assert!(!rig.io().exists(&rig.path("file")), "no folders here");
@@ -96,7 +96,7 @@ pub(crate) fn folder_sync_is_made_up_for(rig: &Rig) {
     assert_eq!(rig.io().remove(&rig.path("file")).unwrap_err().kind, ErrorKind::NotFound);
 }
 
-/// Where memory must not be locked, a ring is made all the same, or refused with an error.
+/// Where memory must not be locked, a ring is made anyway, or refused with an error.
 pub(crate) fn no_memory_may_be_locked(rig: &Rig) {
     limit(Resource::Memlock, 0);
     let rig = Rig::new(rig.backend);

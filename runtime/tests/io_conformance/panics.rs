@@ -46,7 +46,7 @@ pub(crate) fn a_callback_s_panic_is_survived(rig: &Rig) {
         let file = rig.open("file");
         let bad = file.start(Submission::sync(|_| panic!("on purpose")));
         let good: Vec<_> = (0..10).map(|_| file.start(Submission::sync(|_| {}))).collect();
-        // In a stepped backend the panic goes on in the thread that steps.
+        // In a stepped backend the panic continues in the thread that steps.
         settle(rig, &bad);
         assert_eq!(bad.result(), Some(Err(CompletionError::CallbackPanicked)));
         for sync in good {

@@ -109,7 +109,7 @@ impl Rig {
     pub(crate) fn step(&self) {
         match &self.steps {
             Steps::Step => {
-                self.io().step().expect("the backend goes on");
+                self.io().step().expect("the backend continues");
             }
             Steps::Release(io) => io.release_all(),
         }
@@ -122,7 +122,7 @@ impl Rig {
             if let Some(outcome) = completion.result() {
                 return outcome;
             }
-            self.io().pause(completion).expect("the backend goes on");
+            self.io().pause(completion).expect("the backend continues");
         }
     }
 

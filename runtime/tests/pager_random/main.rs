@@ -27,7 +27,7 @@ struct World {
     options: PagerOptions,
     pager: Option<Arc<Pager>>,
     fibers: Vec<Fiber>,
-    /// What each commit left that somebody has seen or was told of.
+    /// The content of each commit that was seen or acknowledged.
     published: BTreeMap<u64, Model>,
     /// Every commit that was asked for since the opening.
     asked: Vec<Asked>,
@@ -40,10 +40,10 @@ struct World {
     stats: Stats,
 }
 
-/// A commit that somebody has asked for.
+/// A commit that was requested.
 struct Asked {
     sequence: u64,
-    /// The one that it was built upon, unless that was there at the opening.
+    /// The one that it was built on, unless that was there at the opening.
     parent: Option<usize>,
     model: Model,
     /// It failed, or a later writer has not seen it: in this incarnation it is not to be seen.
@@ -59,7 +59,7 @@ struct Stats {
     resurrected: u64,
     checkpoints: u64,
     faults: u64,
-    /// The most commits that were on their way at a time.
+    /// The most commits that were in flight at a time.
     deepest: usize,
     /// Commits that failed because one before them did.
     doomed: u64,
@@ -134,7 +134,7 @@ impl World {
             let possible = self.asked.iter().filter(|asked| asked.sequence == sequence);
             assert!(
                 possible.into_iter().any(|asked| asked.model == found && self.is_upon_the_newest(asked)),
-                "recovered {found:?} as {sequence}, which nobody had asked for upon {}",
+                "recovered {found:?} as {sequence}, which was never requested upon {}",
                 self.newest
             );
             self.newest = sequence;
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// Whether all that it was built upon includes the newest commit that was seen.
+    /// Whether all that it was built on includes the newest commit that was seen.
     fn is_upon_the_newest(&self, asked: &Asked) -> bool {
         match asked.parent.map(|parent| &self.asked[parent]) {
             None => self.newest == self.opened,
@@ -169,13 +169,13 @@ impl World {
         }
     }
 
-    /// Somebody sees this commit, or was told of it: with it all before it have happened.
+    /// This commit was seen or acknowledged: all commits before it have happened too.
     fn see(&mut self, sequence: u64) {
         while self.newest < sequence {
             let next = self.newest + 1;
             let found = self.asked.iter_mut().find(|asked| asked.sequence == next && !asked.dead);
             let asked =
-                found.unwrap_or_else(|| panic!("{sequence} is seen, but nobody has asked for {next}"));
+                found.unwrap_or_else(|| panic!("{sequence} is seen, but there was no request for {next}"));
             asked.published = true;
             self.published.insert(next, asked.model.clone());
             self.newest = next;

@@ -87,7 +87,7 @@ fn flip_in_the_first_read_of_the_frames_loses_no_commit() {
 
 /// Broke: of two headers the newer was read as damaged, though it was whole. The opening went on with the generation before,
 /// of which all is in the database file, and the next one began from the newer header again: what was committed in between
-/// was gone. Fixed by taking a damaged header off the disk before anything is built upon the other one.
+/// was gone. Fixed by taking a damaged header off the disk before anything is built on the other one.
 #[test]
 fn flip_in_the_read_of_the_newest_header_loses_nothing_that_is_committed_upon_the_older_one() {
     for bit in [0, 9, 24, 41, 55] {

@@ -166,7 +166,7 @@ fn flipped_bit_in_a_later_generations_header_is_an_error_too() {
             for fill in 10..10 + commits {
                 fill_pages(&disk, &pager, &[page], fill).expect("commit");
             }
-            assert_eq!(pager.audit().log_frames, u64::from(commits), "the log was begun anew");
+            assert_eq!(pager.audit().log_frames, u64::from(commits), "the log was reset");
             let mut log = disk.bytes(log_path());
             log[20] ^= 1;
             let disk = Disk::with_files(&[(db_path(), &disk.bytes(db_path())), (log_path(), &log)]);
@@ -435,7 +435,7 @@ fn byte_that_no_checksum_covers_changes_nothing() {
     let mut flipped = log.clone();
     places.into_iter().flatten().for_each(|at| flipped[at] ^= 0xff);
     assert_eq!(sample.recover(&flipped), Ok(newest), "all of these bytes of the log");
-    // Commit 0 has one page, so the rest of the file is nobody's.
+    // Commit 0 has one page, so the rest of the file belongs to no commit.
     for at in (512..database.len()).step_by(93) {
         let mut flipped = database.clone();
         flipped[at] ^= 0x10;

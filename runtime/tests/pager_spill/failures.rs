@@ -40,7 +40,7 @@ fn frames_of_a_commit_that_never_came_are_passed_over_by_a_recovery() {
 }
 
 #[test]
-fn right_is_kept_until_the_commit_is_acknowledged_also_when_nobody_waits_for_it() {
+fn write_lock_is_kept_until_the_commit_is_acknowledged_even_without_a_waiter() {
     let (disk, pager) = prepare(2);
     let mut commit = suspended(&disk, &pager).commit();
     while !commit.is_submitted() {
@@ -114,7 +114,7 @@ fn cancelled_wait_for_frames_changes_nothing() {
     let Ok(IOResult::IO(io)) = writer.page_mut(4) else { panic!("it waits for a write") };
     io.completion().expect("no yield").cancel();
     assert!(matches!(writer.page_mut(4), Err(PagerError::Io { .. })), "told once");
-    assert!(writer.page_mut(4).expect("it goes on").is_io());
+    assert!(writer.page_mut(4).expect("it continues").is_io());
     finish(&disk);
     disk.hold(false);
     fill(&disk, &mut writer, 4, 7);

@@ -34,7 +34,7 @@ fn read_that_was_given_up_is_not_taken_for_one_after_a_rollback() {
 
 /// Each of the reads that a call may wait for, given up, and then failed.
 #[test]
-fn error_of_a_read_that_was_given_up_is_told_to_nobody() {
+fn error_of_a_read_that_was_given_up_is_not_reported() {
     for spill_pages in [1, 100] {
         let disk = Disk::new();
         let pager = open(&disk, PagerOptions { cache_pages: 1, ..spilling(spill_pages) }).expect("open");
@@ -79,7 +79,7 @@ fn header_that_fails_for_a_call_that_was_given_up_does_not_fail_the_commit() {
 
 /// A wait that is cancelled belongs to the call that was given up, also when another call waits for the same write.
 #[test]
-fn cancel_of_a_wait_that_was_given_up_is_told_to_nobody() {
+fn cancel_of_a_wait_that_was_given_up_is_not_reported() {
     let (disk, pager) = prepare(2);
     let mut writer = suspended(&disk, &pager);
     let abandoned = waits_for(writer.page_mut(4));

@@ -87,7 +87,7 @@ fn ten_thousand_pages_go_through_the_memory_of_sixteen() {
         assert_eq!(first_byte(&disk, &mut writer, page), stamp(page));
         assert!(writer.pages_in_memory() <= 17);
     }
-    // Nobody sees it, and a power loss leaves nothing of it, whatever it lets through.
+    // No reader sees it, and no power loss leaves anything of it.
     assert_eq!(pager.page_count(), 1);
     for keeps in [true, false] {
         let disk = disk.after_power_loss(|| keeps);
@@ -176,7 +176,7 @@ fn commit_waits_for_the_frames_that_are_being_written() {
     assert_eq!(ended(&mut commit), Some(Ok(9)));
 }
 
-/// What is left in memory may be written at once, and synced, while the frames before it are on their way.
+/// What is left in memory may be written at once, and synced, while the frames before it are in flight.
 #[test]
 fn commit_after_a_rollback_to_a_savepoint_waits_for_the_frames_that_are_being_written() {
     let (disk, pager) = prepare(2);

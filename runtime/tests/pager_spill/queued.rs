@@ -57,7 +57,7 @@ fn assert_next_begins(next: &mut BeginWrite, sequence: u64) -> WriteTransaction 
     writer
 }
 
-/// The next writer is told at once that there will be none, and nobody has the write lock.
+/// The next writer fails at once, and the write lock is free.
 fn assert_poisoned(pager: &Arc<Pager>, next: &mut BeginWrite) {
     let refused = PagerError::Poisoned { cause: FAULT };
     assert_eq!(next.step().map(|_| ()), Err(refused.clone()));

@@ -90,7 +90,7 @@ fn random_transactions_that_spill_do_what_copies_of_a_model_do() {
 }
 
 #[test]
-fn whoever_goes_at_any_yield_leaves_nothing() {
+fn dropping_at_any_yield_leaves_nothing() {
     for yields in 0..60 {
         let (disk, pager) = prepare(2);
         let mut left = yields;

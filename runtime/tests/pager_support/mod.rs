@@ -84,7 +84,7 @@ struct DiskFile {
     contents: Arc<Mutex<Contents>>,
 }
 
-/// An operation that has been run without anybody having been told.
+/// An operation that has run, with its completion still pending.
 pub(crate) struct Untold {
     operation: InFlight,
     outcome: Outcome,
@@ -180,7 +180,7 @@ impl Disk {
         contents.bytes[at] ^= 1;
     }
 
-    /// Puts bytes into a file behind everybody's back.
+    /// Puts bytes into a file, past the pager.
     pub(crate) fn overwrite(&self, path: &Path, at: usize, bytes: &[u8]) {
         let contents = Arc::clone(&self.inner.lock().files[path]);
         Effect::Write(at, bytes.to_vec()).apply(&mut contents.lock().bytes);
@@ -431,7 +431,7 @@ pub(crate) fn waits_for<T>(step: Result<IOResult<T>, PagerError>) -> Completion 
     }
 }
 
-/// Asserts that nobody holds or waits for anything.
+/// Asserts that nothing is held or waited for.
 pub(crate) fn assert_idle(pager: &Arc<Pager>) {
     let audit = pager.audit();
     assert!(audit.is_idle(), "{audit:?}");

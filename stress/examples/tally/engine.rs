@@ -94,7 +94,7 @@ impl Load {
     }
 }
 
-/// The counts, for somebody who can wait.
+/// The counts, for a caller that may block.
 pub(crate) fn load(io: &dyn IO, path: &Path, connections: usize) -> Result<Vec<u64>, String> {
     let text = |error: CompletionError| error.to_string();
     let mut load = Load::new(&open(io, path).map_err(|error| error.to_string())?, connections);

@@ -1,4 +1,4 @@
-//! Somebody's engine with a tester of its own; `--hasty true` plants a bug:
+//! An engine with a tester of its own. `--hasty true` plants a bug:
 //! `cargo run -p tenterhook-stress --features cli --example tally -- sim --duration 10s`
 
 mod engine;
@@ -22,7 +22,7 @@ const FAULTS: [FaultKind; 6] = [PowerLoss, ProcessKilled, ReadError, SectorTorn,
 
 /// All connections, simulated.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     told: Told,
     hasty: bool,
     load: Option<Load>,
@@ -59,13 +59,17 @@ impl System for Tally {
         *self = Tally { told: self.told.clone(), hasty: self.hasty, ..Tally::default() };
         Ok(())
     }
+
+    fn describe(&self, fiber: u32) -> String {
+        if fiber < self.connections() { "store a count" } else { "load" }.into()
+    }
 }
 
 #[derive(Copy, Clone, Debug)]
-struct TallySubject;
+pub(crate) struct TallySubject;
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, clap::Args)]
-struct Habits {
+pub(crate) struct Habits {
     /// Acknowledge a count before it is synced.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -131,7 +131,7 @@ fn evidence(output: &str) -> String {
     line.split(' ').map(of_any_machine).collect::<Vec<_>>().join(" ").chars().take(160).collect()
 }
 
-/// Of an absolute path, in quotes or not, the name of the file: the rest says where somebody keeps things.
+/// Of an absolute path, in quotes or not, the name of the file: the folders differ between machines.
 fn of_any_machine(word: &str) -> String {
     let path = word.trim_start_matches(['"', '\'', '(']);
     match path.starts_with('/') {

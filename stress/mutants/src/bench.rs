@@ -49,7 +49,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether it is for whoever wrote the command line or the patch, and not about this machine.
+    /// Whether the command line or the patch is wrong, and not this machine.
     pub(crate) fn is_usage(&self) -> bool {
         match self {
             Self::Held { .. } | Self::DoesNotApply { .. } => true,

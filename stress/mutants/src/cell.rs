@@ -42,7 +42,7 @@ impl Cell {
         self.attempts.iter().filter(|attempt| attempt.outcome == outcome).count()
     }
 
-    /// Until it was found, over the runs that end: how far one had come that hangs, nobody knows.
+    /// Until it was found, over the runs that end: the progress of a run that hangs is unknown.
     pub(crate) fn executions(&self) -> Option<Median> {
         let ending = self.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Hangs);
         median(ending.filter_map(|attempt| {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_hangs_has_found_it_after_nobody_knows_how_many() {
+    fn a_run_that_hangs_has_found_it_after_an_unknown_count() {
         let cell = cell(&[(Hangs, 0), (Found, 7)]);
         assert_eq!((cell.found(), cell.count(Hangs)), (2, 1));
         assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Nobody looks at a mutant in a debugger, and a patch changes a line: what would be lost in speed by this is nothing beside
+/// A mutant is not debugged, and a patch changes one line: the loss of speed by this is nothing beside
 /// what it saves in building.
 const QUICK_BUILDS: [(&str, &str); 5] = [
     ("CARGO_INCREMENTAL", "1"),

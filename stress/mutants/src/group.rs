@@ -26,14 +26,14 @@ impl Group {
         Ok(Self { leader, id })
     }
 
-    /// Waits for the leader. It stays a zombie, so that nobody else gets its id.
+    /// Waits for the leader. It stays a zombie, so that its id is not used again.
     pub(crate) fn wait(&self) -> io::Result<()> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         Ok(rustix::io::retry_on_intr(|| waitid(WaitId::Pid(self.id), options)).map(drop)?)
     }
 
     pub(crate) fn kill(&self) {
-        // An error says that nobody is left.
+        // An error says that no process is left.
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
@@ -50,7 +50,7 @@ impl Group {
 /// From now on Ctrl-C, SIGTERM and SIGHUP kill what runs and end this program with `code`, after a last line.
 pub(crate) fn end_all_on_signals(code: u8, last: &'static str) -> io::Result<()> {
     let end = move || {
-        // Never given back: whoever waits for a group that dies of this must not take it for a result.
+        // Never given back: a waiter for a group that dies of this must not take it for a result.
         let running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for id in running.iter() {
             let _ = kill_process_group(*id, Signal::KILL);

@@ -1,4 +1,4 @@
-//! What is known so far, on disk after every cell: a run that is interrupted goes on where it was.
+//! What is known so far, on disk after every cell: a run that was interrupted resumes where it was.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -49,7 +49,7 @@ const INTERRUPTED: u8 = 130;
 
 /// The last line of a run that is interrupted.
 const TO_BE_CONTINUED: &str =
-    "tenterhook-mutants: interrupted; finished results are kept, and the same command goes on from here";
+    "tenterhook-mutants: interrupted; finished results are kept, and the same command continues from here";
 
 /// Breaks the runtime in known ways, one at a time, and says which detector notices, and how soon.
 ///
@@ -74,7 +74,7 @@ struct Arguments {
     /// The patches, and where the table goes.
     #[arg(long, value_name = "DIRECTORY", default_value = "stress/mutants")]
     catalogue: PathBuf,
-    /// Scratch copy, builds, logs and what is known so far; a run that was interrupted goes on from there.
+    /// Scratch copy, builds, logs and what is known so far; a run that was interrupted resumes from there.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/mutants")]
     state: PathBuf,
     /// Mutants at a time; each has a processor of its own, but for detectors that need several [default: one for each core,

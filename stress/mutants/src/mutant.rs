@@ -19,7 +19,7 @@ pub(crate) struct Mutant {
     pub(crate) source: String,
     /// Why that is wrong.
     pub(crate) bug: String,
-    /// Who is expected to find it. The others are tried all the same.
+    /// Who is expected to find it. The others are tried anyway.
     pub(crate) found_by: BTreeSet<Detector>,
     /// The whole file. What is applied is this, whatever becomes of the file during the run.
     pub(crate) text: String,
@@ -77,7 +77,7 @@ impl Mutant {
 ///
 /// # Errors
 ///
-/// Everything that is wrong with any of them: nobody wants to learn of the second after an hour.
+/// Everything that is wrong with any of them, so that the second error does not show an hour later.
 pub(crate) fn catalogue(folder: &Path) -> Result<Vec<Mutant>, Vec<BadPatch>> {
     let unreadable =
         |path: &Path, error: std::io::Error| BadPatch { path: path.to_owned(), problem: error.to_string() };

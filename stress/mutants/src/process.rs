@@ -66,7 +66,7 @@ mod tests {
         std::thread::scope(|scope| {
             let end = scope.spawn(|| fs::read(&pipe).unwrap());
             let ended = shell_in(&folder, script, most);
-            // If it was killed before it opened the pipe, the reader still waits for somebody who does.
+            // If it was killed before it opened the pipe, the reader still waits for a writer.
             drop(File::options().read(true).write(true).open(&pipe).unwrap());
             assert_eq!(end.join().unwrap(), b"");
             ended

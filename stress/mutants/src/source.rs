@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::tree;
 
-/// A copy of the workspace's tracked files that nobody edits. Lanes copy from it, and keys are made of it.
+/// A copy of the workspace's tracked files that is never edited. Lanes copy from it, and keys are made of it.
 pub(crate) struct Source {
     root: PathBuf,
     /// What was checked out when the copy was made.

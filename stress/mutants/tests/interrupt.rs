@@ -63,7 +63,7 @@ impl Workspace {
 }
 
 #[test]
-fn a_second_scoreboard_is_refused_and_an_interrupted_one_leaves_nobody_behind() {
+fn a_second_scoreboard_is_refused_and_an_interrupted_one_leaves_no_process() {
     let workspace = Workspace::new();
     let first = workspace.program().spawn().unwrap();
     let mut held = BufReader::new(File::open(workspace.path("held")).unwrap());
@@ -80,7 +80,7 @@ fn a_second_scoreboard_is_refused_and_an_interrupted_one_leaves_nobody_behind() 
     let first = first.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&first.stderr).into_owned();
     assert_eq!(first.status.code(), Some(130), "{said}");
-    assert!(said.lines().last().is_some_and(|line| line.contains("goes on from here")), "{said}");
+    assert!(said.lines().last().is_some_and(|line| line.contains("continues from here")), "{said}");
     // Its end comes when the last of those is dead that had it open.
     assert_eq!(held.read_line(&mut line).unwrap(), 0);
     assert!(!workspace.path("state/ledger.json").exists(), "what was killed is no result");

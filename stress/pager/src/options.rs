@@ -41,7 +41,7 @@ pub(crate) fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> 
         ("spill", format!("beyond {} pages", pager.spill_pages)),
         (
             "checkpoint due",
-            format!("at {} log frames, the log anew at {}", pager.checkpoint_frames, pager.restart_frames),
+            format!("at {} log frames, a log reset at {}", pager.checkpoint_frames, pager.restart_frames),
         ),
         ("file limit", limit(pager)),
         ("durability", format!("{:?}", pager.durability).to_lowercase()),

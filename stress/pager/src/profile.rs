@@ -14,12 +14,12 @@ pub enum Profile {
     Chaos,
     /// Short lives, many of which end inside recovery.
     Recovery,
-    /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Of content
-    /// only that is asked that nobody makes it up; of machines that nothing leaks or hangs.
+    /// Everything at once, and a disk that lies: writes that are lost or go astray, syncs that do nothing. Content
+    /// must not be made up, and machines must not leak or hang; nothing else is checked.
     #[value(alias = "ragnarok")]
     LyingDisk,
     /// What a plainer tester does, to see what the rest is worth: each connection in turn, I/O in order and at once,
-    /// flipped bits as the only fault, and a file that is opened anew only when nobody uses it. Never drawn.
+    /// flipped bits as the only fault, and a file that is reopened only at rest. Never drawn.
     #[value(alias = "whopper")]
     Baseline,
 }

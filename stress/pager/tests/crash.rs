@@ -91,7 +91,7 @@ fn what_goes_wrong_with_any_connection_is_found_although_the_others_go_on() {
 }
 
 #[test]
-fn a_child_that_hangs_is_found_whatever_noise_goes_on_in_it() {
+fn a_child_that_hangs_is_found_under_any_noise() {
     let output = crash("--kills 60 --seed 1 --plant stall --stall 600ms --noise signals,stops,cold-files");
     let document = document(&output);
     assert_eq!(output.status.code(), Some(11), "{document:#}");
@@ -107,7 +107,7 @@ fn a_child_that_hangs_is_found_whatever_noise_goes_on_in_it() {
 }
 
 #[test]
-fn a_campaign_goes_on_where_it_was_left_and_refuses_other_flags() {
+fn a_campaign_resumes_and_refuses_other_flags() {
     let folder = tempfile::tempdir().expect("a folder for this test");
     let path = folder.path().display();
     assert_eq!(document(&crash(&format!("--kills 3 --points none --directory {path}")))["kills"], 3);

@@ -93,7 +93,7 @@ impl<S: Subject> Coordinator<'_, S> {
                     pool.spawn(move || shared.work(worker, &sender));
                 }
             }
-            Err(error) => self.internal = Some(format!("no threads to run seeds on: {error}")),
+            Err(error) => self.internal = Some(format!("cannot start threads to run seeds on: {error}")),
         }
         receiver
     }
@@ -114,7 +114,7 @@ impl<S: Subject> Coordinator<'_, S> {
                 }
                 recv(looks) -> _ => {
                     let now = Instant::now();
-                    if give_up.is_some_and(|moment| now >= moment) || self.somebody_stalled(now) {
+                    if give_up.is_some_and(|moment| now >= moment) || self.a_run_has_stalled(now) {
                         break;
                     }
                     is_over = self.time_is_up(now);
@@ -170,13 +170,14 @@ impl<S: Subject> Coordinator<'_, S> {
     }
 
     /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
-    fn somebody_stalled(&mut self, now: Instant) -> bool {
+    fn a_run_has_stalled(&mut self, now: Instant) -> bool {
         let heartbeats = self.shared.watches.iter().zip(&mut self.heartbeats);
         let stalled =
             heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();
         let Some(seed) = stalled else { return false };
         let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.options.fixed);
-        let seen = format!("one has not for {} s: the fiber neither yields nor ends", STALLED.as_secs());
+        let seen =
+            format!("a step has not returned for {} s: the fiber neither yields nor ends", STALLED.as_secs());
         let words = S::describe(&drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
         self.failures.push(Failure {
             seed,
@@ -223,6 +224,7 @@ impl<S: Subject> Coordinator<'_, S> {
         let wanted = self.options.max_failures.max(1);
         self.failures.truncate(wanted);
         let mut summary = Summary {
+            first_seed: self.shared.first_seed,
             elapsed: self.elapsed(),
             earlier: self.earlier,
             totals: self.totals,

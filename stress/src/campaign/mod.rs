@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::state::StateError;
 use self::state::StateFile;
-pub use self::totals::{FaultTotals, Totals};
+pub use self::totals::{FaultTotals, SlowestSeed, Totals};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::stop::Stop;
@@ -110,6 +110,8 @@ pub struct Summary {
     pub totals: Totals,
     /// Failures by seed.
     pub failures: Vec<Failure>,
+    /// The seed of the first run; an earlier sitting may have chosen it.
+    pub first_seed: u64,
     /// Wall time, that of earlier sittings included.
     pub elapsed: Duration,
     /// Of that, time in earlier sittings.
@@ -143,16 +145,19 @@ impl Summary {
         }
     }
 
-    /// Looks for points that no run came by. `strict` says that there must be none.
+    /// Looks for points that no run reached. `strict` says that there must be none.
     fn judge_points(&mut self, strict: bool) {
         let missed = self.totals.reached.iter().filter(|&(_, &count)| count == 0);
         let missed: Vec<&str> = missed.map(|(name, _)| name.as_str()).collect();
         if missed.is_empty() || (self.totals.seeds < ENOUGH_SEEDS_FOR_POINTS && !strict) {
             return;
         }
-        let problem =
-            format!("over {} seeds it never happened that {}", self.totals.seeds, missed.join("; "));
-        if strict { self.internal = Some(problem) } else { self.warnings.push(problem) }
+        let (seeds, all) = (self.totals.seeds, self.totals.reached.len());
+        if strict {
+            self.internal = Some(format!("points not reached in {seeds} seeds: {}", missed.join("; ")));
+        } else {
+            self.warnings.push(format!("{} of {all} points not reached in {seeds} seeds", missed.len()));
+        }
     }
 
     /// Looks for kinds of fault that were asked for and never came.
@@ -163,14 +168,15 @@ impl Summary {
             }
             if fault.requested >= ENOUGH_REQUESTS {
                 self.internal = Some(format!(
-                    "{} was requested {} times over {} seeds and never delivered: it tests nothing",
+                    "{} was requested {} times over {} seeds and never delivered: the campaign does not test it",
                     fault.kind.name(),
                     fault.requested,
                     self.totals.seeds
                 ));
             } else if fault.seeds >= ENOUGH_SEEDS {
                 let (name, seeds) = (fault.kind.name(), fault.seeds);
-                self.warnings.push(format!("{name} was on in {seeds} seeds and never had an occasion"));
+                self.warnings
+                    .push(format!("{name} was enabled in {seeds} seeds and never had an opportunity"));
             }
         }
     }

@@ -25,9 +25,12 @@ pub struct Totals {
     pub trace_digest: u64,
     /// The trace hash of the seed that was added last.
     pub last_trace: u64,
+    /// The seed that took longest.
+    #[serde(default)]
+    pub slowest: Option<SlowestSeed>,
     /// The systems' counters, by name.
     pub counters: Vec<(String, u64)>,
-    /// How often runs came by each point of [`sometimes!`](crate::sometimes!), all points of the program listed.
+    /// How often runs reached each point of [`sometimes!`](crate::sometimes!), all points of the program listed.
     pub reached: BTreeMap<String, u64>,
     /// Faults by kind.
     pub faults: Vec<FaultTotals>,
@@ -48,6 +51,17 @@ pub struct FaultTotals {
     pub noticed: u64,
 }
 
+/// The seed that took longest: a tester that slows down with something shows it here first.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowestSeed {
+    /// The seed.
+    pub seed: u64,
+    /// Time that its run took, in nanoseconds.
+    pub nanos: u64,
+    /// Scheduling decisions of its run.
+    pub steps: u64,
+}
+
 impl Default for Totals {
     fn default() -> Self {
         let fault = |kind| FaultTotals { kind, seeds: 0, requested: 0, delivered: 0, noticed: 0 };
@@ -60,6 +74,7 @@ impl Default for Totals {
             busy_nanos: 0,
             trace_digest: 0,
             last_trace: 0,
+            slowest: None,
             counters: Vec::new(),
             reached: sometimes::names().into_iter().map(|name| (name.to_owned(), 0)).collect(),
             faults: FaultKind::ALL.map(fault).to_vec(),
@@ -81,6 +96,10 @@ impl Totals {
         self.crashes += result.crashes;
         self.busy_nanos += result.busy_nanos;
         self.last_trace = result.trace_hash;
+        let taken = SlowestSeed { seed: result.seed, nanos: result.busy_nanos, steps: result.steps };
+        if self.slowest.is_none_or(|slowest| slowest.nanos < taken.nanos) {
+            self.slowest = Some(taken);
+        }
         for &(name, value) in &result.counters {
             self.count(name, value);
         }

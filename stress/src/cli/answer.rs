@@ -17,14 +17,12 @@ pub fn interruption(program: &str) -> Stop {
     // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
     let handler = move || match stopper.take() {
         Some(stopper) => drop(stopper),
-        // The second time somebody means it.
+        // A second Ctrl-C ends the process.
         None => std::process::exit(INTERRUPTED),
     };
     if ctrlc::set_handler(handler).is_err() {
-        eprintln!(
-            "{program}: Ctrl-C is caught already, or cannot be: it will not end this run with a summary"
-        );
-        // The handler has been dropped, and the stopper with it: one that nobody drops takes its place.
+        eprintln!("{program}: cannot handle Ctrl-C: it ends the process without a summary");
+        // The handler was dropped together with its stopper. A stopper that is never dropped replaces it.
         let (stopper, stop) = Stop::new();
         std::mem::forget(stopper);
         return stop;
@@ -46,7 +44,7 @@ pub fn print(text: &str) {
 /// What was wrong, where, and what would be right: the parser's own account takes a screen.
 pub(super) fn in_one_line(error: &clap::Error, program: &str) -> String {
     let rendered = error.render().to_string();
-    let first = rendered.lines().next().unwrap_or("the command line makes no sense");
+    let first = rendered.lines().next().unwrap_or("the command line is invalid");
     let what = first.strip_prefix("error: ").unwrap_or(first);
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {

@@ -23,7 +23,7 @@ pub trait Commands: Subcommand {
     fn run(self) -> ExitCode;
 }
 
-/// No commands of one's own.
+/// No commands of your own.
 #[derive(Copy, Clone, Debug, Subcommand)]
 pub enum NoCommands {}
 
@@ -47,11 +47,11 @@ enum Command<S: Subject, C: Commands> {
     Sweep(sweep::SweepArguments),
     /// Run the system on real threads and files, under faults.
     Threads(threads::ThreadsArguments),
-    /// Play a tape, or the run of a seed.
+    /// Replay a tape or a seed.
     Replay(tape::ReplayArguments<S>),
-    /// Make a failing tape small.
+    /// Shrink a failing tape.
     Shrink(tape::ShrinkArguments<S>),
-    /// Draw a tape as a timeline, one lane a connection.
+    /// Draw a tape or a seed as a timeline, one lane per connection.
     Trace(tape::TraceArguments<S>),
     #[command(flatten)]
     Own(C),
@@ -102,7 +102,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Own(command) => command.run(),
         },
         Err(error) if !error.use_stderr() => {
-            // Help that nobody reads, because its reader has gone, is no failure.
+            // It is no failure if the reader of the help has gone.
             let _ = error.print();
             ExitCode::Ok
         }

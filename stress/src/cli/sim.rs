@@ -32,27 +32,27 @@ pub(super) struct SimArguments<S: Subject> {
     /// How many seeds to run [default: 1 with --seed, else as many as fit].
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
-    /// How long to run seeds: 500ms, 30s, 5m, 8h [default: 30s].
+    /// How long to run: 500ms, 30s, 5m, 8h [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
     #[command(flatten)]
     fixed: Fixed<S::Options>,
-    /// Seeds run at a time [default: one for each core].
+    /// Number of seeds to run in parallel [default: one per core].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Run one in N seeds twice and compare; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 16)]
     recheck: u64,
-    /// Begin no new seed after N failures.
+    /// Start no new seed after N failures.
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_failures: usize,
-    /// Fail if a moment that must come now and then never came, in however few seeds.
+    /// Fail if any `sometimes!` point was not reached, however few seeds were run.
     #[arg(long)]
     strict: bool,
-    /// Remember finished seeds in this directory, and go on from there if it has some.
+    /// Record finished seeds in this directory, and resume from it if it has some.
     #[arg(long, value_name = "DIRECTORY")]
     state: Option<PathBuf>,
-    /// Where the shrunk tape of a failure goes, with a test that plays it and a timeline; none to shrink nothing.
+    /// Directory for the shrunk tape of a failure, its test and its timeline; none to skip shrinking.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: String,
     /// Print every event of the run, for one seed only.
@@ -61,10 +61,10 @@ pub(super) struct SimArguments<S: Subject> {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-    /// Print all counts of a campaign that failed, too.
+    /// Print every count, and everything known about each failure.
     #[arg(long)]
     verbose: bool,
-    /// Draw no progress bar.
+    /// Don't draw a progress bar.
     #[arg(long)]
     quiet: bool,
 }
@@ -74,7 +74,7 @@ Examples:
   PROGRAM sim                                  30 s of fresh seeds on all cores
   PROGRAM sim --seed 7 --connections 64        one seed
   PROGRAM sim --seeds 1000 --faults power-loss,process-killed   a thousand seeds with crashes only
-  PROGRAM sim --duration 8h --state soak       over night; the same command goes on where it was left";
+  PROGRAM sim --duration 8h --state soak       overnight; the same command resumes after an interruption";
 
 pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     let (json, events, verbose) = (arguments.json, arguments.events, arguments.verbose);
@@ -99,17 +99,14 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     }
     let summary = campaign.run(&interrupted);
     if !json {
-        print(&match summary.failures.as_slice() {
-            [] => report::summary(&options, &summary),
-            _ if verbose => report::summary(&options, &summary) + &report::failures(&options, &summary),
-            _ => report::failures(&options, &summary) + &report::brief(&options, &summary),
-        });
+        let tables = if verbose { report::tables(&summary) } else { String::new() };
+        print(&(tables + &report::failures(&options, &summary, verbose)));
     }
     let shrunk = artifacts.and_then(|directory| shrink_first(&directory, &options, &summary));
     if json {
         print(&format!("{:#}\n", report::document(&options, &summary, shrunk.as_ref())));
     } else {
-        print(&report::repetition(&summary, shrunk.as_ref()));
+        print(&report::glance(&options, &summary, shrunk.as_ref()));
     }
     summary.exit_code()
 }
@@ -177,8 +174,8 @@ fn print_events<S: Subject>(options: &CampaignOptions<S>) {
     }
 }
 
-/// A seed that nobody has tried: the standard library seeds its hash maps from the system. Short, because people will
-/// type it.
+/// A fresh seed: the standard library seeds its hash maps from the system. It is short, because people
+/// will type it.
 fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0_u64) >> 24
 }

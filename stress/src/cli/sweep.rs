@@ -20,22 +20,22 @@ pub(super) struct SweepArguments {
     /// Only operations whose name contains TEXT.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only this case, of the one operation that --only leaves.
+    /// Only this case of the one operation that --only selects.
     #[arg(long, value_name = "CASE", requires = "only")]
     case: Option<Case>,
     /// Every subset of the I/Os of operations with at most N of them; of larger ones each one, each two, and all.
     #[arg(long, value_name = "N", default_value_t = Bounds::default().subsets, value_parser = clap::value_parser!(u32).range(1..=20))]
     subsets: u32,
-    /// Sectors of a file that a power loss spares, takes and tears one by one.
+    /// Sectors of a file that a power loss keeps, loses and tears one by one.
     #[arg(long, value_name = "N", default_value_t = Bounds::default().sectors)]
     sectors: u32,
-    /// Print the operations' names, and do nothing.
+    /// List the operations and exit.
     #[arg(long)]
     list: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-    /// Print no line for each operation, only what came of all.
+    /// Print only the totals, not a line for each operation.
     #[arg(long)]
     quiet: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct SweepArguments {
 pub(super) const EXAMPLES: &str = "\
 Examples:
   PROGRAM sweep                                   everything
-  PROGRAM sweep --only checkpoint                 the operations with that in their name
+  PROGRAM sweep --only checkpoint                 operations with this text in their name
   PROGRAM sweep --only NAME --case dropped:2      one case, as a failure prints it";
 
 pub(super) fn run<S: Subject>(arguments: SweepArguments) -> ExitCode {
@@ -126,7 +126,7 @@ fn replay<S: Subject>(operation: &dyn Operation, case: &Case, json: bool) -> Exi
             ExitCode::Ok
         }
         Ok(()) => {
-            print(&format!("{}, {case}: keeps its promises\n", operation.name()));
+            print(&format!("{}, {case}: passes\n", operation.name()));
             ExitCode::Ok
         }
         Err(Objection::NoSuchCase(why)) => {

@@ -39,10 +39,10 @@ pub(super) struct ReplayArguments<S: Subject> {
 pub(super) struct ShrinkArguments<S: Subject> {
     #[command(flatten)]
     run: Run<S>,
-    /// Where the files go.
+    /// Directory for the files.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: PathBuf,
-    /// Simulated steps that this may take over all runs.
+    /// Budget in simulated steps over all runs.
     #[arg(long, value_name = "N", default_value_t = Budget::default().steps)]
     budget: u64,
     /// Print one JSON document instead of text.
@@ -62,7 +62,7 @@ pub(super) struct TraceArguments<S: Subject> {
 
 #[derive(Debug, Args)]
 struct Run<S: Subject> {
-    /// A tape's file, or a seed.
+    /// A tape file, or a seed.
     #[arg(value_name = "TAPE|SEED")]
     what: String,
     #[command(flatten)]

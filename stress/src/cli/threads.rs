@@ -16,54 +16,54 @@ use crate::subject::Subject;
 
 /// Runs the system on real threads, over real backends in a scratch folder, under faults.
 ///
-/// Many connections work at a time. When faults have stopped and every operation has ended the system is looked over, and opened
-/// anew on the same files. How the threads meet is not the seed's, so a seed makes runs alike, not the same.
+/// Many connections work at the same time. When faults have stopped and every operation has ended, the system is checked, opened
+/// again on the same files, and checked again. The seed does not decide how threads interleave: runs of a seed are similar, not equal.
 #[derive(Debug, Args)]
 pub(super) struct ThreadsArguments {
-    /// Decides which operations are struck.
+    /// Seed: decides which operations get a fault.
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
     pub(super) seed: u64,
-    /// For how long, over all backends: 30s, 5m, 8h.
+    /// Total time over all backends: 30s, 5m, 8h.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     pub(super) duration: Duration,
-    /// What does the I/O: threads, uring, or both in turn.
+    /// The I/O backend: threads, uring, or both in turn.
     #[arg(long, value_name = "BACKEND", default_value = "both", value_parser = ["threads", "uring", "both"])]
     pub(super) backend: String,
     /// Connections.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     connections: u64,
-    /// Threads of the executor [default: one for each core].
+    /// Threads of the executor [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// The kinds of fault that strike, with commas: names, all, or none.
+    /// Kinds of fault to inject, separated by commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]
     faults: String,
     /// Instead of the system, run a storm of user code that re-enters, panics and cancels, over every backend.
     #[arg(long, conflicts_with_all = ["connections", "workers", "faults", "noise"])]
     storm: bool,
-    /// End the storm after so many actions [default: no end but the duration's].
+    /// End the storm after N actions [default: run for --duration].
     #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) actions: Option<u64>,
-    /// Kernel noise, with commas: names, all, or none.
+    /// Kernel noise, separated by commas: names, all, or none.
     #[arg(long, value_name = "KINDS", num_args = 0..=1, default_value = "all", default_missing_value = "all")]
     noise: String,
-    /// Without any progress for so long it has stalled.
+    /// Time without progress after which the run has stalled.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     pub(super) stall: Duration,
-    /// Where the files go [default: a fresh one, removed if all is well].
+    /// Directory for the files [default: a fresh one, removed after a clean run].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     pub(super) json: bool,
-    /// Draw no progress bar.
+    /// Don't draw a progress bar.
     #[arg(long)]
     quiet: bool,
 }
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  PROGRAM threads                                        half a minute, threads and io_uring in turn
+  PROGRAM threads                                        30 s, threads and io_uring in turn
   PROGRAM threads --duration 20m --connections 1000      longer
   PROGRAM threads --backend uring --faults cancelled     one backend, one kind of fault
   PROGRAM threads --storm --actions 1000000              user code that panics and re-enters";

@@ -129,7 +129,7 @@ impl Survivor<'_> {
                 of_that_age
                     .any(|(range, _)| !self.image.holds(at + range.start as u64, &sector[range.clone()]))
             };
-            // Where the new parts or the old ones are the same in both, nobody can tell it from a whole sector.
+            // If the new parts or the old parts are equal in both images, it equals a whole sector.
             let torn = differs(true) && differs(false);
             for (range, _) in parts.into_iter().filter(|(_, new)| *new) {
                 self.image.write(at + range.start as u64, &sector[range]);

@@ -12,7 +12,7 @@ use super::{DROPPED, EFFECT, ELSEWHERE, FaultKind, LENGTH, OVERLAP, State};
 /// What an injected failure of the device looks like: `EIO`.
 const FAILED: CompletionError = CompletionError::Io { kind: ErrorKind::Other, os_code: 5 };
 
-/// What a buffer holds beyond what was read into it: nobody may look.
+/// What a buffer holds beyond the bytes that were read into it. A system must not use it.
 const GARBAGE: u8 = 0xdb;
 
 impl State {
@@ -187,7 +187,7 @@ impl State {
         }
     }
 
-    /// The operation failed, and nobody knows how far it had come: not begun, part of it, all of it.
+    /// The operation failed after an unknown part of it: nothing, some, or all.
     fn half_done(&mut self, pending: &mut Pending) {
         let len = pending.operation.descriptor().len;
         match self.stream.choose(EFFECT, 3) {

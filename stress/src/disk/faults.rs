@@ -86,9 +86,74 @@ impl FaultKind {
         matches!(self, FaultKind::LostWrite | FaultKind::MisdirectedWrite | FaultKind::LyingSync)
     }
 
+    /// What the fault happens to.
+    pub fn group(self) -> FaultGroup {
+        match self {
+            FaultKind::OpenError | FaultKind::SubmitRefused => FaultGroup::Submission,
+            FaultKind::ReadError | FaultKind::ShortRead | FaultKind::BitFlip => FaultGroup::Read,
+            FaultKind::WriteError | FaultKind::ShortWrite | FaultKind::NoSpace | FaultKind::TruncateError => {
+                FaultGroup::Write
+            }
+            FaultKind::SyncFailed | FaultKind::SyncDropped => FaultGroup::Sync,
+            FaultKind::Stuck | FaultKind::Cancelled => FaultGroup::Timing,
+            FaultKind::PowerLoss | FaultKind::ProcessKilled | FaultKind::CrashInRecovery => FaultGroup::Crash,
+            FaultKind::SectorLost | FaultKind::SectorTorn => FaultGroup::Sector,
+            FaultKind::LostWrite | FaultKind::MisdirectedWrite | FaultKind::LyingSync => FaultGroup::Lie,
+        }
+    }
+
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
         self.into()
+    }
+}
+
+/// Kinds of fault that a summary counts together.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum FaultGroup {
+    /// Opening a file, or submitting an operation.
+    Submission,
+    /// Reads.
+    Read,
+    /// Writes and truncations.
+    Write,
+    /// Syncs.
+    Sync,
+    /// Operations that are late or cancelled.
+    Timing,
+    /// Power losses and kills.
+    Crash,
+    /// What a power loss does to sectors.
+    Sector,
+    /// A disk that reports what it has not done.
+    Lie,
+}
+
+impl FaultGroup {
+    /// Every group, in the order in which they are reported.
+    pub const ALL: [FaultGroup; 8] = [
+        FaultGroup::Submission,
+        FaultGroup::Read,
+        FaultGroup::Write,
+        FaultGroup::Sync,
+        FaultGroup::Timing,
+        FaultGroup::Crash,
+        FaultGroup::Sector,
+        FaultGroup::Lie,
+    ];
+
+    /// Its name in a summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultGroup::Submission => "open and submit",
+            FaultGroup::Read => "read",
+            FaultGroup::Write => "write",
+            FaultGroup::Sync => "sync",
+            FaultGroup::Timing => "stuck, cancelled",
+            FaultGroup::Crash => "crash",
+            FaultGroup::Sector => "lost, torn sector",
+            FaultGroup::Lie => "lying disk",
+        }
     }
 }
 
@@ -152,7 +217,7 @@ impl<const N: usize> Weights<N> {
     }
 }
 
-/// How often each kind was asked for, how often it had its effect, and how often somebody was told.
+/// How often each kind was requested, delivered, and noticed by the system.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
     requested: [u64; FaultKind::ALL.len()],

@@ -32,7 +32,7 @@ struct Handle {
     claim: Option<Claim>,
 }
 
-/// The answer to whoever still holds a handle after the power went.
+/// The answer to a handle of a life before the power loss.
 const DEAD: CompletionError = CompletionError::Io { kind: ErrorKind::NotConnected, os_code: 0 };
 
 impl IO for SimIO {
@@ -108,7 +108,7 @@ impl File for Handle {
         let token = state.submitted;
         state.submitted += 1;
         drop(state);
-        // Starting may run somebody's callback (of an operation cancelled before), so not under the lock.
+        // Not under the lock: starting may run the callback of an operation that was cancelled before.
         let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
         if let Ok(operation) = submission.start(Some((canceller, token))) {
             let mut state = self.shared.lock();

@@ -9,7 +9,7 @@ const CHUNK: usize = 16 << 10;
 /// Bytes that grow with zeroes when written past their end.
 ///
 /// A clone costs a count for each chunk, so that what the disk has after a power loss is copied only where it is then
-/// written: with thousands of commits on their way, whole copies of the log were a good part of a run.
+/// written: with thousands of commits in flight, whole copies of the log were a good part of a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Image {
     /// What is beyond the last one is zeroes, and so is what the last one has beyond the length.
@@ -149,7 +149,7 @@ mod tests {
             let at = near(draw(6, 40));
             let expected = bytes.get(at..at + 30);
             assert_eq!(expected.is_some_and(|expected| image.holds(at as u64, expected)), expected.is_some());
-            assert!(!image.holds(at as u64, &[0xee; 30]), "nobody has written that");
+            assert!(!image.holds(at as u64, &[0xee; 30]), "never written");
         }
         assert!(clones.iter().all(|(image, bytes)| image.bytes() == *bytes), "a clone changed");
         assert!(clones.len() > 20);

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use faults::{FaultCounts, FaultKind, FaultPlan, Struck};
+pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
@@ -428,7 +428,7 @@ fn outcome_code(outcome: Outcome) -> u64 {
 /// Bits of a submission's value that say how many bytes it is about; those above say from where on.
 const LEN_BITS: u32 = 24;
 
-/// What a disk's event is about, for people: the operation, and the fault that is to befall it.
+/// What a disk's event is about, for people: the operation, and the fault that will hit it.
 pub(crate) fn describe_operation(detail: u32) -> String {
     let operation = ["?", "read", "write", "sync", "truncate"].get(detail as usize & 0xf).unwrap_or(&"?");
     let fault = (detail >> 12).checked_sub(1).and_then(|fault| FaultKind::ALL.get(fault as usize));

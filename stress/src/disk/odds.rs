@@ -3,7 +3,7 @@
 use super::faults::{FaultKind, FaultPlan, Weights};
 use crate::tape::Chance;
 
-/// What may befall each kind of operation; a choice on the tape is an index into these, counted from 1.
+/// The faults of each kind of operation. A choice on the tape is an index into these, counted from 1.
 pub(super) const READ_FAULTS: [FaultKind; 4] =
     [FaultKind::ReadError, FaultKind::ShortRead, FaultKind::BitFlip, FaultKind::Stuck];
 pub(super) const WRITE_FAULTS: [FaultKind; 6] = [
@@ -19,7 +19,7 @@ pub(super) const SYNC_FAULTS: [FaultKind; 4] =
 pub(super) const TRUNCATE_FAULTS: [FaultKind; 2] = [FaultKind::TruncateError, FaultKind::Stuck];
 
 /// How much more likely a sync drops what it covers when another one of the same file begins while it runs. Of two syncs
-/// through one open file Linux tells one that a write was lost, and until 4.13 of any two: the other makes nobody doubt.
+/// through one open file Linux reports a lost write to one only (until 4.13: of any two). The other one succeeds.
 const BESIDE_TIMES: u32 = 120;
 
 /// How much more likely a read returns a flipped bit while a file is opened: an opening has a handful of reads, each of which

@@ -26,7 +26,7 @@ pub struct Place {
 }
 
 impl State {
-    /// Keeps what `pending` is about, if somebody is to read it.
+    /// Keeps what `pending` is about, if a timeline is wanted.
     pub(super) fn keep_place(&mut self, pending: &mut Pending) {
         let Some(places) = &mut self.places else { return };
         let descriptor = pending.operation.descriptor();

@@ -53,7 +53,7 @@ impl State {
             Sample::AtSubmission { available, change } => {
                 sometimes!(
                     file.next_change() > change && !file.current.holds(offset, &buffer[..available]),
-                    "a read brings what was there before a write that has ended"
+                    "a read returns bytes from before a completed write"
                 );
                 available
             }
@@ -68,7 +68,7 @@ impl State {
                 }
                 sometimes!(
                     !file.current.holds(offset, &buffer[..available]),
-                    "a read brings some of what was there before a write and some of what came after"
+                    "a read returns bytes from before and after a write"
                 );
                 available
             }

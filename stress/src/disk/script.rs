@@ -154,7 +154,7 @@ impl Script {
     }
 }
 
-/// What can befall an operation of `kind` without the disk lying.
+/// The faults of an operation of `kind` on a disk that does not lie.
 pub(crate) fn honest_faults(kind: OperationKind) -> impl Iterator<Item = FaultKind> {
     let befalls = faults(kind).iter().copied().filter(|fault| !fault.is_lie());
     befalls.chain([FaultKind::SubmitRefused])
@@ -323,7 +323,7 @@ mod tests {
         let mut script = Script::default();
         script.at_once(0);
         assert!(script.fault(1, OperationKind::Write, FaultKind::WriteError, 0));
-        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError, 0), "it can't befall a write");
+        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError, 0), "it can't hit a write");
         disk.follow(script);
         assert!(write(&file, 0, 2).succeeded());
         let [failing, pending] = [3, 4].map(|byte| write(&file, 0, byte));

@@ -29,7 +29,7 @@ fn read(file: &Arc<dyn File>, offset: u64, len: usize) -> (Completion, Receiver<
     let (sender, receiver) = channel();
     let done = move |outcome: Outcome, buffer: Buffer| {
         let length = outcome.unwrap_or(0) as usize;
-        // Nobody listens any more when a test ends with the read in flight.
+        // The receiver is gone when a test ends with the read in flight.
         sender.send(buffer[..length].to_vec()).ok();
     };
     (file.start(Submission::read(offset, Buffer::zeroed(len), done)), receiver)
@@ -274,7 +274,7 @@ fn a_read_may_see_part_of_a_write_in_flight_and_then_keeps_seeing_it() {
         let before = content.recv().expect("read");
         seen.insert((before[0], before[512]));
         let stays = disk.content("file".as_ref()).unwrap();
-        // What it took when it was submitted may be older than what somebody sees now.
+        // The bytes that it took at its submission may be older than the present content.
         assert!([0, 512].iter().all(|&at| before[at] == b'a' || stays[at] == b'b'));
     }
     let all = [(b'a', b'a'), (b'a', b'b'), (b'b', b'a'), (b'b', b'b')];

@@ -29,7 +29,7 @@ impl Delayer {
             let mut waiting = Waiting::default();
             loop {
                 let next = waiting.next_due().map(|due| due.saturating_duration_since(Instant::now()));
-                // A day is for ever: somebody sends or hangs up before.
+                // A day stands for no limit: a message or the end of the channel comes before.
                 match receiver.recv_timeout(next.unwrap_or(Duration::from_secs(86_400))) {
                     Ok(held) => waiting.put(held),
                     Err(RecvTimeoutError::Timeout) => waiting.release(Some(Instant::now())),

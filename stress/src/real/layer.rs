@@ -82,12 +82,12 @@ pub trait Watcher: Send + Sync + 'static {
         Verdict::Pass
     }
 
-    /// It has ended below, and whoever waits for it has not been told yet.
+    /// It has ended below, and its waiters have not been woken yet.
     fn ended(&self, passing: &Passing, outcome: Outcome) {
         let _ = (passing, outcome);
     }
 
-    /// Whoever waited for it has been told, and its callback has run.
+    /// Its waiters have been woken, and its callback has run.
     fn told(&self, passing: &Passing) {
         let _ = passing;
     }
@@ -169,7 +169,7 @@ impl<W: Watcher> Shared<W> {
         self.below.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The operation has ended below: tell the watcher, then whoever waits.
+    /// The operation has ended below: tell the watcher, then wake the waiters.
     fn end(&self, passing: &Passing, above: InFlight, outcome: Outcome, verdict: Verdict) {
         self.lock().remove(&passing.number);
         self.watcher.ended(passing, outcome);

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
-//! | [`noise`] | what a kernel does that nobody asked for: signals, cold files, a full disk |
+//! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
 //! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
 

@@ -29,7 +29,7 @@ pub fn document<S: Subject>(
     let counters = totals.counters.iter().map(|(name, value)| (name.clone(), Value::from(*value)));
     json!({
         "tester": format!("{} {}", S::PROGRAM, env!("CARGO_PKG_VERSION")),
-        "first_seed": format!("{:#x}", options.first_seed),
+        "first_seed": format!("{:#x}", summary.first_seed),
         "fixed": options.fixed,
         "options": drawn.map(|drawn| words(drawn.into_iter())),
         "seeds": totals.seeds,
@@ -40,6 +40,9 @@ pub fn document<S: Subject>(
         "elapsed_seconds": summary.elapsed.as_secs_f64(),
         "steps_per_second_and_job": if busy > 0.0 { totals.steps as f64 / busy } else { 0.0 },
         "jobs": options.jobs,
+        "slowest": totals.slowest.map(|slowest| {
+            json!({ "seed": format!("{:#x}", slowest.seed), "seconds": slowest.nanos as f64 / 1e9, "steps": slowest.steps })
+        }),
         "interrupted": summary.interrupted,
         "counters": counters.collect::<Map<_, _>>(),
         "faults": faults.collect::<Map<_, _>>(),

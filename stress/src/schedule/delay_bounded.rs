@@ -7,7 +7,7 @@ use crate::tape::Stream;
 const WINDOW: u32 = 1024;
 
 /// Delay-bounded scheduling (Emmi, Qadeer and Rakamaric, POPL 2011): a fixed order, here first come, first served, with
-/// the disk as one of those who come; and at a few drawn points whoever is next is put behind all others.
+/// with the disk as one of the contenders. At a few drawn points the next in the order is moved behind all others.
 ///
 /// As with PCT, the delays recur in every window, since connections never end.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl DelayBounded {
 impl Scheduler for DelayBounded {
     fn ready(&mut self, fiber: FiberId, why: Readiness, _lane: &mut Stream) {
         if why == Readiness::Continued {
-            // Nobody preempts it but a delay.
+            // Only a delay preempts it.
             self.queue.push_front(fiber);
             self.before_disk = self.before_disk.map(|before| before + 1);
         } else {

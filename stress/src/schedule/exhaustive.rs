@@ -7,7 +7,7 @@ use crate::tape::Stream;
 pub struct Exhaustive {
     ready: Vec<FiberId>,
     branching: Vec<u32>,
-    /// Whoever yielded waits until somebody else has moved, or the tree would have no end.
+    /// A fiber that yielded waits until another event has happened. Without this rule the tree would be infinite.
     yielded: Vec<FiberId>,
 }
 

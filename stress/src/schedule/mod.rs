@@ -90,17 +90,17 @@ pub trait Scheduler: Send {
 #[derive(strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum SchedulerKind {
-    /// Every choice as likely as any other.
+    /// Every choice is equally likely.
     Random,
     /// Each in turn, the disk too; draws nothing.
     RoundRobin,
     /// Strict priorities that change at a few drawn points (PCT).
     Pct,
-    /// A priority for each step, drawn anew for those that may conflict with what just ran (POS).
+    /// A priority for each step, drawn again for steps that may conflict with the one that ran (POS).
     Pos,
     /// First come, first served, with a few drawn delays.
     DelayBounded,
-    /// One choice a step, for a depth-first search over all schedules of a tiny run.
+    /// One choice per step: depth-first search over all schedules of a tiny run.
     Exhaustive,
     /// Each in turn, and all I/O in order before the next step: what plainer testers do.
     Lockstep,

@@ -9,10 +9,10 @@ const PRIORITIES: u32 = 1 << 16;
 const WINDOW: u32 = 2048;
 
 /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS 2010): the runnable
-/// fiber with the highest priority runs until it blocks, and at d - 1 drawn points whoever runs is demoted.
+/// fiber with the highest priority runs until it blocks, and at d - 1 drawn points the running fiber is demoted.
 ///
 /// Two things differ from the paper. Connections never end, so an operation, not a fiber, gets a priority, and the
-/// change points recur in every window of steps. And the disk is a contender whose priority is drawn anew for each
+/// change points recur in every window of steps. The disk is a contender whose priority is drawn again for each
 /// delivery, so that I/O can be held back behind a whole operation or overtake one.
 #[derive(Debug)]
 pub struct Pct {
@@ -103,7 +103,7 @@ impl Pct {
     }
 
     fn draw_priority(stream: &mut Stream) -> u32 {
-        // 0 is the default choice and the highest priority: everybody equal, first come, first served.
+        // 0 is the default choice and the highest priority: all equal, first come, first served.
         2 * PRIORITIES - stream.choose(PRIORITY, PRIORITIES)
     }
 }

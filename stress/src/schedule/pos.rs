@@ -6,12 +6,12 @@ use crate::tape::Stream;
 const PRIORITIES: u32 = 1 << 20;
 
 /// Partial order sampling (Yuan, Yang and Gu, CAV 2018): each step that could be next has a random priority, the
-/// highest runs, and those that conflict with it draw anew, so that long orders of few conflicts are as likely as
+/// highest runs, and steps that conflict with it draw a new priority. Long orders of few conflicts are then as likely as
 /// short ones.
 ///
-/// The paper knows what a step will touch; here nobody does before it has run. Deliveries conflict with each other and
-/// with no step; a step conflicts with the steps of whoever was woken with it. The first are drawn anew after each
-/// delivery, the second keep what they drew when they were woken.
+/// The paper knows what a step will touch. Here that is known only after the step. Deliveries conflict with each other and
+/// with no step; a step conflicts with the steps of fibers that were woken with it. Deliveries draw again after each
+/// delivery; steps keep what they drew when their fiber was woken.
 #[derive(Debug, Default)]
 pub struct Pos {
     /// By priority, then by fiber, so that equals have an order.

@@ -57,7 +57,7 @@ impl Scheduler for UniformRandom {
     }
 }
 
-/// The fibers that can run, by how default it is to run them: first whoever ran last, and last whoever asked that others
+/// The fibers that can run, by how default it is to run them: first the fiber that ran last, and last the fibers that asked that others
 /// go first.
 #[derive(Debug, Default)]
 pub(super) struct ReadyStack {
@@ -78,7 +78,7 @@ impl ReadyStack {
         }
     }
 
-    /// Whether everybody waits for somebody else, so that only the disk can help.
+    /// Whether every fiber waits for another one, so that only the disk can make progress.
     pub(super) fn spins(&self) -> bool {
         self.yields >= self.fibers.len()
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dull_schedule_goes_on_with_what_ran_last_and_lets_others_pass_when_asked() {
+    fn the_default_schedule_continues_with_what_ran_last_and_yields_when_asked() {
         let (mut random, mut stream) = (UniformRandom::new(8), default());
         for fiber in 0..3 {
             random.ready(fiber, Readiness::Fresh, &mut stream);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dull_schedule_delivers_once_everybody_has_yielded() {
+    fn the_default_schedule_delivers_once_every_fiber_has_yielded() {
         let (mut random, mut stream) = (UniformRandom::new(8), default());
         random.ready(0, Readiness::Fresh, &mut stream);
         random.ready(1, Readiness::Fresh, &mut stream);

@@ -4,7 +4,7 @@ use crate::tape::{Stream, StreamRecord};
 
 /// Any scheduler, with its schedule written down as the choices that [`UniformRandom`] would have had to draw.
 ///
-/// Priorities and change points mean little once somebody edits them. "Here another fiber goes first" means the same
+/// Priorities and change points mean little once they are edited. "Here another fiber goes first" means the same
 /// in every run, and a zero in its place is one preemption less.
 ///
 /// [`UniformRandom`]: super::UniformRandom

@@ -1,6 +1,6 @@
 //! From a failing tape to a small one that fails the same way.
 //!
-//! First the schedule, whoever made it, becomes choices of the random scheduler, in which 0 is "no preemption". Then
+//! First the schedule of any scheduler becomes choices of the random scheduler, in which 0 is "no preemption". Then
 //! the setup gets smaller: fewer connections, an earlier end. Then choices become default, in chunks that halve (delta
 //! debugging: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", TSE 2002), whole actors
 //! first, then choice points, then single choices; what is left gets lower values. After each success the tape is what the

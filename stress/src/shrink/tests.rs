@@ -90,7 +90,7 @@ impl Replay for Toy {
 }
 
 #[test]
-fn a_lost_addition_shrinks_to_few_connections_and_choices_whoever_scheduled_it() {
+fn a_lost_addition_shrinks_to_few_connections_and_choices_under_every_scheduler() {
     for scheduler in SchedulerKind::ALL {
         let toy = Toy { connections: 9, scheduler };
         let seed = (0..200).find(|&seed| toy.play(&Source::Seed(seed), Keep::Hash).violation.is_some());

@@ -14,9 +14,9 @@ pub(super) enum Aftermath {
     Killed,
     /// The power goes at once, with what was not synced, all of it or some.
     PowerLost,
-    /// The state is looked at, somebody goes on in this way, and then the power goes.
+    /// The state is checked, the next change is made in this way, and then the power is lost.
     WentOn(u32),
-    /// Somebody goes on in this way while the operation's I/O is still in flight, and then the power goes.
+    /// The next change is made in this way while the operation's I/O is still in flight, and then the power is lost.
     HurriedOn(u32),
 }
 
@@ -35,9 +35,9 @@ impl fmt::Display for Aftermath {
         match self {
             Aftermath::Killed => f.write_str("the process was killed"),
             Aftermath::PowerLost => f.write_str("the power failed"),
-            Aftermath::WentOn(way) => write!(f, "somebody went on (way {way}), then the power failed"),
+            Aftermath::WentOn(way) => write!(f, "another change (way {way}), then a power loss"),
             Aftermath::HurriedOn(way) => {
-                write!(f, "somebody went on at once (way {way}), then the power failed")
+                write!(f, "another change at once (way {way}), then a power loss")
             }
         }
     }
@@ -61,7 +61,7 @@ impl GoldenRun<'_> {
             Aftermath::Killed | Aftermath::WentOn(_) => {
                 let state = harness.state()?;
                 self.now.judge("state", &state, is_whole)?;
-                // What somebody may have read has happened.
+                // What may have been read has happened.
                 let is_whole = is_whole || state == self.now.after;
                 if let Aftermath::WentOn(way) = aftermath {
                     return self.judge_going_on(harness, way, is_whole, injected);
@@ -113,7 +113,7 @@ impl GoldenRun<'_> {
             Ok(()) => false,
             Err(_) if injected == Injected::Refusals => true,
             Err(refusal) => {
-                let expected = "nothing in the way of who goes on";
+                let expected = "the next change is not refused";
                 return Err(Violation::safety("leaks", expected, format!("the error: {refusal}")));
             }
         };
@@ -123,7 +123,7 @@ impl GoldenRun<'_> {
         let disk = harness.cut_power();
         disk.lose_unsynced();
         if refused {
-            // Nobody has acknowledged anything, but what somebody may have read is there.
+            // Nothing was acknowledged, but what may have been read is there.
             return self.judge_recovery(&disk, course, is_whole || state == course.after).map(drop);
         }
         self.judge_recovery(&disk, &CaseOutcome::only(&state), true).map(drop)

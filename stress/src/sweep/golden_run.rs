@@ -34,11 +34,11 @@ pub(super) struct CaseOutcome {
 /// What a case may lead to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Injected {
-    /// Nothing: whatever the case does, nobody may notice.
+    /// Nothing: the case must have no visible effect.
     None,
     /// The operation may fail, and nothing else.
     Errors,
-    /// A sync has failed. The system may refuse from here on until it is restarted, since nobody knows what is durable.
+    /// A sync has failed. The system may refuse from here on until it is restarted, because it is unknown what is durable.
     Refusals,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct GoldenRun<'a> {
     ending: String,
     /// The state when it is over.
     pub(super) now: CaseOutcome,
-    /// The state when somebody has gone on, for each way of that.
+    /// The state after the next change, for each way of making it.
     later: Vec<CaseOutcome>,
     /// The states when the operation and a partner are over, by partner and by whether the operation was refused.
     pub(super) pairs: RefCell<BTreeMap<(u32, bool), CaseOutcome>>,
@@ -93,7 +93,7 @@ impl<'a> GoldenRun<'a> {
         &self.extent
     }
 
-    /// What can befall an operation of `kind`, with each effect that it may have. A flipped bit is not everybody's to notice.
+    /// The faults of an operation of `kind`, with each of their effects. Not every system can notice a flipped bit.
     pub(super) fn faults(&self, kind: OperationKind) -> impl Iterator<Item = (FaultKind, u32)> {
         let notices = self.subject.notices_bit_flips();
         let faults = honest_faults(kind).filter(move |&fault| fault != FaultKind::BitFlip || notices);
@@ -105,7 +105,7 @@ impl<'a> GoldenRun<'a> {
         self.runs.get()
     }
 
-    /// The states when somebody has gone on in this way.
+    /// The states after the next change in this way.
     pub(super) fn later(&self, way: u32) -> &CaseOutcome {
         &self.later[way as usize]
     }
@@ -164,7 +164,7 @@ impl<'a> GoldenRun<'a> {
             Case::Fault(io, ..) if self.extent.pending[io as usize] == OperationKind::Sync => {
                 Injected::Refusals
             }
-            // A read that was given up is nobody's concern, and a write is the transaction's.
+            // A read that was given up concerns no one; a write concerns the transaction.
             Case::GivenUp(..) if harness.change_was_cancelled() => Injected::Refusals,
             // It may have been a sync.
             Case::Cancelled(..) if delivered(FaultKind::Cancelled, harness) => Injected::Refusals,
@@ -325,10 +325,11 @@ fn without(subject: &dyn Operation) -> Result<Harness, Box<Violation>> {
     Ok(harness)
 }
 
-/// The state when somebody has gone on.
+/// The state after the next change.
 fn gone_on(mut harness: Harness, way: u32) -> Result<String, Box<Violation>> {
     harness.state()?;
-    let refused = |refusal| Violation::safety("preparation", "a subject with which one can go on", refusal);
+    let refused =
+        |refusal| Violation::safety("preparation", "a system that works after the restart", refusal);
     harness.stage.go_on(way).map_err(refused)?;
     harness.state()
 }
@@ -344,6 +345,6 @@ fn ended_well(run: Run) -> Result<String, Box<Violation>> {
         Run::Ended(Err(error)) => {
             Err(Violation::safety("re-entrancy", "no error without a fault", format!("the error: {error}")))
         }
-        Run::Gone | Run::PowerLost(_) => unreachable!("nobody has harmed it"),
+        Run::Gone | Run::PowerLost(_) => unreachable!("no fault was injected"),
     }
 }

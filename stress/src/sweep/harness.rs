@@ -55,7 +55,7 @@ impl Harness {
         let (trace, endings) = (Trace::new(true), [None, None]);
         let mut harness =
             Harness { stage, disk, trace, now: 0, yields: 0, delivered: 0, endings, has_given_up: false };
-        // What the preparation did is nobody's concern.
+        // What the preparation did is not counted.
         harness.disk.begin_step(0, &mut Trace::new(false));
         harness.trace = Trace::new(true);
         Ok(harness)

@@ -3,14 +3,14 @@
 //! An operation begins from a state that is prepared without faults. It is run once undisturbed; that run says how much
 //! I/O it does, what it comes to, and what it leaves. Then it is run once for each [`Case`]: every subset of its I/O
 //! pending instead of done at once, up to a bound; other connections at work at each yield; each fault on each I/O; the
-//! machine dropped or its I/O cancelled at each yield; a call given up at each yield while its transaction goes on; another
+//! machine dropped or its I/O cancelled at each yield; a call given up at each yield while its transaction continues; another
 //! operation run at each yield, to each yield of its own or to its end; the power lost between any two I/Os, with each sector that was not
 //! synced surviving or not.
 //!
-//! None of these ends with the operation: a fault may leave in memory or in a file what shows only when somebody builds on
-//! it. The process dies, and the files are opened again; the power goes at once, and all or some of what was not synced with
-//! it; somebody goes on with the next change, in several ways, before or after the operation's I/O has ended, and then the
-//! power goes. After each restart, those after a loss of power included, somebody goes on, too, and a restart is itself cut
+//! No case ends with the operation: a fault may leave something in memory or in a file that shows only when a later change builds on
+//! it. The process dies, and the files are opened again; or the power is lost at once, with all or some of the unsynced writes;
+//! or the next change is made, in several ways, before or after the operation's I/O has ended, and then the
+//! power is lost. After each restart, those after a power loss included, another change is made, and a restart is itself cut
 //! off before each of its changes.
 //!
 //! What must hold is the contract of a re-entrant machine: which of its yields fired, and what others did meanwhile, shows

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::IO;
 
-/// An operation of somebody's system.
+/// An operation of a system.
 pub trait Operation: Sync {
     /// What people call it.
     fn name(&self) -> String;
@@ -29,12 +29,12 @@ pub trait Operation: Sync {
         Ok(None)
     }
 
-    /// In how many ways somebody may [go on](Stage::go_on) when the operation is over, or after [a restart](Self::resume).
+    /// In how many ways the [next change](Stage::go_on) can be made when the operation is over, or after [a restart](Self::resume).
     fn ways_on(&self) -> u32 {
         0
     }
 
-    /// A restart on `io`, after which somebody goes on in this way, as in [`Stage::go_on`]; the state then. Asked of those
+    /// A restart on `io`, and then the next change in this way, as in [`Stage::go_on`]; returns the state. Asked of those
     /// that have ways on. Nothing fails here.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ pub trait Stage {
     /// Drops the operation where it is.
     fn drop_operation(&mut self);
 
-    /// Gives up the call that the operation waits for, but not the operation: its next step makes another call, and then goes on
+    /// Gives up the call that the operation waits for, but not the operation: its next step makes another call, and then continues
     /// as if nothing had been. False where that is the same as dropping it.
     fn give_up(&mut self) -> bool {
         false
@@ -106,8 +106,8 @@ pub trait Stage {
     fn state(&mut self) -> Result<String, String>;
 
     /// The next change to the system, one of [`Operation::ways_on`], after the operation has ended or is gone. What a fault
-    /// has left in memory or in a file may lie there until somebody builds on it. Nothing fails here any more; what this
-    /// acknowledges has to survive a loss of power.
+    /// has left in memory or in a file may stay hidden until a later change builds on it. Nothing fails here any more; what this
+    /// acknowledges has to survive a power loss.
     ///
     /// # Errors
     ///

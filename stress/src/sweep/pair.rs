@@ -28,7 +28,7 @@ enum Standing {
 }
 
 impl GoldenRun<'_> {
-    /// The operation waits at its yield `at` while the partner `which` runs, to its end or to its yield `until`; then it goes on,
+    /// The operation waits at its yield `at` while the partner `which` runs, to its end or to its yield `until`; then it continues,
     /// and then the partner. What both leave is what they leave one after the other, and a crash takes none of it. Whether
     /// the partner has come so far.
     pub(super) fn judge_pair(&self, at: u32, which: u32, until: u32) -> Result<bool, Box<Violation>> {
@@ -132,7 +132,7 @@ impl Harness {
         Err(endless())
     }
 
-    /// Runs one of them to its end, and the other as far as it is in the way. `None` if it waits for somebody else for ever.
+    /// Runs one of them to its end, and the other as far as the first waits for it. `None` if it waits for a third one without end.
     fn finish(&mut self, who: Who, other: Who) -> Result<Option<Ending>, Box<Violation>> {
         if let Some(ending) = self.endings[who as usize].take() {
             return Ok(Some(ending));

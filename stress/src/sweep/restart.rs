@@ -27,8 +27,8 @@ impl GoldenRun<'_> {
         Ok(recovered)
     }
 
-    /// What a restart finds on `disk`, where nothing is in flight. Somebody may have seen it: the next restart finds it, too,
-    /// even if the power goes in between, and so does one after somebody has built on it.
+    /// What a restart finds on `disk`, where nothing is in flight. It may have been read: the next restart finds it, too,
+    /// even after a power loss in between, and so does a restart after a later change.
     /// What the first has found, if anything is meant to survive.
     pub(super) fn judge_restarts(
         &self,
@@ -46,7 +46,7 @@ impl GoldenRun<'_> {
         let is_whole = found == self.now.after;
         for way in 0..self.ways_on() {
             self.judge_resumed(&disk.copy(), way, is_whole).map_err(|violation| {
-                violation.note(format!("after a restart somebody went on (way {way}), then the power failed"))
+                violation.note(format!("after a restart another change (way {way}), then a power loss"))
             })?;
         }
         Ok(Some(found))
@@ -56,8 +56,8 @@ impl GoldenRun<'_> {
         self.count_run();
         let later = self.later(way);
         let resumed = self.subject.resume(&disk.io(), way);
-        let state = resumed
-            .map_err(|problem| Violation::safety("recovery", "a file that one can go on with", problem))?;
+        let state =
+            resumed.map_err(|problem| Violation::safety("recovery", "a file that can be used", problem))?;
         later.judge("state", &state, is_whole)?;
         drop(disk.cut_power());
         disk.lose_unsynced();
@@ -87,7 +87,7 @@ impl GoldenRun<'_> {
                 fallen.fall(&fates);
                 fallen.oblige();
                 self.judge_recovery(&fallen, course, is_whole).map_err(|violation| {
-                    let cut_off = format!("a restart before was cut off after {io} I/Os by a loss of power");
+                    let cut_off = format!("a restart before was cut off after {io} I/Os by a power loss");
                     violation.note(format!("{cut_off}; of each file survived: {fates:?}"))
                 })?;
             }

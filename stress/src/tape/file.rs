@@ -27,7 +27,7 @@ const PREFIX: usize = 8 + 2 + 8 + 4;
 /// More choices at one choice point than any run makes: a damaged count must not fill the memory.
 const MAX_CHOICES: u64 = 1 << 27;
 
-/// A run that somebody wants to see again.
+/// A run that was kept, to be played again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TapeFile {
     /// The system that was tested: a tape means nothing to another.
@@ -64,7 +64,7 @@ pub enum TapeError {
         expected: u64,
     },
     /// Its bytes are not those that were written.
-    #[error("is damaged: its checksum does not match; take it anew")]
+    #[error("is damaged: its checksum does not match; copy it again")]
     Checksum,
     /// Whole, but it makes no sense.
     #[error("is malformed: {0}")]

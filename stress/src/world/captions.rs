@@ -36,10 +36,10 @@ impl<S: System> World<S> {
         let wants = match step {
             Step::Continue | Step::Yield => "",
             Step::Wait(_) => WAITS,
-            Step::Ended => "operation over",
+            Step::Ended => "operation ended",
             Step::Idle => "nothing more to do",
-            Step::Restart => ", asks for a restart",
-            Step::Destroyed => ", says that the files are beyond repair",
+            Step::Restart => ", requests a restart",
+            Step::Destroyed => ", reports that the files are beyond repair",
         };
         let doing = match step {
             Step::Ended | Step::Idle => String::new(),

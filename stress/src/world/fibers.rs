@@ -75,7 +75,7 @@ impl Fibers {
         &mut self.all[fiber as usize].stream
     }
 
-    /// The fiber waits for `completion`, or goes on if that has finished meanwhile.
+    /// The fiber waits for `completion`, or continues if that has finished meanwhile.
     pub(super) fn park(
         &mut self,
         fiber: FiberId,
@@ -160,7 +160,7 @@ impl Fibers {
         }
     }
 
-    /// The life has ended: nobody waits for anything, and what wakes come late go nowhere.
+    /// The life has ended: no fiber waits, and late wakes have no effect.
     pub(super) fn forget(&mut self) {
         for fiber in &mut self.all {
             fiber.parked = None;

@@ -2,10 +2,10 @@
 
 use crate::violation::Violation;
 
-/// Nobody can run, nothing is in flight, and still somebody waits.
+/// No fiber can run, nothing is in flight, and operations still wait.
 pub(super) fn deadlock(step: u64, waiting: usize) -> Box<Violation> {
-    let seen = format!("step {step}: {waiting} operations wait, nothing is in flight, nobody can run");
-    Violation::liveness("liveness", "whoever waits is woken", seen)
+    let seen = format!("step {step}: {waiting} operations wait, nothing is in flight, no fiber can run");
+    Violation::liveness("liveness", "every waiter is woken", seen)
 }
 
 /// Too many steps have passed.

@@ -40,7 +40,7 @@ impl<S: System> World<S> {
             }
             Crash::ProcessKilled => self.disk.kill_process(),
         };
-        // In a real crash nothing of this runs. Here both orders of the clean-up are somebody's bug to find.
+        // In a real crash nothing of this runs. Here both orders of the clean-up can show a bug.
         if self.nemesis.drops_operations_first() {
             drop(wreck);
             self.fibers.forget();

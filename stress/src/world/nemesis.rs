@@ -14,7 +14,7 @@ const SYNC_LIFE: ChoicePoint = ChoicePoint::new(6, "life after a failed sync");
 const EARLY_STEPS: u32 = 300;
 
 /// After a failed sync the power goes before this many further changes of the disk have ended: while others still trust
-/// what they have seen. Counted in changes, for it is they that a loss of power tells apart, and steps are mostly reads.
+/// what they have seen. Counted in changes, for it is they that a power loss tells apart, and steps are mostly reads.
 const FAILED_SYNC_CHANGES: u32 = 16;
 
 /// When lives end and when they rest.
@@ -31,7 +31,7 @@ pub struct NemesisOptions {
     pub failed_syncs: Chance,
     /// Mean number of steps between two rests.
     pub mean_quiesce: u32,
-    /// Power is never lost. After each rest, with nothing under way, the process ends and begins anew.
+    /// Power is never lost. After each rest, with nothing under way, the process ends and starts again.
     pub drained_only: bool,
 }
 

@@ -20,7 +20,7 @@ pub struct RunOutcome {
     pub faults: FaultCounts,
     /// The system's own counters.
     pub counters: Vec<(&'static str, u64)>,
-    /// How often it came by each point of [`sometimes!`](crate::sometimes!).
+    /// How often it reached each point of [`sometimes!`](crate::sometimes!).
     pub reached: BTreeMap<&'static str, u64>,
     /// Hash of every event.
     pub trace_hash: u64,

@@ -18,9 +18,9 @@ enum Defect {
     None,
     /// Acknowledges before the sync.
     Hasty,
-    /// Fiber 1 waits for a completion that nobody finishes.
+    /// Fiber 1 waits for a completion that never finishes.
     Deaf,
-    /// Fiber 1 yields for ever once faults have stopped.
+    /// Fiber 1 yields without end once faults have stopped.
     Spins,
     /// Panics in the thousandth step.
     Panics,
@@ -258,7 +258,7 @@ fn a_toy_that_acknowledges_before_the_sync_is_found() {
 }
 
 #[test]
-fn a_fiber_that_waits_for_ever_is_named() {
+fn a_fiber_that_never_stops_waiting_is_named() {
     let violation = run(0, Defect::Deaf).violation.expect("found");
     assert_eq!(violation.class, crate::violation::Class::Liveness);
     assert!(

@@ -5,7 +5,7 @@ use crate::violation::Violation;
 
 /// Why a world does not move, for the oracle of liveness and for people.
 impl<S: System> World<S> {
-    /// No fiber can run and no I/O will come: fine while everybody sits and the phase is about to turn.
+    /// No fiber can run and no I/O will come: allowed while all fibers are idle and the phase is about to change.
     pub(super) fn nothing_left_to_wait_for(&self) -> bool {
         match self.phase {
             Phase::Draining => self.fibers.busy() == 0,

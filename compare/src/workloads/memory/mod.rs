@@ -117,7 +117,7 @@ impl<F: Future<Output = u64>> Contender for Unordered<F> {
     }
 }
 
-/// Spawned on the single-threaded runtime, nobody holding their join handles.
+/// Spawned on the single-threaded runtime, without join handles.
 struct Tasks {
     runtime: Runtime,
     /// Whether a task was gone before it was weighed.

@@ -64,7 +64,7 @@ static MACHINES_PROGRESS: Progress = Progress::new();
 static TASKS_PROGRESS: Progress = Progress::new();
 static TASKS_GATE: Notify = Notify::const_new();
 
-/// Ours, nobody holding their handles.
+/// Ours, without handles.
 struct Machines {
     executor: Executor,
     gate: Option<Completer>,
@@ -100,7 +100,7 @@ impl Contender for Machines {
         while MACHINES_PROGRESS.arrived.load(Relaxed) < machines {
             std::thread::yield_now();
         }
-        // The worker goes to its queue again after its hand, so whoever has been served there finds all parked.
+        // The worker goes to its queue again after its hand, so a machine that was served there finds all parked.
         let _ = self.executor.spawn(|| Ok::<_, Infallible>(IOResult::Done(()))).join();
     }
 
@@ -113,7 +113,7 @@ impl Contender for Machines {
     }
 }
 
-/// Spawned on the single-threaded runtime, nobody holding their join handles.
+/// Spawned on the single-threaded runtime, without join handles.
 struct Tasks {
     runtime: Runtime,
 }

@@ -1,4 +1,4 @@
-//! Connections to the pager: one state machine each, the same whoever steps them.
+//! Connections to the pager: one state machine each, the same for every driver.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tenterhook_runtime::{IOCompletions, IOResult, return_if_io};
 use super::{BYTES, CHANGED, Walk, count_up, mark_in};
 use crate::contender::Latencies;
 
-/// Where a connection keeps how long its operations took, if anybody asks.
+/// Where a connection keeps how long its operations took, if that is wanted.
 pub(super) type Clock = Option<Arc<Mutex<Latencies>>>;
 
 type Step = Result<IOResult<u64>, PagerError>;

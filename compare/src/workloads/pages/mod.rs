@@ -40,9 +40,9 @@ const THREADS: usize = 2;
 /// When a transaction counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Durable {
-    /// When it survives a loss of power.
+    /// When it survives a power loss.
     Full,
-    /// When it survives the death of the process; after a loss of power the newest may be missing.
+    /// When it survives the death of the process; after a power loss the newest may be missing.
     Normal,
 }
 
@@ -143,7 +143,7 @@ fn marks_of(connections: u64, reads: u64) -> u64 {
     walks.flatten().map(mark_of).fold(0, u64::wrapping_add)
 }
 
-/// The pages that one connection goes to, the same for everybody.
+/// The pages that one connection goes to, the same for all contenders.
 #[derive(Clone)]
 struct Walk(u64);
 

@@ -124,7 +124,7 @@ fn options(durable: Durable) -> PagerOptions {
         Durable::Normal => Durability::Normal,
     };
     let options = PagerOptions { durability, ..PagerOptions::default() };
-    // No reader lasts here, so nothing speaks against a log that is begun anew. SQLite's is, too.
+    // No reader lasts here, so the log can be reset. SQLite resets its WAL, too.
     PagerOptions { restart_frames: 4 * options.checkpoint_frames, ..options }
 }
 

@@ -109,7 +109,7 @@ fn mark_in(page: &[u8]) -> u64 {
     u64::from_le_bytes(page[..8].try_into().expect("eight bytes"))
 }
 
-/// Which pages are read, the same for everybody.
+/// Which pages are read, the same for all contenders.
 struct Walk(u64);
 
 impl Walk {

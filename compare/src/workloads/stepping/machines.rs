@@ -108,7 +108,7 @@ pub(in crate::workloads) fn drain<F: Future<Output = u64>>(futures: &mut Futures
         match futures.poll_next_unpin(&mut context) {
             Poll::Ready(Some(value)) => sum += value,
             Poll::Ready(None) => return sum,
-            // Its way to be fair to others, of whom there are none.
+            // Its way to be fair to other tasks, but there are none.
             Poll::Pending => {}
         }
     }

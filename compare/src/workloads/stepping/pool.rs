@@ -12,7 +12,7 @@ use crate::contender::{Contender, Evidence};
 use crate::sync::AtomicU64;
 use crate::workloads::yielding::{Mixing, Steppable, steps_each};
 
-/// A spawned machine each; nobody holds their handles.
+/// A spawned machine each, without handles.
 pub(super) struct Pool {
     executor: Executor,
     number: u64,
@@ -32,7 +32,7 @@ struct Shared {
 impl Shared {
     fn end(&self, value: u64) {
         self.sum.fetch_add(value, Relaxed);
-        // ORDERING: AcqRel: whoever ends last has all sums behind it, and tells.
+        // ORDERING: AcqRel: the last one to end sees all sums, and notifies.
         if self.left.fetch_sub(1, AcqRel) == 1
             && let Some(completer) = self.ended.lock().take()
         {

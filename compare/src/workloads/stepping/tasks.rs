@@ -54,7 +54,7 @@ async fn task(state: Mixing, shared: Arc<Shared>) {
     }
     let sum = mix(state, tokio::task::yield_now).await;
     shared.sum.fetch_add(sum, Relaxed);
-    // ORDERING: AcqRel: whoever ends last has all sums behind it, and notifies.
+    // ORDERING: AcqRel: the last one to end sees all sums, and notifies.
     if shared.left.fetch_sub(1, AcqRel) == 1 {
         shared.ended.notify_one();
     }

@@ -34,7 +34,7 @@ use crate::completion::typed::NodeOf;
 #[must_use = "a group does nothing until it is built"]
 #[derive(Debug)]
 pub struct CompletionGroup {
-    /// Known to nobody else until it is built.
+    /// Not shared until it is built.
     node: NodeOf<GroupCore>,
     cancelled: bool,
 }

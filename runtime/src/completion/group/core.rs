@@ -40,7 +40,7 @@ pub(crate) struct GroupCore {
 
 impl Kind for GroupCore {
     fn cancel(head: &Head<Self>, groups: &mut Vec<NonNull<Header>>) {
-        // ORDERING: Relaxed. Decides who walks the members, which anybody who has the group may read.
+        // ORDERING: Relaxed. Decides which thread walks the members, which every holder of the group may read.
         if !head.kind.forwarded.swap(true, Relaxed) {
             groups.push(NonNull::from(head).cast());
         }
@@ -73,7 +73,7 @@ impl GroupCore {
     pub(crate) unsafe fn members<'a>(group: NonNull<Head<Self>>) -> impl Iterator<Item = &'a Link> {
         // SAFETY: alive by the caller's promise.
         let core = unsafe { &(*group.as_ptr()).kind };
-        // SAFETY: nobody writes, by the caller's promise.
+        // SAFETY: no thread writes, by the caller's promise.
         core.members.with(|members| unsafe { (*members).iter() })
     }
 
@@ -81,12 +81,12 @@ impl GroupCore {
     ///
     /// # Safety
     ///
-    /// The caller is the group's builder, and nobody else knows the node yet.
+    /// The caller is the group's builder, and the node is not shared yet.
     pub(crate) unsafe fn add(group: NonNull<Head<Self>>, child: NodeRef) {
         // SAFETY: alive, since the builder has it.
         let core = unsafe { &(*group.as_ptr()).kind };
         let link = Link { next: UnsafeCell::new(std::ptr::null()), group, child };
-        // SAFETY: nobody else knows the node.
+        // SAFETY: the node is not shared.
         core.members.with_mut(|members| unsafe { (*members).push(link) });
     }
 
@@ -99,7 +99,7 @@ impl GroupCore {
     pub(crate) unsafe fn build(group: NonNull<Head<Self>>) {
         // SAFETY: alive by the caller's promise.
         let core = unsafe { &(*group.as_ptr()).kind };
-        // SAFETY: nobody writes any more.
+        // SAFETY: no thread writes any more.
         let len = core.members.with(|members| unsafe { (*members).len() });
         // ORDERING: Relaxed. Not shared yet; the links publish it.
         core.remaining.store(len, Relaxed);
@@ -114,7 +114,7 @@ impl GroupCore {
         }
     }
 
-    /// Goes on with a group of which the members in `ended` had finished before they could be linked, and those in `rest`
+    /// Continues with a group of which the members in `ended` had finished before they could be linked, and those in `rest`
     /// are not linked yet; or with an empty group.
     ///
     /// # Safety
@@ -205,21 +205,21 @@ impl GroupCore {
         Some((group.into_node(), outcome))
     }
 
-    /// Counts `ended` children as ended. Whoever counts the last gets the reference that the edges shared, and the duty
+    /// Counts `ended` children as ended. The thread that counts the last gets the reference that the edges shared, and the duty
     /// to call [`GroupCore::all_ended`].
     ///
     /// # Safety
     ///
     /// The counted children are counted for the first time.
-    #[must_use = "nobody else ends the group"]
+    #[must_use = "no other thread ends the group"]
     unsafe fn count_down(group: NonNull<Head<Self>>, ended: u32) -> Option<NodeOf<Self>> {
         // SAFETY: alive while the count is above 0, see `remaining`.
         let core = unsafe { &(*group.as_ptr()).kind };
-        // ORDERING: Acquire, with the Release half below. Who reads what it is about to count counts the last: nobody else
+        // ORDERING: Acquire, with the Release half below. A thread that reads the number that it is about to count counts the last: no other
         // has anything left to count. Saves the read-modify-write.
         let last = core.remaining.load(Acquire) == ended || {
             // ORDERING: AcqRel. Release: a child's effects, and that and how it failed, happen before the group's
-            // callback, which whoever counts last runs. Acquire: the last sees them all, through the release sequence of
+            // callback, which the thread that counts the last runs. Acquire: the last sees them all, through the release sequence of
             // decrements.
             let before = core.remaining.fetch_sub(ended, AcqRel);
             debug_assert!(before >= ended, "each child is counted once");

@@ -56,7 +56,7 @@ impl Members {
         let room = self.room.checked_mul(4).map_or(u32::MAX - 1, |room| room.max(FIRST_ARRAY));
         assert!(room > self.room, "a group of more than {} children", u32::MAX);
         let bigger = blocks::allocate(array(room)).cast::<Link>();
-        // SAFETY: all that is in use of `more` fits, and nobody knows the links' old addresses yet.
+        // SAFETY: all that is in use of `more` fits, and the links' old addresses are not shared yet.
         unsafe { ptr::copy_nonoverlapping(self.more.as_ptr(), bigger.as_ptr(), self.room as usize) };
         self.free_array();
         self.more = bigger;

@@ -11,7 +11,7 @@
 //!               leave             update, leave: withdraw
 //! ```
 //!
-//! The waker cell belongs to whoever has claimed the place while FIRST_WAITER is not set. While it is set it is nobody's:
+//! The waker cell belongs to the thread that has claimed the place while FIRST_WAITER is not set. While it is set it has no owner:
 //! the owner has to withdraw it first, and the publisher to publish. Both change the one word, so one of them is first.
 
 use std::task::Waker;
@@ -54,7 +54,7 @@ impl First {
         Self { claimed: AtomicBool::new(false), waker: UnsafeCell::new(None) }
     }
 
-    /// Makes the caller the owner, if nobody is.
+    /// Makes the caller the owner, if there is none.
     #[inline]
     pub(super) fn claim(&self) -> bool {
         // ORDERING: Acquire, with the Release in `leave`: the last owner is through with the cell. Relaxed on failure:
@@ -91,13 +91,13 @@ impl First {
     fn announce(&self, state: &State) -> Registration {
         let waiting = state.announce_first_waiter();
         if !waiting {
-            // The waker that nobody is going to call goes now, and not with the node.
+            // The waker that is never going to be called is dropped now, and not with the node.
             drop(self.replace(None));
         }
         Registration::of(waiting)
     }
 
-    /// Owner: gives the place back. Nothing is left to do on a finished completion, where nobody joins any more.
+    /// Owner: gives the place back. Nothing is left to do on a finished completion, where no waiter joins any more.
     pub(super) fn leave(&self, state: &State) {
         if !state.withdraw_first_waiter() {
             return;

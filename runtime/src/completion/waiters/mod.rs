@@ -96,7 +96,7 @@ impl Waiters {
         }
     }
 
-    /// Publisher, after [`State::publish`]: whether nobody waits but, perhaps, the first waiter.
+    /// Publisher, after [`State::publish`]: whether there is no waiter except, perhaps, the first.
     #[inline]
     pub(crate) fn no_more(&self) -> bool {
         self.overflow.is_empty()

@@ -9,7 +9,7 @@
 //!     └────────────────────────┘  └─────────────────────┘
 //!            owner: leave               owner: update
 //!
-//!   any ── publisher, once ──▶ NOTIFIED, for ever
+//!   any ── publisher, once ──▶ NOTIFIED, final
 //! ```
 //!
 //! The waker cell belongs to the owner in UPDATING, to the publisher if it came from WAITING. A publisher that meets
@@ -111,7 +111,7 @@ impl Slot {
         Registration::of(waiting)
     }
 
-    /// Publisher, once: closes the slot and takes the waker of whoever waits in it.
+    /// Publisher, once: closes the slot and takes the waker of the thread that waits in it.
     fn notify(&self) -> Option<Waker> {
         // ORDERING: Acquire, with the Release of `release`: the waker. Release, with the Acquire of a failed
         // `acquire` or `release`: its owner then sees the publication that came before.
@@ -138,7 +138,7 @@ impl Settled<'_> {
     fn end(slot: &Slot) -> bool {
         let waiting = slot.release(WAITING);
         if !waiting {
-            // The waker that nobody is going to call goes now, and not with the node.
+            // The waker that is never going to be called is dropped now, and not with the node.
             drop(slot.replace(None));
         }
         waiting
@@ -169,10 +169,10 @@ impl Overflow {
         None
     }
 
-    /// A slot in UPDATING that nobody else owns.
+    /// A slot in UPDATING that has no other owner.
     ///
     /// The hint stays up while slots are found, so that joiners who come at once all look; it is taken down only after a
-    /// walk in vain, and then the walk is repeated, for the sake of whoever left behind the walker.
+    /// walk in vain, and then the walk is repeated, for the thread that left its slot behind the walker.
     fn vacant_slot(&self) -> Option<&Slot> {
         // ORDERING: Relaxed. A hint: a handle's own departure is visible to itself, and a stale look costs a slot or a walk.
         if self.0.load(Relaxed).addr() & VACANCY == 0 {
@@ -203,7 +203,7 @@ impl Overflow {
 
     fn push_slot(&self) -> &Slot {
         let new = Box::into_raw(Box::new(Entry { slot: Slot::updating(), next: ptr::null_mut() }));
-        // ORDERING: Relaxed. `next` is only carried along until whoever walks the stack has acquired its head.
+        // ORDERING: Relaxed. `next` is only carried along until a thread that walks the stack has acquired its head.
         let mut head = self.0.load(Relaxed);
         loop {
             // SAFETY: not shared before the exchange succeeds.
@@ -247,7 +247,7 @@ impl Overflow {
     /// Whether there has been no slot before the completion was published. For the publisher.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        // ORDERING: Relaxed. Whoever waits in a slot pushed it before its announcement, which `publish` has acquired.
+        // ORDERING: Relaxed. A waiter pushed its slot before its announcement, which `publish` has acquired.
         self.0.load(Relaxed).is_null()
     }
 
@@ -272,7 +272,7 @@ impl Drop for Overflow {
         // ORDERING: Relaxed. Exclusive: the last reference to the node is gone.
         let mut next = untagged(self.0.load(Relaxed));
         while !next.is_null() {
-            // SAFETY: came from `Box::into_raw` in `push_slot`, and nobody is left to walk the stack.
+            // SAFETY: came from `Box::into_raw` in `push_slot`, and no thread is left to walk the stack.
             let entry = unsafe { Box::from_raw(next) };
             next = entry.next;
         }

@@ -118,7 +118,7 @@ impl IO for MemoryIO {
 }
 
 impl Drop for MemoryIO {
-    /// A callback may hold a file, and a file the queue: without this the three would keep each other for ever.
+    /// A callback may hold a file, and a file the queue: without this the three would keep each other alive.
     fn drop(&mut self) {
         let abandoned = {
             let mut queue = self.queue.lock();

@@ -1,4 +1,4 @@
-//! An operation on its way through the pool.
+//! An operation in flight through the pool.
 
 use std::sync::Arc;
 

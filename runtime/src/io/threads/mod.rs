@@ -46,8 +46,8 @@ impl ThreadsIO {
         Self::start(threads, false)
     }
 
-    /// Operations wait until somebody calls [`IO::step`]. A read that the page cache can serve is done there and then, in
-    /// the caller's thread; the threads get the rest. For a caller that steps anyhow: no hand-over is cheaper than none.
+    /// Operations wait until [`IO::step`] is called. A read that the page cache can serve is done there and then, in
+    /// the caller's thread; the threads get the rest. For a caller that steps anyway: no hand-over is cheaper than none.
     ///
     /// # Errors
     ///

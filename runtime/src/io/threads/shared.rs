@@ -54,7 +54,7 @@ impl Shared {
     /// What thread `number` does.
     pub(super) fn serve(&self, number: usize) {
         while let Some(job) = self.next(number) {
-            // A callback's panic has been reported by the panic hook, and everybody has been told.
+            // A callback's panic has been reported by the panic hook, and all waiters have been woken.
             panics::contain(|| job.run());
         }
     }

@@ -1,4 +1,4 @@
-//! One operation on its way through the ring, possibly in several pieces.
+//! One operation in flight through the ring, possibly in several pieces.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl Flight {
         }
     }
 
-    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` nobody
+    /// Takes the kernel's answer to the last entry: a number of bytes, or a negated error. When the ring is `closed` no one
     /// wants the rest.
     pub(super) fn advance(&mut self, answer: i32, closed: bool) -> Advance {
         let is_wanted = !closed && !self.in_flight.cancel_requested();
@@ -117,7 +117,7 @@ impl Flight {
         match () {
             () if self.done == wanted || (reads && at_the_end) => Advance::Ended(Ok(self.done as u64)),
             () if moved == 0 => Advance::Ended(Err(short_write(wanted, self.done))),
-            // A short transfer goes on, unless nobody wants the rest.
+            // A short transfer continues, unless the rest is not wanted.
             () if !is_wanted => Advance::Ended(Err(CompletionError::Cancelled)),
             () => Advance::Again,
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_write_goes_on_where_it_stopped() {
+    fn a_short_write_continues_where_it_stopped() {
         let (_, mut flight, _folder) = flight();
         assert_eq!(parts_of(&mut flight), [8, 8, 8]);
         assert!(matches!(flight.advance(11, false), Advance::Again));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_gave_up_by_itself_is_submitted_again_while_somebody_wants_it() {
+    fn operation_that_the_kernel_gave_up_is_submitted_again_unless_cancelled() {
         for error in [Errno::INTR, Errno::AGAIN, Errno::CANCELED] {
             let (completion, mut flight, _folder) = flight();
             let answer = -error.raw_os_error();

@@ -19,20 +19,20 @@ use crate::sync::thread::{self, JoinHandle};
 use crate::{Completion, CompletionError};
 use ring::Ring;
 
-/// How long the kernel is waited for at a time. Whoever is woken early, or never, looks again.
+/// How long the kernel is waited for at a time. A waiter that is woken early, or never, looks again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same where somebody else may take the answer, and the waiter has to look for itself.
+/// The same where another thread may take the answer, and the waiter has to look for itself.
 const SHORT_PATIENCE: Duration = Duration::from_millis(1);
 
 /// A backend on io_uring.
 ///
-/// Operations on one file may run in any order: whoever needs one after another waits in between.
+/// Operations on one file may run in any order: a caller that needs an order waits in between.
 ///
 /// Dropping it cancels what is in flight, waits until the kernel has let go of it, and abandons the rest.
 pub struct UringIO {
     ring: Arc<Ring>,
-    /// Ends operations when nobody steps.
+    /// Ends operations when no thread steps.
     reaper: Option<JoinHandle<()>>,
 }
 
@@ -62,7 +62,7 @@ impl UringIO {
         Ok(io)
     }
 
-    /// Operations wait until somebody calls [`IO::step`], which gives all of them to the kernel in one call, and ends
+    /// Operations wait until [`IO::step`] is called, which gives all of them to the kernel in one call, and ends
     /// there what the kernel has answered.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl IO for UringIO {
                 return Ok(());
             }
         }
-        // Somebody else takes the answers.
+        // Another thread takes the answers.
         let _ = completion.wait_timeout(SHORT_PATIENCE);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A ring and everything that goes through it.
 //!
-//! Two locks, because the ring has two ends. `state` is for whoever puts entries into the submission queue: it covers
-//! the queue, the slots and the backlog. `reaping` is for whoever takes entries out of the completion queue. Nobody takes
+//! Two locks, because the ring has two ends. `state` is for a thread that puts entries into the submission queue: it covers
+//! the queue, the slots and the backlog. `reaping` is for a thread that takes entries out of the completion queue. No thread takes
 //! `reaping` while holding `state`, and no user code runs under either.
 
 use std::sync::{Arc, Weak};
@@ -26,7 +26,7 @@ const BREATH: Duration = Duration::from_millis(1);
 pub(super) struct Ring {
     uring: IoUring,
     state: Mutex<State>,
-    /// For whoever takes answers, with the allocation that it puts them into.
+    /// For the thread that takes answers, with the allocation that it puts them into.
     reaping: Mutex<Answers>,
     /// To itself: operations in flight take requests to cancel to it.
     own: Weak<Ring>,

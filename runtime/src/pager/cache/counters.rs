@@ -7,7 +7,7 @@ pub struct CacheCounters {
     pub hits: u64,
     /// Lookups that began a read.
     pub misses: u64,
-    /// Lookups that joined a read that somebody else had begun.
+    /// Lookups that joined a read in flight.
     pub shared_reads: u64,
     /// Pages that left because the cache was full.
     pub evictions: u64,

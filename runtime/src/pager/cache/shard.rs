@@ -35,7 +35,7 @@ impl Hash for Key {
 /// What a look into the cache found.
 pub(in crate::pager) enum Found {
     Page(Arc<Page>),
-    /// Somebody is reading it.
+    /// It is being read.
     Loading(Arc<Load>),
     /// The caller has to read it, and to tell this load how that ended.
     Missing(Arc<Load>),
@@ -193,7 +193,7 @@ impl Cache {
         self.remove(slot)
     }
 
-    /// The log is begun anew: the newest frame of each page is now the database file's version, older ones are gone.
+    /// The log is reset: the newest frame of each page is now the database file's version, older ones are gone.
     pub(super) fn move_to_database(&mut self, index: &LogIndex) -> Evicted {
         let mut gone = Evicted::default();
         for slot in 0..self.slab.0.len() {

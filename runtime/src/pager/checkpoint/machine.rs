@@ -18,7 +18,7 @@ use crate::pager::{CheckpointMode, CheckpointOutcome, CheckpointReport, PagerErr
 use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionResult};
 
 /// Copies committed pages from the log into the database file; made by [`Pager::checkpoint`]. Dropped at any time it leaves
-/// no more than pages in the database file that the log still has, and holds up nobody any more.
+/// no more than pages in the database file that the log still has, and blocks no one any more.
 #[must_use = "it does nothing until it is stepped"]
 pub struct Checkpoint {
     machine: StateMachine<Checkpointing>,
@@ -27,7 +27,7 @@ pub struct Checkpoint {
 impl Pager {
     /// Copies committed pages from the log into the database file. Only one checkpoint at a time does anything.
     ///
-    /// When everything was copied and nobody reads the log any more, the next commit begins it anew, in every mode.
+    /// When everything was copied and no snapshot reads the log any more, the next commit resets it, in every mode.
     pub fn checkpoint(self: &Arc<Self>, mode: CheckpointMode) -> Checkpoint {
         Checkpoint::new(self, mode)
     }
@@ -43,7 +43,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`PagerError::Io`], [`PagerError::Corrupt`] for a page that can't be read from the log, which then stays as it
-    /// is, and [`PagerError::Poisoned`]. [`PagerError::Io`], too, when somebody cancelled its wait.
+    /// is, and [`PagerError::Poisoned`]. [`PagerError::Io`], too, when its wait was cancelled.
     ///
     /// # Panics
     ///
@@ -86,7 +86,7 @@ struct Checkpointing {
 enum Stage {
     Begin,
     AwaitOther(Wait<()>),
-    /// Holding up nobody, up to `AcquireWriteLock`.
+    /// Blocks no one, up to `AcquireWriteLock`.
     FirstPass(Running, Pass),
     AwaitOldReaders(Running, Wait<()>),
     NextPass(Running, Pass),
@@ -120,7 +120,7 @@ impl Drop for Running {
     }
 }
 
-/// With the write lock: nobody adds to the log.
+/// With the write lock: no commit adds to the log.
 struct Exclusive {
     // Fields drop in this order: who waits for the write lock finds no checkpoint under way.
     _running: Running,
@@ -139,7 +139,7 @@ enum InTheWay {
     Uncopied(Scope),
     /// Of what was begun on the log, some is still under way.
     LogIo(Wait<()>),
-    /// The log has just been begun anew, or somebody was interrupted after that.
+    /// The log has just been reset, or a checkpoint was interrupted after that.
     NoHeader(LogHeader, Evicted),
 }
 
@@ -257,7 +257,7 @@ impl Checkpointing {
         }
     }
 
-    /// What can be copied before anybody is held up need not be copied then.
+    /// What can be copied before writers are blocked need not be copied then.
     fn after_old_readers(&mut self, running: Running) -> Transition {
         let scope = {
             let state = self.pager.state.lock();
@@ -358,18 +358,18 @@ impl Checkpointing {
             let scope = Scope::of(&state).expect("no reader is before the end, and the end is not copied");
             return Ok(InTheWay::Uncopied(scope));
         }
-        let begins_anew = !state.log.is_empty() && state.log.has_next_generation();
-        if self.mode == CheckpointMode::Full || !(begins_anew || state.log.is_empty()) {
+        let resets = !state.log.is_empty() && state.log.has_next_generation();
+        if self.mode == CheckpointMode::Full || !(resets || state.log.is_empty()) {
             return Ok(InTheWay::Nothing);
         }
-        if begins_anew && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
+        if resets && let Some(wait) = state.readers.wait_for(Obstacle::InLog) {
             return Ok(InTheWay::Readers(wait, state.write_lock.await_readers(Obstacle::InLog)));
         }
-        // Of an empty log, a header may still be on its way for somebody who is gone, or a cut.
+        // Of an empty log, a header or a cut may still be in flight for a caller that is gone.
         if let Some(wait) = state.log_io.wait_for_quiet() {
             return Ok(InTheWay::LogIo(wait));
         }
-        let evicted = if begins_anew { self.pager.begin_log_anew(&mut state) } else { Evicted::default() };
+        let evicted = if resets { self.pager.reset_log(&mut state) } else { Evicted::default() };
         match state.log.header_durable {
             true => Ok(InTheWay::NothingInLog),
             false => Ok(InTheWay::NoHeader(state.log.header, evicted)),

@@ -1,4 +1,4 @@
-//! Copying the log into the database file, and beginning it anew.
+//! Copying the log into the database file, and resetting it.
 
 mod machine;
 mod pass;

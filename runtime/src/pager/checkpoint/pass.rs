@@ -183,8 +183,8 @@ impl Pass {
             };
             images.push((key.page, image));
         }
-        // From here on the database file's old versions are gone. Nobody reads them, see the README; a read that was
-        // begun for somebody who is gone must not be kept.
+        // From here on the database file's old versions are gone. No one reads them, see the README; a read that was
+        // begun for a caller that is gone must not be kept.
         for (page, _) in &images {
             drop(pager.cache.forget(Key { page: *page, frame: IN_DATABASE }));
         }

@@ -3,17 +3,17 @@
 /// How much a checkpoint is to reach, and whom it may hold up for that. Each does what the one before does, and more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CheckpointMode {
-    /// Copies what is committed, as far as the oldest reader's snapshot allows. Waits for nobody and holds up nobody.
+    /// Copies what is committed, as far as the oldest reader's snapshot allows. Waits for no one and blocks no one.
     #[default]
     Passive,
     /// Copies all of the log. After a passive pass it waits for the readers of older commits to end, and copies on; then it
-    /// takes the write lock, in its turn, waits for the commits on their way and for the readers of older commits that have
+    /// takes the write lock, in its turn, waits for the commits in flight and for the readers of older commits that have
     /// begun meanwhile, and copies the rest. While it has the write lock no writer begins; readers do.
     ///
     /// It waits for a reader for as long as that lasts, also for one of the same thread, which then waits for itself. It waits
     /// for another checkpoint to end, too.
     Full,
-    /// Then waits until no reader reads the log, and begins that anew: the next commit is written to its beginning. Readers
+    /// Then waits until no reader reads the log, and resets it: the next commit is written to its beginning. Readers
     /// that begin once all is copied read the database file, and it waits for none of them.
     Restart,
     /// Then cuts the log file off behind its headers.
@@ -23,7 +23,7 @@ pub enum CheckpointMode {
 /// How far a checkpoint came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointOutcome {
-    /// The log is empty: all of it is in the database file, and it has been begun anew.
+    /// The log is empty: all of it is in the database file, and it has been reset.
     Restarted,
     /// All of the log is in the database file.
     Complete,

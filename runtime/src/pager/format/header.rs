@@ -131,7 +131,7 @@ pub(in crate::pager) fn decode(sealer: &Sealer, page: &[u8]) -> Result<FileState
 ///
 /// True only when the bytes are a header page of commit 0 of which parts may be missing (zero or beyond the end of the
 /// file), and the trailer anything: no checkpoint has ever ended on it, so unless there is a log it holds no commit, and
-/// making it anew loses nothing. `bytes` is the whole file, up to a page.
+/// creating it again loses nothing. `bytes` is the whole file, up to a page.
 pub(in crate::pager) fn is_unfinished(bytes: &[u8]) -> bool {
     let zero_or = |at: usize, expected: &[u8]| {
         bytes.iter().skip(at).zip(expected).all(|(found, expected)| *found == 0 || found == expected)
@@ -194,6 +194,6 @@ mod tests {
         let used =
             encode(&sealer, 77, &FileState { sequence: 1, page_count: 2, free_head: 0, free_pages: 0 });
         assert!(!is_unfinished(&used));
-        assert!(!is_unfinished(b"some text that somebody wrote"));
+        assert!(!is_unfinished(b"some text of another program"));
     }
 }

@@ -28,7 +28,7 @@ const AT_GENERATION: usize = 40;
 const AT_CHECKSUM: usize = 48;
 const HEADER_END: usize = 56;
 
-/// What a header of the log says. It stands for one generation: the frames written since the log was begun anew.
+/// What a header of the log says. It stands for one generation: the frames written since the log was reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) struct LogHeader {
     pub(in crate::pager) page_size: u32,
@@ -36,7 +36,7 @@ pub(in crate::pager) struct LogHeader {
     pub(in crate::pager) id: u64,
     /// The commit that the database file held when this generation began.
     pub(in crate::pager) base: u64,
-    /// Counted from 1, up by one each time that the log is begun anew.
+    /// Counted from 1, up by one at each reset of the log.
     pub(in crate::pager) generation: u32,
 }
 

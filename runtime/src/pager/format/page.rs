@@ -38,7 +38,7 @@ pub(in crate::pager) struct Seal {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pager) struct Sealer {
     page_size: usize,
-    /// CRC-32C of the database's identity, from which each page's checksum goes on: a page of another file does not
+    /// CRC-32C of the database's identity, from which each page's checksum continues: a page of another file does not
     /// pass.
     seed: u32,
 }
@@ -89,7 +89,7 @@ impl Sealer {
     }
 }
 
-/// An image of a page, shared by whoever reads it.
+/// An image of a page, shared by its readers.
 ///
 /// Images in the cache never change. A write transaction's own images change while it alone refers to them.
 pub(in crate::pager) struct Page {

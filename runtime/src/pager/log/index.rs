@@ -6,7 +6,7 @@ use std::ops::Bound::{Excluded, Included};
 use crate::pager::PageNo;
 
 /// Number of a log frame. Counted from 1 while the pager is open, on and on: a number never means two frames, although
-/// the file's places are used again when the log is begun anew. 0 stands for the database file.
+/// the file's places are used again when the log is reset. 0 stands for the database file.
 pub(in crate::pager) type FrameNo = u64;
 
 /// The committed frames of the log, by page.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::pager::latch::{Latch, Wait};
 
-/// Operations on the log file that have not ended, whether anybody waits for them or not.
+/// Operations on the log file that have not ended, whether a caller waits for them or not.
 #[derive(Debug, Default)]
 pub(in crate::pager) struct LogIo {
     running: usize,
@@ -15,7 +15,7 @@ pub(in crate::pager) struct LogIo {
 type Quiet = Arc<Latch<()>>;
 
 /// To be told once no lock is held; a drop tells it, too, when a waker before it has panicked.
-#[must_use = "whoever waits for the log to be quiet has to be told"]
+#[must_use = "the waiter for a quiet log has to be woken"]
 #[derive(Debug, Default)]
 pub(super) struct Ended(Option<Quiet>);
 

@@ -1,4 +1,4 @@
-//! The log: where its frames go, what is on its way to it, and where in it a page is.
+//! The log: where its frames go, what is in flight to it, and where in it a page is.
 
 pub(super) mod frames;
 pub(super) mod index;

@@ -1,15 +1,15 @@
-//! Commits on their way: handed to the log, not published yet.
+//! Commits in flight: handed to the log, not published yet.
 
 use std::mem;
 
-/// Commits on their way, in the order of their frames: those of the one write or sync that is running for
+/// Commits in flight, in the order of their frames: those of the one write or sync that is running for
 /// them, and those that have come since. These share the next write and the next sync, so the busier the log,
 /// the less a commit costs. They are published after the sync, or after the write where no sync follows.
 ///
 /// A write does not run beside a sync, although it could: on ext4 it makes the sync longer, and costs a wake of its own.
 ///
 /// It decides, and does nothing: each transition returns what its caller owes, to be paid once no lock is held. So
-/// there is no leader that could be lost. Whoever brings the news that made a write or a sync possible starts it: who hands
+/// there is no leader that could be lost. The event that makes a write or a sync possible starts it: a commit that hands
 /// frames over while nothing is running, and else the callback of some I/O, which comes whether or not a machine still waits.
 #[derive(Debug)]
 pub struct Pending<C, F> {
@@ -31,7 +31,7 @@ enum Running<C> {
 #[must_use = "the caller owes it"]
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum Due<F> {
-    /// Somebody else will come.
+    /// Another event will come.
     #[default]
     Nothing,
     /// Write the frames of these commits, and tell how that ended with [`Pending::written`] or [`Pending::write_failed`].
@@ -44,7 +44,7 @@ pub enum Due<F> {
 #[must_use = "they have to be told"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failed<C, F> {
-    /// Commits that the sync of those on their way covered.
+    /// Commits that the sync of those in flight covered.
     pub covered: Vec<C>,
     /// Commits after those.
     pub later: Vec<C>,
@@ -53,7 +53,7 @@ pub struct Failed<C, F> {
 }
 
 impl<C, F> Default for Pending<C, F> {
-    /// Nothing is on its way.
+    /// Nothing is in flight.
     fn default() -> Self {
         Self { running: Running::Nothing, queued: Vec::new() }
     }
@@ -112,7 +112,7 @@ impl<C, F> Pending<C, F> {
         (self.end(), self.start_write())
     }
 
-    /// The running sync has failed, and nobody knows any more what is on disk: takes all.
+    /// The running sync has failed, and it is unknown what is on disk: takes all.
     pub fn sync_failed(&mut self) -> Failed<C, F> {
         let covered = self.end();
         let (later, unwritten) = self.take_queued();

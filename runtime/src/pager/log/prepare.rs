@@ -11,7 +11,7 @@ use crate::pager::pager::Pager;
 use crate::pager::readers::Snapshot;
 
 /// Does whatever has to be done to the log before the holder of the write lock may lay out frames. What it waits for
-/// belongs to the pager, and goes on should this be dropped.
+/// belongs to the pager, and continues if this is dropped.
 #[derive(Default)]
 pub(in crate::pager) enum PrepareLog {
     #[default]

@@ -1,6 +1,6 @@
-//! The log's side of commits: beginning the log anew, the frames on their way, the sync, publishing.
+//! The log's side of commits: resetting the log, the frames in flight, the sync, publishing.
 //!
-//! What is begun here goes on by itself, from callback to callback, whatever becomes of the machine that began it.
+//! What is begun here continues from callback to callback, even if the machine that began it is dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) enum LogReadiness {
     NoHeader(LogHeader),
 }
 
-/// The end of something that has no value, for whoever may wait.
+/// The end of something that has no value, for a possible waiter.
 type Outcome = Result<(), PagerError>;
 
 /// With the frames of commits, laid out.
@@ -69,7 +69,7 @@ impl News {
 }
 
 impl Drop for News {
-    /// After a panic, tells the rest. A second one is swallowed by whoever completes while the thread unwinds.
+    /// After a panic, tells the rest. A second one is swallowed by the code that completes while the thread unwinds.
     fn drop(&mut self) {
         self.tell();
     }
@@ -85,7 +85,7 @@ impl Drop for SetAtLast {
 }
 
 impl Aftermath {
-    /// A sync of the log has failed, and with it all that was on its way: what it covered with its error.
+    /// A sync of the log has failed, and with it all that was in flight: what it covered with its error.
     fn fail_all(&mut self, state: &mut State, failed: Failed, error: PagerError, cause: CompletionError) {
         self.wakes[0] = state.poison(cause);
         (self.failed, self.wakes[1]) = state.fail_all(failed.covered, failed.later, error, cause);
@@ -95,7 +95,7 @@ impl Aftermath {
 
 impl Pager {
     /// Where the holder of the write lock, who started from `snapshot`, may write. If all of the log is in the database
-    /// file and nobody needs it, the log is empty from here on; on disk it becomes so with its new header.
+    /// file and no snapshot needs it, the log is empty from here on; on disk it becomes so with its new header.
     pub(super) fn ready_log(&self, snapshot: &Snapshot) -> Result<LogReadiness, PagerError> {
         let mut evicted = Evicted::default();
         let readiness = {
@@ -108,7 +108,7 @@ impl Pager {
                 Some(wait) => LogReadiness::Busy(wait),
                 None => {
                     if is_done {
-                        evicted = self.begin_log_anew(&mut state);
+                        evicted = self.reset_log(&mut state);
                     }
                     state.place()?
                 }
@@ -120,7 +120,7 @@ impl Pager {
 
     /// Makes the log, which [is done](State::log_is_done), empty. On disk it becomes so with its new header. Called by the
     /// holder of the write lock when nothing is under way on the log.
-    pub(in crate::pager) fn begin_log_anew(&self, state: &mut State) -> Evicted {
+    pub(in crate::pager) fn reset_log(&self, state: &mut State) -> Evicted {
         debug_assert!(state.log_is_done() && state.log_io.running() == 0);
         let evicted = self.cache.move_to_database(&state.index);
         state.index.clear();
@@ -156,7 +156,7 @@ impl Pager {
         quiet.tell();
     }
 
-    /// A wait for the commit that `snapshot` is of, if that is on its way.
+    /// A wait for the commit that `snapshot` is of, if that is in flight.
     pub(in crate::pager) fn base_on_its_way(
         &self,
         snapshot: &Snapshot,
@@ -298,7 +298,7 @@ impl Pager {
         self.settle(aftermath);
     }
 
-    /// The sync of the log that covers the oldest commits on their way has ended.
+    /// The sync of the log that covers the oldest commits in flight has ended.
     fn end_log_sync(self: &Arc<Self>, ended: Ended) {
         let mut aftermath = Aftermath::default();
         {
@@ -333,8 +333,8 @@ impl Pager {
         news.tell();
     }
 
-    /// Gives a published commit's pages to the cache. Somebody may have missed one since it was published, and read it:
-    /// then that is dropped. They are given away one by one, since a page that somebody else refers to counts as pinned.
+    /// Gives a published commit's pages to the cache. A reader may have missed one since it was published, and read it:
+    /// then that is dropped. They are given away one by one, since a page with another reference counts as pinned.
     fn keep_pages(&self, flight: Flight) -> (Arc<CommitLatch>, Result<u64, PagerError>) {
         let Flight { tip, pages, outcome, .. } = flight;
         let keys: Vec<Key> =
@@ -404,7 +404,7 @@ impl State {
         (covered.chain(later).collect(), write_lock)
     }
 
-    /// Refuses writes from now on: a sync failed, so nobody knows any more what is on disk.
+    /// Refuses writes from now on: a sync failed, so it is unknown what is on disk.
     #[must_use = "waiting writers have to be told"]
     pub(in crate::pager) fn poison(&mut self, cause: CompletionError) -> Wakes {
         self.poison.get_or_insert(cause);

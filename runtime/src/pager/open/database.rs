@@ -1,4 +1,4 @@
-//! What the database file looks like before anybody has looked at the log.
+//! The state of the database file before the log is read.
 
 use std::sync::Arc;
 

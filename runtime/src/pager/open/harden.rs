@@ -16,7 +16,7 @@ use crate::{IOResult, return_if_io};
 /// The file can't say which of its bytes are on disk and which are only cached by the system. Commits that a later one
 /// calls durable are. The others may have been written by a process that was killed before their sync, or whose sync
 /// failed; in that case the system may have marked their bytes as clean although they are not on disk, and a sync now
-/// would do nothing. Bytes that are written anew are synced.
+/// would do nothing. Bytes that are written again are synced.
 ///
 /// Writing the same bytes to the same place changes nothing, whichever part of it a power loss lets through. The frames are
 /// read a second time for that, so they are checked a second time: what a device returns now need not be what it returned

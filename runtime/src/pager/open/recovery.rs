@@ -51,7 +51,7 @@ enum Stage {
     RewriteFoundHeader(Wait<Ended>, FileState),
     SyncFoundHeader(Wait<Ended>, FileState),
     /// The log has nothing that the database file lacks, and no header, or one of the last generation that there can be:
-    /// its frames go before it is begun anew, or they would be taken for the new generations' future.
+    /// its frames are removed before it is reset, or they would be taken for the new generations' future.
     CutLog(Wait<Ended>, FileState),
     SyncCutLog(Wait<Ended>, FileState),
     HardenLog(Harden, LogHeader, Prefix, FileState),
@@ -118,7 +118,7 @@ impl Recovery {
                 Stage::SyncFoundHeader(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "sync");
                     return_and_restore_if_io!(self.stage, Stage::SyncFoundHeader(wait, state), ended);
-                    self.begin_anew(state)
+                    self.start_generation(state)
                 }
                 Stage::CutLog(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "truncate");
@@ -131,7 +131,7 @@ impl Recovery {
                 Stage::SyncCutLog(mut wait, state) => {
                     let ended = self.log.ended(&mut wait, "sync");
                     return_and_restore_if_io!(self.stage, Stage::SyncCutLog(wait, state), ended);
-                    self.begin_anew(state)
+                    self.start_generation(state)
                 }
                 Stage::HardenLog(mut harden, header, prefix, state) => {
                     let hardened = harden.step(&self.log);
@@ -169,7 +169,7 @@ impl Recovery {
                     let (log, in_database) = (Log::begun(header), state.sequence);
                     return Ok(IOResult::Done(self.assemble(state, log, LogIndex::default(), in_database)));
                 }
-                Stage::Ended => unreachable!("nobody steps a recovery that has ended"),
+                Stage::Ended => unreachable!("a recovery that has ended is not stepped"),
             };
             self.stage = next;
         }
@@ -186,7 +186,7 @@ impl Recovery {
             return Ok(self.write_header(FileState::EMPTY));
         }
         if self.log_len == 0 {
-            return Ok(self.begin_anew(self.state_without_log()?));
+            return Ok(self.start_generation(self.state_without_log()?));
         }
         let wanted = self.log_len.min(HEADER_SPAN) as usize;
         Ok(Stage::ReadLogHeader(ReadBatch::one(&*self.log.file, 0, wanted)))
@@ -208,8 +208,8 @@ impl Recovery {
         Ok(state)
     }
 
-    fn begin_anew(&self, state: FileState) -> Stage {
-        // Nobody has synced after the file was made, as far as the file can say: perhaps that sync failed.
+    fn start_generation(&self, state: FileState) -> Stage {
+        // No sync after the creation of the file, as far as the file can say: perhaps that sync failed.
         if state.sequence == 0 { self.write_header(state) } else { self.begin_log(state) }
     }
 
@@ -220,7 +220,7 @@ impl Recovery {
         Stage::CutLog(wait, state)
     }
 
-    /// Begins the log anew, with a header of its own, whether or not it has one. What this recovery did not find, frames
+    /// Resets the log, with a header of its own, whether or not it has one. What this recovery did not find, frames
     /// of a commit that were never whole, then never comes back either.
     fn begin_log(&self, state: FileState) -> Stage {
         let (page_size, id) = (self.options.page_size, self.database.id);

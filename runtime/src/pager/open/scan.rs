@@ -287,7 +287,7 @@ mod tests {
             |frames: &[FrameHeader]| scan(frames).finish(None).map(|prefix| prefix.durable_frames).ok();
         let next = |sequence, durable| FrameHeader { sequence, durable, parent_run: 1, ..mark() };
         assert_eq!(durable_frames(&[frame(), mark()]), Some(0));
-        assert_eq!(durable_frames(&[frame(), mark(), next(42, 40)]), Some(0), "both were on their way");
+        assert_eq!(durable_frames(&[frame(), mark(), next(42, 40)]), Some(0), "both were in flight");
         assert_eq!(durable_frames(&[frame(), mark(), next(42, 41)]), Some(2));
         assert_eq!(durable_frames(&[mark(), next(42, 40), next(43, 41), next(44, 43)]), Some(3));
         let torn = FrameHeader { commit: None, ..next(43, 42) };

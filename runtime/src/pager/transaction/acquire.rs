@@ -33,7 +33,7 @@ impl WriteLockClaim {
         self.ticket
     }
 
-    /// Leaves it to whoever has its ticket. Tickets are counted from 1: 0 has nothing to give up.
+    /// Leaves it to the holder of its ticket. Tickets are counted from 1: 0 has nothing to give up.
     pub(super) fn hand_over(&mut self) {
         self.ticket = 0;
     }
@@ -53,7 +53,7 @@ impl AcquireWriteLock {
         Self { pager: Arc::clone(pager), waiter, stage: Stage::Asking }
     }
 
-    /// The write lock, if nobody has it and nobody waits for it.
+    /// The write lock, if it is free and has no waiter.
     pub(super) fn now<T>(
         pager: &Arc<Pager>,
         begin: impl FnOnce(&mut State) -> T,

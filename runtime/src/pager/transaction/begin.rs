@@ -24,12 +24,12 @@ pub struct BeginWrite {
 
 impl Pager {
     /// Waits for the write lock, first come, first served, and begins a write transaction with a view of what is
-    /// the newest commit then, its own or another's, also if that is still on its way to the disk.
+    /// the newest commit then, its own or another's, also if that is still in flight to the disk.
     pub fn begin_write(self: &Arc<Self>) -> BeginWrite {
         BeginWrite::new(self, Waiter::New)
     }
 
-    /// Begins a write transaction if nobody has the write lock or waits for it.
+    /// Begins a write transaction if the write lock is free and has no waiter.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl BeginWrite {
     ///
     /// # Errors
     ///
-    /// [`PagerError::Poisoned`]; [`PagerError::Io`] when somebody cancelled the wait.
+    /// [`PagerError::Poisoned`]; [`PagerError::Io`] when the wait was cancelled.
     ///
     /// # Panics
     ///

@@ -2,7 +2,7 @@
 
 use crate::pager::PageNo;
 
-/// A call that may have to wait. Called again it goes on; any other call gives it up.
+/// A call that may have to wait. Called again it continues; any other call gives it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Page(PageNo),

@@ -20,15 +20,15 @@ use crate::{IOCompletions, IOResult, StateMachine, StateTransition, TransitionRe
 ///
 /// Once its frames have been handed to the log it holds the write lock no longer: the next writer builds
 /// upon it, and one write and one sync may be for them both. A transaction that has spilled may share them
-/// with those before it; nobody builds upon it, since it keeps the write lock until its commit is acknowledged or
-/// has failed. Once handed over a commit goes on by itself, while the pager exists. Dropping the machine
+/// with those before it; no other transaction builds on it, since it keeps the write lock until its commit is acknowledged or
+/// has failed. Once handed over, a commit continues without its machine, while the pager exists. Dropping the machine
 /// before that rolls the transaction back; dropping it after that, or cancelling what it waits for, leaves
-/// the caller without an answer, and the commit as it is. Whoever then drops the last reference to the pager
+/// the caller without an answer, and the commit as it is. A thread that then drops the last reference to the pager
 /// drops with it the frames that still wait for their write.
 ///
 /// When it fails, no transaction of this pager but writers that are bound to fail too has ever seen it. Its frames may be
 /// in the log by then, all or some, and so a recovery may bring the whole of it back, as long as no later commit has been
-/// acknowledged: whoever was not told how a commit ended has to look.
+/// acknowledged: a caller without an answer has to look.
 #[must_use = "it does nothing until it is stepped"]
 pub struct Commit {
     machine: StateMachine<Committing>,
@@ -53,7 +53,7 @@ impl Commit {
     /// # Errors
     ///
     /// [`PagerError::Io`], [`PagerError::EarlierCommitFailed`], [`PagerError::Poisoned`]: it has failed, and has been
-    /// rolled back. [`PagerError::OutcomeUnknown`] when somebody cancelled the wait.
+    /// rolled back. [`PagerError::OutcomeUnknown`] when the wait was cancelled.
     ///
     /// # Panics
     ///
@@ -81,7 +81,7 @@ struct Committing {
     stage: Stage,
 }
 
-/// A commit, from top to bottom. What the stages wait for belongs to the pager, and goes on should this one be dropped.
+/// A commit, from top to bottom. What the stages wait for belongs to the pager, and continues if this one is dropped.
 enum Stage {
     Begin(WriteTransaction),
     PrepareLog(WriteTransaction),
@@ -89,7 +89,7 @@ enum Stage {
         sequence: u64,
         wait: Wait<Result<u64, PagerError>>,
     },
-    /// It changes nothing, but what it has read is on its way.
+    /// It changes nothing, but what it has read is in flight.
     AwaitBase {
         sequence: u64,
         wait: Wait<Result<u64, PagerError>>,
@@ -149,7 +149,7 @@ impl Committing {
                 Some(wait) => self.go_on(Stage::AwaitBase { sequence, wait }),
             };
         }
-        // It reads nothing any more, and must not keep the log from being begun anew.
+        // It reads nothing any more, and must not prevent a reset of the log.
         transaction.reader.leave_log();
         self.go_on(Stage::PrepareLog(transaction))
     }
@@ -170,9 +170,9 @@ impl Committing {
 }
 
 impl Pager {
-    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it goes on by
+    /// Hands a commit's frames to the log, the last ones if it has spilled. From here on it continues by
     /// itself, and so does the claim to the write lock if it has. The snapshot goes in the same moment: once
-    /// the write lock may be another's, nobody may be registered who has seen a commit that is not published.
+    /// the write lock may be another's, no reader may be registered that has seen a commit that is not published.
     fn submit_commit(
         self: &Arc<Self>,
         reader: &mut SnapshotReader,

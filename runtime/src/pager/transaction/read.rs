@@ -12,10 +12,10 @@ use crate::pager::{PageNo, PagerError};
 
 /// A view of the file as one commit left it. Dropping it ends the transaction.
 ///
-/// While it exists a checkpoint copies nothing newer than what it sees, and the log is not begun anew if it reads
-/// that: keep it short. A checkpoint that is not passive waits for it, and may have the write lock meanwhile; so whoever
+/// While it exists a checkpoint copies nothing newer than what it sees, and the log is not reset if it reads
+/// that: keep it short. A checkpoint that is not passive waits for it, and may have the write lock meanwhile; so a thread that
 /// keeps it open should not wait for such a checkpoint, nor for [`begin_write`](crate::pager::Pager::begin_write). Its drop
-/// may wake somebody.
+/// may wake a waiter.
 pub struct ReadTransaction {
     reader: SnapshotReader,
 }
@@ -38,7 +38,7 @@ impl ReadTransaction {
     }
 
     /// A page as this snapshot sees it. Call again with the same page after the `IO` it returned has ended; asking for
-    /// another page instead is fine, the read goes on into the cache.
+    /// another page instead is fine, the read continues into the cache.
     ///
     /// # Errors
     ///

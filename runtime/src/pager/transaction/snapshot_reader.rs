@@ -30,7 +30,7 @@ impl SnapshotReader {
         Self { pager: Arc::clone(pager), snapshot, is_registered: true, pending: None }
     }
 
-    /// The page, of whatever kind. A failed read is told once and read anew when asked again.
+    /// The page, of whatever kind. A failed read is reported once, and the next call reads again.
     pub(super) fn load(&mut self, page: PageNo) -> Result<IOResult<Arc<Page>>, PagerError> {
         // Another page than last time: the caller does not wait for that one any more.
         let mut pending = match self.pending.take().filter(|pending| pending.page == page) {
@@ -62,7 +62,7 @@ impl SnapshotReader {
         }
     }
 
-    /// Forgets the read that a call waited for which its caller has given up. The read itself is the pager's and goes on.
+    /// Forgets the read that a call waited for which its caller has given up. The read itself is the pager's and continues.
     pub(super) fn give_up(&mut self) {
         self.pending = None;
     }

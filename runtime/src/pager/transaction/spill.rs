@@ -91,7 +91,7 @@ impl Spill {
         }
     }
 
-    /// Forgets what a call waited for that its caller has given up. What was handed to the log goes on.
+    /// Forgets what a call waited for that its caller has given up. What was handed to the log continues.
     pub(super) fn give_up(&mut self) {
         self.prepare = PrepareLog::default();
         if let Some(spilled) = &mut self.spilled {
@@ -148,7 +148,7 @@ impl Spilled {
         }
     }
 
-    /// A commit on its way has the frames from now on.
+    /// A commit in flight has the frames from now on.
     pub(super) fn hand_over(&mut self) -> BTreeMap<PageNo, FrameNo> {
         self.handed_over = true;
         std::mem::take(&mut self.frames)
@@ -234,7 +234,7 @@ impl Spilled {
 }
 
 impl Pager {
-    /// Writes frames of a commit that is not on its way yet. The write goes on should the transaction be dropped.
+    /// Writes frames of a commit that is not in flight yet. The write continues if the transaction is dropped.
     fn submit_spill(
         self: &Arc<Self>,
         snapshot: &Snapshot,

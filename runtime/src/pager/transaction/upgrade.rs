@@ -1,4 +1,4 @@
-//! From reading to writing, if nobody has committed in between.
+//! From reading to writing, if there was no commit in between.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::IOResult;
 use crate::pager::write_lock::Waiter;
 use crate::pager::{BeginWrite, PagerError, ReadTransaction, WriteTransaction};
 
-/// Waits for the write lock on behalf of a read transaction, and fails once somebody else has committed: what the
+/// Waits for the write lock on behalf of a read transaction, and fails once there was another commit: what the
 /// transaction has read would not be what it writes upon.
 ///
 /// Dropping it leaves the queue, or passes the lock on, and ends the read transaction. [`Upgrade::into_reader`] gives
@@ -19,14 +19,14 @@ pub struct Upgrade {
 }
 
 impl ReadTransaction {
-    /// Waits for the write lock, first come, first served, and goes on as a write transaction with the same view.
-    /// Whoever waits for long is likely to be refused in the end; it waits without stepping all the same.
+    /// Waits for the write lock, first come, first served, and continues as a write transaction with the same view.
+    /// A long wait is likely to end in a refusal; it needs no steps.
     pub fn upgrade(self) -> Upgrade {
         let waiter = Waiter::Reader(self.snapshot());
         Upgrade { begin: Some(BeginWrite::new(self.pager(), waiter)), reader: self }
     }
 
-    /// A write transaction with the same view, if nobody has the write lock or waits for it. This transaction stays as
+    /// A write transaction with the same view, if the write lock is free and has no waiter. This transaction stays as
     /// it is: drop it when it is of no use any more, its snapshot counts.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Upgrade {
     ///
     /// # Errors
     ///
-    /// [`PagerError::BusySnapshot`] as soon as a step finds that somebody has committed;
+    /// [`PagerError::BusySnapshot`] as soon as a step finds another commit;
     /// [`PagerError::AwaitedByCheckpoint`] when the write lock is with a checkpoint that waits for readers, of which this is
     /// one; and those of [`BeginWrite::step`].
     ///
@@ -64,7 +64,7 @@ impl Upgrade {
                 Ok(IOResult::IO(io))
             }
             IOResult::Done(writer) => {
-                // Judged by the writer's own view: it has the write lock, so nobody commits between this and its commit.
+                // Judged by the writer's own view: it has the write lock, so there is no other commit between this and its own.
                 require_newest(&self.reader, writer.commit_sequence())?;
                 Ok(IOResult::Done(writer))
             }
@@ -78,7 +78,7 @@ impl Upgrade {
     }
 }
 
-/// Whether nobody has committed since the reader began.
+/// Whether there was no commit since the reader began.
 fn require_newest(reader: &ReadTransaction, newest: u64) -> Result<(), PagerError> {
     let snapshot = reader.commit_sequence();
     if newest == snapshot { Ok(()) } else { Err(PagerError::BusySnapshot { snapshot, newest }) }

@@ -69,7 +69,7 @@ impl Vacuum {
     ///
     /// # Errors
     ///
-    /// [`PagerError::CorruptFreelist`], and those of [`WriteTransaction::page_mut`]. It may be stepped again: it then goes on with the
+    /// [`PagerError::CorruptFreelist`], and those of [`WriteTransaction::page_mut`]. It may be stepped again: it then continues with the
     /// page that it could not read.
     ///
     /// # Panics
@@ -138,7 +138,7 @@ impl Cut {
         Self { last, next, left, head: 0, length: 0, tip: None, links: Vec::new() }
     }
 
-    /// The old list goes on with `page`, and then `next`.
+    /// The old list continues with `page`, and then `next`.
     fn take(&mut self, page: PageNo, next: PageNo) {
         self.next = next;
         self.left -= 1;

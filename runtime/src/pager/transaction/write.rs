@@ -15,9 +15,9 @@ use crate::pager::format::page::{Page, PageKind, PageRef, Seal, TRAILER, next_fr
 use crate::pager::{PageNo, PagerError};
 use crate::{IOResult, return_if_io};
 
-/// The one transaction that may change pages. Nobody sees its changes before the commit; dropping it rolls back.
+/// The one transaction that may change pages. Its changes are invisible before the commit; dropping it rolls back.
 ///
-/// It may start from a commit that is still on its way to the disk. Should that fail, this transaction fails with
+/// It may start from a commit that is still in flight to the disk. Should that fail, this transaction fails with
 /// [`PagerError::EarlierCommitFailed`], at its next read of a page or at its commit. What it has read is sure once its
 /// commit is acknowledged, not before.
 ///

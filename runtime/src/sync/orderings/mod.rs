@@ -59,11 +59,11 @@ pub struct Weakening {
 }
 
 thread_local! {
-    /// The places that this thread has come by, if somebody wants to know. A model runs on one thread of the system.
+    /// The places that this thread has reached, if that is wanted. A model runs on one thread of the system.
     static TOUCHED: RefCell<Option<BTreeSet<Place>>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread notes the places that it comes by.
+/// From now on this thread notes the places that it reaches.
 pub fn begin_to_note() {
     TOUCHED.set(Some(BTreeSet::new()));
 }

@@ -212,7 +212,7 @@ impl Report {
 
     /// Detectors that could be spared. The baseline is there to be beaten, and one scheduler to be compared with.
     fn idle(&self) -> impl Iterator<Item = String> {
-        // Unit tests are what the others are held against, and the baseline is somebody else's way.
+        // Unit tests are what the others are held against, and the baseline is another tester's way.
         let others = |detector: &&Detector| !matches!(detector, Detector::Unit | Detector::Baseline);
         let idle = self.detectors.iter().filter(others).filter(|detector| self.beyond_unit(**detector) == 0);
         idle.map(|detector| format!("{detector} finds nothing that the unit tests miss"))

@@ -20,55 +20,55 @@ use crate::real::crash::{self, ChildOptions, CrashOptions, Plant, Point};
 ///
 /// Each child recovers the file, looks it over and commits, until it is killed at a random moment or kills itself at a named
 /// point, before or after an operation of the log or of the database, also during recovery. Afterwards everything that was
-/// acknowledged must be there, and nothing in halves: in the file as it is, and in what a loss of power might have left.
+/// acknowledged must be there, and nothing in halves: in the file as it is, and in what a power loss might have left.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   tenterhook crash                                     2000 deaths, threads and io_uring in turn
-  tenterhook crash --duration 8h --directory soak      over night; the same command goes on where it was left
+  tenterhook crash --duration 8h --directory soak      overnight; the same command resumes after an interruption
   tenterhook crash --points before-log-sync --kills 50 one point
-  tenterhook crash --examine soak/evidence             what was wrong, once more")]
+  tenterhook crash --examine soak/evidence             check the evidence again")]
 pub struct CrashArguments {
-    /// Decides who dies when [default: 1].
+    /// Seed: decides which child dies, and when.
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse::seed)]
     seed: u64,
-    /// How many children die [default: 2000 without --duration].
+    /// Number of children to kill [default: 2000 without --duration].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     kills: Option<u64>,
-    /// For how long: 30s, 5m, 8h.
+    /// Total time: 30s, 5m, 8h.
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
-    /// What does the I/O: threads, uring, or both in turn.
+    /// The I/O backend: threads, uring, or both in turn.
     #[arg(long, value_name = "BACKEND", default_value = "both", value_parser = ["threads", "uring", "both"])]
     backend: String,
     /// Connections of a child.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     connections: u64,
-    /// Where children kill themselves, with commas: names, all, or none for random moments only.
+    /// Points at which children kill themselves, separated by commas: names, all, or none for random times only.
     #[arg(long, value_name = "POINTS", default_value = "all")]
     points: String,
-    /// Losses of power that are tried after each death.
+    /// Power losses to try after each death.
     #[arg(long, value_name = "N", default_value_t = 24)]
     power_losses: u32,
-    /// Kernel noise, each kind for a third of the children, with commas: names, all, or none.
+    /// Kernel noise, each kind for a third of the children, separated by commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]
     noise: String,
-    /// Where the files are [default: a fresh one, removed if all is well].
+    /// Directory for the files [default: a fresh one, removed after a clean run].
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// A child that makes no progress for so long has stalled [default: 30s].
+    /// Time without progress after which a child has stalled.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     stall: Duration,
-    /// Plant a bug in the children, which the run has to find: hasty-acknowledgement, stall, error or panic.
+    /// Plant a bug in the children that the run must find: hasty-acknowledgement, stall, error or panic.
     #[arg(long, value_name = "BUG")]
     plant: Option<Plant>,
-    /// Run nothing: look once more at the evidence of a failure, which is in the folder of its files.
+    /// Don't run: check the evidence of an earlier failure again. It is in the folder of the failure's files.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["kills", "duration", "directory", "plant", "json"])]
     examine: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
-    /// Draw no progress bar.
+    /// Don't draw a progress bar.
     #[arg(long)]
     quiet: bool,
 }

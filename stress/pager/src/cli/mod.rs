@@ -12,7 +12,7 @@ use crate::PagerSubject;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Commands {
-    /// Kill processes that use the pager, and look at what the next one finds.
+    /// Kill processes that use the pager, and check what the next process recovers.
     Crash(crash::CrashArguments),
     /// The process that is killed.
     #[command(hide = true)]

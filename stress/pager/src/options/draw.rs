@@ -138,7 +138,7 @@ fn pager(stream: &mut Stream, seed: u64, extent: &Extent, fixed: &FixedPager) ->
 }
 
 /// How many pages a transaction may have in memory: none ever spills, or from the smallest limit to one that only the largest
-/// transactions exceed. Who spills keeps the write right until the end, which takes the pipeline away, so half never do.
+/// transactions exceed. Who spills keeps the write lock until the end, which takes the pipeline away, so half never do.
 fn spill(stream: &mut Stream) -> usize {
     match stream.choose(SPILL, 8) {
         1 => 1,

@@ -17,27 +17,27 @@ pub struct FixedPager {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub page_size: Option<u32>,
-    /// Pages that the cache keeps.
+    /// Capacity of the page cache in pages.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cache_pages: Option<usize>,
-    /// Changed pages that a transaction has in memory before it spills.
+    /// Changed pages that a transaction keeps in memory before it spills.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spill_pages: Option<usize>,
-    /// Log frames from which on a checkpoint is due, 0 for never.
+    /// Length of the log in frames from which a checkpoint is due; 0 for never.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint_frames: Option<u32>,
-    /// What an acknowledged commit is worth.
+    /// What an acknowledged commit survives.
     #[arg(long, value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub durability: Option<Level>,
-    /// What runs concentrate on.
+    /// What the runs concentrate on.
     #[arg(long, value_name = "PROFILE")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<Profile>,
-    /// The only kinds of operation, with commas.
+    /// The only kinds of operation, separated by commas.
     #[arg(long, value_name = "KINDS", value_parser = operations)]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operations: Option<Kinds<OperationKind>>,
@@ -49,7 +49,7 @@ pub struct FixedPager {
 pub enum Level {
     /// Commits survive a power loss.
     Full,
-    /// Commits survive the end of the process.
+    /// Commits survive a crash of the process.
     Normal,
 }
 

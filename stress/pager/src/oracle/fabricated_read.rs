@@ -6,7 +6,7 @@ use super::{ABSENT, History, Observation, Oracle, Verdict};
 use tenterhook_stress::violation::Violation;
 
 /// A disk that lies can make a pager return old content, and no checksum shows that. What it must never return is
-/// content that nobody has written to that page.
+/// content that was never written to that page.
 #[derive(Debug, Default)]
 pub struct FabricatedRead {
     written: BTreeSet<(PageNo, u64)>,
@@ -41,7 +41,7 @@ impl FabricatedRead {
         Err(Violation::safety(
             "fabricated read",
             expected,
-            format!("digest {digest:#x}, which nobody has written there"),
+            format!("digest {digest:#x}, which was never written there"),
         ))
     }
 }

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use super::{History, Observation, Oracle, TransactionId, Verdict};
 use tenterhook_stress::violation::Violation;
 
-/// The write right goes to those who wait for it in the order in which they asked.
+/// The write lock goes to those who wait for it in the order in which they asked.
 ///
-/// But for those with a snapshot that are sent away, since the holder waits for them. Nobody else is, and nobody at another time.
+/// The exception are writers with a snapshot for which the holder waits: they are refused. No other writer is refused, and none at another time.
 ///
-/// Starvation is a matter of luck and of load: a run that ends finishes whoever starved in it. The order is a fact.
+/// Starvation is a matter of luck and of load: the end of a run finishes every starved writer. The order can be checked.
 #[derive(Debug, Default)]
 pub struct Fairness {
     asked: u64,
@@ -61,7 +61,7 @@ impl Fairness {
         }
         match first {
             Some(first) if first != id => {
-                let expected = format!("the write right for transaction {first:#x}, who has waited longest");
+                let expected = format!("the write lock for transaction {first:#x}, who has waited longest");
                 Err(Violation::safety("fairness", expected, format!("transaction {id:#x} got it")))
             }
             _ => Ok(()),
@@ -79,7 +79,7 @@ impl Fairness {
         if explained {
             return Ok(());
         }
-        let expected = "nobody is refused while no checkpoint waits for readers".to_owned();
+        let expected = "no writer is refused while no checkpoint waits for readers".to_owned();
         Err(Violation::safety("fairness", expected, format!("transaction {id:#x} was")))
     }
 

@@ -8,21 +8,21 @@ use tenterhook_stress::system::Crash;
 /// The digest of a page that is not there.
 pub const ABSENT: u64 = 0;
 
-/// A write transaction, numbered by whoever began it.
+/// A write transaction, with the number that its connection gave it.
 pub type TransactionId = u64;
 
 /// What a pager would hold that has neither concurrency nor faults: the content of every page after each commit.
 ///
-/// Commits that were asked for and not acknowledged are kept aside, each with the one that it was built upon. In this
-/// life they become part of the chain as soon as somebody sees them or one upon them; after a crash any of them may turn
-/// out to have happened, with all that it was built upon, as long as nothing that was acknowledged is lost.
+/// Commits that were asked for and not acknowledged are kept aside, each with the one that it was built on. In this
+/// life they become part of the chain as soon as they, or a commit on top of them, are seen; after a crash any of them may turn
+/// out to have happened, with all that it was built on, as long as nothing that was acknowledged is lost.
 ///
-/// Thousands may be on their way at a time, so nothing that happens with every commit goes through all of them.
+/// Thousands may be in flight at a time, so nothing that happens with every commit goes through all of them.
 #[derive(Debug, Default)]
 pub struct History {
-    /// For each page its versions, oldest first: those of the chain, and of what is on its way upon it.
+    /// For each page its versions, oldest first: those of the chain, and of what is in flight upon it.
     pages: Vec<Vec<Version>>,
-    /// The newest commit that somebody has seen.
+    /// The newest commit that was seen.
     head: u64,
     /// The newest commit that was acknowledged, or that came through a power loss.
     acknowledged: u64,
@@ -32,14 +32,14 @@ pub struct History {
     lost_writes: bool,
     /// The newest commit of which `pages` has versions.
     written: u64,
-    /// Up to where what is on its way can be seen in this life: no commit up to here has failed.
+    /// Up to where what is in flight can be seen in this life: no commit up to here has failed.
     tip: u64,
-    /// Commits without an acknowledgement that nobody has seen, in the order in which they were asked for.
+    /// Commits that were neither acknowledged nor seen, in the order of their requests.
     flights: VecDeque<Flight>,
     last_order: Order,
     /// From how many flights on it is worth looking for those that can't happen any more.
     prune_at: usize,
-    /// The commit on its way that the writer whose turn it is has started from.
+    /// The commit in flight that the writer whose turn it is has started from.
     writer_parent: Option<Order>,
     /// Seen before their acknowledgement: commit and transaction.
     early: Vec<(u64, TransactionId)>,
@@ -62,9 +62,9 @@ pub(super) struct Flight {
     pub(super) id: TransactionId,
     pub(super) base: u64,
     order: Order,
-    /// The commit on its way that it was built upon; `None` when that is part of the chain.
+    /// The commit in flight that it was built on; `None` when that is part of the chain.
     parent: Option<Order>,
-    /// What was built upon it.
+    /// What was built on it.
     children: Vec<Order>,
     changes: Vec<(PageNo, u64)>,
     /// In this life it did not happen: it failed, it was dropped before it was handed over, or a later writer started
@@ -77,7 +77,7 @@ pub(super) struct Flight {
 pub(super) enum Candidate<'a> {
     /// The chain, up to the commit that was recovered.
     Chain,
-    /// The chain, and upon it a commit that was never acknowledged, with those that it was built upon.
+    /// The chain, and upon it a commit that was never acknowledged, with those that it was built on.
     With(&'a Flight),
 }
 
@@ -87,7 +87,7 @@ impl History {
         History { durable: Some(0), ..History::default() }
     }
 
-    /// The newest commit that somebody has seen.
+    /// The newest commit that was seen.
     pub fn head(&self) -> u64 {
         self.head
     }
@@ -97,7 +97,7 @@ impl History {
         self.acknowledged
     }
 
-    /// The newest commit that must be there after the last crash: one that was acknowledged, or that somebody has read,
+    /// The newest commit that must be there after the last crash: one that was acknowledged or read,
     /// since nothing is read before it is durable. Where it is, only the end of a process leaves it there for certain.
     pub fn must_survive(&self) -> u64 {
         match self.durable {
@@ -111,7 +111,7 @@ impl History {
         self.durable.unwrap_or(self.acknowledged)
     }
 
-    /// What `page` holds in the snapshot `sequence`, which a writer may have of commits that are still on their way.
+    /// What `page` holds in the snapshot `sequence`, which a writer may have of commits that are still in flight.
     #[inline]
     pub fn digest(&self, page: PageNo, sequence: u64) -> u64 {
         self.digest_in_chain(page, sequence)
@@ -147,7 +147,7 @@ impl History {
         known.unwrap_or_else(|| self.digest_in_chain(page, root))
     }
 
-    /// `flight` and the commits on their way that it was built upon, newest first.
+    /// `flight` and the commits in flight that it was built on, newest first.
     fn path<'a>(&'a self, flight: &'a Flight) -> impl Iterator<Item = &'a Flight> {
         std::iter::successors(Some(flight), |flight| self.flights.get(self.place(flight.parent?)?))
     }
@@ -157,14 +157,14 @@ impl History {
         self.flights.binary_search_by_key(&order, |flight| flight.order).ok()
     }
 
-    /// The commit of the chain that `flight` and what it was built upon begin from; `None` when that can't happen any
+    /// The commit of the chain that `flight` and what it was built on begin from; `None` when that can't happen any
     /// more.
     fn root(&self, flight: &Flight) -> Option<u64> {
         let root = self.path(flight).last()?;
         root.parent.is_none().then_some(root.base)
     }
 
-    /// The commit on its way that gets this number, if all goes well. Those that are asked after are the next to be seen, and
+    /// The commit in flight that gets this number, if all goes well. Those that are asked after are the next to be seen, and
     /// the newest.
     fn live(&self, sequence: u64) -> Option<&Flight> {
         if sequence <= self.head {
@@ -177,8 +177,8 @@ impl History {
         }
     }
 
-    /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or one that somebody has
-    /// asked for and that has not failed, nor anything that it was built upon.
+    /// Whether a snapshot `sequence` can be seen in this life: a commit that was seen already, or one that was
+    /// asked for and that has not failed, nor anything that it was built on.
     pub(crate) fn can_be_seen(&self, sequence: u64) -> bool {
         sequence <= self.tip
     }
@@ -274,7 +274,7 @@ impl History {
         self.writer_parent = self.live(base).map(|flight| flight.order);
     }
 
-    /// Somebody asks for a commit upon `base`.
+    /// A commit on top of `base` is requested.
     fn take_off(&mut self, id: TransactionId, base: u64, changes: &[(PageNo, u64)]) {
         self.last_order += 1;
         let (order, parent) = (self.last_order, self.writer_parent);
@@ -282,7 +282,7 @@ impl History {
             self.flights[place].children.push(order);
         }
         let (children, changes) = (Vec::new(), changes.to_vec());
-        // A writer whose base has failed meanwhile asks in vain.
+        // A writer whose base has failed meanwhile asks without success.
         if base == self.tip {
             self.write(base + 1, &changes);
             self.tip = base + 1;
@@ -302,7 +302,7 @@ impl History {
         }
     }
 
-    /// Somebody holds the snapshot `sequence`, or was told of it.
+    /// A connection holds the snapshot `sequence`, or its commit was acknowledged.
     fn see(&mut self, sequence: u64) {
         let Some(flight) = self.live(sequence) else { return };
         let path: Vec<Order> = self.path(flight).map(|flight| flight.order).collect();
@@ -321,14 +321,14 @@ impl History {
     }
 
     /// Forgets what would have to replace a commit that must survive: that can't happen any more, even after a crash. Now
-    /// and then, since whoever asks after candidates is not told of those anyway.
+    /// and then, since a query for candidates does not return them anyway.
     fn prune(&mut self) {
         if self.flights.len() < self.prune_at {
             return;
         }
         let mut roots: Vec<Option<u64>> = Vec::with_capacity(self.flights.len());
         for flight in &self.flights {
-            // What it was built upon was asked for before it.
+            // What it was built on was asked for before it.
             let root_of = |parent| self.place(parent).and_then(|place| roots[place]);
             roots.push(flight.parent.map_or(Some(flight.base), root_of));
         }
@@ -337,7 +337,7 @@ impl History {
         self.prune_at = 2 * self.flights.len() + 16;
     }
 
-    /// The commit on its way becomes part of the chain. What was built upon it is built upon the chain from now on.
+    /// The commit in flight becomes part of the chain. What was built on it is built on the chain from now on.
     fn install(&mut self, order: Order) -> Option<Flight> {
         let flight = self.flights.remove(self.place(order)?)?;
         self.writer_parent = self.writer_parent.filter(|&parent| parent != order);
@@ -380,7 +380,7 @@ impl History {
         self.lost_writes = false;
     }
 
-    /// Nobody holds a snapshot: of what must survive only the newest version is of interest.
+    /// No snapshot is held: of what must survive only the newest version matters.
     fn forget_old_versions(&mut self) {
         let floor = self.floor();
         for versions in &mut self.pages {

@@ -1,8 +1,8 @@
 use super::{History, Observation, Oracle, Verdict};
 use tenterhook_stress::violation::Violation;
 
-/// Nothing stays pinned, registered, locked or under way when nobody does anything, and nothing stays alive when
-/// nobody holds it.
+/// Nothing stays pinned, registered, locked or in flight at rest, and nothing stays alive without
+/// a handle.
 #[derive(Debug, Default)]
 pub struct Leaks;
 

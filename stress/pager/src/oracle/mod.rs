@@ -56,7 +56,7 @@ pub enum Observation<'a> {
         /// Its snapshot.
         sequence: u64,
     },
-    /// A page was read in a snapshot that somebody holds.
+    /// A page was read in a snapshot that is held.
     PageRead {
         /// The snapshot.
         sequence: u64,
@@ -101,14 +101,14 @@ pub enum Observation<'a> {
         /// What it holds.
         digest: u64,
     },
-    /// A transaction asked for the write right, and was told to wait. Once for each.
+    /// A transaction asked for the write lock, and was told to wait. Once for each.
     TurnAwaited {
         /// The transaction.
         id: TransactionId,
         /// Whether it keeps a snapshot while it waits.
         reads: bool,
     },
-    /// A checkpoint with the write right begins to wait for readers to end: those of them that wait for the right are sent away.
+    /// A checkpoint with the write lock begins to wait for readers to end: those of them that wait for the right are sent away.
     ReadersAwaited,
     /// It does so no longer, or is gone.
     ReadersAwaitedNoMore,
@@ -117,17 +117,17 @@ pub enum Observation<'a> {
         /// The transaction.
         id: TransactionId,
     },
-    /// A transaction got the write right, whether or not it had to wait.
+    /// A transaction got the write lock, whether or not it had to wait.
     TurnCame {
         /// The transaction.
         id: TransactionId,
     },
-    /// A transaction waits for the write right no longer, or is about to.
+    /// A transaction waits for the write lock no longer, or is about to.
     TurnLeft {
         /// The transaction.
         id: TransactionId,
     },
-    /// A write transaction began, with the write right.
+    /// A write transaction began, with the write lock.
     WriteBegan {
         /// The snapshot that it starts from.
         base: u64,
@@ -154,7 +154,7 @@ pub enum Observation<'a> {
         id: TransactionId,
     },
     /// A commit's machine was dropped, or it will never say how it ended. What was not handed to the log yet has not
-    /// happened in this life; what was goes on.
+    /// happened in this life; earlier events still count.
     CommitDropped {
         /// The transaction.
         id: TransactionId,
@@ -250,7 +250,7 @@ impl Oracles {
             Observation::PageRead { .. } | Observation::OwnPage { .. } => {
                 return self.snapshot.judge(&self.history, seen);
             }
-            // What a transaction does before its commit is nobody's business, unless the disk lies.
+            // What a transaction does before its commit is not checked, unless the disk lies.
             Observation::PageChanged { .. } => return Ok(()),
             _ => {}
         }

@@ -1,7 +1,7 @@
 use super::{History, Observation, Oracle, Verdict};
 use tenterhook_stress::violation::Violation;
 
-/// One writer at a time: each starts from the newest commit, be it on its way, and its own gets the next number.
+/// One writer at a time: each starts from the newest commit, be it in flight, and its own gets the next number.
 #[derive(Debug, Default)]
 pub struct CommitOrder;
 
@@ -36,13 +36,13 @@ fn gets_the_next_number(history: &History, id: u64, sequence: u64) -> Verdict {
         };
     }
     match history.flight(id) {
-        None => fault("no acknowledgement: nobody has asked for this commit, or it has ended before".into()),
+        None => fault("no acknowledgement: this commit was never requested, or it ended before".into()),
         Some(flight) if flight.after_crash => {
             fault(format!("no acknowledgement: another writer has started from commit {} since", flight.base))
         }
         Some(flight) if flight.base + 1 != sequence => fault(format!("commit {}", flight.base + 1)),
         Some(_) if !history.can_be_seen(sequence) => {
-            fault(format!("none: what it was built upon, after commit {}, has failed", history.head()))
+            fault(format!("none: what it was built on, after commit {}, has failed", history.head()))
         }
         Some(_) => Ok(()),
     }

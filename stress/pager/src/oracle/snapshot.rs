@@ -55,7 +55,7 @@ fn can_be_read(history: &History, sequence: u64) -> Verdict {
     if !history.can_be_seen(sequence) {
         let expected =
             format!("a snapshot of commit {} or of one that was asked for upon it", history.head());
-        let seen = format!("a snapshot of commit {sequence}, which nobody can have made");
+        let seen = format!("a snapshot of commit {sequence}, which was never made");
         return Err(Violation::safety("snapshot", expected, seen));
     }
     Ok(())

@@ -133,7 +133,7 @@ fn a_commit_may_be_read_before_its_acknowledgement_but_not_after_its_failure() {
     fires("snapshot", &two_commits![Writer(2), Commit(3, 2, &[(2, 22)]), Dropped(3, false), Reader(3)]);
 }
 
-/// Two more commits on their way: 3 upon commit 2, 4 upon 3.
+/// Two more commits in flight: 3 upon commit 2, 4 upon 3.
 macro_rules! two_on_their_way {
     ($($more:expr),* $(,)?) => {
         two_commits![
@@ -171,7 +171,7 @@ fn recovery_brings_back_a_commit_with_all_that_it_was_built_upon_or_not_at_all()
     assert_eq!(crash(2, &[0, 0, 20, 31]).ok(), Some(2));
     assert_eq!(crash(4, &[0, 0, 20, 33]).unwrap_err().oracle, "atomicity");
     assert_eq!(crash(3, &[0, 0, 20, 33]).unwrap_err().oracle, "atomicity");
-    // 5 took the place of 3 and was acknowledged: 4, which was built upon 3, can't come back.
+    // 5 took the place of 3 and was acknowledged: 4, which was built on 3, can't come back.
     let replaced = two_on_their_way![
         Seen::Failed(3),
         Writer(2),

@@ -1,7 +1,7 @@
 use super::{History, Observation, Oracle, Verdict};
 use tenterhook_stress::violation::Violation;
 
-/// Whoever reports an error has a fault to show for it. (That corruption is never returned as content is for the
+/// Every reported error is explained by a fault. (That corruption is never returned as content is for the
 /// oracles that compare content.)
 #[derive(Debug, Default)]
 pub struct UnexplainedError;

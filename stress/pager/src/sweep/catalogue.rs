@@ -56,7 +56,7 @@ fn writing() -> [PagerOperation; 13] {
             commit(fixture, &pages.map(|page| Act::Edit(page, 9)))
         }),
         subject("commit on a fresh log", all_in_the_file, |fixture| commit(fixture, &[Act::Edit(3, 9)])),
-        subject("commit a log anew beside a reader", beside_a_reader, |fixture| {
+        subject("commit into a reset log beside a reader", beside_a_reader, |fixture| {
             commit(fixture, &[Act::Edit(3, 9), Act::Edit(4, 9)])
         }),
         subject("grow the file", half_checkpointed, |fixture| {
@@ -131,10 +131,10 @@ fn upkeep() -> [PagerOperation; 11] {
         subject("checkpoint all", half_checkpointed, |fixture| {
             Ok(checkpoint(&fixture.opened(), CheckpointMode::Full))
         }),
-        subject("begin the log anew", half_checkpointed, |fixture| {
+        subject("reset the log", half_checkpointed, |fixture| {
             Ok(checkpoint(&fixture.opened(), CheckpointMode::Restart))
         }),
-        subject("begin the log anew for a shorter file", shortened, |fixture| {
+        subject("reset the log for a shorter file", shortened, |fixture| {
             Ok(checkpoint(&fixture.opened(), CheckpointMode::Restart))
         }),
         subject("cut the log off", half_checkpointed, |fixture| {
@@ -226,7 +226,7 @@ fn shortened(fixture: &mut Fixture) -> Result<(), PagerError> {
     fixture.commit(vec![Act::Vacuum])
 }
 
-/// Somebody reads a snapshot between two commits.
+/// A reader holds a snapshot between two commits.
 fn beside_a_reader(fixture: &mut Fixture) -> Result<(), PagerError> {
     fixture.commit(vec![Act::Edit(9, 2)])?;
     fixture.begin_reading()?;

@@ -49,7 +49,7 @@ type Slot = Rc<RefCell<Option<Arc<Pager>>>>;
 pub(super) struct Fixture {
     io: Arc<dyn IO>,
     pager: Slot,
-    /// Somebody who reads an old snapshot until the operation is over.
+    /// A reader of an old snapshot, until the operation is over.
     reader: Option<ReadTransaction>,
 }
 
@@ -99,13 +99,13 @@ impl Fixture {
         self.finish(checkpoint(&self.opened(), CheckpointMode::Passive)).map(drop)
     }
 
-    /// From here on somebody reads what there is now.
+    /// From here on a reader holds the present snapshot.
     pub(super) fn begin_reading(&mut self) -> Result<(), PagerError> {
         self.reader = Some(self.opened().begin_read()?);
         Ok(())
     }
 
-    /// Whoever is beside the operation goes.
+    /// The reader beside the operation ends.
     pub(super) fn leave(&mut self) {
         self.reader = None;
     }
@@ -123,7 +123,7 @@ impl Fixture {
     }
 }
 
-/// A change after all that: into the log as it is; into a log that is begun anew; and from the log into the file.
+/// A change after all that: into the log as it is; into a log that is reset; and from the log into the file.
 pub(super) fn go_on(io: &Arc<dyn IO>, pager: &Arc<Pager>, way: u32) -> Result<(), PagerError> {
     let finish = |machine| finish(io, machine).map(drop);
     let change = || transaction(pager, vec![Act::Allocate, Act::Edit(8, 77)], End::Commit);

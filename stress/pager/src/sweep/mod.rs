@@ -74,7 +74,7 @@ impl Operation for PagerOperation {
         partners::COUNT
     }
 
-    /// Who has read before it asks for the write right may come too late, or be in a checkpoint's way.
+    /// Who has read before it asks for the write lock may come too late, or be in a checkpoint's way.
     fn may_be_refused(&self, error: &str) -> bool {
         error.starts_with("the snapshot of commit")
             || error.starts_with("the write lock is with a checkpoint")
@@ -157,7 +157,7 @@ impl Stage for PagerStage {
     }
 
     fn go_on(&mut self, way: u32) -> Result<(), String> {
-        // A reader that stays would be in the way of a log that is begun anew.
+        // A reader that stays would prevent the reset of the log.
         self.fixture.leave();
         let go_on = || fixture::go_on(self.fixture.io(), &self.fixture.pager_now()?, way);
         go_on().map_err(|error| error.to_string())

@@ -86,7 +86,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         Stage::Open(open) => match open.step()? {
             IOResult::Done(pager) => {
                 context.disk.set_opening(false);
-                nobody_else_may_open(system, io)?;
+                no_other_may_open(system, io)?;
                 if context
                     .disk
                     .struck_since(&[FaultKind::SyncDropped], system.struck_at_verification)
@@ -115,8 +115,8 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
     }
 }
 
-/// The file is open: a second opener is told so, whatever else may befall it.
-fn nobody_else_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failure> {
+/// The file is open: a second opener is told so, whatever other fault may hit it.
+fn no_other_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failure> {
     let seen = match Pager::open(Arc::clone(io), database(system), system.plan.pager).step() {
         Err(PagerError::Locked { path, .. }) if &*path == database(system) => return Ok(()),
         // The backend refuses before it looks.
@@ -190,7 +190,7 @@ fn failed(
     context: &mut Context<'_>,
 ) -> Result<Step, Box<Violation>> {
     system.tally.notice(error);
-    context.remark(|| format!("is told: {error}"));
+    context.remark(|| format!("gets: {error}"));
     let times = system.refusal.as_ref().map_or(0, |(times, _)| *times) + 1;
     system.refusal = Some((times, error.to_string()));
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);

@@ -28,7 +28,7 @@ const ASIDE: ChoicePoint = ChoicePoint::new(27, "something aside first");
 const GO_ON: ChoicePoint = ChoicePoint::new(28, "go on after an error");
 const GIVE_UP: ChoicePoint = ChoicePoint::new(29, "cancel what is given up");
 
-/// Those that hold up nobody are the most.
+/// Passive ones, which block no writer, are the most frequent.
 pub(super) const MODES: [CheckpointMode; 6] = {
     use CheckpointMode::{Full, Passive, Restart, Truncate};
     [Passive, Full, Restart, Truncate, Passive, Passive]
@@ -280,9 +280,9 @@ impl Connection {
             Failure::Pager(error) => error,
         };
         fixture.tally.notice(&error);
-        context.remark(|| format!("is told: {error}"));
+        context.remark(|| format!("gets: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
-        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file is as large as it may be");
+        sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file has its maximum size");
         sometimes!(matches!(error, PagerError::Corrupt { .. }), "a damaged page is noticed");
         sometimes!(self.cancelled, "an operation ends after a cancel");
         let was_cancelled =
@@ -294,10 +294,10 @@ impl Connection {
             write.failed(&error, fixture).or_else(oracle_fired)?;
         }
         let described = self.describe();
-        let goes_on = self.goes_on_after(&error, plan, context);
-        if goes_on {
+        let continues = self.continues_after(&error, plan, context);
+        if continues {
             fixture.tally.went_on += 1;
-            sometimes!(true, "a transaction goes on after an error");
+            sometimes!(true, "a transaction continues after an error");
             self.cancelled = false;
         } else {
             self.forget();
@@ -312,17 +312,17 @@ impl Connection {
             fixture.tally.restarts += 1;
             return Ok(Step::Restart);
         }
-        Ok(if goes_on { Step::Continue } else { Step::Ended })
+        Ok(if continues { Step::Continue } else { Step::Ended })
     }
 
     /// Whether the caller makes the call again that was told of an error, in the same transaction.
-    fn goes_on_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
+    fn continues_after(&self, error: &PagerError, plan: &PagerPlan, context: &mut Context<'_>) -> bool {
         let is_passing = matches!(error, PagerError::Io { .. } | PagerError::Corrupt { .. });
         let may_go_on = matches!(&self.operation, Operation::Write(write) if write.may_go_on());
         is_passing && may_go_on && !context.calm && context.stream.happens(GO_ON, plan.go_on)
     }
 
-    /// Whether it has pages of a transaction in the log that nobody has asked to commit.
+    /// Whether it has pages of a transaction in the log whose commit was not requested.
     pub(super) fn has_spilled(&self) -> bool {
         matches!(&self.operation, Operation::Write(write) if write.has_spilled())
     }

@@ -43,7 +43,7 @@ pub struct PagerPlan {
     pub(crate) injection: Injection,
     /// Share of write transactions that change something else first, and take it back.
     pub(crate) aside: Chance,
-    /// How likely a transaction goes on after an error.
+    /// How likely a transaction continues after an error.
     pub(crate) go_on: Chance,
     /// Share of write transactions that their owner rolls back.
     pub(crate) rollback: Chance,
@@ -176,7 +176,7 @@ impl System for PagerSystem {
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
         let has_spilled = self.connections.iter().any(Connection::has_spilled);
-        sometimes!(has_spilled, "a crash leaves frames of a commit that never comes");
+        sometimes!(has_spilled, "a crash leaves frames of an unfinished commit");
         for connection in &mut self.connections {
             connection.forget();
         }

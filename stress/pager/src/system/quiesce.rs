@@ -9,7 +9,7 @@ use tenterhook_stress::violation::Violation;
 
 const CHECKPOINT: ChoicePoint = ChoicePoint::new(0, "rest: checkpoint");
 
-/// Looks a pager over while nobody uses it and no fault strikes.
+/// Checks a pager at rest: no connection uses it and no fault strikes.
 #[derive(Default)]
 pub(super) struct Quiesce {
     stage: Stage,

@@ -108,7 +108,7 @@ impl Aside {
         Aside { when: When::AtOnce, ..self }
     }
 
-    /// The caller loses interest in the call that waits, and goes on with the next.
+    /// The caller gives up the call that waits, and continues with the next.
     pub(super) fn give_up(&mut self) {
         self.turn = (self.turn + 1).min(self.actions.len());
     }
@@ -188,7 +188,7 @@ impl Aside {
                 Ok(Progress::Done)
             }
             Action::Mark => {
-                sometimes!(self.marks.len() == 3, "three savepoints are open, one in the other");
+                sometimes!(self.marks.len() == 3, "three nested savepoints are open");
                 self.marks.push(Mark::make(op));
                 Ok(Progress::Done)
             }

@@ -110,7 +110,7 @@ impl Shape {
         };
         blocks.iter().enumerate().for_each(|(index, block)| take(index, block));
         take(blocks.len(), &last);
-        // Zero for a page that nobody has damaged; whatever it is, the digest then is no longer what it must be.
+        // Zero for a page without damage. Any other value makes the digest wrong.
         fold(digest, 0xd6e8_feb8_6659_fd93).wrapping_add(rest.wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
     }
 }
@@ -167,7 +167,7 @@ impl Extent {
 }
 
 impl Layout {
-    /// The page that holds the root: the first that anybody allocates.
+    /// The page that holds the root: the first one that is allocated.
     pub(crate) const ROOT: PageNo = 2;
 
     /// Deals `pages` out.

@@ -118,9 +118,9 @@ pub enum OperationKind {
     Checkpoint,
     /// Lets the pager check itself.
     CheckIntegrity,
-    /// Takes part of a transaction back, up to a savepoint, and goes on.
+    /// Rolls part of a transaction back to a savepoint, and continues.
     SavepointRollback,
-    /// Reads, and then writes if nobody has committed meanwhile.
+    /// Reads, and then writes if there was no other commit meanwhile.
     Upgrade,
     /// Gives the free pages at the end of the file back.
     Vacuum,
@@ -175,7 +175,7 @@ tally! {
     commits: "commits",
     /// Transactions rolled back on purpose.
     rollbacks: "rollbacks",
-    /// Upgrades that were refused because somebody had committed.
+    /// Upgrades that were refused because of another commit.
     stale_upgrades: "stale upgrades",
     /// Pages by which vacuums have shortened the file.
     vacuumed: "pages vacuumed",

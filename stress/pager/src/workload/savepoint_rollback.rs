@@ -142,7 +142,7 @@ impl SavepointRollback {
         op.rolled_back(pages)?;
         let strayed = std::mem::replace(op.changes, before);
         let touched: Vec<_> = strayed.pages().collect();
-        sometimes!(!touched.is_empty(), "a savepoint takes something back");
+        sometimes!(!touched.is_empty(), "a rollback to a savepoint undoes a change");
         sometimes!(
             touched.iter().any(|&page| op.changes.digest(page) == Some(ABSENT)),
             "a page is free again after a rollback"

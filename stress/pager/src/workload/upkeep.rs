@@ -11,7 +11,7 @@ use tenterhook_stress::sometimes;
 pub(crate) struct Checkpoints {
     mode: CheckpointMode,
     machine: Checkpoint,
-    /// Whether it has said that it waits for readers with the write right.
+    /// Whether it has said that it waits for readers with the write lock.
     awaits_readers: bool,
 }
 
@@ -36,13 +36,13 @@ impl Checkpoints {
                 fixture.observe(&Observation::Checkpointed { sequence: report.sequence })?;
                 sometimes!(
                     report.outcome == CheckpointOutcome::Complete && report.frames > 0,
-                    "a checkpoint moves all of the log"
+                    "a checkpoint copies the whole log"
                 );
                 sometimes!(
                     report.outcome == CheckpointOutcome::Partial,
-                    "a checkpoint has to leave something in the log"
+                    "a checkpoint leaves frames in the log"
                 );
-                sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints meet");
+                sometimes!(report.outcome == CheckpointOutcome::AlreadyRunning, "two checkpoints overlap");
                 fixture.tally.complete_checkpoints += u64::from(matches!(
                     report.outcome,
                     CheckpointOutcome::Complete | CheckpointOutcome::Restarted
@@ -85,12 +85,12 @@ impl Checkpoints {
                 ("a full checkpoint that copies all:", audit.log_checkpointed == audit.log_frames)
             }
             CheckpointMode::Restart | CheckpointMode::Truncate => {
-                ("a log that is empty after it was begun anew:", audit.log_frames == 0)
+                ("a log that is empty after its reset:", audit.log_frames == 0)
             }
         };
         sometimes!(
             report.outcome == CheckpointOutcome::Restarted && report.frames > 0,
-            "a checkpoint copies the log and begins it anew"
+            "a checkpoint copies the log and resets it"
         );
         let (expected, seen) = (1, i64::from(kept));
         fixture.observe(&Observation::Invariant { sequence: report.sequence, what: promise, expected, seen })

@@ -40,11 +40,11 @@ pub(crate) struct Write {
     id: TransactionId,
     job: Job,
     end: WriteEnd,
-    /// Whether it has been told to wait for the write right.
+    /// Whether it has been told to wait for the write lock.
     queued: bool,
     /// Whether the file is shortened after the job.
     vacuum: bool,
-    /// What it does before it goes on with its job, or ends.
+    /// What it does before it continues with its job, or ends.
     aside: Option<Box<Aside>>,
     is_job_done: bool,
     stage: Stage,
@@ -54,9 +54,9 @@ pub(crate) struct Write {
 enum Stage {
     /// Reading so many pages first, in the snapshot that is to become the transaction's.
     Look(Box<ReadTransaction>, usize),
-    /// Waiting for the write right, unless somebody commits.
+    /// Waiting for the write lock, unless another commit comes first.
     Upgrade(Box<Upgrade>, u64),
-    /// Waiting for the write right.
+    /// Waiting for the write lock.
     Begin(BeginWrite),
     /// Doing the job.
     Work(WriteTransaction),
@@ -69,12 +69,12 @@ enum Stage {
 }
 
 impl Write {
-    /// A transaction that waits for the write right first.
+    /// A transaction that waits for the write lock first.
     pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, fixture: &Fixture<'_>) -> Write {
         Write::at(id, job, end, Stage::Begin(fixture.pager.begin_write()))
     }
 
-    /// A transaction that reads `looks` pages of accounts before it asks for the write right.
+    /// A transaction that reads `looks` pages of accounts before it asks for the write lock.
     pub(crate) fn upgrade(
         id: TransactionId,
         job: Job,
@@ -102,7 +102,7 @@ impl Write {
         Write { id, job, end, queued, vacuum, aside: None, is_job_done, stage, changes: Changes::default() }
     }
 
-    /// Gives up the call that waits, and goes on in the same transaction: with the next thing that it does aside, with the end
+    /// Gives up the call that waits, and continues in the same transaction: with the next thing that it does aside, with the end
     /// in place of a vacuum, or with something aside before the same call is made again. False where no call can be
     /// given up without the transaction.
     ///
@@ -117,7 +117,7 @@ impl Write {
         }
         match (&self.stage, &mut self.aside) {
             (Stage::Work(_), Some(aside)) if aside.is_due(&self.changes, self.is_job_done) => {
-                sometimes!(true, "a call is given up and another made with a savepoint open");
+                sometimes!(true, "a call is given up with a savepoint open");
                 aside.give_up();
             }
             (Stage::Work(_), aside) => {
@@ -134,7 +134,7 @@ impl Write {
 
     fn give_up_vacuum(&mut self) -> bool {
         if let Stage::Vacuum(vacuum) = std::mem::replace(&mut self.stage, Stage::Over) {
-            sometimes!(true, "a vacuum is given up and the transaction goes on");
+            sometimes!(true, "a vacuum is given up and the transaction continues");
             (self.vacuum, self.is_job_done) = (false, true);
             self.stage = vacuum.into_transaction().map_or(Stage::Over, Stage::Work);
         }
@@ -178,7 +178,7 @@ impl Write {
                     }
                     other => other?,
                 };
-                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for its turn");
+                sometimes!(matches!(upgraded, IOResult::IO(_)), "an upgrade waits for the write lock");
                 let transaction = match upgraded {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
@@ -197,7 +197,7 @@ impl Write {
             }
             Stage::Begin(begin) => {
                 let begun = begin.step()?;
-                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for its turn");
+                sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for the write lock");
                 let transaction = match begun {
                     IOResult::Done(transaction) => transaction,
                     IOResult::IO(io) => {
@@ -289,8 +289,8 @@ impl Write {
         fixture.observe(&Observation::TurnCame { id: self.id })?;
         self.changes.base = transaction.commit_sequence();
         let ahead = self.changes.base.saturating_sub(fixture.pager.commit_sequence());
-        sometimes!(ahead > 0, "a writer starts from a commit that is on its way");
-        sometimes!(ahead >= 3, "three commits are on their way at a time");
+        sometimes!(ahead > 0, "a writer starts from a commit that is in flight");
+        sometimes!(ahead >= 3, "three commits are in flight");
         fixture.observe(&Observation::WriteBegan { base: self.changes.base })?;
         self.stage = Stage::Work(transaction);
         Ok(Progress::More)
@@ -325,18 +325,18 @@ impl Write {
         let is_doomed = matches!(error, PagerError::EarlierCommitFailed { .. });
         match self.stage {
             Stage::Commit(_) if matches!(error, PagerError::OutcomeUnknown { .. }) => {
-                sometimes!(true, "nobody is told how a commit ends");
+                sometimes!(true, "the outcome of a commit is never reported");
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted: true })
             }
             Stage::Commit(_) => {
                 fixture.tally.failed_commits += 1;
                 sometimes!(true, "a commit ends with an error");
-                sometimes!(is_doomed, "a commit on its way fails because an earlier one did");
+                sometimes!(is_doomed, "a commit in flight fails because an earlier one did");
                 fixture.observe(&Observation::CommitFailed { id: self.id })
             }
             Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),
             Stage::Look(..) | Stage::Work(_) | Stage::Vacuum(_) | Stage::Over => {
-                sometimes!(is_doomed, "a writer hears that what it started from has failed");
+                sometimes!(is_doomed, "a writer is told that its base commit has failed");
                 Ok(())
             }
         }
@@ -347,7 +347,7 @@ impl Write {
         match &self.stage {
             Stage::Commit(commit) => {
                 let submitted = commit.is_submitted();
-                sometimes!(submitted, "a commit is dropped half way");
+                sometimes!(submitted, "a commit is dropped midway");
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
@@ -388,8 +388,8 @@ impl Write {
     fn describe_stage(&self) -> String {
         let transaction = match &self.stage {
             Stage::Look(..) => return "reading before its upgrade".into(),
-            Stage::Upgrade(..) => return "waiting for the write right, with a snapshot".into(),
-            Stage::Begin(_) => return "waiting for the write right".into(),
+            Stage::Upgrade(..) => return "waiting for the write lock, with a snapshot".into(),
+            Stage::Begin(_) => return "waiting for the write lock".into(),
             Stage::Vacuum(_) => return "shortening the file".into(),
             Stage::Commit(_) => return "committing".into(),
             Stage::Over => return "over".into(),
@@ -410,10 +410,10 @@ impl Write {
     }
 }
 
-/// Whether a refusal is true: somebody has committed upon the snapshot, and is not told as another.
+/// Whether a refusal is true: there was a commit on top of the snapshot, and it is not reported as another error.
 fn stale(snapshot: u64, refused: u64, newest: u64, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
     fixture.tally.stale_upgrades += 1;
-    sometimes!(true, "an upgrade is refused because somebody has committed");
+    sometimes!(true, "an upgrade is refused because of another commit");
     let is_true = snapshot == refused && snapshot < newest && fixture.oracles.history().can_be_seen(newest);
     fixture.observe(&Observation::Invariant {
         sequence: newest,

@@ -44,7 +44,7 @@ impl Direct {
         let (sender, receiver) = mpsc::channel();
         let (completion, submission) =
             Submission::read(place_of(turn), Buffer::zeroed(DIRECT_ALIGNMENT), move |outcome, buffer| {
-                // Whoever waits is still there.
+                // The waiter is still there.
                 let _ = sender.send((outcome, buffer));
             });
         self.file.submit(submission);

@@ -43,7 +43,7 @@ pub enum NoiseKind {
     EndedThreads,
     /// The page cache drops what it has of the files.
     ColdFiles,
-    /// Beside the system somebody writes and reads a file past the page cache, through the same backend.
+    /// Another file is written and read past the page cache, through the backend of the system.
     Direct,
     /// No file may grow for a while: a file size limit stands in for a full disk.
     FullDisk,
@@ -141,7 +141,7 @@ pub trait Report: Send + Sync + 'static {
 pub struct Place {
     /// The backend, without what is around it.
     pub io: Arc<dyn IO>,
-    /// The files that somebody works on.
+    /// The files in use.
     pub files: Vec<PathBuf>,
     /// A folder for files of the noise's own.
     pub directory: PathBuf,
@@ -219,7 +219,7 @@ mod tests {
 
     impl Report for Told {
         fn delivered(&self, kind: NoiseKind, _: u64) {
-            // The test has seen enough, if nobody listens.
+            // Without a receiver the test has seen enough.
             let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(kind);
         }
 

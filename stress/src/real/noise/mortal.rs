@@ -13,7 +13,7 @@ pub fn in_mortal_thread<R: Send>(
     let stepped = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let stepped = step();
-            // An error comes again where somebody waits for the completion.
+            // The waiter of the completion gets the error too.
             let _ = io.step();
             stepped
         });

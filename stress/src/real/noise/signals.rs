@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Source;
 use crate::violation::Violation;
 
-/// Ignored by a process that has no handler, and used by nobody here.
+/// A process without a handler ignores it, and nothing here uses it.
 const SIGNAL: libc::c_int = libc::SIGURG;
 
 /// How often a handler ran.

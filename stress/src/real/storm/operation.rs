@@ -23,7 +23,7 @@ pub(super) struct Record {
     moves: Option<u64>,
     calls: AtomicU32,
     told: OnceLock<Outcome>,
-    /// Somebody has asked, or is about to ask, for its end.
+    /// Its end was requested, or is about to be.
     cancelled: AtomicBool,
     /// It may fail: a group of operations that may, or a completion that the storm fails.
     may_fail: bool,

@@ -35,18 +35,18 @@ pub struct Faults {
     /// Whether threads are made to give up their processor now and then.
     noise: bool,
     active: AtomicBool,
-    /// What befalls operations that are under way, by their numbers, until everybody who waits has been told: whoever joins
+    /// The faults of operations in flight, by their numbers, until every waiter has been woken: a waiter that joins
     /// such a read feels it, too.
     coming: Mutex<BTreeMap<u64, Vec<FaultKind>>>,
     struck: [AtomicU64; FaultKind::ALL.len()],
-    /// Of those, how many nobody can feel any more.
+    /// How many of those can have no more effect.
     over: [AtomicU64; FaultKind::ALL.len()],
     delayed: AtomicU64,
     seen: AtomicU64,
     yielded: AtomicU64,
 }
 
-/// A moment, by the faults that nobody could feel any more.
+/// A moment, counted in faults that could have no more effect.
 #[derive(Copy, Clone, Debug)]
 pub struct Mark([u64; FaultKind::ALL.len()]);
 
@@ -74,12 +74,12 @@ impl Faults {
 
     /// How often `kind` has struck.
     pub fn struck(&self, kind: FaultKind) -> u64 {
-        // ORDERING: Acquire, pairs with the addition in `strike`: whoever sees an error, by way of the completion that
+        // ORDERING: Acquire, pairs with the addition in `strike`: a thread that sees an error, through the completion that
         // brought it, sees the count that explains it.
         self.struck[kind as usize].load(Ordering::Acquire)
     }
 
-    /// The faults that nobody can feel any more. One that strikes beyond these explains an error of an operation that begins
+    /// The faults that can have no more effect. A fault beyond these explains an error of an operation that begins
     /// now.
     pub fn mark(&self) -> Mark {
         // ORDERING: Acquire, pairs with the addition in `told`: what is over is out of the system before we begin.
@@ -103,7 +103,7 @@ impl Faults {
         self.yielded.load(Ordering::Relaxed)
     }
 
-    /// How many operations came by.
+    /// How many operations passed.
     pub(super) fn seen(&self) -> u64 {
         // ORDERING: Relaxed: a count.
         self.seen.load(Ordering::Relaxed)
@@ -230,7 +230,7 @@ mod tests {
             FaultKind::ALL.into_iter().filter(|&kind| faults.struck(kind) > 0).collect();
         faults.told(&passing(number));
         let now = faults.mark();
-        assert!(struck.iter().all(|&kind| !faults.struck_since(&now, kind)), "nobody feels it any more");
+        assert!(struck.iter().all(|&kind| !faults.struck_since(&now, kind)), "it can have no more effect");
         struck
     }
 

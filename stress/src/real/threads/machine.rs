@@ -83,7 +83,7 @@ impl Machine {
     }
 
     fn over(&self) -> IOResult<()> {
-        self.shared.does(self.number, "nothing any more");
+        self.shared.does(self.number, "nothing");
         IOResult::Done(())
     }
 

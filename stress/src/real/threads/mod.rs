@@ -55,7 +55,7 @@ pub struct ThreadsOptions {
     pub faults: Vec<FaultKind>,
     /// Kinds of noise that are made, of [`NoiseKind::WITHIN`]. The summary names those that this machine cannot make.
     pub noise: Vec<NoiseKind>,
-    /// Without any progress for so long it has stalled.
+    /// Time without progress after which the run has stalled.
     pub stall: Duration,
     /// Whether to draw a progress bar if there is a terminal.
     pub progress: bool,

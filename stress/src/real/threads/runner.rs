@@ -27,7 +27,7 @@ use crate::violation::Violation;
 const LIFETIME: Duration = Duration::from_secs(20);
 /// More openings in a row than this that come to nothing are no bad luck.
 const STILLBORN: u32 = 50;
-/// How often somebody looks whether anything moves.
+/// How often the runner looks whether anything moves.
 const LOOK: Duration = Duration::from_millis(50);
 /// A kind of fault that did not strike in so many times as many operations as it should take was not put in.
 const SURELY: u64 = 40;
@@ -143,7 +143,7 @@ impl<'a> Runner<'a> {
         self.begun.elapsed() >= self.share || self.stop.is_told() || self.shared.violation().is_some()
     }
 
-    /// Opens the system, looks it over, has everybody work on it, and looks it over again.
+    /// Opens the system, checks it, runs all connections on it, and checks it again.
     fn one_incarnation(&mut self) -> io::Result<()> {
         self.run.incarnations += 1;
         let (workload, environment) = (Arc::clone(&self.workload), Arc::clone(&self.environment));
@@ -170,8 +170,8 @@ impl<'a> Runner<'a> {
         self.watched("looked over", move || incarnation.look_over()).is_some()
     }
 
-    /// Runs what is called while no connection works on a thread of its own, for as long as I/O moves. A violation, a panic or
-    /// a stall is reported, and then there is no result. After a stall the thread is left behind.
+    /// Runs `call` on its own thread and watches it. A violation, a panic, or no I/O for the time of a stall is reported, and the
+    /// result is `None`. After a stall the thread is left behind.
     fn watched<T: Send + 'static>(
         &self,
         what: &str,
@@ -202,7 +202,7 @@ impl<'a> Runner<'a> {
         result.map_err(|violation| self.shared.object(*violation)).ok()
     }
 
-    /// Everybody works until time is up, the system asks for a restart, or something is wrong. False if it has stalled.
+    /// All connections work until time is up, the system asks for a restart, or something is wrong. False if it has stalled.
     fn work(&mut self, incarnation: &Arc<dyn Incarnation>) -> io::Result<bool> {
         let shared = Arc::clone(&self.shared);
         shared.begin();

@@ -54,7 +54,7 @@ impl Shared {
 
     /// Before the connections of an incarnation begin to work.
     pub(super) fn begin(&self) {
-        // ORDERING: Relaxed: nobody works yet.
+        // ORDERING: Relaxed: no worker has started.
         self.stop.store(false, Ordering::Relaxed);
         self.restart.store(false, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl Shared {
 
     /// Whether no new operation is to begin.
     pub(super) fn is_stopped(&self) -> bool {
-        // ORDERING: Relaxed: whoever is late begins one operation more.
+        // ORDERING: Relaxed: a worker that sees it late begins one more operation.
         self.stop.load(Ordering::Relaxed) || self.restart.load(Ordering::Relaxed)
     }
 
@@ -82,7 +82,7 @@ impl Shared {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// The same, because the system has to be opened anew.
+    /// The same, because the system has to be opened again.
     pub(super) fn restart(&self) {
         // ORDERING: Relaxed, as in `is_stopped`.
         self.restart.store(true, Ordering::Relaxed);

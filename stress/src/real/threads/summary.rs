@@ -82,7 +82,7 @@ pub struct FaultCount {
 }
 
 impl Summary {
-    /// What was asked for and never came about, backend by backend: kinds of fault and noise, and operations at all.
+    /// What was asked for and was never delivered, backend by backend: kinds of fault and noise, and operations at all.
     pub fn undelivered(&self) -> Vec<String> {
         let of = |run: &Run| {
             let never = run.faults.iter().filter(|fault| fault.had_to && fault.struck == 0);
@@ -115,11 +115,14 @@ impl Summary {
             let _ = writeln!(text, "not made                 {kind}: {reason}");
         }
         if self.interrupted {
-            text.push_str("\ninterrupted              yes: this is what there was until then\n");
+            text.push_str("\ninterrupted              yes; the counts end here\n");
         }
         for kind in self.undelivered() {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "TESTER AT FAULT          {kind} never came about: it tests nothing");
+            let _ = writeln!(
+                text,
+                "TESTER AT FAULT          {kind} was never delivered: the run does not test it"
+            );
         }
         text
     }
@@ -134,9 +137,9 @@ impl Run {
         let rate = |count: u64| count as f64 / self.seconds.max(1e-9);
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         line("elapsed", format!("{:.1} s, {} incarnations", self.seconds, self.incarnations));
-        line("operations", format!("{}, {:.0} a second", self.ended, rate(self.ended)));
+        line("operations", format!("{}, {:.0}/s", self.ended, rate(self.ended)));
         for &Count { name, count } in &self.counts {
-            line(name, format!("{count}, {:.0} a second", rate(count)));
+            line(name, format!("{count}, {:.0}/s", rate(count)));
         }
         line("I/O operations", format!("{}, {} of them held back", self.operations, self.delayed));
         let faults = self.faults.iter().map(|fault| format!("{} {}", fault.struck, fault.kind));
@@ -169,7 +172,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
-        assert!(with(0, true).text().contains("read-error over  never came about"));
+        assert!(with(0, true).text().contains("read-error over  was never delivered"));
         assert_eq!(with(1, true).exit_code(), ExitCode::Ok);
         assert_eq!(with(0, false).exit_code(), ExitCode::Ok);
     }
@@ -193,7 +196,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(0, true).exit_code(), ExitCode::Internal);
-        assert!(with(0, true).text().contains("signals over  never came about"));
+        assert!(with(0, true).text().contains("signals over  was never delivered"));
         assert_eq!([with(1, true), with(0, false)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }

@@ -13,7 +13,7 @@ pub trait Workload: Send + Sync {
     fn files(&self, directory: &Path) -> Vec<PathBuf>;
 
     /// Opens what is in the environment's directory, recovery and all. No fault strikes meanwhile. `None` if it has to be opened
-    /// once more. Without any I/O for the time of a stall it is a violation of liveness.
+    /// once more. No I/O for the time of a stall is a violation of liveness.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ pub trait Incarnation: Send + Sync {
     /// A connection, which draws what it does from `key`. No two that work at a time have the same number.
     fn connect(self: Arc<Self>, number: u64, key: u64) -> Box<dyn Connection>;
 
-    /// Looks the system over: faults have stopped, and no connection works. Without any I/O for the time of a stall it is a
-    /// violation of liveness.
+    /// Checks the system: faults have stopped, and no connection works. No I/O for the time of a stall is a violation of
+    /// liveness.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ pub trait Incarnation: Send + Sync {
 /// A connection to a system, stepped by the threads of an executor, by one at a time.
 pub trait Connection: Send {
     /// One step. It begins an operation if it is between two, which is where [`Step::Ended`] has left it. After
-    /// [`Step::Restart`] nobody begins another, and a new incarnation is opened.
+    /// [`Step::Restart`] no connection begins another operation, and a new incarnation is opened.
     ///
     /// # Errors
     ///

@@ -89,7 +89,7 @@ fn page_that_comes_back_soon_goes_to_the_main_queue() {
 #[test]
 fn second_miss_joins_the_first_ones_read() {
     let mut cache = Cache::new(4);
-    let Found::Missing(load) = cache.find(key(3)) else { panic!("nobody has read it") };
+    let Found::Missing(load) = cache.find(key(3)) else { panic!("it was not read") };
     let Found::Loading(joined) = cache.find(key(3)) else { panic!("it is being read") };
     assert!(Arc::ptr_eq(&load, &joined));
     assert_eq!(cache.loading(), 1);
@@ -100,7 +100,7 @@ fn second_miss_joins_the_first_ones_read() {
 #[test]
 fn read_that_was_forgotten_meanwhile_is_not_kept() {
     let mut cache = Cache::new(4);
-    let Found::Missing(stale) = cache.find(key(3)) else { panic!("nobody has read it") };
+    let Found::Missing(stale) = cache.find(key(3)) else { panic!("it was not read") };
     assert!(cache.forget(key(3)).is_none());
     let Found::Missing(fresh) = cache.find(key(3)) else { panic!("the first read does not count any more") };
     drop(cache.end_load(key(3), &stale, Some(&page(3))));

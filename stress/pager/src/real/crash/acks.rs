@@ -57,7 +57,7 @@ impl Acks {
         self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16 + 8)
     }
 
-    /// A recovery has found so much, or a loss of power has left it. What was asked for beyond that is gone for good.
+    /// A recovery has found so much, or a power loss has left it. What was asked for beyond that is gone for good.
     pub(super) fn reset(&self, seats: &[Seat]) -> io::Result<()> {
         (0..).zip(seats).try_for_each(|(connection, seat)| {
             self.asked(connection, seat.asked)?;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_found_by_whoever_opens_it_next() {
+    fn what_is_written_is_found_at_the_next_opening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("acks");
         let acks = Acks::open(&path, 3).unwrap();

@@ -1,6 +1,6 @@
-//! The files with which a record begins, and losses of power that are made real.
+//! The files with which a record begins, and power losses that are made real.
 //!
-//! A loss of power that was tried beside the files may replace them: the next child then recovers, over the kernel, what a disk
+//! A power loss that was tried beside the files may replace them: the next child then recovers, over the kernel, what a disk
 //! had kept, and builds on it. The campaign may be killed at any moment of that, so what is to be there is written down first,
 //! under another name; the next process that finds it does the rest.
 //!
@@ -46,7 +46,7 @@ struct Document {
 }
 
 impl Base {
-    /// What an earlier sitting left counts as durable; a loss of power that it was making real is made so first.
+    /// What an earlier sitting left counts as durable; a power loss that it was making real is made so first.
     pub(super) fn resume(directory: &Path, acks: &Acks) -> io::Result<Base> {
         match fs::read(directory.join("fallen")) {
             Ok(bytes) => put_in_place(directory, &serde_json::from_slice(&bytes)?, acks)?,
@@ -65,7 +65,7 @@ impl Base {
         })
     }
 
-    /// One of which somebody has written down everything, the begin and the end of the last life too.
+    /// One with a complete record, the begin and the end of the last life included.
     pub(super) fn from_evidence(
         directory: &Path,
         (files, seats): (Files, Vec<Seat>),
@@ -101,7 +101,7 @@ impl Base {
     pub(super) fn replay(&self, len: usize) -> io::Result<Replay> {
         let replay = Replay::from(&self.files, &self.seats, &self.database).follow(&self.record[..len]);
         replay.ok_or_else(|| {
-            let problem = "the record of the children's I/O makes no sense";
+            let problem = "the record of the children's I/O is invalid";
             io::Error::new(io::ErrorKind::InvalidData, problem)
         })
     }
@@ -145,7 +145,7 @@ pub(super) fn paths(directory: &Path) -> [PathBuf; 2] {
     [database, log.into()]
 }
 
-/// The database and its log, as far as they are there. The database first: what the log loses when it begins anew is in the
+/// The database and its log, as far as they are there. The database first: what the log loses at its reset is in the
 /// database by then.
 pub(super) fn real_files(directory: &Path) -> io::Result<Files> {
     let mut files = Files::new();

@@ -24,12 +24,12 @@ use tenterhook_stress::real::noise::{NoiseKind, available};
 use tenterhook_stress::stop::Stop;
 use tenterhook_stress::violation::Violation;
 
-/// How long a child may take to come by its point.
+/// How long a child may take to reach its point.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Random moments lie within one of these times after a child was begun. Recovery takes some four milliseconds.
 const MOMENTS_MS: [u64; 3] = [10, 40, 200];
 
-/// One loss of power in so many deaths is made real.
+/// One power loss in so many deaths is made real.
 const FALLS: u64 = 4;
 /// A longer record is ended by one.
 const RECORD: usize = 8 << 20;
@@ -78,7 +78,7 @@ pub fn run(options: &CrashOptions, stop: &Stop) -> io::Result<Summary> {
         campaign.save()?;
         let Summary { kills, commits, power_losses, .. } = campaign.summary;
         bar.set_position(if options.kills.is_some() { kills } else { begun.elapsed().as_secs() });
-        bar.set_message(format!("{kills} deaths, {power_losses} losses of power, {commits} commits"));
+        bar.set_message(format!("{kills} deaths, {power_losses} power losses, {commits} commits"));
     }
     bar.finish_and_clear();
     Ok(campaign.summary)
@@ -285,7 +285,7 @@ impl<'a> Campaign<'a> {
             .note(format!("commits asked for and not acknowledged: {}", listed(waiting.collect()))))
     }
 
-    /// Tries some of the states in which a loss of power might have left the files, and makes one real now and then.
+    /// Tries some of the states in which a power loss might have left the files, and makes one real now and then.
     fn lose_power(&mut self, draws: &mut Draws, how: &str, life: &[u8], files: &Files) -> io::Result<()> {
         if self.options.power_losses == 0 {
             return Ok(());

@@ -3,7 +3,7 @@
 use rustix::process::{Signal, getpid, kill_process};
 use tenterhook_stress::violation::Violation;
 
-/// Dies as if by somebody else's hand: nothing is unwound, flushed or dropped.
+/// Dies as by SIGKILL: nothing is unwound, flushed or dropped.
 pub(super) fn die() -> ! {
     // It cannot fail, and if it did there would be nothing left to try but to go on dying.
     let _ = kill_process(getpid(), Signal::KILL);

@@ -47,7 +47,7 @@ struct Account {
     /// Where in the record the last child's life begins, and where it ends.
     last_life: usize,
     last_death: usize,
-    /// From which the moment of a loss of power and what it left are drawn; none if no power was lost.
+    /// From which the moment of a power loss and what it left are drawn; none if no power was lost.
     draws: Option<Draws>,
 }
 

@@ -1,4 +1,4 @@
-//! What can befall a child, by name.
+//! The harms that a child can suffer, by name.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(super) enum Harm {
     FailedWrite,
     /// A sync is refused; what it was to cover may be synced later.
     RefusedSync,
-    /// A sync fails, and what it covered is lost at the next loss of power, whatever syncs come later.
+    /// A sync fails, and what it covered is lost at the next power loss, whatever syncs come later.
     DroppedSync,
     /// A sync or a truncation takes long.
     SlowSync,

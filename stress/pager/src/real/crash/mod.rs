@@ -3,7 +3,7 @@
 //! A child recovers the file that the last one left, looks it over, and commits; it is killed with SIGKILL at a random moment,
 //! or kills itself at a named [`Point`], which may lie inside recovery. What it asked for and was told stands in a table that
 //! outlives it. After each death the files are recovered beside the real ones: as the kernel has them, and, from a record of the
-//! child's I/O, as a loss of power at its death or at any moment before might have left them. One death in four ends with such a
+//! child's I/O, as a power loss at its death or at any moment before might have left them. One death in four ends with such a
 //! loss made real: the next child recovers those files. No child is like another: see `variety`. A child that does not move any
 //! more is a finding, as is everything that one says about itself. What a failure follows from is kept: see `evidence`.
 
@@ -73,7 +73,7 @@ pub struct CrashOptions {
     pub connections: u64,
     /// Where children kill themselves, in turn with random moments; empty for random moments only.
     pub points: Vec<Point>,
-    /// Losses of power that are tried after each death.
+    /// Power losses to try after each death.
     pub power_losses: u32,
     /// Kinds of noise, of [`NoiseKind::OF_CHILDREN`]; each child gets some of them.
     pub noise: Vec<NoiseKind>,

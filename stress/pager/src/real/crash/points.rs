@@ -14,7 +14,7 @@ use super::variety::{Subject, Variety};
 use tenterhook_stress::real::layer::{Passing, Role, Verdict, Watcher};
 use tenterhook_stress::real::noise::NoiseKind;
 
-/// A moment: before an operation goes to the backend, or after it has ended there and before anybody is told.
+/// A moment: before an operation goes to the backend, or after it has ended there and before its waiters are woken.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     /// Whether the pager is still being opened.
@@ -32,7 +32,7 @@ pub struct Point {
 pub struct UnknownPoint(String);
 
 impl Point {
-    /// Every point that this pager comes by: it never reads a log that it does not recover, and never cuts its database.
+    /// Every point that this pager reaches: it never reads a log that it does not recover, and never cuts its database.
     pub fn all() -> Vec<Point> {
         let at_work = [
             (Role::Log, OperationKind::Write),
@@ -130,7 +130,7 @@ impl Trigger {
         self.opened.load(Ordering::Acquire)
     }
 
-    /// What is to befall an operation; it is in the record before it happens.
+    /// The harm that is planned for an operation. It is in the record before it happens.
     fn harm(&self, passing: &Passing) -> Verdict {
         let kind = passing.descriptor.kind;
         let in_opening = !self.is_opened();

@@ -1,4 +1,4 @@
-//! Losses of power, at any moment of a child's life.
+//! Power losses, at any moment of a child's life.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use tenterhook_stress::violation::Violation;
 /// Operations of a recovery before each of which it may be cut off.
 const RECOVERY: u64 = 12;
 
-/// A loss of power that was tried.
+/// A power loss that was tried.
 #[derive(Debug)]
 pub(super) struct Loss {
     /// Whether there was something that it could take.
@@ -49,7 +49,7 @@ pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
     let (disk, seats) = base.replay(moment)?.cut_power();
     let at_stake = disk.unsynced();
     let left = fall(&disk, &at_stake, draws);
-    let image = format!("the files after a loss of power {when} that left {left}");
+    let image = format!("the files after a power loss {when} that left {left}");
     let again = draws.below(2) == 0;
     if again {
         cut_recovery_off(&disk, base, draws);

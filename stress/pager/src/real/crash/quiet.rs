@@ -48,7 +48,7 @@ impl Quiet {
     }
 }
 
-/// Counts the entries of `record` that show progress, and returns the length of the whole entries. Noise goes on in a child that
+/// Counts the entries of `record` that show progress, and returns the length of the whole entries. Noise continues in a child that
 /// hangs, and so does giving up.
 pub(super) fn progress(record: &[u8]) -> (u64, usize) {
     let mut entries = Entries(record);

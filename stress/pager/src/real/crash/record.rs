@@ -1,4 +1,4 @@
-//! What a process did, told to whoever outlives it.
+//! The record of a process, for the campaign that outlives it.
 //!
 //! A killed process leaves everything that it wrote; a power loss does not. The record says what was written in which order and
 //! what a sync had made durable, what the process had asked for by then and what a power loss may no longer take from it. So
@@ -13,7 +13,7 @@
 //!         3 a truncation to `value` was begun; 4 an operation ended well, `value` bytes of it; 5 it failed, and nothing is
 //!         known of its range; 6 a sync failed, and what it covered will not be synced again, but for what a coin with
 //!         `value` as its key spares; 7 connection `number` asks for its commit `value`; 8 commits of connection `number` up to
-//!         `value` survive every loss of power from here on; 9 the process died; 10 a harm, `number`, befell it `value` times;
+//!         `value` survive every power loss from here on; 9 the process died; 10 a harm, `number`, hit it `value` times;
 //!         11 noise of kind `number` was delivered `value` times; 12 the process has come to its point and kills itself there
 //! ```
 
@@ -121,7 +121,7 @@ impl Recorder {
         self.append(Tag::Asked, Role::Database, connection, own, &[]);
     }
 
-    /// The first `own` commits of `connection` survive a loss of power from here on.
+    /// The first `own` commits of `connection` survive a power loss from here on.
     pub(super) fn keeps(&self, connection: u64, own: u64) {
         self.append(Tag::Kept, Role::Database, connection, own, &[]);
     }

@@ -38,7 +38,7 @@ pub(super) enum Ending {
 }
 
 impl Remains {
-    /// Whether it came by its point, and died of that.
+    /// Whether it reached its point, and died of that.
     pub(super) fn has_reached(&self) -> bool {
         Entries(&self.record).any(|entry| entry.tag == Tag::Reached)
     }

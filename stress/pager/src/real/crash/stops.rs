@@ -24,7 +24,7 @@ enum State {
     Running,
     /// It was told to stop.
     Told,
-    /// It has stopped, and goes on at this tick.
+    /// It has stopped, and continues at this tick.
     Stopped(u64),
 }
 
@@ -66,7 +66,7 @@ impl Stops {
     }
 }
 
-/// Whether process `child` is stopped, by its campaign or by somebody else.
+/// Whether process `child` is stopped, by its campaign or from outside.
 pub(super) fn is_stopped(child: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
     // Its name stands in brackets before its state, and may have brackets of its own.
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_is_stopped_is_seen_stopped_and_goes_on() {
+    fn a_process_that_is_stopped_is_seen_stopped_and_continues() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let mut stops = Stops::of(&child, 1);
         let begun = Instant::now();
@@ -96,7 +96,7 @@ mod tests {
         tick_until(|stops| stops.delivered == 3);
         assert!(is_stopped(number), "a time in which it is stopped is not held against it");
         tick_until(|stops| stops.state == State::Running);
-        // It goes on: it sees the end of what it reads, and ends well.
+        // It continues: it sees the end of its input, and ends without an error.
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }

@@ -17,7 +17,7 @@ pub struct Summary {
     pub seed: u64,
     /// Children that have died.
     pub kills: u64,
-    /// Of those, killed from outside at a random moment: also those that had not come by their point in time.
+    /// Of those, killed from outside at a random moment: also those that had not reach their point in time.
     pub random_kills: u64,
     /// Of those, ended by themselves before that, because of an I/O that had been failed on purpose.
     #[serde(default)]
@@ -32,7 +32,7 @@ pub struct Summary {
     pub noise: Vec<HarmCount>,
     /// Files that were recovered after a death, and were as they must be.
     pub recoveries: u64,
-    /// Losses of power that were tried, and recovered from.
+    /// Power losses that were tried, and recovered from.
     pub power_losses: u64,
     /// Of those, how many had something at stake.
     pub at_stake: u64,
@@ -162,7 +162,7 @@ impl Summary {
         }
     }
 
-    /// Points that no child came by although many were to die there: they test nothing.
+    /// Points that no child reached although many were to die there: they test nothing.
     pub fn unreached(&self) -> Vec<&str> {
         let missed = self.points.iter().filter(|point| point.armed >= ENOUGH && point.reached == 0);
         missed.map(|point| point.point.as_str()).collect()
@@ -195,7 +195,7 @@ impl Summary {
             let _ = writeln!(text, "{name:<24} {value}");
         };
         if self.interrupted {
-            line("interrupted", "yes: this is what there was until then".into());
+            line("interrupted", "yes; the counts end here".into());
         }
         for Unavailable { kind, reason } in &self.unavailable {
             line("not made", format!("{kind}: {reason}"));
@@ -204,7 +204,7 @@ impl Summary {
         line("deaths", format!("{kills}, {random_kills} of them at random moments, {gave_up} by failed I/O"));
         line("recoveries", format!("{} of the files as they were, all sound", self.recoveries));
         line(
-            "losses of power",
+            "power losses",
             format!(
                 "{}, {} with something at stake, {} with another in the recovery, {} made real",
                 self.power_losses, self.at_stake, self.twice, self.falls
@@ -228,10 +228,14 @@ impl Summary {
             let _ = writeln!(text, "  {:<30} {:>8} {:>8}", harm.harm, harm.meant, harm.done);
         }
         for harm in self.undone() {
-            let _ = writeln!(text, "TESTER AT FAULT          {harm} never befell a child: it tests nothing");
+            let _ = writeln!(
+                text,
+                "TESTER AT FAULT          {harm} was never delivered to a child: the run does not test it"
+            );
         }
         for point in self.unreached() {
-            let _ = writeln!(text, "TESTER AT FAULT          no child came by {point}: it tests nothing");
+            let _ =
+                writeln!(text, "TESTER AT FAULT          no child reached {point}: the run does not test it");
         }
         let _ = writeln!(text, "violations               {}", u8::from(self.failure.is_some()));
         self.failure.iter().for_each(|failure| text.push_str(&failure.text()));
@@ -263,7 +267,7 @@ mod tests {
         }
     }
 
-    /// Broke: a child that ended before its point because a harm had befallen it counted as one that had come by it.
+    /// Broke: a child that ended before its point because a harm had befallen it counted as one that had reached it.
     #[test]
     fn only_a_child_that_has_said_so_has_come_by_its_point() {
         let after = |point, ending, says_so: bool| {
@@ -293,7 +297,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(20, 0).exit_code(), ExitCode::Internal);
-        assert!(with(20, 0).text().contains("no child came by before-dawn"));
+        assert!(with(20, 0).text().contains("no child reached before-dawn"));
         assert_eq!(with(20, 1).exit_code(), ExitCode::Ok);
         assert_eq!(with(19, 0).exit_code(), ExitCode::Ok);
     }
@@ -305,7 +309,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(40, 0).exit_code(), ExitCode::Internal);
-        assert!(with(40, 0).text().contains("drought never befell a child"));
+        assert!(with(40, 0).text().contains("drought was never delivered to a child"));
         assert_eq!([with(40, 1), with(39, 0)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }

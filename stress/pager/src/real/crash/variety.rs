@@ -44,7 +44,7 @@ struct Fault {
     repeats: bool,
 }
 
-/// An I/O that something may befall.
+/// An I/O that a harm may hit.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) kind: OperationKind,
@@ -101,12 +101,12 @@ impl Variety {
         self.options
     }
 
-    /// Whether what was acknowledged survives a loss of power.
+    /// Whether what was acknowledged survives a power loss.
     pub(super) fn keeps_what_it_tells(&self) -> bool {
         self.options.durability == Durability::Full
     }
 
-    /// What may befall it.
+    /// The harms that may hit it.
     pub(super) fn harms(&self) -> Vec<Harm> {
         let mut harms: Vec<Harm> = self.faults.iter().flatten().map(|fault| fault.harm).collect();
         harms.extend(self.slow_syncs.then_some(Harm::SlowSync));

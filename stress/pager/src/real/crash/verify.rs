@@ -37,16 +37,12 @@ pub(super) fn recover(io: &Arc<dyn IO>, path: &Path, seats: &[Seat]) -> Result<F
     }
     let audit = pager.audit();
     if !audit.is_idle() {
-        return Err(Violation::safety(
-            "leaks",
-            "nothing held when nobody does anything",
-            format!("{audit:?}"),
-        ));
+        return Err(Violation::safety("leaks", "nothing held at rest", format!("{audit:?}")));
     }
     Ok(found)
 }
 
-/// Reads everything: the state after some number of commits, that has every commit that must be kept, and none that nobody
+/// Reads everything: the state after some number of commits, that has every commit that must be kept, and none that no connection
 /// has asked for.
 pub(super) fn audit(io: &Arc<dyn IO>, pager: &Arc<Pager>, seats: &[Seat]) -> Result<Found, Box<Violation>> {
     let layout = Layout { connections: seats.len() as u64, usable: pager.usable_size() };

@@ -186,7 +186,7 @@ impl Worker {
                     IOResult::Done(report) => report,
                     IOResult::IO(io) => return Ok(IOResult::IO(io)),
                 };
-                // It copies what a loss of power no longer takes.
+                // It copies what a power loss no longer takes.
                 if report.sequence >= *newest {
                     let recorder = shop.layer.watcher().recorder();
                     (0..).zip(&*told).for_each(|(connection, own)| recorder.keeps(connection, *own));

@@ -1,4 +1,4 @@
-//! How a transaction of the ledger gets the write right.
+//! How a transaction of the ledger gets the write lock.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use tenterhook_runtime::{IOResult, return_if_io};
 
 use super::layout::{Layout, word_at};
 
-/// Begins a write transaction: at once, or by reading the number of the newest commit and upgrading. Whoever reads goes on
-/// with what it has read, so an upgrade that passes over somebody's commit gives a number a second time. When an upgrade is
-/// refused it begins anew without reading.
+/// Begins a write transaction: at once, or by reading the number of the newest commit and upgrading. A transaction that reads continues
+/// with what it has read, so an upgrade that misses another commit uses a number twice. When an upgrade is
+/// refused, it begins again without reading.
 pub(super) struct Begin {
     pager: Arc<Pager>,
     stage: Stage,

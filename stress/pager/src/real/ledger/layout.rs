@@ -88,7 +88,7 @@ impl Layout {
         g.is_multiple_of(CHURN).then_some(g / CHURN % SLOTS)
     }
 
-    /// The stamp of stripe page `index` after `commits` commits; 0 if none has come by.
+    /// The stamp of stripe page `index` after `commits` commits; 0 before the first commit.
     pub fn expected_stamp(self, index: u64, commits: u64) -> u64 {
         // Each page is stamped by one in STRIPE commits, by either rule.
         let recent = (commits.saturating_sub(STRIPE)..=commits).rev().filter(|&g| g > 0);

@@ -1,7 +1,7 @@
 //! A workload whose whole content is a function of how many commits there were.
 //!
 //! Commit number g writes g into the root, counts up the cell of the connection that made it, stamps two pages of a
-//! stripe with g, and replaces a leaf of a directory every fourth time. Whoever reads a snapshot finds g there and knows what
+//! stripe with g, and replaces a leaf of a directory every fourth time. A reader of a snapshot finds g there and knows what
 //! every other page has to say: no history has to be kept to judge it, by whatever thread or process, before a crash or
 //! after.
 

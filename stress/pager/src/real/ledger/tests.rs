@@ -42,7 +42,7 @@ fn every_snapshot_of_a_sound_pager_is_what_its_number_says() {
 }
 
 #[test]
-fn an_upgrade_that_comes_too_late_begins_anew() {
+fn an_upgrade_that_comes_too_late_begins_again() {
     let (io, pager, layout) = pager();
     // The first has handed its frames to the log and given up the right; what it has done is not to be seen yet.
     let mut first = Post::new(&pager, layout, 2);
@@ -97,7 +97,7 @@ fn each_thing_that_can_be_wrong_is_seen() {
     }
 }
 
-/// Changes a byte behind everybody's back, in a commit without a number.
+/// Changes a byte in a commit without a number, unknown to the checks.
 fn spoil(io: &Arc<dyn IO>, pager: &Arc<Pager>, page: PageNo, at: usize) -> Result<(), PagerError> {
     let mut begin = pager.begin_write();
     let mut transaction = drive(&**io, || begin.step())?;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tenterhook_runtime::pager::{BeginWrite, Commit, PageNo, Pager, PagerError, Vacuum, WriteTransaction};
 use tenterhook_runtime::{IOResult, return_if_io};
 
-/// Two transactions that change nothing that anybody counts: one makes pages and frees them, the other has the file shortened
+/// Two transactions that change nothing that is counted: one makes pages and frees them, the other has the file shortened
 /// by them and whatever else is free at its end.
 pub struct Tidy {
     pager: Arc<Pager>,

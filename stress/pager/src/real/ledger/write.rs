@@ -78,7 +78,7 @@ impl Post {
         Post { stray: (pages > 0).then(|| Stray::over(pages)), ..self }
     }
 
-    /// Steps until the commit is durable. `asked` is told once before the commit is asked for, each time the step comes by
+    /// Steps until the commit is durable. `asked` is told once before the commit is asked for, each time the step reaches
     /// there: from then on it may survive a crash.
     ///
     /// # Errors
@@ -122,8 +122,8 @@ impl Post {
     /// What it waits for, for a person who wants to know why it does not end.
     pub fn describe(&self) -> &'static str {
         match self.stage {
-            Stage::Begin(_) => "the write right",
-            Stage::Work(..) => "a page, with the write right",
+            Stage::Begin(_) => "the write lock",
+            Stage::Work(..) => "a page, with the write lock",
             Stage::Commit(_) => "the commit to be durable",
             Stage::Over => "nothing",
         }

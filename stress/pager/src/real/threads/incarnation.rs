@@ -24,7 +24,7 @@ const OPTIONS: PagerOptions = PagerOptions {
     id_seed: 13,
 };
 
-/// How often somebody looks whether the pager's own I/O has ended.
+/// How often a check is made whether the pager's own I/O has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct PagerIncarnation {
@@ -84,12 +84,12 @@ impl PagerIncarnation {
         Ok(())
     }
 
-    /// The file is sound, nothing is held, and nobody's commits are missing: how many each connection has. `None` if a sync had
+    /// The file is sound, nothing is held, and no commit of a connection is missing: how many each connection has. `None` if a sync had
     /// failed before.
     fn cells(&self) -> Result<Option<Vec<u64>>, Box<Violation>> {
         let audit = self.audit_at_rest();
         if !audit.is_idle() {
-            let expected = "nothing held when nobody does anything";
+            let expected = "nothing held at rest";
             return Err(Violation::safety("leaks", expected, format!("{audit:?}")));
         }
         let mut check = self.pager.check_integrity();
@@ -127,7 +127,7 @@ impl Incarnation for PagerIncarnation {
     }
 }
 
-/// Faults are off: there is no excuse. `None` if a sync had failed before, which is remembered until the file is opened anew.
+/// Faults are off: there is no excuse. `None` if a sync had failed before, which is remembered until the file is reopened.
 fn expect<T>(
     oracle: &str,
     expected: &str,

@@ -2,8 +2,8 @@
 //!
 //! Many connections commit, read and checkpoint. Every snapshot that is looked at has to be the state after some number of commits,
 //! and have every commit that was acknowledged before it was begun; what that state is follows from the number
-//! ([`ledger`](super::ledger)), so nothing is recorded and memory stays bounded however long it goes on. When a sync fails the
-//! pager refuses writes, and the file is opened anew: it is recovered, and nobody's commits may be missing.
+//! ([`ledger`](super::ledger)), so nothing is recorded and memory stays bounded however long it runs. When a sync fails the
+//! pager refuses writes, and the file is reopened: it is recovered, and no commit may be missing.
 
 mod connection;
 mod incarnation;

@@ -8,7 +8,7 @@ use crate::real::ledger::Committed;
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Box<[Row]>,
-    /// The newest commit that somebody was told of: a snapshot that is begun later has it.
+    /// The newest commit that was acknowledged: a snapshot that is begun later has it.
     newest_told: AtomicU64,
     commits: AtomicU64,
     reads: AtomicU64,
@@ -35,7 +35,7 @@ impl Table {
         }
     }
 
-    /// The newest commit that somebody has been told of by now.
+    /// The newest commit that is acknowledged by now.
     pub(super) fn newest_told(&self) -> u64 {
         // ORDERING: Acquire, pairs with the maximum in `told`: the commit happened before whatever is begun after this.
         self.newest_told.load(Ordering::Acquire)
