@@ -16,7 +16,7 @@ thread_local! {
 pub(super) struct Local {
     pool: *const Pool,
     pub(super) index: usize,
-    /// Ready tasks in flight to the back of the worker's queue.
+    /// Ready tasks on their way to the back of the worker's queue.
     later: RefCell<Vec<TaskRef>>,
 }
 

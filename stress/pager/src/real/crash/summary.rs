@@ -17,7 +17,7 @@ pub struct Summary {
     pub seed: u64,
     /// Children that have died.
     pub kills: u64,
-    /// Of those, killed from outside at a random moment: also those that had not reach their point in time.
+    /// Of those, killed from outside at a random moment: also those that had not reached their point in time.
     pub random_kills: u64,
     /// Of those, ended by themselves before that, because of an I/O that had been failed on purpose.
     #[serde(default)]
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// Broke: a child that ended before its point because a harm had befallen it counted as one that had reached it.
+    /// Broke: a child that ended before its point because a harm had hit it counted as one that had reached it.
     #[test]
     fn only_a_child_that_has_said_so_has_come_by_its_point() {
         let after = |point, ending, says_so: bool| {
