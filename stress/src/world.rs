@@ -14,6 +14,7 @@ mod lives;
 mod nemesis;
 mod options;
 mod outcome;
+mod phase;
 mod waiting;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
 pub use self::options::WorldOptions;
 pub use self::outcome::RunOutcome;
+use self::phase::{Boot, Phase, Rest};
 use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
@@ -36,21 +38,6 @@ use crate::tape::{Actor, Source, Stream, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
-
-/// Stages of a life.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The control fiber boots the system; with faults on, or calm after too many steps.
-    Booting,
-    /// Connections run.
-    Running,
-    /// No operation begins any more; those under way end.
-    Draining,
-    /// The control fiber looks the system over.
-    Quiescing,
-    /// The run is over.
-    Over,
-}
 
 /// One run of one system.
 pub struct World<S> {
@@ -68,9 +55,6 @@ pub struct World<S> {
     /// What the system said to people in the present step.
     remarks: Vec<String>,
     phase: Phase,
-    /// The run's budget is spent: rest, lose power, come back, rest, end.
-    finale: bool,
-    calm: bool,
     /// Faults that the disk has delivered.
     struck: Struck,
     steps: u64,
@@ -118,9 +102,7 @@ impl<S: System> World<S> {
             trace: Trace::new(keep >= Keep::Events),
             captions: (keep >= Keep::Story).then(Vec::new),
             remarks: Vec::new(),
-            phase: Phase::Booting,
-            finale: false,
-            calm: false,
+            phase: Phase::Booting(Boot::Struck),
             struck: Struck::default(),
             steps: 0,
             stillborn: 0,
@@ -182,39 +164,32 @@ impl<S: System> World<S> {
     /// No fiber has anything left to do: the next crash finds the same state now as in a thousand steps.
     fn run_dry(&mut self) {
         if !self.nemesis.hasten_crash(self.steps) {
-            self.finale = true;
-            self.drain();
+            self.drain(Rest::Final);
         }
     }
 
     /// Moves to the next phase when the present one is over.
     fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
         match self.phase {
-            Phase::Booting if self.steps >= self.deadline && self.calm => {
-                return Err(self.not_booted("to boot"));
-            }
-            Phase::Booting if self.steps >= self.deadline => {
+            Phase::Booting(Boot::Struck) if self.steps >= self.deadline => {
                 // Not a verdict yet: with enough faults nothing boots.
-                self.set_calm(true);
+                self.move_to(Phase::Booting(Boot::Calm));
                 self.deadline = self.steps + self.options.patience;
             }
-            Phase::Running if self.steps >= self.options.steps => {
-                self.finale = true;
-                self.drain();
-            }
+            Phase::Booting(_) if self.steps >= self.deadline => return Err(self.not_booted("to boot")),
+            Phase::Running if self.steps >= self.options.steps => self.drain(Rest::Final),
             Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry(),
-            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.drain(),
-            Phase::Draining if self.fibers.busy() == 0 => self.enter(Phase::Quiescing),
-            Phase::Draining if self.steps >= self.deadline => {
+            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.drain(Rest::Pause),
+            Phase::Draining(rest) if self.fibers.busy() == 0 => self.enter(Phase::Quiescing(rest)),
+            Phase::Draining(_) if self.steps >= self.deadline => {
                 return Err(self.too_late("to end all operations"));
             }
-            Phase::Quiescing if self.steps >= self.deadline => {
+            Phase::Quiescing(_) if self.steps >= self.deadline => {
                 return Err(self.too_late("to look itself over"));
             }
             _ => {}
         }
-        if !self.calm
-            && matches!(self.phase, Phase::Booting | Phase::Running)
+        if !self.phase.is_calm()
             && let Some(crash) = self.nemesis.crashes_at(self.steps)
         {
             self.crash(crash)?;
@@ -222,29 +197,31 @@ impl<S: System> World<S> {
         Ok(())
     }
 
-    fn set_calm(&mut self, calm: bool) {
-        self.calm = calm;
-        self.disk.set_calm(calm);
-        self.note(EventKind::Calm, u32::from(calm), self.steps);
+    /// Changes the phase, and stops faults or lets them strike as the new one says.
+    fn move_to(&mut self, phase: Phase) {
+        let (was, is) = (self.phase.is_calm(), phase.is_calm());
+        self.phase = phase;
+        if was != is || phase == Phase::Running {
+            self.disk.set_calm(is);
+            self.note(EventKind::Calm, u32::from(is), self.steps);
+        }
     }
 
-    fn drain(&mut self) {
-        self.set_calm(true);
-        self.phase = Phase::Draining;
+    fn drain(&mut self, rest: Rest) {
+        self.move_to(Phase::Draining(rest));
         self.deadline = self.steps + self.options.patience;
     }
 
     /// Starts the control fiber on a phase of its own.
     fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
+        self.move_to(phase);
         self.deadline = self.steps + self.options.patience;
         self.fibers.start(self.fibers.control(), self.scheduler.as_mut(), &mut self.stream);
     }
 
     fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
         let is_control = fiber == self.fibers.control();
-        let calls_time = matches!(self.phase, Phase::Draining | Phase::Quiescing);
-        if !is_control && calls_time && !self.fibers.is_busy(fiber) {
+        if !is_control && self.phase.rests() && !self.fibers.is_busy(fiber) {
             // It would begin an operation: it sits this out, and that is no step.
             self.fibers.seat(fiber);
             return Ok(());
@@ -259,14 +236,14 @@ impl<S: System> World<S> {
                 stream,
                 disk: &self.disk,
                 step: self.steps,
-                calm: self.calm,
+                calm: self.phase.is_calm(),
                 struck: self.struck,
                 trace: &mut self.trace,
                 remarks: self.captions.is_some().then_some(&mut self.remarks),
             };
             match self.phase {
-                Phase::Booting if is_control => self.system.boot(&self.io, &mut context)?,
-                Phase::Quiescing if is_control => self.system.quiesce(&mut context)?,
+                Phase::Booting(_) if is_control => self.system.boot(&self.io, &mut context)?,
+                Phase::Quiescing(_) if is_control => self.system.quiesce(&mut context)?,
                 _ => self.system.step(&mut context)?,
             }
         };
@@ -296,31 +273,29 @@ impl<S: System> World<S> {
     /// The control fiber has finished what the phase was for.
     fn control_ended(&mut self) -> Result<(), Box<Violation>> {
         self.fibers.control_ended();
-        match (self.phase, self.finale) {
-            (Phase::Booting, false) => {
-                self.set_calm(false);
-                self.phase = Phase::Running;
+        match self.phase {
+            Phase::Booting(Boot::Struck | Boot::Calm) => {
+                self.move_to(Phase::Running);
                 self.nemesis.booted(self.steps);
                 self.fibers.start_connections(self.scheduler.as_mut(), &mut self.stream);
             }
-            // The last life has come back: once more over it, and out.
-            (Phase::Booting, true) => self.enter(Phase::Quiescing),
-            (Phase::Quiescing, false) if self.nemesis.reopens_after_quiesce() => {
-                self.crash(Crash::ProcessKilled)?
+            // The last life has come back: one more check, and the end.
+            Phase::Booting(Boot::Final) => self.enter(Phase::Quiescing(Rest::Final)),
+            Phase::Quiescing(Rest::Pause) if self.nemesis.reopens_after_quiesce() => {
+                self.crash(Crash::ProcessKilled)?;
             }
-            (Phase::Quiescing, false) => {
-                self.set_calm(false);
-                self.phase = Phase::Running;
+            Phase::Quiescing(Rest::Pause) => {
+                self.move_to(Phase::Running);
                 self.nemesis.quiesced(self.steps);
                 self.fibers.unseat(self.scheduler.as_mut(), &mut self.stream);
             }
-            (Phase::Quiescing, true) if self.nemesis.is_last_life() => self.phase = Phase::Over,
-            (Phase::Quiescing, true) => {
+            Phase::Quiescing(Rest::Final) if self.nemesis.is_last_life() => self.phase = Phase::Over,
+            Phase::Quiescing(Rest::Final) => {
                 self.nemesis.begin_last_life();
                 let crash = self.nemesis.last_crash();
                 self.crash(crash)?;
             }
-            (Phase::Running | Phase::Draining | Phase::Over, _) => {}
+            Phase::Running | Phase::Draining(_) | Phase::Over => {}
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Where one life ends and the next begins.
 
-use super::{Phase, World};
+use super::{Boot, Phase, World};
 use crate::disk::FaultKind;
 use crate::sometimes;
 use crate::system::{Crash, System};
@@ -11,7 +11,11 @@ impl<S: System> World<S> {
     /// The system asks for another life. Without faults it must not go on asking.
     pub(super) fn restart(&mut self) -> Result<(), Box<Violation>> {
         const STILLBORN: u32 = 50;
-        self.stillborn = if self.calm && self.phase == Phase::Booting { self.stillborn + 1 } else { 0 };
+        self.stillborn = if matches!(self.phase, Phase::Booting(Boot::Calm | Boot::Final)) {
+            self.stillborn + 1
+        } else {
+            0
+        };
         if self.stillborn > STILLBORN {
             return Err(self.not_booted("to boot, however often it is restarted"));
         }
@@ -26,7 +30,7 @@ impl<S: System> World<S> {
         };
         self.note(EventKind::Crashed, kind as u32, self.steps);
         sometimes!(self.disk.load().0 > 0, "a life ends with I/O in flight");
-        let in_recovery = self.phase == Phase::Booting && self.nemesis.lives() > 1;
+        let in_recovery = matches!(self.phase, Phase::Booting(_)) && self.nemesis.lives() > 1;
         self.disk.count(|counts| {
             counts.strike(kind);
             if in_recovery {
@@ -60,11 +64,14 @@ impl<S: System> World<S> {
 
     pub(super) fn begin_life(&mut self) {
         // Faults that keep a system from booting would keep the run from ending.
-        let calm = self.finale || self.steps >= self.options.steps + self.options.patience;
-        if self.calm != calm {
-            self.set_calm(calm);
-        }
+        let boot = if self.phase.is_final() {
+            Boot::Final
+        } else if self.steps >= self.options.steps + self.options.patience {
+            Boot::Calm
+        } else {
+            Boot::Struck
+        };
         self.nemesis.begin_life(self.steps);
-        self.enter(Phase::Booting);
+        self.enter(Phase::Booting(boot));
     }
 }

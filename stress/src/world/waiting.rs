@@ -8,9 +8,9 @@ impl<S: System> World<S> {
     /// No fiber can run and no I/O will come: allowed while all fibers are idle and the phase is about to change.
     pub(super) fn nothing_left_to_wait_for(&self) -> bool {
         match self.phase {
-            Phase::Draining => self.fibers.busy() == 0,
+            Phase::Draining(_) => self.fibers.busy() == 0,
             Phase::Running => self.fibers.are_all_idle(),
-            Phase::Booting | Phase::Quiescing | Phase::Over => false,
+            Phase::Booting(_) | Phase::Quiescing(_) | Phase::Over => false,
         }
     }
 
