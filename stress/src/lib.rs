@@ -13,6 +13,7 @@
 //! | [`schedule`] | who goes next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, rests, the end of the world; what a seed draws of it |
 //! | [`system`] | what a system under test has to offer: [`System`](system::System) |
+//! | [`blocking`] | the same for an engine whose calls block: each fiber has a thread, one of them runs |
 //! | [`subject`] | the front door: what a system offers, so that every command can test it |
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
 //! | [`sim`] | a subject, one seed at a time |
@@ -93,6 +94,7 @@
 
 #[cfg(feature = "cli")]
 pub mod allocator;
+pub mod blocking;
 pub mod campaign;
 pub mod check;
 #[cfg(feature = "cli")]
