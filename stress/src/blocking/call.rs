@@ -22,7 +22,7 @@ const EPOCH: u64 = 1_767_225_600;
 const MICROSECONDS_A_STEP: u64 = 100;
 
 /// Calls that a job may make after its life has ended. It is to end, and each call tells it so.
-const LATE_CALLS: u32 = 1_000_000;
+const LATE_CALLS: u32 = 100_000;
 
 /// The life of the engine has ended: the power is off, or the process is dead.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,8 +106,8 @@ impl Call {
         }
     }
 
-    /// Waits for another thread of the engine, also after the life has ended: that thread runs to the end of its job first.
-    pub(super) fn wait_for_thread(&self, completion: &Completion) {
+    /// Waits for another connection's thread, on behalf of a mutex: also after the life has ended: that thread runs to the end of its job first.
+    pub fn wait_for_peer(&self, completion: &Completion) {
         let mut state = self.seat.lock();
         state.waits_for_thread = Some(completion.clone());
         self.seat.pass(&mut state, News::Wait(completion.clone()));

@@ -33,7 +33,7 @@ impl Latch {
                 held.waiting.push(completer);
                 freed
             };
-            call.wait_for_thread(&freed);
+            call.wait_for_peer(&freed);
         }
     }
 

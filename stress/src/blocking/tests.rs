@@ -182,6 +182,7 @@ fn a_job_that_goes_on_after_its_life_is_named_and_one_that_unwinds_is_not() {
     fn never_ends(shared: &Arc<Shared>, call: &Call) -> Result<After, Box<Violation>> {
         loop {
             let _ = write_and_sync(shared, call);
+            let _ = call.pause();
         }
     }
     fn unwinds(_: &Arc<Shared>, call: &Call) -> Result<After, Box<Violation>> {
