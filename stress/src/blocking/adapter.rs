@@ -17,6 +17,9 @@ use crate::violation::Violation;
 /// How long the world waits for a thread that has the token, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is said of a job that ignores what its calls return.
+const CALLS_ON: &str = "a job that goes on calling after its life";
+
 /// A [`BlockingSystem`] as a [`System`]. Its threads live as long as it does; each is started with its fiber's first job.
 pub struct Blocking<B: BlockingSystem> {
     system: B,
@@ -96,7 +99,7 @@ impl<B: BlockingSystem> Blocking<B> {
                     After::Destroyed => Step::Destroyed,
                 }
             }
-            News::Stuck => return Err(self.silent(fiber, "a job that goes on after its life")),
+            News::Stuck => return Err(self.silent(fiber, CALLS_ON)),
         })
     }
 
@@ -117,8 +120,9 @@ impl<B: BlockingSystem> Blocking<B> {
                     Ok(News::Over(_)) => Stand::Free,
                     Ok(News::Wait(completion)) => Stand::Parked(Some(completion)),
                     Ok(News::Continue | News::Yield) => Stand::Parked(None),
-                    Ok(News::Stuck) | Err(_) => {
-                        return Err(self.silent(fiber as FiberId, "a job that goes on after its life"));
+                    Ok(News::Stuck) => return Err(self.silent(fiber as FiberId, CALLS_ON)),
+                    Err(_) => {
+                        return Err(self.silent(fiber as FiberId, "a job that does not end with its life"));
                     }
                 };
             }

@@ -204,7 +204,7 @@ fn a_job_that_goes_on_after_its_life_is_named_and_one_that_unwinds_is_not() {
         .run(&Watch::default())
         .violation
         .expect("it never ends");
-    assert!(violation.seen.contains("goes on after its life"), "{violation}");
+    assert!(violation.seen.contains("goes on calling after its life"), "{violation}");
     let mut options = WorldOptions { steps: 500, ..WorldOptions::default() };
     options.nemesis.mean_life = 50;
     options.nemesis.mean_quiesce = 0;
