@@ -1,6 +1,6 @@
 # Every task of the project. Each line is something that you could type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
+.PHONY: help engines stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -35,6 +35,11 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests
 	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	cargo test -q --workspace
+
+engines: ## build and try the engines that no one here wrote: SQLite, twice (stress/engines)
+	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --all-targets --release -- -D warnings && cargo test -q --release
+	cd stress/engines/sqlite && cargo run -q --release -- sim --duration 30s
+	cd stress/engines/sqlite-old && cargo run -q --release -- sim --duration 30s || test $$? -eq 10
 
 loom: ## verify the atomics: every execution of every model, within its bound
 	$(LOOM) $(MODELS) $(MODEL)

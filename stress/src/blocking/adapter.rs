@@ -11,7 +11,9 @@ use super::seat::{News, Order, Seat};
 use super::{After, BlockingSystem, thread};
 use crate::disk::Place;
 use crate::schedule::FiberId;
+use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Chance, ChoicePoint};
 use crate::violation::Violation;
 
 /// How long the world waits for a thread that has the token, in real time.
@@ -25,7 +27,15 @@ pub struct Blocking<B: BlockingSystem> {
     system: B,
     workers: Vec<Worker>,
     patience: Duration,
+    /// How likely a thread stalls at a scheduling point.
+    stalls: Chance,
+    /// For fewer ticks than this.
+    longest_stall: u32,
 }
+
+/// A choice point of a fiber, beside those in `call.rs`.
+const STALL: ChoicePoint = ChoicePoint::new(29, "stall");
+const STALL_LENGTH: ChoicePoint = ChoicePoint::new(28, "length of a stall");
 
 struct Worker {
     seat: Arc<Seat>,
@@ -53,7 +63,16 @@ impl<B: BlockingSystem> Blocking<B> {
     /// `system`, with a thread for each of its connections and one for booting and looking it over.
     pub fn new(system: B) -> Blocking<B> {
         let worker = |fiber| Worker { seat: Arc::new(Seat::new(fiber)), thread: None, stand: Stand::Free };
-        Blocking { workers: (0..=system.connections()).map(worker).collect(), system, patience: PATIENCE }
+        let workers = (0..=system.connections()).map(worker).collect();
+        Blocking { workers, system, patience: PATIENCE, stalls: Chance::NEVER, longest_stall: 0 }
+    }
+
+    /// How likely a thread stalls at a scheduling point at which it could go on, as one does that loses its processor or meets a page
+    /// that is not in memory, and for how many ticks at most. Most stalls are much shorter. None begins while faults have stopped.
+    #[must_use]
+    pub fn stalls(mut self, chance: Chance, longest: u32) -> Blocking<B> {
+        (self.stalls, self.longest_stall) = (chance, longest);
+        self
     }
 
     /// A thread that keeps the token for longer than this, in real time, is reported as a violation of liveness. It must block
@@ -83,6 +102,11 @@ impl<B: BlockingSystem> Blocking<B> {
         };
         worker.stand = Stand::Parked(None);
         Ok(match news {
+            News::Continue if !context.calm && context.stream.happens(STALL, self.stalls) => {
+                let ticks = 1 + context.stream.mostly_small(STALL_LENGTH, self.longest_stall);
+                sometimes!(true, "a thread stalls");
+                Step::Wait(context.disk.nap(ticks.into()))
+            }
             News::Continue => Step::Continue,
             News::Yield => Step::Yield,
             News::Wait(completion) => {

@@ -12,7 +12,7 @@ use crate::rng;
 use crate::schedule::FiberId;
 use crate::tape::{Chance, ChoicePoint};
 
-/// Choice points of a fiber that this module draws from. A system's own are below 30.
+/// Choice points of a fiber that this module draws from. A system's own are below 28.
 const ENTROPY: ChoicePoint = ChoicePoint::new(31, "entropy");
 const JITTER: ChoicePoint = ChoicePoint::new(30, "the clock's jitter");
 

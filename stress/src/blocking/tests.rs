@@ -11,9 +11,9 @@ use tenterhook_runtime::io::{IO, OpenOptions};
 use super::*;
 use crate::disk::{FaultKind, SimDisk};
 use crate::options::FixedWorld;
-use crate::schedule::FiberId;
+use crate::schedule::{FiberId, SchedulerKind};
 use crate::system::Crash;
-use crate::tape::{Actor, ChoicePoint, Source};
+use crate::tape::{Actor, Chance, ChoicePoint, Source};
 use crate::violation::{Class, Violation};
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome, World, WorldOptions};
@@ -214,6 +214,31 @@ fn a_job_that_goes_on_after_its_life_is_named_and_one_that_unwinds_is_not() {
         World::new(Blocking::new(toy), options, &Source::Seed(3), Keep::Hash).run(&Watch::default());
     let violation = outcome.violation.expect("it never rests");
     assert!(outcome.lives > 3 && violation.oracle == "liveness", "{violation}");
+}
+
+#[test]
+fn a_thread_that_stalls_lets_others_pass_by() {
+    fn count(shared: &Arc<Shared>, call: &Call) -> Result<After, Box<Violation>> {
+        let before = *shared.contended.lock();
+        let _ = call.pause();
+        // How many others have passed while this one stood here.
+        let passed = *shared.contended.lock() - before;
+        *shared.contended.lock() += 1;
+        call.observe(1, passed);
+        Ok(After::Ended)
+    }
+    let longest = |chance| {
+        let shared = Arc::new(Shared::default());
+        let blocking = Blocking::new(Toy { shared, operation: count }).stalls(chance, 2_000);
+        let options = WorldOptions { scheduler: SchedulerKind::RoundRobin, ..WorldOptions::default() };
+        let outcome = World::new(blocking, options, &Source::Seed(1), Keep::Events).run(&Watch::default());
+        assert_eq!(outcome.violation, None);
+        let events = outcome.trace.events().unwrap().iter();
+        let passed = events.filter(|event| event.kind == crate::trace::EventKind::Observed);
+        passed.map(|event| event.value).max().unwrap()
+    };
+    assert!(longest(Chance::NEVER) < 5);
+    assert!(longest(Chance::per_mille(20)) > 20);
 }
 
 #[test]

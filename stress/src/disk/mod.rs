@@ -15,6 +15,7 @@ mod file;
 mod handle;
 mod image;
 mod names;
+mod nap;
 mod odds;
 mod place;
 mod queue;

@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    fn directory(&mut self, path: &Path) -> u32 {
+    pub(super) fn directory(&mut self, path: &Path) -> u32 {
         if let Some(&file) = self.directories.directories.get(path) {
             return file;
         }

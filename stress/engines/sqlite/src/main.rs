@@ -12,7 +12,7 @@ mod workload;
 use tenterhook_stress::blocking::Blocking;
 use tenterhook_stress::disk::FaultKind;
 use tenterhook_stress::subject::{Drawn, Fixed, Subject};
-use tenterhook_stress::tape::{ChoicePoint, Stream};
+use tenterhook_stress::tape::{Chance, ChoicePoint, Stream};
 
 use crate::plan::{Habits, Plan};
 use crate::system::SqliteSystem;
@@ -38,6 +38,9 @@ const FAULTS: [FaultKind; 14] = [
 
 /// Steps of a run for which no number is given: an operation takes some dozens.
 const STEPS: u64 = 6_000;
+
+/// A stall takes fewer ticks than this: some last for many transactions of others.
+const LONGEST_STALL: u32 = 4_000;
 
 const SWARM: ChoicePoint = ChoicePoint::new(27, "which faults");
 const LIFE: ChoicePoint = ChoicePoint::new(28, "length of lives in SQLite's steps");
@@ -73,7 +76,8 @@ impl Subject for Sqlite {
     }
 
     fn system(drawn: &Drawn<Plan>) -> Self::System {
-        Blocking::new(SqliteSystem::new(&drawn.plan, drawn.connections))
+        let stalls = Chance::per_mille(drawn.plan.stalls);
+        Blocking::new(SqliteSystem::new(&drawn.plan, drawn.connections)).stalls(stalls, LONGEST_STALL)
     }
 
     fn describe(drawn: &Drawn<Plan>) -> Vec<(&'static str, String)> {

@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) statements: u32,
     /// Texts of the tree are shorter than this.
     pub(crate) text: u32,
+    /// How many of a thousand scheduling points stall a thread.
+    pub(crate) stalls: u32,
 }
 
 impl Plan {
@@ -119,6 +121,7 @@ impl Plan {
             ],
             statements: pick(SIZES, &[4, 2, 12]),
             text: pick(SIZES, &[60, 10, 2000]),
+            stalls: pick(HABITS, &[0, 2, 10, 50]),
         }
     }
 
@@ -138,6 +141,7 @@ impl Plan {
             ("autocheckpoint", format!("from {} frames on", self.autocheckpoint)),
             ("tables", format!("{} accounts, {} keys, texts below {}", self.accounts, self.keys, self.text)),
             ("patience", format!("asks {} times when something is locked", self.patience)),
+            ("stalls", format!("at {} of a thousand scheduling points", self.stalls)),
             ("first connection", if self.keeps_first { "stays open" } else { "is closed" }.into()),
             ("weights", format!("{:?} of {:?}", self.weights, crate::workload::OPERATIONS)),
         ]
