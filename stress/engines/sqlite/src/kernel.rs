@@ -10,6 +10,8 @@ use tenterhook_runtime::io::IO;
 use tenterhook_stress::blocking::{BlockingDisk, FileLocks};
 use tenterhook_stress::disk::SimDisk;
 
+use crate::plan::Broken;
+
 /// One life's operating system.
 pub(crate) struct Kernel {
     pub(crate) disk: BlockingDisk,
@@ -18,6 +20,7 @@ pub(crate) struct Kernel {
     shared_memory: Mutex<BTreeMap<PathBuf, Arc<SharedMemory>>>,
     /// What the device promises, as SQLite asks for it.
     pub(crate) characteristics: i32,
+    broken: Option<Broken>,
 }
 
 thread_local! {
@@ -25,14 +28,25 @@ thread_local! {
 }
 
 impl Kernel {
-    pub(crate) fn new(io: &Arc<dyn IO>, disk: &SimDisk, characteristics: i32) -> Kernel {
+    pub(crate) fn new(
+        io: &Arc<dyn IO>,
+        disk: &SimDisk,
+        characteristics: i32,
+        broken: Option<Broken>,
+    ) -> Kernel {
         Kernel {
             disk: BlockingDisk::new(io, disk),
             locks: FileLocks::default(),
             numbers: Mutex::default(),
             shared_memory: Mutex::default(),
             characteristics,
+            broken,
         }
+    }
+
+    /// Whether it is broken in this way, on purpose.
+    pub(crate) fn is_broken(&self, how: Broken) -> bool {
+        self.broken == Some(how)
     }
 
     /// From here on files that this thread opens are those of this life.

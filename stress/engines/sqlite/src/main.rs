@@ -89,3 +89,51 @@ impl Subject for Sqlite {
 fn main() -> std::process::ExitCode {
     tenterhook_stress::cli::main::<Sqlite>().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_stress::sim;
+    use tenterhook_stress::subject;
+    use tenterhook_stress::tape::Source;
+    use tenterhook_stress::watch::Watch;
+    use tenterhook_stress::world::{Keep, RunOutcome};
+
+    use super::*;
+    use crate::plan::{Broken, Journal};
+
+    fn run(seed: u64, habits: &Habits) -> RunOutcome {
+        let fixed = Fixed { own: habits.clone(), ..Fixed::default() };
+        let drawn = subject::draw::<Sqlite>(&Source::Seed(seed), seed, &fixed);
+        sim::run::<Sqlite>(&drawn, Keep::Hash, &Watch::default())
+    }
+
+    #[test]
+    fn a_seed_is_always_the_same_run_and_breaks_no_promise() {
+        let mut commits = 0;
+        for seed in 0..40 {
+            let outcome = run(seed, &Habits::default());
+            assert_eq!(outcome.violation, None, "seed {seed}");
+            assert_eq!(outcome.trace_hash, run(seed, &Habits::default()).trace_hash, "seed {seed}");
+            commits += outcome.counters[0].1;
+        }
+        assert!(commits > 1_000, "{commits}");
+    }
+
+    #[test]
+    fn each_way_to_break_the_adapter_is_found() {
+        let ways = [
+            (Broken::Sync, Journal::Wal),
+            (Broken::Sync, Journal::Delete),
+            (Broken::Directory, Journal::Delete),
+            (Broken::Lock, Journal::Delete),
+            (Broken::MemoryLock, Journal::Wal),
+        ];
+        for (broken, journal) in ways {
+            let habits = Habits { broken: Some(broken), journal: Some(journal), synchronous: None };
+            let found = (0..600).find_map(|seed| Some((seed, run(seed, &habits).violation?)));
+            let (seed, violation) =
+                found.unwrap_or_else(|| panic!("nobody notices {broken:?} with {journal:?}"));
+            println!("{broken:?} with {journal:?}: seed {seed}, {}", violation.oracle);
+        }
+    }
+}

@@ -46,6 +46,20 @@ pub(crate) enum Durability {
     None,
 }
 
+/// A way in which the adapter breaks its promises to SQLite, on purpose: to see that somebody notices.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Broken {
+    /// Syncs of files do nothing.
+    Sync,
+    /// Syncs of directories do nothing.
+    Directory,
+    /// Each lock of a file is granted.
+    Lock,
+    /// Each lock of the shared memory is granted.
+    MemoryLock,
+}
+
 /// What a person may fix.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
 pub(crate) struct Habits {
@@ -57,6 +71,10 @@ pub(crate) struct Habits {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) synchronous: Option<Synchronous>,
+    /// Break the adapter, on purpose.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) broken: Option<Broken>,
 }
 
 impl Options for Habits {}
@@ -86,6 +104,7 @@ pub(crate) struct Plan {
     pub(crate) text: u32,
     /// How many of a thousand scheduling points stall a thread.
     pub(crate) stalls: u32,
+    pub(crate) broken: Option<Broken>,
 }
 
 impl Plan {
@@ -122,6 +141,7 @@ impl Plan {
             statements: pick(SIZES, &[4, 2, 12]),
             text: pick(SIZES, &[60, 10, 2000]),
             stalls: pick(HABITS, &[0, 2, 10, 50]),
+            broken: habits.broken,
         }
     }
 

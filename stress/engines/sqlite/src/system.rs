@@ -57,7 +57,7 @@ impl BlockingSystem for SqliteSystem {
         // A second attempt of one life finds the operating system as the first has left it.
         if life.is_none() {
             *life = Some(Life {
-                kernel: Arc::new(Kernel::new(io, disk, POWERSAFE_OVERWRITE)),
+                kernel: Arc::new(Kernel::new(io, disk, POWERSAFE_OVERWRITE, self.bank.plan.broken)),
                 disk: disk.clone(),
                 began: disk.fault_counts().struck(),
                 floor: self.floor,

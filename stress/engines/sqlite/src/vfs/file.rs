@@ -10,6 +10,7 @@ use tenterhook_stress::blocking::{BlockingError, BlockingFile, Call};
 
 use super::{code, directory};
 use crate::kernel::{Kernel, SharedMemory};
+use crate::plan::Broken;
 
 /// A file that one connection has open.
 pub(super) struct OpenFile {
@@ -106,10 +107,10 @@ impl OpenFile {
 
     pub(super) fn sync(&mut self, call: &Call) -> c_int {
         self.doing(call, "xSync", String::new);
-        if self.file.sync(call).is_err() {
+        if !self.kernel.is_broken(Broken::Sync) && self.file.sync(call).is_err() {
             return ffi::SQLITE_IOERR_FSYNC;
         }
-        if self.syncs_directory {
+        if self.syncs_directory && !self.kernel.is_broken(Broken::Directory) {
             self.doing(call, "xSync of the directory of", String::new);
             if self.kernel.disk.sync_directory(call, directory(&self.path)).is_err() {
                 return ffi::SQLITE_IOERR_DIR_FSYNC;

@@ -20,6 +20,7 @@ use tenterhook_stress::blocking::{BlockingError, Call};
 use self::file::OpenFile;
 use self::methods::RawFile;
 use crate::kernel::Kernel;
+use crate::plan::Broken;
 
 /// The name by which SQLite knows it.
 const NAME: &CStr = c"tenterhook";
@@ -163,7 +164,8 @@ unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, sync_
         Err(_) => return ffi::SQLITE_IOERR_DELETE,
         Ok(()) => {}
     }
-    if sync_directory & 1 == 1 && kernel.disk.sync_directory(&call, directory(&path)).is_err() {
+    let syncs = sync_directory & 1 == 1 && !kernel.is_broken(Broken::Directory);
+    if syncs && kernel.disk.sync_directory(&call, directory(&path)).is_err() {
         return ffi::SQLITE_IOERR_DIR_FSYNC;
     }
     ffi::SQLITE_OK
