@@ -22,7 +22,7 @@ const EPOCH: u64 = 1_767_225_600;
 const MICROSECONDS_A_STEP: u64 = 100;
 
 /// Calls that a job may make after its life has ended. It is to end, and each call tells it so.
-const LATE_CALLS: u32 = 100_000;
+const LATE_CALLS: u32 = 10_000;
 
 /// The life of the engine has ended: the power is off, or the process is dead.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
