@@ -4,7 +4,7 @@
 //! be in it. A commit is built on the one that its transaction has read. The committed ones must form one line; what a reader sees must
 //! be on it, and not before the newest commit that was acknowledged when it began.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenterhook_stress::system::Crash;
@@ -34,6 +34,8 @@ enum Fate {
     Acknowledged,
     /// It was refused, and rolled back.
     RolledBack,
+    /// The life began without it. Only a loss of power can bring it back: it takes what was written over it, and not synced.
+    Undone,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,8 @@ impl Model {
 
     /// What a snapshot must contain that has the number `seen`. `tip` is what it was when the transaction began.
     pub(crate) fn look(&self, seen: u64, tip: Option<u64>) -> Verdict<Arc<State>> {
-        let commit = self.commits.get(&seen).filter(|commit| commit.fate != Fate::RolledBack);
+        let is_possible = |commit: &&Commit| !matches!(commit.fate, Fate::RolledBack | Fate::Undone);
+        let commit = self.commits.get(&seen).filter(is_possible);
         let Some(commit) = commit else {
             let seen = format!("{}, which was not committed", self.name(seen));
             return Err(Violation::safety("atomicity", "a commit that was tried and not refused", seen));
@@ -167,9 +170,13 @@ impl Model {
 
     /// The life has begun from the commit `seen`: whoever comes sees that one at least, and none that the crash has undone.
     pub(crate) fn begins_with(&mut self, seen: u64) {
-        let later: Vec<u64> =
-            self.commits.keys().copied().filter(|&number| !self.is_before(number, seen)).collect();
-        later.into_iter().for_each(|number| self.rolled_back(number));
+        let keys = self.commits.keys().copied();
+        let line: BTreeSet<u64> = keys.filter(|&number| self.is_before(number, seen)).collect();
+        for (number, commit) in &mut self.commits {
+            if !line.contains(number) && commit.fate != Fate::RolledBack {
+                commit.fate = Fate::Undone;
+            }
+        }
         self.tip = Some(seen);
     }
 
@@ -178,6 +185,8 @@ impl Model {
     pub(crate) fn floor(&mut self, crash: Crash) -> Option<u64> {
         if crash == Crash::PowerLoss {
             self.tip = self.durable;
+            let undone = self.commits.values_mut().filter(|commit| commit.fate == Fate::Undone);
+            undone.for_each(|commit| commit.fate = Fate::Unknown);
         }
         self.tip
     }
@@ -229,6 +238,17 @@ mod tests {
         model.rolled_back(3);
         assert_eq!(oracle(model.look(3, model.tip())), "atomicity");
         assert_eq!(oracle(model.look(9, model.tip())), "atomicity");
+    }
+
+    #[test]
+    fn what_a_life_began_without_comes_back_after_a_loss_of_power_only() {
+        let mut model = model(Durability::Every);
+        model.begins_with(2);
+        assert_eq!(oracle(model.look(3, model.tip())), "atomicity");
+        model.floor(Crash::ProcessKilled);
+        assert_eq!(oracle(model.reopened(Some(3), Some(2))), "atomicity");
+        let floor = model.floor(Crash::PowerLoss);
+        assert!(model.reopened(Some(3), floor).is_ok());
     }
 
     #[test]
