@@ -1,6 +1,6 @@
 # Every task of the project.
 .DEFAULT_GOAL := help
-.PHONY: help stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
+.PHONY: help engines stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -35,6 +35,13 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	cargo test -q --workspace
+
+engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite must fail as it did
+	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
+	cd stress/engines/sqlite && cargo run -q --release -- sim --duration 30s
+	cd stress/engines/sqlite-old && cargo run -q --release -- replay found/wal_reset.tape; test $$? -eq 10
+	cd stress/engines/redb && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
+	cd stress/engines/redb && cargo run -q --release -- sim --duration 30s
 
 loom: ## verify the atomics: every execution of every model, within its bound
 	$(LOOM) $(MODELS) $(MODEL)

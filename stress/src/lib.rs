@@ -65,6 +65,7 @@
 //! | --- | --- |
 //! | [`prelude`] | what the first program needs, in one `use` |
 //! | [`system`] | what a system under test offers: [`System`](system::System) |
+//! | [`blocking`] | the same for an engine whose calls block: each fiber has a thread, and one of them runs |
 //! | [`check`] | a system as an ordinary test |
 //! | [`subject`] | a system with its options, for every command |
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
@@ -84,6 +85,7 @@
 
 #[cfg(feature = "cli")]
 pub mod allocator;
+pub mod blocking;
 pub mod campaign;
 pub mod check;
 #[cfg(feature = "cli")]

@@ -35,6 +35,11 @@ pub(super) struct SimFile {
 pub(super) type Claim = Arc<()>;
 
 impl SimFile {
+    /// An empty file whose existence is durable.
+    pub(super) fn lasting() -> SimFile {
+        SimFile { linked: true, ..SimFile::default() }
+    }
+
     /// The file for one handle alone, if no other has it.
     pub(super) fn claim(&mut self) -> Option<Claim> {
         let is_free = self.holder.strong_count() == 0;

@@ -35,6 +35,11 @@ struct Handle {
 /// The answer to a handle of a life before the power loss.
 const DEAD: CompletionError = CompletionError::Io { kind: ErrorKind::NotConnected, os_code: 0 };
 
+/// A handle of `file` in the life `life`.
+pub(super) fn handle(shared: &Arc<Shared>, life: u64, file: u32) -> Arc<dyn File> {
+    Arc::new(Handle { shared: Arc::clone(shared), life, file, claim: None })
+}
+
 impl IO for SimIO {
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
         let mut state = self.shared.lock();
@@ -65,7 +70,9 @@ impl IO for SimIO {
         if state.life != self.life {
             return Err(refusal("remove", path, ErrorKind::NotConnected));
         }
-        state.names.remove(path).map(drop).ok_or_else(|| refusal("remove", path, ErrorKind::NotFound))
+        let file = state.names.remove(path).ok_or_else(|| refusal("remove", path, ErrorKind::NotFound))?;
+        state.name_changed(path, file, false);
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -148,6 +155,7 @@ impl State {
         let file = self.files.len() as u32;
         self.files.push(super::SimFile::default());
         self.names.insert(path.to_owned(), file);
+        self.name_changed(path, file, true);
         file
     }
 

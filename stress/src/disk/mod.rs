@@ -14,6 +14,8 @@ mod faults;
 mod file;
 mod handle;
 mod image;
+mod names;
+mod nap;
 mod odds;
 mod place;
 mod queue;
@@ -29,6 +31,7 @@ use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
 use self::file::SimFile;
+use self::names::Names;
 use self::odds::Odds;
 pub use self::place::Place;
 use self::queue::{Pending, Queue};
@@ -140,6 +143,7 @@ struct State {
     queue: Queue,
     files: Vec<SimFile>,
     names: BTreeMap<PathBuf, u32>,
+    directories: Names,
     events: Vec<Event>,
     /// What each of `events` is about, if that is kept.
     places: Option<Vec<Place>>,
@@ -164,6 +168,7 @@ impl SimDisk {
             queue: Queue::default(),
             files: Vec::new(),
             names: BTreeMap::new(),
+            directories: Names::default(),
             events: Vec::new(),
             places: None,
             submitted: 0,
@@ -251,6 +256,7 @@ impl SimDisk {
                 state.names.retain(|_, &mut named| named != index);
             }
         }
+        state.settle_names();
         Wreck { _operations: operations }
     }
 

@@ -28,6 +28,10 @@ pub struct Place {
 impl State {
     /// Keeps what `pending` is about, if a timeline is wanted.
     pub(super) fn keep_place(&mut self, pending: &mut Pending) {
+        if self.places.is_none() {
+            return;
+        }
+        let named = self.name_of(pending.file).cloned();
         let Some(places) = &mut self.places else { return };
         let descriptor = pending.operation.descriptor();
         let head = match pending.operation.operation() {
@@ -36,9 +40,8 @@ impl State {
             }
             Operation::Read { .. } | Operation::Sync | Operation::Truncate { .. } => Vec::new(),
         };
-        let named = self.names.iter().find(|&(_, &file)| file == pending.file);
         places.push(Place {
-            path: named.map(|(path, _)| path.clone()).unwrap_or_default(),
+            path: named.unwrap_or_default(),
             kind: descriptor.kind,
             offset: descriptor.offset,
             len: descriptor.len,

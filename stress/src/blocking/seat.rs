@@ -1,0 +1,209 @@
+//! The place of one thread: where the token goes to and fro.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tenterhook_runtime::Completion;
+
+use super::{After, Job};
+use crate::disk::Struck;
+use crate::schedule::FiberId;
+use crate::sometimes;
+use crate::system::Context;
+use crate::tape::{Actor, Source, Stream};
+use crate::violation::Violation;
+
+/// Who holds the token.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    World,
+    Thread,
+}
+
+/// What the world gives a thread to do.
+pub(super) enum Order {
+    /// Begin a job.
+    Begin(Job),
+    /// Go on behind the scheduling point.
+    GoOn,
+    /// End.
+    Leave,
+}
+
+/// With what a thread gives the token back.
+pub(super) enum News {
+    /// It can go straight on.
+    Continue,
+    /// It wants the others stepped first.
+    Yield,
+    /// It continues when this has finished.
+    Wait(Completion),
+    /// Its job has ended.
+    Over(Result<After, Box<Violation>>),
+    /// Its job does not end although the life has ended: the thread stays where it is for ever.
+    Stuck,
+}
+
+/// What the world lends to a thread together with the token, and what the thread leaves for the world.
+pub(super) struct Lent {
+    pub(super) stream: Stream,
+    pub(super) step: u64,
+    pub(super) calm: bool,
+    pub(super) struck: Struck,
+    /// Whether remarks are kept.
+    pub(super) is_told: bool,
+    pub(super) observed: Vec<(u32, u64)>,
+    pub(super) remarks: Vec<String>,
+    /// What the thread does, for people.
+    pub(super) doing: String,
+    /// Points that the thread has come by: they belong to the world's run.
+    pub(super) reached: BTreeMap<&'static str, u64>,
+}
+
+pub(super) struct State {
+    pub(super) turn: Turn,
+    pub(super) order: Option<Order>,
+    pub(super) news: Option<News>,
+    pub(super) lent: Lent,
+    /// The life is over: calls come back at once with an error.
+    pub(super) gone: bool,
+    /// The same for this connection alone: its process has died.
+    pub(super) dead: bool,
+    /// The thread waits for another one, whose job runs to its end first: it cannot go on before this has finished.
+    pub(super) waits_for_thread: Option<Completion>,
+    /// Calls since then.
+    pub(super) late_calls: u32,
+}
+
+/// One thread's place. Both sides park on it.
+pub(super) struct Seat {
+    pub(super) fiber: FiberId,
+    state: Mutex<State>,
+    to_thread: Condvar,
+    to_world: Condvar,
+}
+
+/// The thread has not given the token back in time.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+impl State {
+    /// Whether calls come back with an error.
+    pub(super) fn is_over(&self) -> bool {
+        self.gone || self.dead
+    }
+}
+
+impl Seat {
+    pub(super) fn new(fiber: FiberId) -> Seat {
+        let lent = Lent {
+            // Never drawn from: a thread is lent its fiber's stream with the token.
+            stream: Source::Seed(0).stream(Actor::fiber(fiber), false),
+            step: 0,
+            calm: false,
+            struck: Struck::default(),
+            is_told: false,
+            observed: Vec::new(),
+            remarks: Vec::new(),
+            doing: String::new(),
+            reached: BTreeMap::new(),
+        };
+        let state = State {
+            turn: Turn::World,
+            order: None,
+            news: None,
+            lent,
+            gone: false,
+            dead: false,
+            waits_for_thread: None,
+            late_calls: 0,
+        };
+        Seat { fiber, state: Mutex::new(state), to_thread: Condvar::new(), to_world: Condvar::new() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The world gives the token to the thread, with what the step lends, and waits until it has it back.
+    pub(super) fn resume(
+        &self,
+        order: Order,
+        context: &mut Context<'_>,
+        patience: Duration,
+    ) -> Result<News, Silent> {
+        let mut state = self.lock();
+        let lent = &mut state.lent;
+        std::mem::swap(&mut lent.stream, context.stream);
+        (lent.step, lent.calm, lent.struck) = (context.step, context.calm, context.struck);
+        lent.is_told = context.remarks.is_some();
+        let news = self.switch(&mut state, order, patience);
+        if news.is_ok() {
+            let lent = &mut state.lent;
+            std::mem::swap(&mut lent.stream, context.stream);
+            lent.observed.drain(..).for_each(|(detail, value)| context.observe(detail, value));
+            if let Some(remarks) = &mut context.remarks {
+                remarks.append(&mut lent.remarks);
+            }
+        }
+        news
+    }
+
+    /// The world gives the token to a thread whose life is over: it draws nothing and tells nothing.
+    pub(super) fn resume_gone(&self, order: Order, patience: Duration) -> Result<News, Silent> {
+        let mut state = self.lock();
+        state.lent.is_told = false;
+        self.switch(&mut state, order, patience)
+    }
+
+    fn switch(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        order: Order,
+        patience: Duration,
+    ) -> Result<News, Silent> {
+        state.order = Some(order);
+        state.turn = Turn::Thread;
+        self.to_thread.notify_one();
+        while state.turn == Turn::Thread {
+            if self.to_world.wait_for(state, patience).timed_out() && state.turn == Turn::Thread {
+                return Err(Silent);
+            }
+        }
+        sometimes::add(std::mem::take(&mut state.lent.reached));
+        state.news.take().ok_or(Silent)
+    }
+
+    /// What the thread does, for people.
+    pub(super) fn doing(&self) -> String {
+        self.lock().lent.doing.clone()
+    }
+
+    /// The thread gives the token back and waits until it has it again.
+    pub(super) fn pass(&self, state: &mut MutexGuard<'_, State>, news: News) {
+        self.give_back(state, news);
+        self.await_turn(state);
+    }
+
+    /// The thread gives the token back and has nothing more to do before its next order.
+    pub(super) fn give_back(&self, state: &mut MutexGuard<'_, State>, news: News) {
+        state.lent.reached.append(&mut sometimes::take());
+        state.news = Some(news);
+        state.turn = Turn::World;
+        self.to_world.notify_one();
+    }
+
+    pub(super) fn await_turn(&self, state: &mut MutexGuard<'_, State>) {
+        while state.turn == Turn::World {
+            self.to_thread.wait(state);
+        }
+    }
+
+    /// The thread's first act on each turn: takes what it is to do.
+    pub(super) fn await_order(&self) -> Order {
+        let mut state = self.lock();
+        self.await_turn(&mut state);
+        state.order.take().unwrap_or(Order::GoOn)
+    }
+}
