@@ -11,7 +11,6 @@ use super::seat::{News, Order, Seat};
 use super::{After, BlockingSystem, thread};
 use crate::disk::Place;
 use crate::schedule::FiberId;
-use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Chance, ChoicePoint};
 use crate::violation::Violation;
@@ -104,7 +103,6 @@ impl<B: BlockingSystem> Blocking<B> {
         Ok(match news {
             News::Continue if !context.calm && context.stream.happens(STALL, self.stalls) => {
                 let ticks = 1 + context.stream.mostly_small(STALL_LENGTH, self.longest_stall);
-                sometimes!(true, "a thread stalls");
                 Step::Wait(context.disk.nap(ticks.into()))
             }
             News::Continue => Step::Continue,
