@@ -13,7 +13,7 @@ use crate::disk::Place;
 use crate::schedule::FiberId;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Chance, ChoicePoint};
-use crate::violation::Violation;
+use crate::violation::{Class, Violation};
 
 /// How long the world waits for a thread that has the token, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +23,8 @@ const CALLS_ON: &str = "a job that still calls after its life";
 
 /// A [`BlockingSystem`] as a [`System`]. Its threads live as long as it does; each is started with its fiber's first job.
 pub struct Blocking<B: BlockingSystem> {
-    system: B,
+    /// `None` only while it is dropped.
+    system: Option<B>,
     workers: Vec<Worker>,
     patience: Duration,
     /// How likely a thread stalls at a scheduling point.
@@ -63,7 +64,13 @@ impl<B: BlockingSystem> Blocking<B> {
     pub fn new(system: B) -> Blocking<B> {
         let worker = |fiber| Worker { seat: Arc::new(Seat::new(fiber)), thread: None, stand: Stand::Free };
         let workers = (0..=system.connections()).map(worker).collect();
-        Blocking { workers, system, patience: PATIENCE, stalls: Chance::NEVER, longest_stall: 0 }
+        Blocking {
+            workers,
+            system: Some(system),
+            patience: PATIENCE,
+            stalls: Chance::NEVER,
+            longest_stall: 0,
+        }
     }
 
     /// How likely a thread stalls at a scheduling point at which it could go on, as one does that loses its processor or meets a page
@@ -83,8 +90,21 @@ impl<B: BlockingSystem> Blocking<B> {
     }
 
     /// The system.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is taken out by the destructor alone.
     pub fn system(&self) -> &B {
-        &self.system
+        self.system.as_ref().expect("it is taken out by the destructor alone")
+    }
+
+    fn system_mut(&mut self) -> &mut B {
+        self.system.as_mut().expect("it is taken out by the destructor alone")
+    }
+
+    /// Whether a thread was given up. It may still run, so no other thread may touch what it touches.
+    fn has_lost(&self) -> bool {
+        self.workers.iter().any(|worker| matches!(worker.stand, Stand::Lost))
     }
 
     /// Gives the token to a fiber's thread, with `order`.
@@ -125,8 +145,10 @@ impl<B: BlockingSystem> Blocking<B> {
         })
     }
 
-    /// Takes each job to its end: the life is over. Threads run one at a time, in the order of their fibers.
+    /// Takes each job to its end: the life is over. Threads run one at a time, in the order of their fibers. A job may have found a
+    /// violation before the life ended and report it only now. A panic of a dead process is none.
     fn end_jobs(&mut self) -> Result<(), Box<Violation>> {
+        let mut found = Ok(());
         for worker in &self.workers {
             worker.seat.lock().gone = true;
         }
@@ -139,7 +161,15 @@ impl<B: BlockingSystem> Blocking<B> {
                 }
                 has_moved = true;
                 worker.stand = match worker.seat.resume_gone(Order::GoOn, self.patience) {
-                    Ok(News::Over(_)) => Stand::Free,
+                    Ok(News::Over(end)) => {
+                        if let Err(violation) = end
+                            && violation.class != Class::Panic
+                            && found.is_ok()
+                        {
+                            found = Err(violation);
+                        }
+                        Stand::Free
+                    }
                     Ok(News::Wait(completion)) => Stand::Parked(Some(completion)),
                     Ok(News::Continue | News::Yield) => Stand::Parked(None),
                     Ok(News::Stuck) => return Err(self.silent(fiber as FiberId, CALLS_ON)),
@@ -158,9 +188,9 @@ impl<B: BlockingSystem> Blocking<B> {
         }
         for worker in &self.workers {
             let mut state = worker.seat.lock();
-            (state.gone, state.dead, state.late_calls) = (false, false, 0);
+            (state.gone, state.late_calls) = (false, 0);
         }
-        Ok(())
+        found
     }
 
     /// The thread of `fiber` is given up.
@@ -170,7 +200,7 @@ impl<B: BlockingSystem> Blocking<B> {
         let doing = worker.seat.doing();
         let expected = "a thread gives the token back at each call of the disk";
         Violation::liveness("blocking", expected, what)
-            .note(format!("connection {fiber}: {}", self.system.describe(fiber)))
+            .note(format!("connection {fiber}: {}", self.system().describe(fiber)))
             .note(format!("its thread was last seen in: {doing}"))
     }
 }
@@ -202,12 +232,12 @@ impl Worker {
 
 impl<B: BlockingSystem> System for Blocking<B> {
     fn connections(&self) -> u32 {
-        self.system.connections()
+        self.system().connections()
     }
 
     fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let order = match self.workers[context.fiber as usize].stand {
-            Stand::Free => Order::Begin(self.system.boot(io, context.disk)),
+            Stand::Free => Order::Begin(self.system_mut().boot(io, context.disk)),
             _ => Order::GoOn,
         };
         self.turn(context.fiber, order, context)
@@ -215,7 +245,7 @@ impl<B: BlockingSystem> System for Blocking<B> {
 
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let order = match self.workers[context.fiber as usize].stand {
-            Stand::Free => Order::Begin(self.system.operation(context.fiber)),
+            Stand::Free => Order::Begin(self.system_mut().operation(context.fiber)),
             _ => Order::GoOn,
         };
         self.turn(context.fiber, order, context)
@@ -223,39 +253,43 @@ impl<B: BlockingSystem> System for Blocking<B> {
 
     fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let order = match self.workers[context.fiber as usize].stand {
-            Stand::Free => Order::Begin(self.system.quiesce()),
+            Stand::Free => Order::Begin(self.system_mut().quiesce()),
             _ => Order::GoOn,
         };
         self.turn(context.fiber, order, context)
     }
 
     fn locate(&self, place: &Place) -> String {
-        self.system.locate(place)
+        self.system().locate(place)
     }
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
         self.end_jobs()?;
-        self.system.crash(crash)
+        self.system_mut().crash(crash)
     }
 
     fn after_crash(&mut self) -> Result<(), Box<Violation>> {
-        self.system.after_crash()
+        self.system_mut().after_crash()
     }
 
     fn describe(&self, fiber: FiberId) -> String {
         let doing = self.workers[fiber as usize].seat.doing();
-        let operation = self.system.describe(fiber);
+        let operation = self.system().describe(fiber);
         if doing.is_empty() { operation } else { format!("{operation}: {doing}") }
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.system.counters()
+        self.system().counters()
     }
 }
 
 impl<B: BlockingSystem> Drop for Blocking<B> {
-    /// The run is over: each job ends, and each thread is joined but those that were given up.
+    /// The run is over: each job ends, and each thread is joined. If a thread was given up, everything stays as it is.
     fn drop(&mut self) {
+        if self.has_lost() {
+            std::mem::forget(self.system.take());
+            return;
+        }
         // A job that does not end has its violation, if it came in the run; a second one would not be reported here.
         let _ = self.end_jobs();
         for worker in &mut self.workers {

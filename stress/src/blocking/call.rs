@@ -116,11 +116,11 @@ impl Call {
 
     fn pass(&self, news: News) -> Result<(), Gone> {
         let mut state = self.seat.lock();
-        if state.is_over() {
+        if state.gone {
             return self.refuse(&mut state);
         }
         self.seat.pass(&mut state, news);
-        if state.is_over() { Err(Gone) } else { Ok(()) }
+        if state.gone { Err(Gone) } else { Ok(()) }
     }
 
     fn refuse(&self, state: &mut parking_lot::MutexGuard<'_, State>) -> Result<(), Gone> {
@@ -136,48 +136,38 @@ impl Call {
         Err(Gone)
     }
 
-    /// Whether the life has ended, or the process of this connection has died.
+    /// Whether the life has ended.
     pub fn is_gone(&self) -> bool {
-        self.seat.lock().is_over()
-    }
-
-    /// This connection's process dies alone: from here on its calls return [`Gone`], until [`Call::revive`]. The job drops what
-    /// the process had in memory and gives up its locks.
-    pub fn die(&self) {
-        self.seat.lock().dead = true;
-    }
-
-    /// The process that has died is started again. If the whole life has ended meanwhile, calls go on returning [`Gone`].
-    pub fn revive(&self) {
-        let mut state = self.seat.lock();
-        state.dead = false;
+        self.seat.lock().gone
     }
 
     /// A choice in `0..bound`, from the fiber's stream. 0 once the life has ended.
     pub fn choose(&self, choice_point: ChoicePoint, bound: u32) -> u32 {
         let mut state = self.seat.lock();
-        if state.is_over() { 0 } else { state.lent.stream.choose(choice_point, bound) }
+        if state.gone { 0 } else { state.lent.stream.choose(choice_point, bound) }
     }
 
     /// Whether something that happens with `chance` happens now. It does not once the life has ended.
     pub fn happens(&self, choice_point: ChoicePoint, chance: Chance) -> bool {
         let mut state = self.seat.lock();
-        !state.is_over() && state.lent.stream.happens(choice_point, chance)
+        !state.gone && state.lent.stream.happens(choice_point, chance)
     }
 
     /// An index into `weights`, in proportion to them. 0 once the life has ended.
     pub fn weighted(&self, choice_point: ChoicePoint, weights: &[u32]) -> usize {
         let mut state = self.seat.lock();
-        if state.is_over() { 0 } else { state.lent.stream.weighted(choice_point, weights) }
+        if state.gone { 0 } else { state.lent.stream.weighted(choice_point, weights) }
     }
 
     /// Random bytes, from the fiber's stream. Two calls give different bytes also on a tape of default choices, since an engine
-    /// may rely on that: the step's number and the fiber go into them.
+    /// may rely on that: the step, the fiber and the number of the call within the step go into them.
     pub fn entropy(&self, bytes: &mut [u8]) {
         let mut state = self.seat.lock();
-        let drawn = if state.is_over() { 0 } else { state.lent.stream.choose(ENTROPY, u32::MAX) };
+        let drawn = if state.gone { 0 } else { state.lent.stream.choose(ENTROPY, u32::MAX) };
         let step = state.lent.step << 8 | u64::from(self.seat.fiber & 0xff);
         let key = rng::derive(rng::derive(1, step), u64::from(drawn));
+        let key = if state.lent.entropies == 0 { key } else { rng::derive(key, state.lent.entropies) };
+        state.lent.entropies += 1;
         for (index, chunk) in bytes.chunks_mut(8).enumerate() {
             chunk.copy_from_slice(&rng::at(key, index as u64).to_le_bytes()[..chunk.len()]);
         }
@@ -186,7 +176,7 @@ impl Call {
     /// The time since 1970 as the engine is to see it: it follows the steps, with a drawn jitter.
     pub fn now(&self) -> Duration {
         let mut state = self.seat.lock();
-        let jitter = if state.is_over() { 0 } else { state.lent.stream.mostly_small(JITTER, 1_000) };
+        let jitter = if state.gone { 0 } else { state.lent.stream.mostly_small(JITTER, 1_000) };
         let passed = state.lent.step * MICROSECONDS_A_STEP + u64::from(jitter);
         Duration::from_secs(EPOCH) + Duration::from_micros(passed)
     }
@@ -209,7 +199,7 @@ impl Call {
     /// Puts something that was seen into the trace.
     pub fn observe(&self, detail: u32, value: u64) {
         let mut state = self.seat.lock();
-        if !state.is_over() {
+        if !state.gone {
             state.lent.observed.push((detail, value));
         }
     }

@@ -49,6 +49,7 @@ impl From<BlockingError> for std::io::Error {
 pub struct BlockingDisk {
     io: Arc<dyn IO>,
     disk: SimDisk,
+    life: u64,
 }
 
 impl std::fmt::Debug for BlockingDisk {
@@ -61,7 +62,7 @@ impl BlockingDisk {
     /// The disk of the life that `io` belongs to. From here on names last only when their directory is synced.
     pub fn new(io: &Arc<dyn IO>, disk: &SimDisk) -> BlockingDisk {
         disk.set_strict_names();
-        BlockingDisk { io: Arc::clone(io), disk: disk.clone() }
+        BlockingDisk { io: Arc::clone(io), disk: disk.clone(), life: disk.life() }
     }
 
     /// Opens a file, and makes it if that is asked for. No scheduling point.
@@ -109,8 +110,8 @@ impl BlockingDisk {
     ///
     /// When the sync fails, or the life has ended.
     pub fn sync_directory(&self, call: &Call, directory: &Path) -> Result<(), BlockingError> {
-        let directory = self.disk.directory(directory);
-        finish(call, &directory.start(Submission::sync(|_| {}))).map(drop)
+        let directory = self.disk.directory_in(self.life, directory);
+        finish(call, || directory.start(Submission::sync(|_| {}))).map(drop)
     }
 }
 
@@ -136,7 +137,7 @@ impl BlockingFile {
         let landing = Arc::clone(&landed);
         let land = move |_, buffer: Buffer| *landing.lock() = Some(buffer);
         let read =
-            finish(call, &self.file.start(Submission::read(offset, Buffer::zeroed(target.len()), land)))?;
+            finish(call, || self.file.start(Submission::read(offset, Buffer::zeroed(target.len()), land)))?;
         let count = (read as usize).min(target.len());
         let buffer = landed.lock().take();
         buffer.inspect(|buffer| target[..count].copy_from_slice(&buffer[..count]));
@@ -150,7 +151,7 @@ impl BlockingFile {
     /// When the write fails, or the life has ended.
     pub fn write(&self, call: &Call, offset: u64, source: &[u8]) -> Result<usize, BlockingError> {
         let write = Submission::write(offset, Buffer::copy_of(source), |_, _| {});
-        finish(call, &self.file.start(write)).map(|written| written as usize)
+        finish(call, || self.file.start(write)).map(|written| written as usize)
     }
 
     /// Makes what was written last.
@@ -159,7 +160,7 @@ impl BlockingFile {
     ///
     /// When the sync fails, or the life has ended.
     pub fn sync(&self, call: &Call) -> Result<(), BlockingError> {
-        finish(call, &self.file.start(Submission::sync(|_| {}))).map(drop)
+        finish(call, || self.file.start(Submission::sync(|_| {}))).map(drop)
     }
 
     /// Cuts or extends the file.
@@ -168,7 +169,7 @@ impl BlockingFile {
     ///
     /// When it fails, or the life has ended.
     pub fn truncate(&self, call: &Call, len: u64) -> Result<(), BlockingError> {
-        finish(call, &self.file.start(Submission::truncate(len, |_| {}))).map(drop)
+        finish(call, || self.file.start(Submission::truncate(len, |_| {}))).map(drop)
     }
 
     /// How long the file is. No scheduling point.
@@ -190,6 +191,11 @@ impl BlockingFile {
     }
 }
 
-fn finish(call: &Call, completion: &Completion) -> Result<u64, BlockingError> {
-    call.wait(completion)?.map_err(BlockingError::Io)
+/// Starts an operation and waits for it. After the life has ended none is started.
+fn finish(call: &Call, start: impl FnOnce() -> Completion) -> Result<u64, BlockingError> {
+    if call.is_gone() {
+        // It counts as a late call.
+        call.pause()?;
+    }
+    call.wait(&start())?.map_err(BlockingError::Io)
 }

@@ -59,6 +59,8 @@ pub(super) struct Lent {
     pub(super) doing: String,
     /// Points that the thread has come by: they belong to the world's run.
     pub(super) reached: BTreeMap<&'static str, u64>,
+    /// Calls of `entropy` in this step.
+    pub(super) entropies: u64,
 }
 
 pub(super) struct State {
@@ -68,8 +70,6 @@ pub(super) struct State {
     pub(super) lent: Lent,
     /// The life is over: calls come back at once with an error.
     pub(super) gone: bool,
-    /// The same for this connection alone: its process has died.
-    pub(super) dead: bool,
     /// The thread waits for another one, whose job runs to its end first: it cannot go on before this has finished.
     pub(super) waits_for_thread: Option<Completion>,
     /// Calls since then.
@@ -88,13 +88,6 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Silent;
 
-impl State {
-    /// Whether calls come back with an error.
-    pub(super) fn is_over(&self) -> bool {
-        self.gone || self.dead
-    }
-}
-
 impl Seat {
     pub(super) fn new(fiber: FiberId) -> Seat {
         let lent = Lent {
@@ -108,6 +101,7 @@ impl Seat {
             remarks: Vec::new(),
             doing: String::new(),
             reached: BTreeMap::new(),
+            entropies: 0,
         };
         let state = State {
             turn: Turn::World,
@@ -115,7 +109,6 @@ impl Seat {
             news: None,
             lent,
             gone: false,
-            dead: false,
             waits_for_thread: None,
             late_calls: 0,
         };
@@ -138,14 +131,18 @@ impl Seat {
         std::mem::swap(&mut lent.stream, context.stream);
         (lent.step, lent.calm, lent.struck) = (context.step, context.calm, context.struck);
         lent.is_told = context.remarks.is_some();
+        lent.entropies = 0;
+        if matches!(order, Order::Begin(_)) {
+            lent.doing.clear();
+        }
         let news = self.switch(&mut state, order, patience);
-        if news.is_ok() {
-            let lent = &mut state.lent;
-            std::mem::swap(&mut lent.stream, context.stream);
-            lent.observed.drain(..).for_each(|(detail, value)| context.observe(detail, value));
-            if let Some(remarks) = &mut context.remarks {
-                remarks.append(&mut lent.remarks);
-            }
+        // Also from a thread that is given up: its choices so far are on the run's tape, and from here on it draws from another
+        // stream.
+        let lent = &mut state.lent;
+        std::mem::swap(&mut lent.stream, context.stream);
+        lent.observed.drain(..).for_each(|(detail, value)| context.observe(detail, value));
+        if let Some(remarks) = &mut context.remarks {
+            remarks.append(&mut lent.remarks);
         }
         news
     }

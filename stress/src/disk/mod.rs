@@ -328,11 +328,12 @@ impl SimDisk {
     pub fn describe(&self) -> Vec<String> {
         let mut state = self.shared.lock();
         let state = &mut *state;
-        let names = &state.names;
-        let name = |file| names.iter().find(|&(_, &index)| index == file).map(|(path, _)| path.display());
+        let names = state.names.iter().chain(state.directories.directories());
+        let names: BTreeMap<u32, String> =
+            names.map(|(path, &file)| (file, path.display().to_string())).collect();
         let describe = |pending: &mut Pending| {
             let Descriptor { kind, offset, len } = pending.operation.descriptor();
-            let file = name(pending.file).map_or_else(|| "a removed file".into(), |name| name.to_string());
+            let file = names.get(&pending.file).map_or("a removed file", |name| name);
             format!("{kind:?} {len} bytes at {offset} of {file}, due at tick {}", pending.due_at)
         };
         state.queue.iter_mut().map(describe).collect()

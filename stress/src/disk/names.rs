@@ -41,9 +41,18 @@ impl SimDisk {
 
     /// A directory's handle in the present life, to be synced. No other operation means anything there.
     pub fn directory(&self, path: &Path) -> Arc<dyn File> {
-        let mut state = self.shared.lock();
-        let (file, life) = (state.directory(path), state.life);
+        self.directory_in(self.life(), path)
+    }
+
+    /// The same in the life `life`: once another has begun, the handle's operations are refused.
+    pub(crate) fn directory_in(&self, life: u64, path: &Path) -> Arc<dyn File> {
+        let file = self.shared.lock().directory(path);
         super::handle::handle(&self.shared, life, file)
+    }
+
+    /// The number of the present life.
+    pub(crate) fn life(&self) -> u64 {
+        self.shared.lock().life
     }
 
     /// Gives the file `from` the name `to`, which another file may have had.
@@ -76,6 +85,13 @@ impl SimDisk {
     }
 }
 
+impl Names {
+    /// The files that stand for directories.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (&PathBuf, &u32)> {
+        self.directories.iter()
+    }
+}
+
 impl State {
     /// A name was given to a new file, or taken from one.
     pub(super) fn name_changed(&mut self, path: &Path, file: u32, is_there: bool) {
@@ -100,9 +116,9 @@ impl State {
     /// Puts a change of a name into its directory's file, as the byte that is returned.
     fn record_change(&mut self, path: &Path) -> (u32, u64) {
         let directory = self.directory(path.parent().unwrap_or(Path::new("")));
-        let file = &mut self.files[directory as usize];
-        let record = file.current.len();
-        file.write(record, &[&[1]], 1);
+        // Never the place of an earlier record, also after a failed sync has dropped that one.
+        let record = self.directories.changes.len() as u64;
+        self.files[directory as usize].write(record, &[&[1]], 1);
         (directory, record)
     }
 

@@ -101,7 +101,8 @@ pub(crate) struct SharedMemory {
 struct RegionBox(*mut Region);
 
 // SAFETY: the pointer is the only owner's. What lies behind it is read and written by SQLite, in whichever thread holds the run's
-// token; handing the token over orders those accesses.
+// token; handing the token over orders those accesses. A
+// thread that was given up may still run: then no other one is given the token, and nothing is dropped.
 unsafe impl Send for RegionBox {}
 
 impl Drop for RegionBox {

@@ -134,6 +134,9 @@ mod tests {
             let (seed, violation) =
                 found.unwrap_or_else(|| panic!("no oracle notices {broken:?} with {journal:?}"));
             println!("{broken:?} with {journal:?}: seed {seed}, {}", violation.oracle);
+            assert_ne!(violation.oracle, "blocking", "seed {seed}: {violation}");
+            let unbroken = run(seed, &Habits { broken: None, ..habits });
+            assert_eq!(unbroken.violation, None, "seed {seed} fails with a sound adapter");
         }
     }
 }

@@ -75,6 +75,8 @@ unsafe extern "C" fn read(
 ) -> c_int {
     let Some(call) = Call::here() else { return ffi::SQLITE_IOERR_READ };
     // SAFETY: SQLite gives room for `len` bytes, which no other thread touches before this returns.
+    unsafe { std::ptr::write_bytes(target.cast::<u8>(), 0, len as usize) };
+    // SAFETY: as above, and the bytes have a value now.
     let target = unsafe { std::slice::from_raw_parts_mut(target.cast(), len as usize) };
     // SAFETY: SQLite calls this for an opened file.
     unsafe { file(raw) }.read(&call, offset as u64, target)

@@ -31,13 +31,6 @@ const LONGEST_PATH: c_int = 512;
 /// Days from noon of 24 November 4714 BC to 1970, in milliseconds: SQLite counts from there.
 const JULIAN_1970: i64 = 210_866_760_000_000;
 
-struct Registered(ffi::sqlite3_vfs);
-
-// SAFETY: nothing of it is written after it is registered but the link that SQLite keeps in it, under a mutex of SQLite's.
-unsafe impl Send for Registered {}
-// SAFETY: as above.
-unsafe impl Sync for Registered {}
-
 /// Makes this the VFS of the process, once, and replaces SQLite's mutexes.
 ///
 /// # Panics
@@ -52,8 +45,11 @@ pub(crate) fn install() {
         // SAFETY: as above.
         let counts = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
         assert_eq!(counts, ffi::SQLITE_OK, "SQLite counts its memory under a mutex");
-        // SAFETY: the structure lives as long as the process, and its methods are sound for any file that they opened.
-        let registered = unsafe { ffi::sqlite3_vfs_register((&raw const vfs().0).cast_mut(), 1) };
+        // SQLite keeps a link of its own in it, and has it for as long as the process lives.
+        let vfs = Box::into_raw(Box::new(vfs()));
+        // SAFETY: the structure is never freed, SQLite alone has it from here on, and its methods are sound for any file that they
+        // opened.
+        let registered = unsafe { ffi::sqlite3_vfs_register(vfs, 1) };
         assert_eq!(registered, ffi::SQLITE_OK, "SQLite refuses the VFS");
         // SAFETY: a constant text.
         let shares = unsafe { ffi::sqlite3_compileoption_used(c"ENABLE_MEMORY_MANAGEMENT".as_ptr()) };
@@ -69,34 +65,31 @@ fn mutexes() -> &'static ffi::sqlite3_mutex_methods {
     METHODS.get_or_init(crate::mutex::methods)
 }
 
-fn vfs() -> &'static Registered {
-    static VFS: OnceLock<Registered> = OnceLock::new();
-    VFS.get_or_init(|| {
-        Registered(ffi::sqlite3_vfs {
-            iVersion: 2,
-            szOsFile: size_of::<RawFile>() as c_int,
-            mxPathname: LONGEST_PATH,
-            pNext: std::ptr::null_mut(),
-            zName: NAME.as_ptr(),
-            pAppData: std::ptr::null_mut(),
-            xOpen: Some(open),
-            xDelete: Some(delete),
-            xAccess: Some(access),
-            xFullPathname: Some(full_pathname),
-            xDlOpen: None,
-            xDlError: None,
-            xDlSym: None,
-            xDlClose: None,
-            xRandomness: Some(randomness),
-            xSleep: Some(sleep),
-            xCurrentTime: Some(current_time),
-            xGetLastError: Some(last_error),
-            xCurrentTimeInt64: Some(current_time_int64),
-            xSetSystemCall: None,
-            xGetSystemCall: None,
-            xNextSystemCall: None,
-        })
-    })
+fn vfs() -> ffi::sqlite3_vfs {
+    ffi::sqlite3_vfs {
+        iVersion: 2,
+        szOsFile: size_of::<RawFile>() as c_int,
+        mxPathname: LONGEST_PATH,
+        pNext: std::ptr::null_mut(),
+        zName: NAME.as_ptr(),
+        pAppData: std::ptr::null_mut(),
+        xOpen: Some(open),
+        xDelete: Some(delete),
+        xAccess: Some(access),
+        xFullPathname: Some(full_pathname),
+        xDlOpen: None,
+        xDlError: None,
+        xDlSym: None,
+        xDlClose: None,
+        xRandomness: Some(randomness),
+        xSleep: Some(sleep),
+        xCurrentTime: Some(current_time),
+        xGetLastError: Some(last_error),
+        xCurrentTimeInt64: Some(current_time_int64),
+        xSetSystemCall: None,
+        xGetSystemCall: None,
+        xNextSystemCall: None,
+    }
 }
 
 /// # Safety
@@ -212,7 +205,9 @@ unsafe extern "C" fn full_pathname(
 }
 
 unsafe extern "C" fn randomness(_: *mut ffi::sqlite3_vfs, len: c_int, target: *mut c_char) -> c_int {
-    // SAFETY: SQLite gives room for `len` bytes, and has zeroed them.
+    // SAFETY: SQLite gives room for `len` bytes.
+    unsafe { std::ptr::write_bytes(target, 0, len as usize) };
+    // SAFETY: as above, and the bytes have a value now.
     let target = unsafe { std::slice::from_raw_parts_mut(target.cast::<u8>(), len as usize) };
     match Call::here() {
         Some(call) => call.entropy(target),
