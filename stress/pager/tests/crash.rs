@@ -126,8 +126,9 @@ fn noise_that_a_file_system_cannot_have_is_named_although_the_folder_is_not_ther
     let path = folder.path().join("not/yet");
     let output = crash(&format!("--kills 1 --noise cold-files --directory {}", path.display()));
     assert_eq!(output.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("no cold-files:") && said.contains("tmpfs"), "{said}");
+    let unavailable = &document(&output)["unavailable"][0];
+    assert_eq!(unavailable["kind"], "cold-files");
+    assert!(unavailable["reason"].as_str().is_some_and(|reason| reason.contains("tmpfs")), "{unavailable}");
 }
 
 #[test]
