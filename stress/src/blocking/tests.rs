@@ -252,11 +252,13 @@ fn a_panic_in_a_job_is_a_violation() {
 }
 
 #[test]
-fn entropy_and_time_come_from_the_tape_and_differ_from_step_to_step() {
+fn entropy_and_time_come_from_the_tape_and_entropy_never_repeats() {
     fn draw(_: &Arc<Shared>, call: &Call) -> Result<After, Box<Violation>> {
-        let mut bytes = [0; 8];
-        call.entropy(&mut bytes);
-        call.observe(u32::from_le_bytes(bytes[..4].try_into().unwrap()), u64::from_le_bytes(bytes));
+        for _ in 0..2 {
+            let mut bytes = [0; 8];
+            call.entropy(&mut bytes);
+            call.observe(u32::from_le_bytes(bytes[..4].try_into().unwrap()), u64::from_le_bytes(bytes));
+        }
         call.observe(0, call.now().as_micros() as u64);
         let _ = call.yield_now();
         Ok(After::Ended)
@@ -276,4 +278,17 @@ fn entropy_and_time_come_from_the_tape_and_differ_from_step_to_step() {
         .collect();
     let distinct: BTreeSet<_> = drawn.iter().collect();
     assert!(drawn.len() > 500 && distinct.len() == drawn.len(), "{} of {}", distinct.len(), drawn.len());
+}
+
+/// Broke: the job had decided, was still closing its file, and the end of the life took the verdict along.
+#[test]
+fn a_violation_that_a_job_finds_before_the_life_ends_is_reported_whenever_the_job_ends() {
+    fn decide(_: &Arc<Shared>, call: &Call) -> Result<After, Box<Violation>> {
+        let verdict = Violation::safety("toy", "a sound state", "another");
+        // It closes what it has, until the life ends.
+        while call.pause().is_ok() {}
+        Err(verdict)
+    }
+    let (outcome, _) = run(1, decide, &CRASHES);
+    assert_eq!(outcome.violation.expect("a violation").oracle, "toy");
 }
