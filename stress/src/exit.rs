@@ -12,7 +12,7 @@ pub enum ExitCode {
     Usage = 2,
     /// 10: an oracle of safety fired, or the system under test panicked.
     Violation = 10,
-    /// 11: an operation did not finish after faults had stopped within its bound of steps.
+    /// 11: after faults had stopped, an operation did not finish within its bound of steps.
     Liveness = 11,
     /// 12: one seed gave two different traces. Nothing else that was found can be trusted until this is gone.
     Nondeterminism = 12,

@@ -42,7 +42,8 @@ impl Latch {
         self.held.lock().take(call.fiber())
     }
 
-    /// Gives it up. Each thread that waits is woken; the first to be stepped has it.
+    /// Gives it up. Each thread that waits is woken, and the first to be stepped takes it. No destructor does this: a job that
+    /// unwinds must unlock before.
     ///
     /// # Panics
     ///

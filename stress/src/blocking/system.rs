@@ -20,13 +20,13 @@ pub type Job = Box<dyn FnOnce(&Call) -> Result<After, Box<Violation>> + Send>;
 pub enum After {
     /// The operation has ended. The fiber is between two operations.
     Ended,
-    /// The same is to be tried again, after the other fibers had a turn. The system is asked for a fresh job then.
+    /// The operation did not get through. The other fibers get a turn, and then the system is asked for a new job.
     Retry,
     /// The fiber has nothing more to do in this life.
     Idle,
     /// The system cannot go on without a restart.
     Restart,
-    /// What is on the disk is beyond repair, and the system has said so: the run is over.
+    /// The system has reported that what is on the disk is beyond repair: the run ends.
     Destroyed,
 }
 
@@ -63,13 +63,14 @@ pub trait BlockingSystem {
         place.path.display().to_string()
     }
 
-    /// What a connection is doing, for a person who wants to know why it does not finish. What its thread last said with
-    /// [`Call::doing`] is added.
+    /// What a connection is doing, for a person who wants to know why it does not finish. The last text of [`Call::doing`] is
+    /// added. It must not wait for a lock that a job may hold: a thread that is given up may hold it without end.
     fn describe(&self, fiber: FiberId) -> String {
         format!("operation of connection {fiber}")
     }
 
-    /// Counters for the summary: name and value, always the same names in the same order.
+    /// Counters for the summary: name and value, always the same names in the same order. The rule of
+    /// [`describe`](BlockingSystem::describe) about locks holds here too.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
