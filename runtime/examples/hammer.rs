@@ -1,5 +1,5 @@
 //! Two threads, one building groups and one completing their children, with random pauses on both sides: counts the
-//! groups that never finish, call back twice, un-finish or tell two stories.
+//! groups that never finish, call back twice, go back to pending or report two results.
 //!
 //! `cargo run --release -p tenterhook-runtime --example hammer -- 20` runs for 20 seconds and exits with 10 when it
 //! counted anything.
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     };
     let counts = hammer(Duration::from_secs(seconds));
     println!(
-        "{} groups: {} never finished, {} called back twice, {} un-finished, {} told two stories",
+        "{} groups: {} never finished, {} called back twice, {} went back to pending, {} reported two results",
         counts.groups,
         counts.never_finished,
         counts.called_twice,

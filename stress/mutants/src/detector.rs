@@ -29,7 +29,7 @@ pub(crate) enum Detector {
     Loom,
     /// Random schedules of the shuttle models.
     Shuttle,
-    /// Every operation of the pager through every harm, one at a time.
+    /// Every fault, yield, drop and crash in each operation of the pager, one at a time.
     Sweep,
     /// Real processes that are killed.
     Crash,
