@@ -99,7 +99,7 @@ pub struct Broken<M> {
 
 impl<M, S> Check<M>
 where
-    M: Fn(u32) -> S + Clone + Sync,
+    M: Fn(u32) -> S + Clone + Send + Sync,
     S: System,
 {
     /// A test that is called `name` of the systems that `make` makes for a number of connections.
@@ -231,7 +231,7 @@ where
         let setup: Setup =
             setup.unwrap_or_else(|_| panic!("the tape was made by another version of this test"));
         let check = Check { setup, ..self.clone() };
-        let outcome = check.play(&Source::Recorded(file.tape), Keep::Story);
+        let outcome = check.play(&Source::from(file.tape), Keep::Story);
         if let Some(violation) = &outcome.violation {
             panic!("{violation}\n{}", timeline::draw(&outcome));
         }
@@ -255,7 +255,7 @@ where
         let _ = writeln!(
             text,
             "shrunk from {} choices that are not default to {}, from {} connections to {}",
-            before.deviations, after.deviations, self.setup.connections, shrunk.setup.setup.connections
+            before.choices, after.choices, self.setup.connections, shrunk.setup.setup.connections
         );
         match self.save(directory, shrunk) {
             Ok(tape) => {
@@ -296,7 +296,7 @@ where
 
 impl<M, S> Replay for Check<M>
 where
-    M: Fn(u32) -> S + Clone + Sync,
+    M: Fn(u32) -> S + Clone + Send + Sync,
     S: System,
 {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
@@ -304,23 +304,16 @@ where
         let world = World::new((self.make)(self.setup.connections), options, source, keep);
         let mut outcome = world.run(&Watch::default());
         if keep >= Keep::Tape {
-            outcome.tape.put(Actor::OPTIONS, drawn);
+            outcome.tape.insert(drawn);
         }
         outcome
     }
 
-    fn with_random_scheduler(&self) -> Check<M> {
-        let mut check = self.clone();
-        check.setup.scheduler = Some(SchedulerKind::Random);
-        check
-    }
-
-    fn smaller(&self, _: &Source, failed_at: u64) -> Vec<Check<M>> {
+    fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Check<M>> {
         let with = |setup| Check { setup, ..self.clone() };
         let fewer =
             (1..self.setup.connections).map(|connections| Setup { connections, ..self.setup.clone() });
-        let shorter = [failed_at / 4, failed_at / 2, failed_at * 3 / 4, failed_at];
-        let shorter = shorter.into_iter().filter(|&steps| (1..self.setup.steps).contains(&steps));
+        let shorter = shrink::earlier_ends(source, failed_at, self.setup.steps);
         let shorter = shorter.map(|steps| Setup { steps, ..self.setup.clone() });
         fewer.chain(shorter).map(with).collect()
     }
@@ -333,10 +326,7 @@ where
     }
 
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
-        let tape = match source {
-            Source::Recorded(tape) => tape.clone(),
-            Source::Seed(_) => Default::default(),
-        };
+        let tape = source.tape().cloned().unwrap_or_default();
         let setup = serde_json::to_string(&self.setup).unwrap_or_default();
         TapeFile { system: self.name.into(), oracle, setup, tape }
     }

@@ -3,7 +3,8 @@
 //! The run must be small: the tree has as many leaves as there are schedules. The search replays from the start for
 //! each leaf, so it needs nothing from the system but that it can be run again.
 
-use crate::tape::{Actor, Slot, Source, Tape};
+use crate::schedule::FIBER;
+use crate::tape::{Actor, Address, Place, Source, Tape};
 use crate::world::RunOutcome;
 
 /// What a search came to.
@@ -20,22 +21,39 @@ pub struct Explored {
 /// Runs `play`, which must use the exhaustive scheduler and record its tape, once for every schedule, or for
 /// `at_most` of them; stops at the first violation. Choices that are not the scheduler's stay those of `base`.
 pub fn schedules(base: &Tape, at_most: u64, play: impl Fn(&Source) -> RunOutcome) -> Explored {
-    let slot = Slot { actor: Actor::SCHEDULER, choice_point: crate::schedule::FIBER.index() };
+    let base = without_path(base);
     let mut tape = base.clone();
-    *tape.values_mut(slot) = Vec::new();
     let mut schedules = 0;
     while schedules < at_most {
-        let outcome = play(&Source::Recorded(tape.clone()));
+        let outcome = play(&Source::from(tape));
         schedules += 1;
         if outcome.violation.is_some() {
             return Explored { schedules, complete: false, failure: Some(outcome) };
         }
-        let Some(next) = successor(outcome.tape.values(slot), &outcome.branching) else {
+        let path: Vec<u32> = (0..outcome.branching.len()).map(|at| outcome.tape.get(place(at))).collect();
+        let Some(next) = successor(&path, &outcome.branching) else {
             return Explored { schedules, complete: true, failure: None };
         };
-        *tape.values_mut(slot) = next;
+        tape = base.clone();
+        next.iter().enumerate().for_each(|(at, &chosen)| tape.set(place(at), chosen));
     }
     Explored { schedules, complete: false, failure: None }
+}
+
+/// Where the scheduler's choice number `at` is.
+fn place(at: usize) -> Place {
+    let address = Address::operation(0, Actor::SCHEDULER, 0);
+    Place { address, choice_point: FIBER.index(), occurrence: at as u32 }
+}
+
+fn without_path(tape: &Tape) -> Tape {
+    let mut tape = tape.clone();
+    let chosen =
+        tape.choices().map(|(place, _)| place).filter(|place| place.address.actor == Actor::SCHEDULER);
+    for place in chosen.collect::<Vec<Place>>() {
+        tape.set(place, 0);
+    }
+    tape
 }
 
 /// The path after `path`: its deepest choice that has another alternative takes it.

@@ -31,6 +31,11 @@ impl ReadyList {
         }
     }
 
+    /// The woken fibers, which stay.
+    pub(crate) fn peek(&self) -> Vec<FiberId> {
+        self.lock().clone()
+    }
+
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::options::Fixed;
-use crate::schedule::SchedulerKind;
-use crate::shrink::Replay;
+use crate::shrink::{self, Replay};
 use crate::subject::{self, Drawn, Subject};
-use crate::tape::{Actor, Source, TapeError, TapeFile};
+use crate::tape::{Source, TapeError, TapeFile};
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome, World};
 
@@ -24,7 +23,7 @@ pub fn run_from<S: Subject>(
 ) -> RunOutcome {
     let mut outcome = World::new(S::system(drawn), drawn.world, source, keep).run(watch);
     if keep >= Keep::Tape {
-        outcome.tape.put(Actor::OPTIONS, drawn.record.clone());
+        outcome.tape.insert(drawn.record.clone());
     }
     outcome
 }
@@ -52,7 +51,7 @@ impl<S: Subject> Setup<S> {
         if setup.fixed.validate().is_err() {
             return Err(TapeError::Malformed("the setup is out of bounds"));
         }
-        Ok((setup, Source::Recorded(file.tape)))
+        Ok((setup, Source::from(file.tape)))
     }
 
     fn read(text: &str) -> Option<Setup<S>> {
@@ -72,12 +71,6 @@ impl<S: Subject> Replay for Setup<S> {
         run_from::<S>(source, &self.draw(source), keep, &Watch::default())
     }
 
-    fn with_random_scheduler(&self) -> Setup<S> {
-        let mut setup = self.clone();
-        setup.fixed.world.scheduler = Some(SchedulerKind::Random);
-        setup
-    }
-
     fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Setup<S>> {
         let drawn = self.draw(source);
         let with = |change: &dyn Fn(&mut Fixed<S::Options>)| {
@@ -94,11 +87,8 @@ impl<S: Subject> Replay for Setup<S> {
         if drawn.connections > 1 {
             smaller.push(with(&|fixed| fixed.world.connections = Some(drawn.connections - 1)));
         }
-        // A failure after the last life's end comes from the finale, which may come earlier.
-        for steps in [failed_at / 4, failed_at / 2, failed_at * 3 / 4, failed_at] {
-            if (1..drawn.world.steps).contains(&steps) {
-                smaller.push(with(&|fixed| fixed.world.steps = Some(steps)));
-            }
+        for steps in shrink::earlier_ends(source, failed_at, drawn.world.steps) {
+            smaller.push(with(&|fixed| fixed.world.steps = Some(steps)));
         }
         for own in S::smaller(&drawn, &self.fixed.own) {
             smaller.push(with(&|fixed| fixed.own = own.clone()));
@@ -107,10 +97,7 @@ impl<S: Subject> Replay for Setup<S> {
     }
 
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
-        let tape = match source {
-            Source::Recorded(tape) => tape.clone(),
-            Source::Seed(_) => Default::default(),
-        };
+        let tape = source.tape().cloned().unwrap_or_default();
         let setup = serde_json::to_string(self).unwrap_or_default();
         TapeFile { system: S::NAME.into(), oracle, setup, tape }
     }

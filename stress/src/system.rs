@@ -21,6 +21,11 @@ pub enum Step {
     Yield,
     /// It is to be stepped again after this has finished.
     Wait(Completion),
+    /// It could be stepped again at once, but its thread does not run for so many ticks of the simulated clock.
+    Stall {
+        /// At least so many.
+        ticks: u32,
+    },
     /// Its operation has ended. It is between two operations, holds nothing, and may never be stepped again.
     Ended,
     /// It has nothing more to do: it is not stepped again before the next life. A run whose connections are all idle

@@ -6,6 +6,7 @@
 //! life is brought to rest, loses power, and has to come back once more.
 
 mod captions;
+mod cuts;
 mod draw;
 mod fibers;
 mod keep;
@@ -13,6 +14,7 @@ mod liveness;
 mod lives;
 mod nemesis;
 mod options;
+mod order;
 mod outcome;
 mod phase;
 mod waiting;
@@ -22,19 +24,21 @@ use std::sync::Arc;
 use tenterhook_runtime::io::IO;
 
 pub(crate) use self::captions::WAITS;
+use self::cuts::Next;
 use self::fibers::Fibers;
 pub use self::keep::Keep;
-use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
+use self::nemesis::{Cut, Nemesis};
 pub use self::options::WorldOptions;
+use self::order::Order;
 pub use self::outcome::RunOutcome;
 use self::phase::{Boot, Phase, Rest};
 use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
-use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
+use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Actor, Source, Stream, Tape};
+use crate::tape::{Actor, Schedule, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -46,8 +50,7 @@ pub struct World<S> {
     disk: SimDisk,
     io: Arc<dyn IO>,
     fibers: Fibers,
-    scheduler: Box<dyn Scheduler>,
-    stream: Stream,
+    order: Order,
     nemesis: Nemesis,
     clock: Clock,
     trace: Trace,
@@ -89,13 +92,16 @@ impl<S: System> World<S> {
             disk.keep_places();
         }
         let connections = system.connections();
-        let scheduler = options.scheduler.build(options.delivery_weight, options.depth);
+        let in_turns = source.tape().is_some_and(|tape| tape.schedule == Schedule::Turns);
+        if record || source.tape().is_some() {
+            disk.keep_addresses(in_turns);
+        }
+        let scheduler = (!in_turns).then(|| options.scheduler.build(options.delivery_weight, options.depth));
         World {
             fibers: Fibers::new(connections, source, record),
             system,
-            scheduler: if record { Box::new(Transcript::new(scheduler)) } else { scheduler },
-            nemesis: Nemesis::new(options.nemesis, source.stream(Actor::NEMESIS, record)),
-            stream: source.stream(Actor::SCHEDULER, record),
+            order: Order::new(scheduler, source.stream(Actor::SCHEDULER, record), record),
+            nemesis: Nemesis::new(options.nemesis, source.stream(Actor::NEMESIS, record), in_turns),
             io,
             disk,
             clock: Clock::default(),
@@ -134,18 +140,23 @@ impl<S: System> World<S> {
                 return Err(Halt::Interrupted);
             }
             self.turn_phase()?;
-            self.fibers.wake(&mut woken, self.scheduler.as_mut(), &mut self.stream);
+            self.fibers.wake(&mut woken, &mut self.order);
             let told = self.trace.len();
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
             self.locate(told as usize);
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
-            match self.scheduler.pick(disk.due, &mut self.stream) {
-                Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
-                Some(Pick::Delivery(index)) => {
-                    self.count_step();
-                    self.disk.deliver(index);
+            let next = if self.order.follows_turns() {
+                match self.next_by_turn(disk.next_due.is_some())? {
+                    Next::Cut => continue,
+                    Next::Pick(pick) => pick,
                 }
+            } else {
+                self.order.pick(disk.due)
+            };
+            match next {
+                Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
+                Some(Pick::Delivery(index)) => self.deliver(index),
                 None => match disk.next_due {
                     Some(moment) => self.clock.jump_to(moment),
                     None if self.nothing_left_to_wait_for() => {}
@@ -156,16 +167,22 @@ impl<S: System> World<S> {
         Ok(())
     }
 
+    fn deliver(&mut self, index: u32) {
+        self.count_step();
+        self.order.happens(|| self.disk.place_of(index));
+        self.order.tell_turn(&self.disk);
+        self.disk.deliver(index);
+        self.order.learn(&self.disk);
+    }
+
     fn count_step(&mut self) {
         self.steps += 1;
         self.clock.tick();
     }
 
-    /// No fiber has anything left to do: the next crash finds the same state now as in a thousand steps.
-    fn run_dry(&mut self) {
-        if !self.nemesis.hasten_crash(self.steps) {
-            self.drain(Rest::Final);
-        }
+    /// A fiber can be stepped.
+    fn ready(&mut self, fiber: FiberId, why: Readiness) {
+        self.fibers.ready(fiber, why, &mut self.order);
     }
 
     /// Moves to the next phase when the present one is over.
@@ -177,9 +194,9 @@ impl<S: System> World<S> {
                 self.deadline = self.steps + self.options.patience;
             }
             Phase::Booting(_) if self.steps >= self.deadline => return Err(self.not_booted("to boot")),
-            Phase::Running if self.steps >= self.options.steps => self.drain(Rest::Final),
-            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry(),
-            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.drain(Rest::Pause),
+            Phase::Running if self.steps >= self.options.steps => self.interrupt(Rest::Final),
+            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry()?,
+            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.interrupt(Rest::Pause),
             Phase::Draining(rest) if self.fibers.busy() == 0 => self.enter(Phase::Quiescing(rest)),
             Phase::Draining(_) if self.steps >= self.deadline => {
                 return Err(self.too_late("to end all operations"));
@@ -192,6 +209,7 @@ impl<S: System> World<S> {
         if !self.phase.is_calm()
             && let Some(crash) = self.nemesis.crashes_at(self.steps)
         {
+            self.order.cut(self.nemesis.place_of(Cut::Crash), self.fibers.woken());
             self.crash(crash)?;
         }
         Ok(())
@@ -216,7 +234,7 @@ impl<S: System> World<S> {
     fn enter(&mut self, phase: Phase) {
         self.move_to(phase);
         self.deadline = self.steps + self.options.patience;
-        self.fibers.start(self.fibers.control(), self.scheduler.as_mut(), &mut self.stream);
+        self.fibers.start(self.fibers.control(), &mut self.order);
     }
 
     fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
@@ -228,6 +246,8 @@ impl<S: System> World<S> {
         }
         self.count_step();
         let actor = self.fibers.actor(fiber);
+        self.order.happens(|| Some(self.fibers.place(fiber, self.fibers.has_yielded(fiber))));
+        self.order.serve(&self.disk, || self.fibers.operation(fiber));
         let step = {
             let stream = self.fibers.begin_step(fiber);
             let mut context = Context {
@@ -247,27 +267,28 @@ impl<S: System> World<S> {
                 _ => self.system.step(&mut context)?,
             }
         };
-        let value = self.fibers.digest(fiber) ^ self.stream.digest();
+        self.order.learn(&self.disk);
+        self.fibers.stepped(fiber, matches!(step, Step::Yield));
+        let value = self.fibers.digest(fiber) ^ self.order.digest();
         self.note_of(actor, EventKind::Step, step_code(&step), value);
         self.caption(fiber, &step);
         match step {
             Step::Restart => self.restart()?,
             Step::Destroyed => self.phase = Phase::Over,
             Step::Ended if is_control => self.control_ended()?,
-            Step::Ended => self.fibers.ended(fiber, self.scheduler.as_mut(), &mut self.stream),
+            Step::Ended => self.fibers.ended(fiber, &mut self.order),
             Step::Idle if is_control => self.control_ended()?,
             Step::Idle => self.fibers.retire(fiber),
             Step::Continue => self.ready(fiber, Readiness::Continued),
             Step::Yield => self.ready(fiber, Readiness::Yielded),
-            Step::Wait(completion) => {
-                self.fibers.park(fiber, completion, self.scheduler.as_mut(), &mut self.stream);
+            Step::Stall { .. } if self.order.follows_turns() => self.ready(fiber, Readiness::Continued),
+            Step::Stall { ticks } => {
+                self.order.possible(self.fibers.place(fiber, false));
+                self.fibers.park(fiber, self.disk.nap(ticks.into()), &mut self.order);
             }
+            Step::Wait(completion) => self.fibers.park(fiber, completion, &mut self.order),
         }
         Ok(())
-    }
-
-    fn ready(&mut self, fiber: FiberId, why: Readiness) {
-        self.scheduler.ready(fiber, why, &mut self.stream);
     }
 
     /// The control fiber has finished what the phase was for.
@@ -277,7 +298,7 @@ impl<S: System> World<S> {
             Phase::Booting(Boot::Struck | Boot::Calm) => {
                 self.move_to(Phase::Running);
                 self.nemesis.booted(self.steps);
-                self.fibers.start_connections(self.scheduler.as_mut(), &mut self.stream);
+                self.fibers.start_connections(&mut self.order);
             }
             // The last life has come back: one more check, and the end.
             Phase::Booting(Boot::Final) => self.enter(Phase::Quiescing(Rest::Final)),
@@ -287,7 +308,7 @@ impl<S: System> World<S> {
             Phase::Quiescing(Rest::Pause) => {
                 self.move_to(Phase::Running);
                 self.nemesis.quiesced(self.steps);
-                self.fibers.unseat(self.scheduler.as_mut(), &mut self.stream);
+                self.fibers.unseat(&mut self.order);
             }
             Phase::Quiescing(Rest::Final) if self.nemesis.is_last_life() => self.phase = Phase::Over,
             Phase::Quiescing(Rest::Final) => {
@@ -308,6 +329,22 @@ impl<S: System> World<S> {
         self.trace.push(Event { actor, kind, detail, value });
     }
 
+    /// What was drawn, if it was recorded.
+    fn take_tape(&mut self) -> Tape {
+        let mut tape = Tape::default();
+        if self.order.follows_turns() {
+            tape.schedule = Schedule::Turns;
+        }
+        self.fibers.end_life();
+        self.order.save(&mut tape);
+        if let Some(record) = self.disk.with_lane(|stream| stream.take_record()) {
+            tape.insert(record);
+        }
+        self.fibers.save(&mut tape);
+        self.nemesis.save(&mut tape);
+        tape
+    }
+
     fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
         let digest = self.disk.with_lane(|stream| stream.digest());
         let told = self.trace.len() as usize;
@@ -319,11 +356,7 @@ impl<S: System> World<S> {
             captions.extend(self.remarks.drain(..).map(|remark| (end, remark)));
         }
         self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
-        let mut tape = Tape::default();
-        tape.insert(Actor::SCHEDULER, &mut self.stream);
-        self.disk.with_lane(|stream| tape.insert(Actor::DISK, stream));
-        self.fibers.save(&mut tape);
-        self.nemesis.save(&mut tape);
+        let tape = self.take_tape();
         let outcome = RunOutcome {
             violation,
             interrupted,
@@ -336,8 +369,7 @@ impl<S: System> World<S> {
             trace: self.trace,
             captions: self.captions.take().unwrap_or_default(),
             tape,
-            branching: self.scheduler.branching().unwrap_or_default(),
-            transcript: self.scheduler.transcript().unwrap_or_default(),
+            branching: self.order.branching(),
         };
         // After a panic the pieces may panic again while they are dropped.
         let (system, disk, fibers) = (self.system, self.disk, self.fibers);
@@ -359,6 +391,8 @@ fn step_code(step: &Step) -> u32 {
         Step::Restart => 4,
         Step::Idle => 5,
         Step::Destroyed => 6,
+        // It waits.
+        Step::Stall { .. } => 2,
     }
 }
 

@@ -123,7 +123,7 @@ impl<B: BlockingSystem> Blocking<B> {
         Ok(match news {
             News::Continue if !context.calm && context.stream.happens(STALL, self.stalls) => {
                 let ticks = 1 + context.stream.mostly_small(STALL_LENGTH, self.longest_stall);
-                Step::Wait(context.disk.nap(ticks.into()))
+                Step::Stall { ticks }
             }
             News::Continue => Step::Continue,
             News::Yield => Step::Yield,

@@ -12,7 +12,7 @@ use crate::report::ShrunkFailure;
 use crate::shrink::{self, Budget, Replay as _};
 use crate::sim::Setup;
 use crate::subject::{self, Subject};
-use crate::tape::{Source, TapeFile};
+use crate::tape::{Place, Source, TapeFile};
 use crate::timeline;
 use crate::world::{Keep, RunOutcome};
 
@@ -147,11 +147,27 @@ pub(super) fn trace<S: Subject>(arguments: TraceArguments<S>) -> ExitCode {
     if arguments.json {
         let mut document = document(&outcome);
         document["timeline"] = timeline.lines().collect();
+        document["choices"] = outcome.tape.clone().in_turns().choices().map(choice).collect();
         print(&format!("{document:#}\n"));
     } else {
         print(&timeline);
     }
     exit_code(&outcome)
+}
+
+/// A choice that is not default: what it belongs to, and what was drawn.
+fn choice((place, value): (Place, u32)) -> serde_json::Value {
+    let Place { address, choice_point, occurrence } = place;
+    json!({
+        "life": address.life,
+        "actor": address.actor.to_string(),
+        "operation": address.operation,
+        "call": address.call,
+        "stage": address.stage.code(),
+        "choice_point": choice_point,
+        "occurrence": occurrence,
+        "value": value,
+    })
 }
 
 fn document(outcome: &RunOutcome) -> serde_json::Value {

@@ -38,11 +38,13 @@ enum Pattern {
     Sectors,
 }
 
-/// Draws what survives of `file` and makes that its only content. Returns whether the file itself survives: one
+/// Draws what survives of `file` and makes that its only content. If choices are `addressed`, what becomes of a change belongs to
+/// what has made it. Returns whether the file itself survives: one
 /// that was never synced may not.
 pub(super) fn lose_power(
     file: &mut SimFile,
     torn: Chance,
+    addressed: bool,
     stream: &mut Stream,
     counts: &mut FaultCounts,
 ) -> bool {
@@ -65,7 +67,10 @@ pub(super) fn lose_power(
         _ => Pattern::Sectors,
     };
     let mut survivor = Survivor { image: file.durable.clone(), pattern, torn, stream, counts };
-    for (index, (change, bytes)) in file.unsynced().enumerate() {
+    for (index, ((change, bytes), cause)) in file.unsynced().zip(file.causes()).enumerate() {
+        if addressed {
+            survivor.stream.enter(cause);
+        }
         match change {
             Change::Write { offset, .. } => survivor.write(index, offset, bytes),
             Change::Truncate { len } => survivor.truncate(index, len),
@@ -204,7 +209,7 @@ mod tests {
         let shapes = (0..400).map(|seed| {
             let mut file = make();
             let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
-            lose_power(&mut file, torn, &mut stream, &mut counts);
+            lose_power(&mut file, torn, false, &mut stream, &mut counts);
             assert_eq!(file.current.bytes(), file.durable.bytes());
             assert_eq!(file.unsynced().count(), 0);
             let bytes = file.current.bytes();
@@ -231,7 +236,7 @@ mod tests {
         let torn = (0..1000).find_map(|seed| {
             file.write(SECTOR, &[&[b'b'; 512]], usize::MAX);
             let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
-            lose_power(&mut file, Chance::per_million(1_000_000), &mut stream, &mut counts);
+            lose_power(&mut file, Chance::per_million(1_000_000), false, &mut stream, &mut counts);
             let sector = file.current.bytes()[512..1024].to_vec();
             file = self::file();
             sector.is_sorted_by(|a, b| a >= b).then_some(sector).filter(|sector| sector[0] != sector[511])
@@ -261,7 +266,8 @@ mod tests {
             let mut file = SimFile::default();
             file.write(0, &[b"x"], usize::MAX);
             let mut stream = Source::Seed(seed).stream(Actor::DISK, false);
-            let exists = lose_power(&mut file, Chance::NEVER, &mut stream, &mut FaultCounts::default());
+            let exists =
+                lose_power(&mut file, Chance::NEVER, false, &mut stream, &mut FaultCounts::default());
             survived[usize::from(exists)] += 1;
         }
         assert!(survived[0] > 5 && survived[1] > 50, "{survived:?}");

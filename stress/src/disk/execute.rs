@@ -8,6 +8,7 @@ use tenterhook_runtime::{CompletionError, Outcome};
 use super::crash::SECTOR;
 use super::queue::Pending;
 use super::{DROPPED, EFFECT, ELSEWHERE, FaultKind, LENGTH, OVERLAP, State};
+use crate::tape::Stage;
 
 /// What an injected failure of the device looks like: `EIO`.
 const FAILED: CompletionError = CompletionError::Io { kind: ErrorKind::Other, os_code: 5 };
@@ -18,6 +19,7 @@ const GARBAGE: u8 = 0xdb;
 impl State {
     /// Does what `pending` asks for, or what its fault makes of that.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
+        self.go_on_with(pending.address.at(Stage::DELIVERED));
         let kind = pending.operation.descriptor().kind;
         self.changes += u64::from(kind != OperationKind::Read);
         match kind {
@@ -30,7 +32,8 @@ impl State {
 
     /// Lets a write or a truncation happen as far as `limit` bytes of it; nothing else has an effect of its own.
     pub(super) fn take_effect(&mut self, pending: &mut Pending, limit: u64) {
-        let file = &mut self.files[pending.file as usize];
+        let cause = pending.next_change();
+        let file = self.files[pending.file as usize].by(cause);
         match pending.operation.operation() {
             Operation::Write { offset, buffers: [buffer] } => {
                 file.write(offset, &[buffer], usize::try_from(limit).unwrap_or(usize::MAX));
@@ -86,6 +89,7 @@ impl State {
             if !overlaps {
                 continue;
             }
+            let cause = write.next_change();
             let Operation::Write { offset, buffers } = write.operation.operation() else { continue };
             let seen = match self.stream.choose(OVERLAP, 3) {
                 0 => 0,
@@ -94,7 +98,7 @@ impl State {
                 _ => u64::from(self.stream.choose(LENGTH, (written.len / SECTOR) as u32 + 1)) * SECTOR,
             };
             let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
-            self.files[read.file as usize].write(offset, &parts, seen as usize);
+            self.files[read.file as usize].by(cause).write(offset, &parts, seen as usize);
         }
     }
 
@@ -138,9 +142,10 @@ impl State {
     fn misdirect(&mut self, pending: &mut Pending) {
         let sectors = self.files[pending.file as usize].current.len() / SECTOR;
         let sector = u64::from(self.stream.choose(ELSEWHERE, u32::try_from(sectors).unwrap_or(u32::MAX)));
+        let cause = pending.next_change();
         if let Operation::Write { buffers, .. } = pending.operation.operation() {
             let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
-            self.files[pending.file as usize].write(sector * SECTOR, &parts, usize::MAX);
+            self.files[pending.file as usize].by(cause).write(sector * SECTOR, &parts, usize::MAX);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::image::Image;
+use crate::tape::Address;
 
 /// A change that no sync has made durable yet.
 #[derive(Copy, Clone, Debug)]
@@ -21,6 +22,10 @@ pub(super) struct SimFile {
     pub(super) current: Image,
     pub(super) durable: Image,
     unsynced: VecDeque<Change>,
+    /// What each of `unsynced` belongs to on a tape.
+    causes: VecDeque<Address>,
+    /// What the next change belongs to.
+    cause: Address,
     /// The number of the oldest unsynced change; changes are numbered from 0 for the life of the file.
     first: u64,
     /// Content of the unsynced writes.
@@ -68,6 +73,22 @@ impl SimFile {
         })
     }
 
+    /// What each of [`SimFile::unsynced`] belongs to on a tape.
+    pub(super) fn causes(&self) -> impl Iterator<Item = Address> {
+        self.causes.iter().copied()
+    }
+
+    /// The file, for a change that belongs to `cause`.
+    pub(super) fn by(&mut self, cause: Address) -> &mut SimFile {
+        self.cause = cause;
+        self
+    }
+
+    fn push(&mut self, change: Change) {
+        self.unsynced.push_back(change);
+        self.causes.push_back(self.cause);
+    }
+
     /// A write takes effect: the bytes of `parts` one after the other, at most `limit` of them.
     pub(super) fn write(&mut self, offset: u64, parts: &[&[u8]], limit: usize) {
         let start = self.arena.len();
@@ -78,14 +99,14 @@ impl SimFile {
         let len = self.arena.len() - start;
         if len > 0 {
             self.current.write(offset, &self.arena[start..]);
-            self.unsynced.push_back(Change::Write { offset, len, start });
+            self.push(Change::Write { offset, len, start });
         }
     }
 
     /// A truncation takes effect.
     pub(super) fn truncate(&mut self, len: u64) {
         self.current.truncate(len);
-        self.unsynced.push_back(Change::Truncate { len });
+        self.push(Change::Truncate { len });
     }
 
     /// A sync ended well: all changes before number `covered` are durable.
@@ -119,6 +140,7 @@ impl SimFile {
     pub(super) fn restart_from(&mut self, durable: Image) {
         self.first = self.next_change();
         self.unsynced.clear();
+        self.causes.clear();
         self.arena.clear();
         self.current = durable.clone();
         self.durable = durable;
@@ -129,6 +151,7 @@ impl SimFile {
             && let Some(change) = self.unsynced.pop_front()
         {
             self.first += 1;
+            self.causes.pop_front();
             if survives(change) {
                 apply(&mut self.durable, &self.arena, change);
             }

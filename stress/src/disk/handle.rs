@@ -13,6 +13,7 @@ use super::file::Claim;
 use super::queue::Pending;
 use super::{BESIDE, CANCEL, DELAY, FAULT, IMMEDIATE, LEN_BITS, OPEN, REFUSE, STUCK, Shared, State};
 use crate::disk::{FaultKind, Flippable};
+use crate::tape::{Address, Stage};
 use crate::trace::EventKind;
 
 /// The disk for one life of the system.
@@ -46,6 +47,7 @@ impl IO for SimIO {
         if state.life != self.life {
             return Err(refusal("open", path, ErrorKind::NotConnected));
         }
+        state.begin_call();
         let chance = state.odds.open;
         if state.stream.happens(OPEN, chance) {
             state.counts.strike(FaultKind::OpenError);
@@ -71,6 +73,7 @@ impl IO for SimIO {
             return Err(refusal("remove", path, ErrorKind::NotConnected));
         }
         let file = state.names.remove(path).ok_or_else(|| refusal("remove", path, ErrorKind::NotFound))?;
+        state.begin_call();
         state.name_changed(path, file, false);
         Ok(())
     }
@@ -106,6 +109,7 @@ impl File for Handle {
             drop(state);
             return submission.fail(DEAD);
         }
+        let address = state.begin_call();
         let refuse = state.odds.refuse;
         if state.stream.happens(REFUSE, refuse) {
             state.counts.strike(FaultKind::SubmitRefused);
@@ -119,11 +123,15 @@ impl File for Handle {
         let canceller: Weak<dyn Canceller> = Arc::downgrade(&self.shared) as Weak<dyn Canceller>;
         if let Ok(operation) = submission.start(Some((canceller, token))) {
             let mut state = self.shared.lock();
-            state.enqueue(operation, descriptor, token, self.file, self.claim.clone());
+            // A callback may have called meanwhile.
+            state.go_on_with(address);
+            state.enqueue(operation, descriptor, token, address, self);
             let chance = state.odds.immediate;
             if state.stream.happens(IMMEDIATE, chance) {
                 drop(state);
                 super::SimDisk { shared: Arc::clone(&self.shared) }.deliver_at_once(token);
+            } else {
+                state.note_begun(address);
             }
         }
     }
@@ -138,9 +146,13 @@ impl Canceller for Shared {
     fn cancel(&self, token: u64) {
         let mut state = self.lock();
         let state = &mut *state;
-        let (now, odds) = (state.now, state.odds.cancel);
+        let (now, odds, has_calls) = (state.now, state.odds.cancel, state.calls.is_some());
         let (stream, counts) = (&mut state.stream, &mut state.counts);
         state.queue.hasten(token, now, |pending| {
+            if has_calls {
+                stream.enter(pending.address.at(Stage::cancelled(pending.cancels)));
+                pending.cancels += 1;
+            }
             // Nothing else ends what is stuck.
             if pending.fault == Some(FaultKind::Stuck) || stream.happens(CANCEL, odds) {
                 counts.request(FaultKind::Cancelled);
@@ -164,9 +176,10 @@ impl State {
         mut operation: InFlight,
         descriptor: Descriptor,
         token: u64,
-        file: u32,
-        claim: Option<Claim>,
+        address: Address,
+        handle: &Handle,
     ) {
+        let file = handle.file;
         let fault = match descriptor.kind {
             OperationKind::Read if self.opening => self.odds.read_at_opening.draw(&mut self.stream, FAULT),
             OperationKind::Read => self.odds.read.draw(&mut self.stream, FAULT),
@@ -180,7 +193,8 @@ impl State {
             OperationKind::Read if !self.calm => self.options.max_read_delay,
             _ => self.options.max_delay,
         };
-        let mut delay = u64::from(self.stream.mostly_small(DELAY, longest));
+        let in_turns = self.calls.as_ref().is_some_and(|calls| calls.in_turns);
+        let mut delay = if in_turns { 0 } else { u64::from(self.stream.mostly_small(DELAY, longest)) };
         if let Some(fault) = fault {
             self.counts.request(fault);
             if fault == FaultKind::Stuck {
@@ -193,7 +207,20 @@ impl State {
         let covered = self.files[file as usize].next_change();
         let due_at = self.now + delay;
         let sample = self.sample(&mut operation, file);
-        let mut pending = Pending { operation, token, file, _claim: claim, fault, sample, covered, due_at };
+        let mut pending = Pending {
+            operation,
+            token,
+            file,
+            _claim: handle.claim.clone(),
+            fault,
+            sample,
+            covered,
+            due_at,
+            address,
+            turn: self.turn(),
+            cancels: 0,
+            changes: 0,
+        };
         self.log(EventKind::Submitted, &mut pending, descriptor.offset << LEN_BITS | descriptor.len);
         self.queue.insert(pending, self.now);
     }

@@ -8,6 +8,7 @@
 //! A disk lives through power losses. Each time it hands out new handles, and those of the life before only answer
 //! with errors, so that a machine that is dropped late cannot write to a disk that it no longer has.
 
+mod calls;
 mod crash;
 mod execute;
 mod faults;
@@ -30,6 +31,7 @@ pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
+use self::calls::Calls;
 use self::file::SimFile;
 use self::names::Names;
 use self::odds::Odds;
@@ -37,7 +39,7 @@ pub use self::place::Place;
 use self::queue::{Pending, Queue};
 pub use self::script::{Fate, Script, Unsynced};
 pub(crate) use self::script::{effects, honest_faults};
-use crate::tape::{Actor, Chance, ChoicePoint, Stream};
+use crate::tape::{Actor, Chance, ChoicePoint, Stage, Stream};
 use crate::trace::{Event, EventKind, Trace};
 
 const DELAY: ChoicePoint = ChoicePoint::new(0, "delay");
@@ -133,6 +135,7 @@ struct State {
     /// Counts lives; a handle of another life is dead.
     life: u64,
     stream: Stream,
+    calls: Option<Box<Calls>>,
     options: DiskOptions,
     odds: Odds,
     calm: bool,
@@ -159,6 +162,7 @@ impl SimDisk {
             now: 0,
             life: 0,
             stream,
+            calls: None,
             options,
             odds: Odds::new(&options.faults, options.immediate),
             calm: false,
@@ -203,6 +207,7 @@ impl SimDisk {
         let Some(mut pending) = state.queue.take(index) else { return };
         let outcome = state.execute(&mut pending);
         state.log(EventKind::Delivered, &mut pending, outcome_code(outcome));
+        state.serve_callback(&pending);
         drop(state);
         pending.operation.finish(outcome);
     }
@@ -250,9 +255,11 @@ impl SimDisk {
             state.take_effect(pending, u64::MAX);
         }
         let torn = state.options.faults.chance(FaultKind::SectorTorn);
+        let addressed = state.calls.is_some();
         for index in 0..state.files.len() as u32 {
+            state.end_with(index);
             let file = &mut state.files[index as usize];
-            if !crash::lose_power(file, torn, &mut state.stream, &mut state.counts) {
+            if !crash::lose_power(file, torn, addressed, &mut state.stream, &mut state.counts) {
                 state.names.retain(|_, &mut named| named != index);
             }
         }
@@ -267,6 +274,7 @@ impl SimDisk {
         let state = &mut *state;
         let mut operations = state.end_life();
         for pending in &mut operations {
+            state.go_on_with(pending.address.at(Stage::CRASHED));
             if state.stream.choose(EXECUTED, 2) == 1 {
                 state.take_effect(pending, u64::MAX);
             }

@@ -11,6 +11,7 @@ use tenterhook_runtime::io::{File, IoError};
 
 use super::file::SimFile;
 use super::{SimDisk, State};
+use crate::tape::Stage;
 
 /// The directories, and what has happened to names since the power went last.
 #[derive(Debug, Default)]
@@ -67,6 +68,7 @@ impl SimDisk {
             return Err(refusal(std::io::ErrorKind::CrossesDevices));
         }
         let file = state.names.remove(from).ok_or_else(|| refusal(std::io::ErrorKind::NotFound))?;
+        state.begin_call();
         let replaced = state.names.insert(to.to_owned(), file);
         // One record: a rename happens whole or not at all.
         let record = state.record_change(to);
@@ -118,7 +120,8 @@ impl State {
         let directory = self.directory(path.parent().unwrap_or(Path::new("")));
         // Never the place of an earlier record, also after a failed sync has dropped that one.
         let record = self.directories.changes.len() as u64;
-        self.files[directory as usize].write(record, &[&[1]], 1);
+        let cause = self.call().at(Stage::change(0));
+        self.files[directory as usize].by(cause).write(record, &[&[1]], 1);
         (directory, record)
     }
 

@@ -25,8 +25,20 @@ impl SimDisk {
         state.submitted += 1;
         let due_at = now + ticks;
         let sample = Sample::AtDelivery;
-        let mut pending =
-            Pending { operation, token, file, _claim: None, fault: None, sample, covered: 0, due_at };
+        let mut pending = Pending {
+            operation,
+            token,
+            file,
+            _claim: None,
+            fault: None,
+            sample,
+            covered: 0,
+            due_at,
+            address: state.owner(),
+            turn: 0,
+            cancels: 0,
+            changes: 0,
+        };
         state.log(EventKind::Submitted, &mut pending, ticks << LEN_BITS);
         state.queue.insert(pending, now);
         completion

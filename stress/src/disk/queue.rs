@@ -8,6 +8,7 @@ use tenterhook_runtime::io::{InFlight, OperationKind};
 use super::faults::FaultKind;
 use super::file::Claim;
 use super::sample::Sample;
+use crate::tape::{Address, Stage};
 
 /// An operation in flight.
 #[derive(Debug)]
@@ -26,6 +27,22 @@ pub(super) struct Pending {
     pub(super) covered: u64,
     /// When it can be delivered.
     pub(super) due_at: u64,
+    /// What its choices belong to.
+    pub(super) address: Address,
+    /// When it is delivered, if turns say so.
+    pub(super) turn: u32,
+    /// How often its cancellation was asked for.
+    pub(super) cancels: u32,
+    /// How many changes it has made.
+    pub(super) changes: u32,
+}
+
+impl Pending {
+    /// What the next change belongs to that it makes.
+    pub(super) fn next_change(&mut self) -> Address {
+        self.changes += 1;
+        self.address.at(Stage::change(self.changes - 1))
+    }
 }
 
 /// Operations in flight: first by time, then, once they are due, in any order.
@@ -76,6 +93,16 @@ impl Queue {
     /// When the next operation that is not due yet will be.
     pub(super) fn next_due(&self) -> Option<u64> {
         self.later.peek().map(|&Reverse((due_at, ..))| due_at)
+    }
+
+    /// One that is due.
+    pub(super) fn due(&self, index: u32) -> Option<&Pending> {
+        self.slots[*self.due.get(index as usize)? as usize].as_ref()
+    }
+
+    /// All that are due, each with its index.
+    pub(super) fn all_due(&self) -> impl Iterator<Item = (u32, &Pending)> {
+        (0..).zip(&self.due).filter_map(|(index, &slot)| Some((index, self.slots[slot as usize].as_ref()?)))
     }
 
     /// Takes out one that is due: 0 is the one that was due first.

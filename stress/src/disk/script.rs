@@ -11,13 +11,15 @@ use super::{
     CANCEL, DROPPED, DiskOptions, EFFECT, FAULT, FaultKind, FaultPlan, IMMEDIATE, LENGTH, REFUSE, SimDisk,
     Wreck,
 };
-use crate::tape::{Actor, Chance, ChoicePoint, Source, StreamRecord, Tape};
+use crate::tape::{Actor, Address, CHOICE_POINTS, Chance, ChoicePoint, Place, Source, Tape};
 
 /// What is to happen to the operations that are submitted from now on. Whatever is not said is default: an operation is
 /// pending until it is delivered, and ends well.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    record: StreamRecord,
+    tape: Tape,
+    /// How often each choice point is said.
+    said: [u32; CHOICE_POINTS],
 }
 
 /// What a power loss leaves of one file's unsynced changes.
@@ -101,7 +103,7 @@ impl Script {
                     0 => false,
                     odd => change % 2 == odd % 2,
                 };
-                (0..MANY).for_each(|change| self.record.push(DROPPED, u32::from(survives(change))));
+                (0..MANY).for_each(|change| self.push(DROPPED, u32::from(survives(change))));
             }
             FaultKind::ShortRead | FaultKind::ShortWrite | FaultKind::BitFlip => {
                 self.set(LENGTH, 0, [0, u32::MAX, PARTS[1]][effect as usize]);
@@ -127,30 +129,34 @@ impl Script {
                 Fate::UpTo(_) => 2,
                 Fate::AllBut(_) | Fate::Only(_) | Fate::Torn(_) => sector_by_sector,
             };
-            self.record.push(PATTERN, pattern);
+            self.push(PATTERN, pattern);
             match *fate {
                 Fate::Nothing | Fate::Everything => {}
-                Fate::UpTo(cut) => self.record.push(CUT, cut),
+                Fate::UpTo(cut) => self.push(CUT, cut),
                 Fate::AllBut(spared) | Fate::Torn(spared) => {
-                    (0..unsynced.sectors)
-                        .for_each(|sector| self.record.push(SURVIVES, u32::from(sector != spared)));
+                    (0..unsynced.sectors).for_each(|sector| self.push(SURVIVES, u32::from(sector != spared)));
                 }
-                Fate::Only(kept) => (0..unsynced.sectors)
-                    .for_each(|sector| self.record.push(SURVIVES, u32::from(sector == kept))),
+                Fate::Only(kept) => {
+                    (0..unsynced.sectors).for_each(|sector| self.push(SURVIVES, u32::from(sector == kept)))
+                }
             }
         }
         // Only sectors that do not survive are asked; one tears at a time.
         if fates.iter().any(|fate| matches!(fate, Fate::Torn(_))) {
-            self.record.push(TEARS, 1);
-            self.record.push(TEAR_AT, SECTOR as u32 / 2);
+            self.push(TEARS, 1);
+            self.push(TEAR_AT, SECTOR as u32 / 2);
         }
     }
 
     fn set(&mut self, choice_point: ChoicePoint, occurrence: u32, value: u32) {
-        while self.record.len(choice_point) < occurrence as usize {
-            self.record.push(choice_point, 0);
-        }
-        self.record.push(choice_point, value);
+        let address = Address::operation(0, Actor::DISK, 0);
+        self.tape.set(Place { address, choice_point: choice_point.index(), occurrence }, value);
+        let said = &mut self.said[usize::from(choice_point.index())];
+        *said = (*said).max(occurrence + 1);
+    }
+
+    fn push(&mut self, choice_point: ChoicePoint, value: u32) {
+        self.set(choice_point, self.said[usize::from(choice_point.index())], value);
     }
 }
 
@@ -198,11 +204,9 @@ impl SimDisk {
         let mut faults = FaultPlan::NONE;
         let possible = Chance::per_million(1);
         FaultKind::ALL.into_iter().for_each(|kind| faults.set(kind, possible));
-        let mut tape = Tape::default();
-        tape.put(Actor::DISK, script.record);
         self.reset(
             DiskOptions { max_delay: 1, max_sync_delay: 1, max_read_delay: 1, immediate: possible, faults },
-            Source::Recorded(tape),
+            Source::from(script.tape),
         );
     }
 

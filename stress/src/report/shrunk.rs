@@ -51,18 +51,9 @@ impl ShrunkFailure {
 
 impl std::fmt::Display for ShrunkFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Size { steps, choices, deviations, preemptions } = self.before;
-        writeln!(
-            f,
-            "shrunk           from {steps} steps, {deviations} of {choices} choices not default, {preemptions} preemptions"
-        )?;
-        let Size { steps, choices, deviations, preemptions } = self.after;
         let end = if self.cut_short { ", the budget was spent" } else { "" };
-        writeln!(
-            f,
-            "to               {steps} steps, {deviations} of {choices} choices not default, {preemptions} preemptions ({} runs{end})",
-            self.runs
-        )?;
+        writeln!(f, "shrunk           from {}", self.before)?;
+        writeln!(f, "to               {} ({} runs{end})", self.after, self.runs)?;
         if self.other_symptom {
             writeln!(
                 f,

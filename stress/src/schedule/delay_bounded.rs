@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn without_delays_it_is_first_come_first_served_with_the_disk_in_the_queue() {
-        let mut default = Source::Recorded(Tape::default()).stream(Actor::SCHEDULER, false);
+        let mut default = Source::from(Tape::default()).stream(Actor::SCHEDULER, false);
         let picked = run_with(&mut DelayBounded::new(2), &mut default, 2, 1, 6);
         let [a, b, io] = [Pick::Fiber(0), Pick::Fiber(1), Pick::Delivery(0)];
         assert_eq!(picked, [a, b, io, a, b, io]);

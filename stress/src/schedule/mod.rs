@@ -12,6 +12,7 @@ mod pos;
 mod random;
 mod round_robin;
 mod transcript;
+mod turns;
 
 pub use delay_bounded::DelayBounded;
 pub use exhaustive::Exhaustive;
@@ -20,9 +21,10 @@ pub use pct::Pct;
 pub use pos::Pos;
 pub use random::UniformRandom;
 pub use round_robin::RoundRobin;
-pub use transcript::Transcript;
+pub(crate) use transcript::Transcript;
+pub(crate) use turns::{NextDelivery, Turns};
 
-use crate::tape::{ChoicePoint, Stream, StreamRecord};
+use crate::tape::{ChoicePoint, Stream};
 
 /// A fiber's number, from 0.
 pub type FiberId = u32;
@@ -74,11 +76,6 @@ pub trait Scheduler: Send {
 
     /// Between how many each choice was, if this is the exhaustive scheduler.
     fn branching(&mut self) -> Option<Vec<u32>> {
-        None
-    }
-
-    /// The schedule so far as choices of [`UniformRandom`], if it was written down.
-    fn transcript(&mut self) -> Option<StreamRecord> {
         None
     }
 }

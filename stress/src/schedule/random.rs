@@ -7,11 +7,6 @@ use crate::tape::{Chance, Stream};
 ///
 /// The class comes first because with thousands of runnable fibers one coin over everything would hardly ever
 /// deliver an operation.
-///
-/// Every schedule there is can be written down as choices of this scheduler, and its default schedule, all zeroes, makes
-/// progress: that is why a shrinker turns the schedule of any other into one of this, see [`Transcript`].
-///
-/// [`Transcript`]: super::Transcript
 #[derive(Debug)]
 pub struct UniformRandom {
     delivery: Chance,
@@ -93,11 +88,6 @@ impl ReadyStack {
         self.fibers.swap_remove_back(index)
     }
 
-    /// How far from the dullest `fiber` is.
-    pub(super) fn position(&self, fiber: FiberId) -> Option<u32> {
-        self.fibers.iter().rev().position(|&ready| ready == fiber).map(|back| back as u32)
-    }
-
     pub(super) fn len(&self) -> usize {
         self.fibers.len()
     }
@@ -119,7 +109,7 @@ mod tests {
 
     /// The dullest schedule: an empty tape.
     fn default() -> Stream {
-        Source::Recorded(Tape::default()).stream(Actor::SCHEDULER, false)
+        Source::from(Tape::default()).stream(Actor::SCHEDULER, false)
     }
 
     #[test]

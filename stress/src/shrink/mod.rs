@@ -1,27 +1,28 @@
 //! From a failing tape to a small one that fails the same way.
 //!
-//! First the schedule of any scheduler becomes choices of the random scheduler, in which 0 is "no preemption". Then
-//! the setup gets smaller: fewer connections, an earlier end. Then choices become default, in chunks that halve (delta
-//! debugging: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", TSE 2002), whole actors
-//! first, then choice points, then single choices; what is left gets lower values. After each success the tape is what the
+//! First the schedule of any scheduler becomes turns, which are not more than a few if the schedule is near the default one
+//! ([`Turns`](crate::schedule::Turns)). Then what the tape has goes, the large before the small: lives of the system, connections, operations,
+//! choices of one kind, single choices, each in chunks that halve (delta debugging: Zeller and Hildebrandt, "Simplifying and
+//! isolating failure-inducing input", TSE 2002). Last, what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.
 //!
-//! A budget of simulated steps bounds the work, and no clock does: the same tape shrinks to the same tape.
+//! A run is only taken if it fails in the same way and is smaller: no success makes it longer. A budget of simulated steps
+//! bounds the work, and no clock does. Runs are tried on all cores, and the first that succeeds in the order of the search is
+//! taken: the same tape shrinks to the same tape on any number of cores.
 
 pub mod artifacts;
 mod passes;
+mod search;
 
-use crate::tape::{Actor, Slot, Source, Tape, TapeFile};
+use self::search::Search;
+use crate::tape::{Place, RETRY, Schedule, Source, TURN, Tape, TapeFile};
 use crate::violation::{Class, Violation};
 use crate::world::{Keep, RunOutcome};
 
 /// A system with its setup, to be run again and again.
-pub trait Replay: Clone {
+pub trait Replay: Clone + Send + Sync {
     /// Runs it. The outcome has what `keep` says.
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome;
-
-    /// The same with the random scheduler.
-    fn with_random_scheduler(&self) -> Self;
 
     /// Setups that are smaller in one way each, the smallest first; the run failed at step `failed_at`.
     fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Self>;
@@ -54,20 +55,36 @@ impl Default for Budget {
 pub struct Size {
     /// Steps until the violation.
     pub steps: u64,
-    /// Choices that were drawn.
+    /// Operations that connections began.
+    pub operations: usize,
+    /// Choices that are not default, those of the schedule included.
     pub choices: usize,
-    /// Of those, choices that are not default.
-    pub deviations: usize,
-    /// Of those, fibers that went ahead of the one whose turn it was.
+    /// Of those, steps in the middle of an operation that were held back until others had happened.
     pub preemptions: usize,
 }
 
 impl Size {
-    fn of(outcome: &RunOutcome) -> Size {
-        let (choices, deviations) = outcome.tape.choices();
-        let slot = Slot { actor: Actor::SCHEDULER, choice_point: crate::schedule::FIBER.index() };
-        let preemptions = outcome.tape.values(slot).iter().filter(|&&value| value != 0).count();
-        Size { steps: outcome.steps, choices, deviations, preemptions }
+    /// That of a run, whose schedule is told in turns whatever scheduler drew it.
+    fn of(steps: u64, tape: &Tape) -> Size {
+        let tape = tape.clone().in_turns();
+        let choices = tape.choices().count();
+        let is_preemption = |place: &Place| {
+            // An operation that begins late preempts nothing.
+            let interrupts =
+                place.choice_point == TURN && place.occurrence > 0 || place.choice_point == RETRY;
+            place.address.call == 0 && interrupts
+        };
+        let preemptions = tape.choices().filter(|(place, _)| is_preemption(place)).count();
+        Size { steps, operations: tape.connection_operations().len(), choices, preemptions }
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Size { steps, operations, choices, preemptions } = *self;
+        let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (operations, choices) = (many(operations, "operation"), many(choices, "choice"));
+        write!(f, "{steps} steps, {operations}, {choices} not default, {}", many(preemptions, "preemption"))
     }
 }
 
@@ -104,87 +121,36 @@ impl<R: Replay> Shrunk<R> {
 /// Shrinks the run of `setup` from `source`. `None` if it does not fail at all.
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
     let outcome = setup.play(source, Keep::Tape);
-    let violation = outcome.violation.clone()?;
-    let (before, original) = (Size::of(&outcome), violation.clone());
-    let mut search = Search {
-        setup: setup.clone(),
-        tape: outcome.tape.clone(),
-        violation,
-        steps: outcome.steps,
-        left: budget.steps,
-        runs: 1,
-    };
-    search.transcribe(outcome);
+    let original = outcome.violation.clone()?;
+    let before = Size::of(outcome.steps, &outcome.tape);
+    let mut search = Search::new(setup, outcome, original.clone(), budget);
+    search.follow_turns();
     search.exhaust();
-    let source = Source::Recorded(search.tape);
-    let outcome = search.setup.play(&source, Keep::Story);
-    let after = Size::of(&outcome);
-    let violation = outcome.violation.clone().unwrap_or(search.violation);
-    let cut_short = search.left == 0;
-    Some(Shrunk {
-        setup: search.setup,
-        source,
-        outcome,
-        violation,
-        original,
-        before,
-        after,
-        runs: search.runs,
-        cut_short,
-    })
+    let Search { setup, tape, runs, left, .. } = search;
+    let source = Source::from(tape);
+    let outcome = setup.play(&source, Keep::Story);
+    let after = Size::of(outcome.steps, &outcome.tape);
+    let violation = outcome.violation.clone().unwrap_or_else(|| original.clone());
+    Some(Shrunk { setup, source, outcome, violation, original, before, after, runs, cut_short: left == 0 })
 }
 
-/// The smallest failing run so far.
-struct Search<R> {
-    setup: R,
-    tape: Tape,
-    violation: Violation,
-    /// The step at which it fails.
-    steps: u64,
-    /// Steps that may still be simulated.
-    left: u64,
-    runs: u64,
+/// Numbers of steps after which a run that failed at step `failed_at` may end earlier than after `steps`. None if its tape says
+/// in turns when it ends: it ends earlier by what is taken off the tape, and a bound would only be in the way.
+pub fn earlier_ends(source: &Source, failed_at: u64, steps: u64) -> impl Iterator<Item = u64> {
+    let in_turns = source.tape().is_some_and(|tape| tape.schedule == Schedule::Turns);
+    let ends = [failed_at / 4, failed_at / 2, failed_at * 3 / 4, failed_at];
+    ends.into_iter().filter(move |end| !in_turns && (1..steps).contains(end))
 }
 
-impl<R: Replay> Search<R> {
-    /// Whether `setup` with `tape` fails the same way; if it does, that is the new smallest.
-    fn accepts(&mut self, setup: &R, tape: Tape) -> bool {
-        self.accepts_within(setup, tape, u64::MAX)
-    }
-
-    /// The same, and within `limit` steps.
-    fn accepts_within(&mut self, setup: &R, tape: Tape, limit: u64) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        let outcome = setup.play(&Source::Recorded(tape), Keep::Tape);
-        self.runs += 1;
-        // A run has a cost even if it makes no step.
-        self.left = self.left.saturating_sub(outcome.steps.max(500));
-        let same = outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
-            && outcome.steps <= limit;
-        if same {
-            self.setup = setup.clone();
-            self.steps = outcome.steps;
-            self.tape = outcome.tape;
-        }
-        same
-    }
-
-    fn transcribe(&mut self, mut outcome: RunOutcome) {
-        let setup = self.setup.with_random_scheduler();
-        let mut tape = std::mem::take(&mut outcome.tape);
-        tape.put(Actor::SCHEDULER, outcome.transcript);
-        self.accepts(&setup, tape);
-    }
-}
-
-/// Whether two runs fail the same way: the same oracle says so, and a panic comes from the same place.
+/// Whether two runs fail the same way: the same oracle says so in the same words, whatever the numbers, and a panic comes from
+/// the same place.
 fn is_same(one: &Violation, other: &Violation) -> bool {
     let place = |violation: &Violation| violation.seen.rsplit(" at ").next().unwrap_or_default().to_owned();
-    one.oracle == other.oracle
-        && one.class == other.class
-        && (one.class != Class::Panic || place(one) == place(other))
+    match one.class {
+        Class::Panic => one.class == other.class && place(one) == place(other),
+        Class::Liveness => one.class == other.class && one.oracle == other.oracle,
+        Class::Safety => one.is_alike(other),
+    }
 }
 
 #[cfg(test)]

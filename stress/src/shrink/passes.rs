@@ -1,22 +1,45 @@
-use std::collections::BTreeMap;
+use super::Replay;
+use super::search::Search;
+use crate::tape::{Actor, OperationId, Place, RETRY, TURN, Tape};
 
-use super::{Replay, Search};
-use crate::tape::{Actor, Slot, Tape};
+/// Choices that are tried together before each is tried alone.
+const KINDS: [fn(&Place) -> bool; 4] = [is_schedule, is_disk, is_nemesis, |_| true];
+
+/// So many connections change places pair by pair.
+const FEW: usize = 8;
+
+/// Of so many choices each pair is tried.
+const FEW_CHOICES: usize = 24;
+
+fn is_schedule(place: &Place) -> bool {
+    matches!(place.choice_point, TURN | RETRY)
+}
+
+fn is_disk(place: &Place) -> bool {
+    place.address.call > 0 || place.address.actor == Actor::DISK
+}
+
+fn is_nemesis(place: &Place) -> bool {
+    place.address.actor == Actor::NEMESIS
+}
 
 impl<R: Replay> Search<R> {
     /// Goes through all passes until none of them finds anything or the budget is spent.
     pub(super) fn exhaust(&mut self) {
         loop {
-            let before = (self.steps, self.tape.choices());
+            let before = self.measure();
             self.shrink_setup();
-            self.drop_actors();
+            self.drop_lives();
+            self.drop_connections();
+            self.drop_operations();
             self.renumber();
-            self.cut_tails();
-            self.make_dull();
-            self.come_earlier();
-            self.delete();
+            self.shrink_setup();
+            for kind in KINDS {
+                self.reduce(|tape| choices(tape, kind), without_choices);
+            }
+            self.drop_pairs();
             self.lower_values();
-            if self.left == 0 || (self.steps, self.tape.choices()) == before {
+            if self.left == 0 || self.measure() >= before {
                 return;
             }
         }
@@ -24,187 +47,142 @@ impl<R: Replay> Search<R> {
 
     fn shrink_setup(&mut self) {
         loop {
-            let source = crate::tape::Source::Recorded(self.tape.clone());
-            let candidates = self.setup.smaller(&source, self.steps);
-            let accepted = candidates.into_iter().any(|setup| {
-                let tape = self.tape.clone();
-                self.accepts(&setup, tape)
-            });
-            if !accepted {
+            let source = crate::tape::Source::from(self.tape.clone());
+            let setups = self.setup.smaller(&source, self.steps);
+            if !self.try_setups(&setups) {
                 return;
             }
         }
     }
 
-    /// Whole streams: a connection without choices has nothing to do.
-    fn drop_actors(&mut self) {
-        let actors: Vec<Actor> = self.tape.streams().map(|(actor, _)| actor).collect();
-        for actor in actors.into_iter().rev() {
-            if self.tape.stream(actor).is_empty() {
-                continue;
-            }
-            self.try_edit(|tape| drop(tape.remove(actor)));
-        }
+    /// Whole lives, the first ones first: a failure in a late life seldom needs all that came before.
+    fn drop_lives(&mut self) {
+        self.reduce(
+            |tape| (0..tape.lives()).rev().collect(),
+            |tape, gone| {
+                // Highest number first, so that the others keep theirs.
+                gone.iter().fold(tape.clone(), |tape, &life| tape.without_life(life))
+            },
+        );
     }
 
-    /// Connections that do something get the lowest numbers, so that those behind them can go.
+    /// Whole connections.
+    fn drop_connections(&mut self) {
+        self.reduce(connections, |tape, gone| {
+            gone.iter().fold(tape.clone(), |tape, &actor| tape.without_actor(actor))
+        });
+    }
+
+    /// Operations, with all that belongs to them.
+    fn drop_operations(&mut self) {
+        self.reduce(Tape::connection_operations, |tape, gone: &[OperationId]| tape.without_operations(gone));
+    }
+
+    /// Connections that do something get the lowest numbers in their order, so that those behind them can go. Then they change
+    /// places, if that brings the schedule nearer to the default one.
     fn renumber(&mut self) {
-        let mut free = 0;
-        loop {
-            let busy = self.tape.streams().filter(|(_, stream)| !stream.is_empty());
-            let fibers: Vec<u32> = busy.filter_map(|(actor, _)| actor.as_fiber()).collect();
-            while fibers.contains(&free) {
-                free += 1;
-            }
-            let Some(&last) = fibers.last().filter(|&&last| last > free) else { return };
-            self.try_edit(|tape| {
-                if let Some(stream) = tape.remove(Actor::fiber(last)) {
-                    tape.put(Actor::fiber(free), stream);
-                }
-            });
-            free += 1;
+        let busy = connections(&self.tape);
+        let lowest: Vec<Actor> = (0..busy.len() as u32).map(Actor::fiber).collect();
+        if busy != lowest {
+            self.try_equal(self.tape.renamed(|actor| exchange(actor, &busy, &lowest)));
         }
+        let busy = connections(&self.tape);
+        if busy.len() > FEW {
+            return;
+        }
+        let pairs = (0..busy.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+        let base = self.tape.clone();
+        let swapped = pairs.map(|(one, other)| {
+            let (from, to) = ([busy[one], busy[other]], [busy[other], busy[one]]);
+            base.renamed(|actor| exchange(actor, &from, &to))
+        });
+        self.try_tapes(swapped);
     }
 
-    /// Shorter lists of choices at each choice point; of a connection's operations that means fewer of them.
-    fn cut_tails(&mut self) {
-        for slot in self.tape.slots() {
-            // Not the length of what the run recorded: past the cut it records default choices.
-            let (mut low, mut high) = (0, self.tape.values(slot).len());
-            while low < high {
-                let cut = low + (high - low) / 2;
-                if self.try_edit(|tape| tape.values_mut(slot).truncate(cut)) {
-                    high = cut;
-                } else {
-                    low = cut + 1;
-                }
-            }
-        }
-    }
-
-    /// Zeroes in chunks that halve, over everything that is not default.
-    fn make_dull(&mut self) {
-        let mut chunk = self.eventful().len().div_ceil(2).max(1);
-        loop {
-            let mut start = 0;
+    /// Takes off what `list` has, in chunks that halve, as long as the run fails the same way. From the end of the list: what
+    /// happens late disturbs least.
+    fn reduce<T: Clone>(&mut self, list: impl Fn(&Tape) -> Vec<T>, without: impl Fn(&Tape, &[T]) -> Tape) {
+        let mut chunk = list(&self.tape).len();
+        while chunk > 0 && self.left > 0 {
+            let mut end = usize::MAX;
             loop {
-                let eventful = self.eventful();
-                if start >= eventful.len() || self.left == 0 {
+                let items = list(&self.tape);
+                end = end.min(items.len());
+                let base = self.tape.clone();
+                let starts: Vec<usize> =
+                    (0..end).rev().step_by(chunk).map(|last| (last + 1).saturating_sub(chunk)).collect();
+                let chunks = starts.iter().map(|&start| &items[start..end.min(start + chunk)]);
+                // The first chunk from the end may be cut off by `end`, the last by the list's begin.
+                let tapes = chunks.map(|chunk| without(&base, chunk));
+                match self.try_tapes(tapes) {
+                    Some(index) => end = starts[index],
+                    None => break,
+                }
+                if end == 0 {
                     break;
                 }
-                // From the end: what happens late disturbs least.
-                let end = eventful.len() - start;
-                let edits = &eventful[end.saturating_sub(chunk)..end];
-                let dulled = self.try_edit(|tape| {
-                    for &(slot, index) in edits {
-                        tape.values_mut(slot)[index] = 0;
-                    }
-                });
-                if !dulled {
-                    start += chunk;
-                }
             }
-            if chunk == 1 {
+            chunk /= 2;
+        }
+    }
+
+    /// Two choices of which neither can go alone: a rest, for instance, and the step that it let come later.
+    fn drop_pairs(&mut self) {
+        loop {
+            let left = choices(&self.tape, |_| true);
+            if left.len() > FEW_CHOICES {
                 return;
             }
-            chunk = chunk.div_ceil(2);
-        }
-    }
-
-    /// What is not default happens sooner: as many as possible of the default choices before it go.
-    fn come_earlier(&mut self) {
-        for slot in self.tape.slots() {
-            let mut index = 0;
-            loop {
-                let values = self.tape.values(slot);
-                let default =
-                    values[index.min(values.len())..].iter().take_while(|&&value| value == 0).count();
-                if index + default >= values.len() || self.left == 0 {
-                    break;
-                }
-                let mut chunk = default;
-                let mut left = default;
-                while chunk > 0 {
-                    let gone = left >= chunk
-                        && self.try_shorter(|tape| {
-                            tape.values_mut(slot).drain(index..index + chunk);
-                        });
-                    if gone {
-                        left -= chunk;
-                    } else {
-                        chunk /= 2;
-                    }
-                }
-                index += left + 1;
-            }
-        }
-    }
-
-    /// Choices go, whatever they are, in chunks that halve, and what comes later at their choice point moves up: an operation less, a
-    /// delivery less. Dulling them would leave them in the way.
-    fn delete(&mut self) {
-        for slot in self.tape.slots() {
-            let mut chunk = self.tape.values(slot).len().div_ceil(2);
-            while chunk > 0 && self.left > 0 {
-                let mut end = self.tape.values(slot).len();
-                while end > 0 && self.left > 0 {
-                    let start = end.saturating_sub(chunk);
-                    if self.tape.values(slot)[start..end].iter().any(|&value| value != 0) {
-                        self.try_shorter(|tape| drop(tape.values_mut(slot).drain(start..end)));
-                    }
-                    end = start.min(self.tape.values(slot).len());
-                }
-                chunk /= 2;
+            let pairs = (0..left.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+            let base = self.tape.clone();
+            let tapes = pairs.map(|(one, other)| without_choices(&base, &[left[one], left[other]]));
+            if self.try_tapes(tapes).is_none() {
+                return;
             }
         }
     }
 
     /// Smaller numbers where zero would not do.
     fn lower_values(&mut self) {
-        for (slot, index) in self.eventful() {
-            while let Some(&value) = self.tape.values(slot).get(index) {
-                let candidates = [1, value / 2, value.saturating_sub(1)];
-                let mut lowered = false;
-                for candidate in
-                    candidates.into_iter().filter(|&candidate| candidate > 0 && candidate < value)
-                {
-                    if self.try_edit(|tape| tape.values_mut(slot)[index] = candidate) {
-                        lowered = true;
-                        break;
-                    }
-                }
-                if !lowered {
+        for place in choices(&self.tape, |place| !is_schedule(place)) {
+            loop {
+                let value = self.tape.get(place);
+                let mut lower = vec![1, value / 2, value.saturating_sub(1)];
+                lower.retain(|&candidate| candidate > 0 && candidate < value);
+                lower.dedup();
+                let base = self.tape.clone();
+                let tapes = lower.into_iter().map(|candidate| {
+                    let mut tape = base.clone();
+                    tape.set(place, candidate);
+                    tape
+                });
+                if self.try_tapes(tapes).is_none() {
                     break;
                 }
             }
         }
     }
+}
 
-    fn try_edit(&mut self, edit: impl FnOnce(&mut Tape)) -> bool {
-        let mut tape = self.tape.clone();
-        edit(&mut tape);
-        let setup = self.setup.clone();
-        self.accepts(&setup, tape)
-    }
+/// Connections that begin an operation, in order.
+fn connections(tape: &Tape) -> Vec<Actor> {
+    let mut actors: Vec<Actor> = tape.connection_operations().iter().map(|id| id.actor).collect();
+    actors.sort_unstable();
+    actors.dedup();
+    actors
+}
 
-    /// The same for an edit that is worth nothing if the run does not get shorter.
-    fn try_shorter(&mut self, edit: impl FnOnce(&mut Tape)) -> bool {
-        let mut tape = self.tape.clone();
-        edit(&mut tape);
-        let (setup, limit) = (self.setup.clone(), self.steps);
-        self.accepts_within(&setup, tape, limit.saturating_sub(1))
-    }
+/// Whom `to` has in the place that `actor` has in `from`.
+fn exchange(actor: Actor, from: &[Actor], to: &[Actor]) -> Actor {
+    from.iter().position(|&known| known == actor).map_or(actor, |index| to[index])
+}
 
-    /// Every choice that is not default, actor by actor, choice point by choice point.
-    fn eventful(&self) -> Vec<(Slot, usize)> {
-        let mut found: BTreeMap<(Slot, usize), ()> = BTreeMap::new();
-        for slot in self.tape.slots() {
-            for (index, &value) in self.tape.values(slot).iter().enumerate() {
-                if value != 0 {
-                    found.insert((slot, index), ());
-                }
-            }
-        }
-        found.into_keys().collect()
-    }
+fn choices(tape: &Tape, kind: impl Fn(&Place) -> bool) -> Vec<Place> {
+    tape.choices().map(|(place, _)| place).filter(kind).collect()
+}
+
+fn without_choices(tape: &Tape, gone: &[Place]) -> Tape {
+    let mut tape = tape.clone();
+    gone.iter().for_each(|&place| tape.set(place, 0));
+    tape
 }

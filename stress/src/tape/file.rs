@@ -5,10 +5,11 @@
 //! version       u16
 //! length        u64    bytes of the body
 //! checksum      u32    CRC-32C of the body
-//! body          header, streams
-//!   header      varint length, JSON: system, oracle, setup
-//!   streams       varint count, then each: varint actor, varint choice points, then each choice point:
-//!               varint number of choices, varint number of those that are not 0, then each: varint gap, varint value
+//! body          header, operations, sections
+//!   header      varint length, JSON: system, oracle, setup, schedule
+//!   operations  varint count, then each: varint life, varint actor, varint number of operations
+//!   sections    varint count, then each: varints life, actor, operation, call and stage, varint number of choices, then each
+//!               choice: varints choice point, occurrence and value, which is not 0
 //! ```
 //!
 //! Integers are little-endian; varints are LEB128. The checksum comes before what it covers, so that a truncated file is
@@ -18,14 +19,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, CHOICE_POINTS, StreamRecord, Tape};
+use super::record::Section;
+use super::{Actor, Address, RETRY, Schedule, Stage, Tape};
 
 const MAGIC: &[u8; 8] = b"tentape\n";
 /// The format's version. Another meaning of a choice is another version too.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const PREFIX: usize = 8 + 2 + 8 + 4;
-/// More choices at one choice point than any run makes: a damaged count must not fill the memory.
-const MAX_CHOICES: u64 = 1 << 27;
 
 /// A run that was kept, to be played again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ struct Header {
     system: String,
     oracle: Option<String>,
     setup: String,
+    schedule: Schedule,
 }
 
 impl TapeFile {
@@ -120,19 +121,18 @@ impl TapeFile {
 
     /// The file's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let header =
-            Header { system: self.system.clone(), oracle: self.oracle.clone(), setup: self.setup.clone() };
+        let header = Header {
+            system: self.system.clone(),
+            oracle: self.oracle.clone(),
+            setup: self.setup.clone(),
+            schedule: self.tape.schedule,
+        };
         // Strings always have a JSON form.
         let header = serde_json::to_vec(&header).unwrap_or_default();
         let mut body = Vec::new();
         put(&mut body, header.len() as u64);
         body.extend_from_slice(&header);
-        put(&mut body, self.tape.streams().count() as u64);
-        for (actor, stream) in self.tape.streams() {
-            put(&mut body, u64::from(actor.code()));
-            put(&mut body, stream.choice_points().len() as u64);
-            stream.choice_points().iter().for_each(|values| put_choice_point(&mut body, values));
-        }
+        put_tape(&mut body, &self.tape);
         let mut bytes = Vec::with_capacity(PREFIX + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -180,15 +180,21 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-fn put_choice_point(bytes: &mut Vec<u8>, values: &[u32]) {
-    let eventful = || values.iter().enumerate().filter(|&(_, &value)| value != 0);
-    put(bytes, values.len() as u64);
-    put(bytes, eventful().count() as u64);
-    let mut next = 0;
-    for (index, &value) in eventful() {
-        put(bytes, (index - next) as u64);
-        put(bytes, u64::from(value));
-        next = index + 1;
+fn put_tape(bytes: &mut Vec<u8>, tape: &Tape) {
+    put(bytes, tape.counts().count() as u64);
+    for ((life, actor), count) in tape.counts() {
+        [life, actor.code(), count].into_iter().for_each(|number| put(bytes, number.into()));
+    }
+    put(bytes, tape.sections().count() as u64);
+    for (address, section) in tape.sections() {
+        let Address { life, actor, operation, call, stage } = *address;
+        let address = [life, actor.code(), operation, call, stage.code()];
+        address.into_iter().for_each(|number| put(bytes, number.into()));
+        put(bytes, section.choices().len() as u64);
+        for choice in section.choices() {
+            let choice = [choice.choice_point.into(), choice.occurrence, choice.value];
+            choice.into_iter().for_each(|number| put(bytes, number.into()));
+        }
     }
 }
 
@@ -202,46 +208,44 @@ impl Reader<'_> {
         let header = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
         let (header, rest) = header.ok_or(TapeError::Malformed("the header is longer than the file"))?;
         self.rest = rest;
-        let Header { system, oracle, setup } = serde_json::from_slice(header)
+        let Header { system, oracle, setup, schedule } = serde_json::from_slice(header)
             .map_err(|_| TapeError::Malformed("the header is not understood"))?;
         let mut tape = Tape::default();
+        tape.schedule = schedule;
         for _ in 0..self.number()? {
-            let actor = u32::try_from(self.number()?).map_err(|_| TapeError::Malformed("no such actor"))?;
-            let stream = self.stream()?;
-            tape.put(Actor::from_code(actor), stream);
+            let [life, actor, count] = self.numbers()?;
+            tape.set_operations(life, Actor::from_code(actor), count);
+        }
+        for _ in 0..self.number()? {
+            let [life, actor, operation, call, stage] = self.numbers()?;
+            let (actor, stage) = (Actor::from_code(actor), Stage::from_code(stage));
+            let section = self.section()?;
+            tape.put_section(Address { life, actor, operation, call, stage }, section);
         }
         if !self.rest.is_empty() {
-            return Err(TapeError::Malformed("there are bytes behind its last stream"));
+            return Err(TapeError::Malformed("there are bytes behind its last section"));
         }
         Ok(TapeFile { system, oracle, setup, tape })
     }
 
-    fn stream(&mut self) -> Result<StreamRecord, TapeError> {
-        let choice_points = self.number()?;
-        if choice_points > CHOICE_POINTS as u64 {
-            return Err(TapeError::Malformed("a stream has more choice_points than there are"));
+    fn section(&mut self) -> Result<Section, TapeError> {
+        let mut section = Section::default();
+        for _ in 0..self.number()? {
+            let [choice_point, occurrence, value] = self.numbers()?;
+            let choice_point = u8::try_from(choice_point).ok().filter(|&index| index <= RETRY);
+            let choice_point = choice_point.ok_or(TapeError::Malformed("there is no such choice point"))?;
+            section.set(choice_point, occurrence, value);
         }
-        let mut stream = StreamRecord::default();
-        for choice_point in 0..choice_points as usize {
-            let (length, eventful) = (self.number()?, self.number()?);
-            if length > MAX_CHOICES || eventful > length {
-                return Err(TapeError::Malformed("a choice_point has more choices than a run can make"));
-            }
-            let values = stream.site_mut(choice_point);
-            for _ in 0..eventful {
-                let gap = self.number()?;
-                if gap >= length - values.len() as u64 {
-                    return Err(TapeError::Malformed("a choice lies behind its choice_point's last"));
-                }
-                values.resize(values.len() + gap as usize, 0);
-                values.push(
-                    u32::try_from(self.number()?)
-                        .map_err(|_| TapeError::Malformed("a choice is too large"))?,
-                );
-            }
-            values.resize(length as usize, 0);
+        Ok(section)
+    }
+
+    fn numbers<const N: usize>(&mut self) -> Result<[u32; N], TapeError> {
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number =
+                u32::try_from(self.number()?).map_err(|_| TapeError::Malformed("a number is too large"))?;
         }
-        Ok(stream)
+        Ok(numbers)
     }
 
     fn number(&mut self) -> Result<u64, TapeError> {
@@ -262,16 +266,19 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{ChoicePoint, Slot};
+    use crate::tape::Place;
+
+    fn place() -> Place {
+        let address = Address::operation(2, Actor::fiber(70_000), 9).call(3).at(Stage::DELIVERED);
+        Place { address, choice_point: 3, occurrence: 1_000_000 }
+    }
 
     fn file() -> TapeFile {
         let mut tape = Tape::default();
-        let mut stream = StreamRecord::default();
-        for value in [0, 0, 7, 0, u32::MAX, 0, 0] {
-            stream.push(ChoicePoint::new(3, "test"), value);
+        for (occurrence, value) in [(0, 7), (300, u32::MAX), (1_000_000, 1)] {
+            tape.set(Place { occurrence, ..place() }, value);
         }
-        tape.put(Actor::DISK, stream);
-        tape.put(Actor::fiber(70_000), StreamRecord::default());
+        tape.set_operations(2, Actor::fiber(70_000), 10);
         TapeFile { system: "engine".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
     }
 
@@ -279,10 +286,7 @@ mod tests {
     fn what_is_decoded_is_what_was_encoded() {
         let decoded = TapeFile::decode(&file().encode()).unwrap();
         assert_eq!(decoded, file());
-        assert_eq!(
-            decoded.tape.values(Slot { actor: Actor::DISK, choice_point: 3 }),
-            [0, 0, 7, 0, u32::MAX, 0, 0]
-        );
+        assert_eq!(decoded.tape.get(Place { occurrence: 300, ..place() }), u32::MAX);
     }
 
     #[test]
@@ -314,10 +318,10 @@ mod tests {
         put(&mut body, 2);
         body.extend_from_slice(b"{}");
         assert!(matches!(Reader { rest: &body }.file(), Err(TapeError::Malformed(_))));
-        let mut stream = Vec::new();
-        for number in [1, u64::MAX, 0] {
-            put(&mut stream, number);
+        let mut section = Vec::new();
+        for number in [u64::MAX, u64::from(RETRY) + 1, 0, 1] {
+            put(&mut section, number);
         }
-        assert!(matches!(Reader { rest: &stream }.stream(), Err(TapeError::Malformed(_))));
+        assert!(matches!(Reader { rest: &section }.section(), Err(TapeError::Malformed(_))));
     }
 }

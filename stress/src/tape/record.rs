@@ -1,124 +1,326 @@
 use std::collections::BTreeMap;
 
-use super::{Actor, ChoicePoint, Stream};
+use super::{Actor, Address, ChoicePoint};
 
-/// What one stream drew, by choice point and occurrence.
+/// One choice: where in its section, and what was drawn.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Choice {
+    /// The choice point's number.
+    pub(super) choice_point: u8,
+    /// How often its section had been there before.
+    pub(super) occurrence: u32,
+    /// What was drawn; never 0.
+    pub(super) value: u32,
+}
+
+/// The choices of one address that are not default, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Section {
+    choices: Vec<Choice>,
+}
+
+impl Section {
+    /// What was drawn; whatever is not here is default.
+    #[inline]
+    pub(super) fn get(&self, choice_point: u8, occurrence: u32) -> u32 {
+        // Most sections are empty, and hardly any has more than a few.
+        match self.find(choice_point, occurrence) {
+            Ok(index) => self.choices[index].value,
+            Err(_) => 0,
+        }
+    }
+
+    /// Sets a choice; 0 takes it off.
+    pub(super) fn set(&mut self, choice_point: u8, occurrence: u32, value: u32) {
+        match (self.find(choice_point, occurrence), value) {
+            (Ok(index), 0) => drop(self.choices.remove(index)),
+            (Ok(index), _) => self.choices[index].value = value,
+            (Err(_), 0) => {}
+            (Err(index), _) => self.choices.insert(index, Choice { choice_point, occurrence, value }),
+        }
+    }
+
+    /// The choices.
+    pub(super) fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    fn find(&self, choice_point: u8, occurrence: u32) -> Result<usize, usize> {
+        let key = |choice: &Choice| (choice.choice_point, choice.occurrence);
+        // Recording appends.
+        match self.choices.last() {
+            None => Err(0),
+            Some(last) if key(last) < (choice_point, occurrence) => Err(self.choices.len()),
+            Some(_) => self.choices.binary_search_by_key(&(choice_point, occurrence), key),
+        }
+    }
+}
+
+/// What one stream drew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamRecord {
-    choice_points: Vec<Vec<u32>>,
+    sections: BTreeMap<Address, Section>,
 }
 
 impl StreamRecord {
-    /// Appends what was drawn at `choice_point`.
-    pub fn push(&mut self, choice_point: ChoicePoint, value: u32) {
-        self.site_mut(usize::from(choice_point.index())).push(value);
-    }
-
-    /// What was drawn at `choice_point` for the `occurrence`-th time, counted from 0; past the end everything is default.
-    pub fn get(&self, choice_point: ChoicePoint, occurrence: u32) -> u32 {
-        let drawn = self.choice_points.get(usize::from(choice_point.index()));
-        drawn.and_then(|choice_point| choice_point.get(occurrence as usize)).copied().unwrap_or(0)
-    }
-
-    /// How often something was drawn at `choice_point`.
-    pub fn len(&self, choice_point: ChoicePoint) -> usize {
-        self.choice_points.get(usize::from(choice_point.index())).map_or(0, Vec::len)
-    }
-
-    /// Whether nothing was drawn at all.
-    pub fn is_empty(&self) -> bool {
-        self.choice_points.iter().all(Vec::is_empty)
-    }
-
-    /// The values by choice point.
-    pub(super) fn choice_points(&self) -> &[Vec<u32>] {
-        &self.choice_points
-    }
-
-    pub(super) fn site_mut(&mut self, index: usize) -> &mut Vec<u32> {
-        if self.choice_points.len() <= index {
-            self.choice_points.resize_with(index + 1, Vec::new);
+    /// Notes a draw.
+    #[inline]
+    pub(super) fn note(&mut self, address: Address, choice_point: ChoicePoint, occurrence: u32, value: u32) {
+        if value != 0 {
+            self.sections.entry(address).or_default().set(choice_point.index(), occurrence, value);
         }
-        &mut self.choice_points[index]
     }
 }
 
-/// One actor's choices at one choice point: what a shrinker edits.
+/// Where one choice is on a tape.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Slot {
-    /// Who.
-    pub actor: Actor,
+pub struct Place {
+    /// What it belongs to.
+    pub address: Address,
     /// The choice point's number.
     pub choice_point: u8,
+    /// How often its section had been there before.
+    pub occurrence: u32,
 }
 
-/// A whole run's choices, stream by stream.
+/// An operation on a tape.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperationId {
+    /// The life of the system.
+    pub life: u32,
+    /// Whose.
+    pub actor: Actor,
+    /// Which of the actor's in that life.
+    pub operation: u32,
+}
+
+/// How a tape says who goes next.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// By what the scheduler drew.
+    #[default]
+    Drawn,
+    /// By the turns of steps, deliveries, crashes and rests, see [`Turns`](crate::schedule::Turns).
+    Turns,
+}
+
+/// A run's choices: those that are not default, and how many operations each actor began in each life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tape {
-    streams: BTreeMap<Actor, StreamRecord>,
+    /// How it says who goes next.
+    pub schedule: Schedule,
+    sections: BTreeMap<Address, Section>,
+    operations: BTreeMap<(u32, Actor), u32>,
 }
 
 impl Tape {
-    /// Puts what `actor`'s stream drew on the tape.
-    pub fn insert(&mut self, actor: Actor, stream: &mut Stream) {
-        if let Some(record) = stream.take_record() {
-            self.put(actor, record);
+    /// Adds what a stream drew.
+    pub fn insert(&mut self, record: StreamRecord) {
+        for (address, section) in record.sections {
+            let there = self.sections.entry(address).or_default();
+            for choice in section.choices {
+                there.set(choice.choice_point, choice.occurrence, choice.value);
+            }
         }
     }
 
-    /// Puts a record on the tape in place of whatever `actor` had there.
-    pub fn put(&mut self, actor: Actor, record: StreamRecord) {
-        self.streams.insert(actor, record);
+    /// What was drawn at one place.
+    pub fn get(&self, place: Place) -> u32 {
+        self.section(place.address).map_or(0, |section| section.get(place.choice_point, place.occurrence))
     }
 
-    /// Takes `actor` off the tape.
-    pub fn remove(&mut self, actor: Actor) -> Option<StreamRecord> {
-        self.streams.remove(&actor)
+    /// Changes a choice.
+    pub fn set(&mut self, place: Place, value: u32) {
+        if value == 0 {
+            let Some(section) = self.sections.get_mut(&place.address) else { return };
+            section.set(place.choice_point, place.occurrence, 0);
+            if section.choices.is_empty() {
+                self.sections.remove(&place.address);
+            }
+        } else {
+            let section = self.sections.entry(place.address).or_default();
+            section.set(place.choice_point, place.occurrence, value);
+        }
     }
 
-    /// A copy of what `actor` drew.
-    pub fn stream(&self, actor: Actor) -> StreamRecord {
-        self.streams.get(&actor).cloned().unwrap_or_default()
+    /// The choices of `address`, if any is not default.
+    pub(super) fn section(&self, address: Address) -> Option<&Section> {
+        self.sections.get(&address)
     }
 
-    /// Every stream with its actor.
-    pub fn streams(&self) -> impl Iterator<Item = (Actor, &StreamRecord)> {
-        self.streams.iter().map(|(&actor, stream)| (actor, stream))
+    /// All sections in order.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (&Address, &Section)> {
+        self.sections.iter()
     }
 
-    /// Every choice point at which something was drawn.
-    pub fn slots(&self) -> Vec<Slot> {
-        let choice_points = |(&actor, stream): (&Actor, &StreamRecord)| {
-            let drawn = stream.choice_points.iter().enumerate().filter(|(_, values)| !values.is_empty());
-            drawn
-                .map(|(choice_point, _)| Slot { actor, choice_point: choice_point as u8 })
-                .collect::<Vec<_>>()
-        };
-        self.streams.iter().flat_map(choice_points).collect()
+    /// Puts a section on the tape.
+    pub(super) fn put_section(&mut self, address: Address, section: Section) {
+        self.sections.insert(address, section);
     }
 
-    /// What was drawn at `slot`.
-    pub fn values(&self, slot: Slot) -> &[u32] {
-        let stream = self.streams.get(&slot.actor);
-        stream
-            .and_then(|stream| stream.choice_points.get(usize::from(slot.choice_point)))
-            .map_or(&[], Vec::as_slice)
+    /// Every choice that is not default.
+    pub fn choices(&self) -> impl Iterator<Item = (Place, u32)> + '_ {
+        self.sections.iter().flat_map(|(&address, section)| {
+            section.choices.iter().map(move |&Choice { choice_point, occurrence, value }| {
+                (Place { address, choice_point, occurrence }, value)
+            })
+        })
     }
 
-    /// What was drawn at `slot`, to be changed.
-    pub fn values_mut(&mut self, slot: Slot) -> &mut Vec<u32> {
-        self.streams.entry(slot.actor).or_default().site_mut(usize::from(slot.choice_point))
+    /// How many operations `actor` begins in `life`.
+    pub fn operations(&self, life: u32, actor: Actor) -> u32 {
+        self.operations.get(&(life, actor)).copied().unwrap_or(0)
     }
 
-    /// How many choices are on it, and how many of them are not default.
-    pub fn choices(&self) -> (usize, usize) {
-        let values = || self.streams.values().flat_map(|stream| stream.choice_points.iter().flatten());
-        (values().count(), values().filter(|&&value| value != 0).count())
+    /// Says how many operations `actor` begins in `life`.
+    pub fn set_operations(&mut self, life: u32, actor: Actor, operations: u32) {
+        if operations == 0 {
+            self.operations.remove(&(life, actor));
+        } else {
+            self.operations.insert((life, actor), operations);
+        }
     }
 
-    /// How many choices of `actor` are not default.
-    pub fn deviations(&self, actor: Actor) -> usize {
-        let stream = self.streams.get(&actor);
-        stream.map_or(0, |stream| stream.choice_points.iter().flatten().filter(|&&value| value != 0).count())
+    /// How many operations each actor begins in each life.
+    pub(super) fn counts(&self) -> impl Iterator<Item = ((u32, Actor), u32)> + '_ {
+        self.operations.iter().map(|(&key, &count)| (key, count))
+    }
+
+    /// How many lives something was drawn in.
+    pub fn lives(&self) -> u32 {
+        let last = self.operations.keys().map(|&(life, _)| life);
+        last.chain(self.sections.keys().map(|address| address.life)).max().map_or(0, |life| life + 1)
+    }
+
+    /// Every operation of a connection, in order.
+    pub fn connection_operations(&self) -> Vec<OperationId> {
+        let of_connections = self.operations.iter().filter(|((_, actor), _)| actor.as_fiber().is_some());
+        of_connections
+            .flat_map(|(&(life, actor), &count)| {
+                (0..count).map(move |operation| OperationId { life, actor, operation })
+            })
+            .collect()
+    }
+
+    /// Takes operations off the tape: those behind them move up, with their choices.
+    #[must_use]
+    pub fn without_operations(&self, gone: &[OperationId]) -> Tape {
+        let mut tape = Tape { schedule: self.schedule, ..Tape::default() };
+        let mut by_actor: BTreeMap<(u32, Actor), Vec<u32>> = BTreeMap::new();
+        for id in gone {
+            by_actor.entry((id.life, id.actor)).or_default().push(id.operation);
+        }
+        by_actor.values_mut().for_each(|operations| operations.sort_unstable());
+        for (&key, &count) in &self.operations {
+            let gone = by_actor.get(&key).map_or(0, Vec::len) as u32;
+            tape.set_operations(key.0, key.1, count.saturating_sub(gone));
+        }
+        for (&address, section) in &self.sections {
+            let gone = by_actor.get(&(address.life, address.actor)).map_or(&[][..], Vec::as_slice);
+            if let Err(before) = gone.binary_search(&address.operation) {
+                let operation = address.operation - before as u32;
+                tape.sections.insert(Address { operation, ..address }, section.clone());
+            }
+        }
+        tape
+    }
+
+    /// Leaves out what the scheduler drew: turns say who goes next.
+    #[must_use]
+    pub fn in_turns(mut self) -> Tape {
+        self.schedule = Schedule::Turns;
+        self.sections.retain(|address, _| address.actor != Actor::SCHEDULER);
+        self
+    }
+
+    /// Takes a whole life off the tape: those after it come one earlier.
+    #[must_use]
+    pub fn without_life(&self, gone: u32) -> Tape {
+        self.relabelled(|life, actor| match life {
+            // What belongs to no life is told by its actor.
+            _ if actor == Actor::OPTIONS || actor == Actor::SCHEDULER => Some((life, actor)),
+            life if life == gone => None,
+            life => Some((life - u32::from(life > gone), actor)),
+        })
+    }
+
+    /// Takes an actor off the tape.
+    #[must_use]
+    pub fn without_actor(&self, gone: Actor) -> Tape {
+        self.relabelled(|life, actor| (actor != gone).then_some((life, actor)))
+    }
+
+    /// Gives what is an actor's to another one; no two become the same.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(Actor) -> Actor) -> Tape {
+        self.relabelled(|life, actor| Some((life, name(actor))))
+    }
+
+    fn relabelled(&self, label: impl Fn(u32, Actor) -> Option<(u32, Actor)>) -> Tape {
+        let sections = self.sections.iter().filter_map(|(&address, section)| {
+            let (life, actor) = label(address.life, address.actor)?;
+            Some((Address { life, actor, ..address }, section.clone()))
+        });
+        let operations = self.operations.iter();
+        let operations = operations.filter_map(|(&(life, actor), &count)| Some((label(life, actor)?, count)));
+        Tape { schedule: self.schedule, sections: sections.collect(), operations: operations.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(life: u32, fiber: u32, operation: u32) -> Place {
+        let address = Address::operation(life, Actor::fiber(fiber), operation);
+        Place { address, choice_point: 1, occurrence: 2 }
+    }
+
+    /// Two lives of two connections with three operations each; the value says which.
+    fn tape() -> Tape {
+        let mut tape = Tape::default();
+        for life in 0..2 {
+            for fiber in 0..2 {
+                tape.set_operations(life, Actor::fiber(fiber), 3);
+                for operation in 0..3 {
+                    tape.set(place(life, fiber, operation), 100 * life + 10 * fiber + operation + 1);
+                }
+            }
+        }
+        tape
+    }
+
+    #[test]
+    fn an_operation_takes_its_choices_along_and_moves_those_of_no_other_connection() {
+        let gone = OperationId { life: 1, actor: Actor::fiber(0), operation: 1 };
+        let tape = tape().without_operations(&[gone]);
+        let values = |fiber| [0, 1, 2].map(|operation| tape.get(place(1, fiber, operation)));
+        assert_eq!((values(0), values(1)), ([101, 103, 0], [111, 112, 113]));
+        assert_eq!(tape.get(place(0, 0, 1)), 2);
+        assert_eq!([0, 1].map(|fiber| tape.operations(1, Actor::fiber(fiber))), [2, 3]);
+    }
+
+    #[test]
+    fn the_life_after_one_that_is_taken_off_comes_in_its_place() {
+        let tape = tape().without_life(0);
+        assert_eq!((tape.get(place(0, 1, 2)), tape.get(place(1, 1, 2)), tape.lives()), (113, 0, 1));
+    }
+
+    #[test]
+    fn an_actor_can_be_taken_off_and_another_take_its_number() {
+        let tape = tape()
+            .without_actor(Actor::fiber(0))
+            .renamed(|actor| if actor == Actor::fiber(1) { Actor::fiber(0) } else { actor });
+        assert_eq!((tape.get(place(0, 0, 2)), tape.get(place(0, 1, 2))), (13, 0));
+        assert_eq!(tape.connection_operations().len(), 6);
+    }
+
+    #[test]
+    fn a_choice_that_becomes_default_leaves_nothing_on_the_tape() {
+        let mut tape = tape();
+        let choices: Vec<Place> = tape.choices().map(|(place, _)| place).collect();
+        choices.into_iter().for_each(|place| tape.set(place, 0));
+        assert_eq!((tape.choices().count(), tape.sections().count()), (0, 0));
     }
 }

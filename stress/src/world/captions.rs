@@ -35,7 +35,7 @@ impl<S: System> World<S> {
         let Some(captions) = &mut self.captions else { return };
         let wants = match step {
             Step::Continue | Step::Yield => "",
-            Step::Wait(_) => WAITS,
+            Step::Wait(_) | Step::Stall { .. } => WAITS,
             Step::Ended => "operation ended",
             Step::Idle => "nothing more to do",
             Step::Restart => ", requests a restart",

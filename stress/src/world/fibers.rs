@@ -4,9 +4,10 @@ use std::task::{Context, Poll, Waker};
 
 use tenterhook_runtime::Completion;
 
+use super::order::{Order, Ready};
 use crate::ready::ReadyList;
-use crate::schedule::{FiberId, Readiness, Scheduler};
-use crate::tape::{Actor, Source, Stream, Tape};
+use crate::schedule::{FiberId, Readiness};
+use crate::tape::{Actor, Address, Place, RETRY, Schedule, Source, Stream, TURN, Tape};
 
 /// All fibers: one a connection, and the control fiber, which boots the system and looks it over.
 #[derive(Debug)]
@@ -21,11 +22,23 @@ pub(super) struct Fibers {
     seated: Vec<FiberId>,
     /// Connections that have nothing more to do in this life.
     idle: usize,
+    /// The present life, counted from 0.
+    life: u32,
+    /// How many operations connections begin, if the tape's turns are followed.
+    limits: Option<Arc<Tape>>,
+    /// How many operations they began in lives that are over, if that is recorded.
+    begun: Option<Vec<((u32, Actor), u32)>>,
 }
 
 #[derive(Debug)]
 struct Fiber {
     stream: Stream,
+    /// The operation that it is in or begins next, counted from 0 in each life.
+    operation: u32,
+    /// Steps of that operation that did not yield.
+    progress: u32,
+    /// Yields since then.
+    yields: u32,
     waker: Waker,
     /// What it waits for. Held, because dropping a polled completion unregisters its waker.
     parked: Option<Completion>,
@@ -36,7 +49,11 @@ impl Fibers {
         let ready = Arc::new(ReadyList::default());
         let fiber = |id| {
             let stream = source.stream(actor(id, connections), record);
-            Fiber { stream, waker: ready.waker(id), parked: None }
+            Fiber { stream, operation: 0, progress: 0, yields: 0, waker: ready.waker(id), parked: None }
+        };
+        let limits = match source {
+            Source::Recorded(tape) if tape.schedule == Schedule::Turns => Some(Arc::clone(tape)),
+            Source::Recorded(_) | Source::Seed(_) => None,
         };
         Fibers {
             all: (0..=connections).map(fiber).collect(),
@@ -45,6 +62,73 @@ impl Fibers {
             busy: 0,
             seated: Vec::new(),
             idle: 0,
+            life: 0,
+            limits,
+            begun: record.then(Vec::new),
+        }
+    }
+
+    /// Another life begins.
+    pub(super) fn begin_life(&mut self, life: u32) {
+        self.life = life;
+        for fiber in 0..self.all.len() as FiberId {
+            self.enter(fiber, 0);
+        }
+    }
+
+    /// What the fiber is in or begins next.
+    pub(super) fn operation(&self, fiber: FiberId) -> Address {
+        Address::operation(self.life, self.actor(fiber), self.all[fiber as usize].operation)
+    }
+
+    /// The place of the turn of the fiber's next step, which is another try if it `yielded`.
+    pub(super) fn place(&self, fiber: FiberId, yielded: bool) -> Place {
+        let Fiber { progress, yields, .. } = self.all[fiber as usize];
+        let (choice_point, occurrence) = match yielded {
+            true => (RETRY, progress << 8 | yields.min(255)),
+            false => (TURN, progress),
+        };
+        Place { address: self.operation(fiber), choice_point, occurrence }
+    }
+
+    fn enter(&mut self, fiber: FiberId, operation: u32) {
+        let state = &mut self.all[fiber as usize];
+        (state.operation, state.progress, state.yields) = (operation, 0, 0);
+        let address = self.operation(fiber);
+        self.all[fiber as usize].stream.enter(address);
+    }
+
+    /// Whether the fiber's last step of this operation was a yield.
+    pub(super) fn has_yielded(&self, fiber: FiberId) -> bool {
+        self.all[fiber as usize].yields > 0
+    }
+
+    /// The fiber was stepped.
+    pub(super) fn stepped(&mut self, fiber: FiberId, yielded: bool) {
+        let state = &mut self.all[fiber as usize];
+        if yielded {
+            state.yields += 1;
+        } else {
+            (state.progress, state.yields) = (state.progress + 1, 0);
+        }
+    }
+
+    /// The fiber can run.
+    pub(super) fn ready(&mut self, fiber: FiberId, why: Readiness, order: &mut Order) {
+        let place = self.place(fiber, why == Readiness::Yielded);
+        let recorded = self.all[fiber as usize].stream.recorded(place.choice_point, place.occurrence);
+        order.ready(Ready { fiber, why, place, recorded });
+    }
+
+    /// The connection can begin an operation, if the tape has one more.
+    fn fresh(&mut self, fiber: FiberId, order: &mut Order) {
+        let operation = self.all[fiber as usize].operation;
+        let has_more =
+            |tape: &Arc<Tape>| operation < tape.operations(self.life, actor(fiber, self.control()));
+        if self.limits.as_ref().is_none_or(has_more) {
+            self.ready(fiber, Readiness::Fresh, order);
+        } else {
+            self.idle += 1;
         }
     }
 
@@ -76,41 +160,37 @@ impl Fibers {
     }
 
     /// The fiber waits for `completion`, or continues if that has finished meanwhile.
-    pub(super) fn park(
-        &mut self,
-        fiber: FiberId,
-        mut completion: Completion,
-        scheduler: &mut dyn Scheduler,
-        stream: &mut Stream,
-    ) {
+    pub(super) fn park(&mut self, fiber: FiberId, mut completion: Completion, order: &mut Order) {
         let state = &mut self.all[fiber as usize];
         match Pin::new(&mut completion).poll(&mut Context::from_waker(&state.waker)) {
-            Poll::Ready(_) => scheduler.ready(fiber, Readiness::Woken, stream),
+            Poll::Ready(_) => self.ready(fiber, Readiness::Woken, order),
             Poll::Pending => state.parked = Some(completion),
         }
     }
 
     /// Hands fibers whose completions have finished to the scheduler. `woken` is scratch space.
     #[inline]
-    pub(super) fn wake(
-        &mut self,
-        woken: &mut Vec<FiberId>,
-        scheduler: &mut dyn Scheduler,
-        stream: &mut Stream,
-    ) {
+    pub(super) fn wake(&mut self, woken: &mut Vec<FiberId>, order: &mut Order) {
         self.ready.take(woken);
         for fiber in woken.drain(..) {
             // Woken for a completion that it no longer waits for: nothing to do.
             let Some(completion) = self.all[fiber as usize].parked.take() else { continue };
-            self.park(fiber, completion, scheduler, stream);
+            self.park(fiber, completion, order);
         }
     }
 
+    /// Fibers that were woken and of which the scheduler does not know yet, with the places of their next steps.
+    pub(super) fn woken(&self) -> impl Iterator<Item = Place> + '_ {
+        let parked = |&fiber: &FiberId| self.all[fiber as usize].parked.is_some();
+        self.ready.peek().into_iter().filter(parked).map(|fiber| self.place(fiber, false))
+    }
+
     /// A connection's operation has ended.
-    pub(super) fn ended(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
+    pub(super) fn ended(&mut self, fiber: FiberId, order: &mut Order) {
         self.in_operation[fiber as usize] = false;
         self.busy -= 1;
-        scheduler.ready(fiber, Readiness::Fresh, stream);
+        self.enter(fiber, self.all[fiber as usize].operation + 1);
+        self.fresh(fiber, order);
     }
 
     /// A connection has nothing more to do in this life.
@@ -118,6 +198,7 @@ impl Fibers {
         self.in_operation[fiber as usize] = false;
         self.busy -= 1;
         self.idle += 1;
+        self.enter(fiber, self.all[fiber as usize].operation + 1);
     }
 
     /// Whether no connection has anything more to do in this life.
@@ -132,19 +213,20 @@ impl Fibers {
 
     /// The control fiber's work has ended.
     pub(super) fn control_ended(&mut self) {
-        let control = self.control() as usize;
-        self.in_operation[control] = false;
+        let control = self.control();
+        self.in_operation[control as usize] = false;
+        self.enter(control, self.all[control as usize].operation + 1);
     }
 
     /// Lets one fiber run.
-    pub(super) fn start(&mut self, fiber: FiberId, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
-        scheduler.ready(fiber, Readiness::Fresh, stream);
+    pub(super) fn start(&mut self, fiber: FiberId, order: &mut Order) {
+        self.ready(fiber, Readiness::Fresh, order);
     }
 
     /// Lets all connections run.
-    pub(super) fn start_connections(&mut self, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
+    pub(super) fn start_connections(&mut self, order: &mut Order) {
         for fiber in 0..self.control() {
-            scheduler.ready(fiber, Readiness::Fresh, stream);
+            self.fresh(fiber, order);
         }
     }
 
@@ -154,9 +236,19 @@ impl Fibers {
     }
 
     /// Lets those that sat out run again.
-    pub(super) fn unseat(&mut self, scheduler: &mut dyn Scheduler, stream: &mut Stream) {
-        for fiber in self.seated.drain(..) {
-            scheduler.ready(fiber, Readiness::Fresh, stream);
+    pub(super) fn unseat(&mut self, order: &mut Order) {
+        for fiber in std::mem::take(&mut self.seated) {
+            self.fresh(fiber, order);
+        }
+    }
+
+    /// Counts what connections began in the life that ends.
+    pub(super) fn end_life(&mut self) {
+        let control = self.control();
+        let Some(begun) = &mut self.begun else { return };
+        for (id, fiber) in self.all.iter().enumerate() {
+            let operations = fiber.operation + u32::from(self.in_operation[id]);
+            begun.push(((self.life, actor(id as FiberId, control)), operations));
         }
     }
 
@@ -185,9 +277,13 @@ impl Fibers {
 
     /// Puts the streams on a tape.
     pub(super) fn save(&mut self, tape: &mut Tape) {
-        let control = self.control();
-        for (id, fiber) in self.all.iter_mut().enumerate() {
-            tape.insert(actor(id as FiberId, control), &mut fiber.stream);
+        for fiber in &mut self.all {
+            if let Some(record) = fiber.stream.take_record() {
+                tape.insert(record);
+            }
+        }
+        for ((life, actor), operations) in self.begun.take().unwrap_or_default() {
+            tape.set_operations(life, actor, operations);
         }
     }
 }

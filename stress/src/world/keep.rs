@@ -3,7 +3,7 @@
 pub enum Keep {
     /// What it came to, and the hash of its events.
     Hash,
-    /// Every choice, and the schedule as choices of the random scheduler: what a shrinker edits.
+    /// Every choice, and the schedule in turns: what a shrinker edits.
     Tape,
     /// Every event: what shows where two runs differ.
     Events,

@@ -37,6 +37,7 @@ impl<S: System> World<S> {
                 counts.strike(FaultKind::CrashInRecovery);
             }
         });
+        self.fibers.end_life();
         let wreck = match crash {
             Crash::PowerLoss => {
                 self.nemesis.power_lost(self.disk.sync_failed());
@@ -56,7 +57,7 @@ impl<S: System> World<S> {
         }
         self.fibers.forget();
         self.system.after_crash()?;
-        self.scheduler.clear();
+        self.order.clear();
         self.io = self.disk.io();
         self.begin_life();
         Ok(())
@@ -72,6 +73,7 @@ impl<S: System> World<S> {
             Boot::Struck
         };
         self.nemesis.begin_life(self.steps);
+        self.fibers.begin_life(self.nemesis.life());
         self.enter(Phase::Booting(boot));
     }
 }

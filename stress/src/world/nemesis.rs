@@ -1,6 +1,6 @@
 use crate::disk::{DiskStatus, Struck};
 use crate::system::Crash;
-use crate::tape::{Actor, Chance, ChoicePoint, Stream, Tape};
+use crate::tape::{Actor, Address, Chance, ChoicePoint, Place, Stream, Tape};
 
 const LIFE: ChoicePoint = ChoicePoint::new(0, "life");
 const EARLY: ChoicePoint = ChoicePoint::new(1, "early");
@@ -9,6 +9,9 @@ const REST: ChoicePoint = ChoicePoint::new(3, "rest");
 const CLEANUP: ChoicePoint = ChoicePoint::new(4, "clean-up");
 const SYNC: ChoicePoint = ChoicePoint::new(5, "failed sync");
 const SYNC_LIFE: ChoicePoint = ChoicePoint::new(6, "life after a failed sync");
+const CRASH_TURN: ChoicePoint = ChoicePoint::new(7, "turn of the crash");
+const REST_TURN: ChoicePoint = ChoicePoint::new(8, "turn of a rest");
+const END_TURN: ChoicePoint = ChoicePoint::new(9, "turn of the end");
 
 /// A life that ends early ends within this many steps: while the system recovers, or soon after.
 const EARLY_STEPS: u32 = 300;
@@ -49,9 +52,21 @@ impl Default for NemesisOptions {
     }
 }
 
+/// What ends a stretch of work.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    Crash,
+    Rest,
+    End,
+}
+
 /// Draws the end of lives and their rests.
 #[derive(Debug)]
 pub(super) struct Nemesis {
+    /// The tape's turns say when.
+    in_turns: bool,
+    /// How many rests this life has had.
+    rests: u32,
     options: NemesisOptions,
     stream: Stream,
     lives: u64,
@@ -65,8 +80,10 @@ pub(super) struct Nemesis {
 }
 
 impl Nemesis {
-    pub(super) fn new(options: NemesisOptions, stream: Stream) -> Nemesis {
+    pub(super) fn new(options: NemesisOptions, stream: Stream, in_turns: bool) -> Nemesis {
         Nemesis {
+            in_turns,
+            rests: 0,
             options,
             stream,
             lives: 0,
@@ -81,9 +98,12 @@ impl Nemesis {
 
     pub(super) fn begin_life(&mut self, now: u64) {
         self.lives += 1;
+        self.stream.enter(Address::operation(self.life(), Actor::NEMESIS, 0));
+        self.rests = 0;
         let mean = self.options.mean_life;
         self.crash_at = match mean {
             0 => None,
+            _ if self.in_turns => None,
             _ => {
                 let early = self.stream.happens(EARLY, self.options.early);
                 let bound = if early { EARLY_STEPS } else { mean.saturating_mul(2) };
@@ -105,7 +125,50 @@ impl Nemesis {
         self.draw_rest(now);
     }
 
+    /// The present life, counted from 0.
+    pub(super) fn life(&self) -> u32 {
+        self.lives.saturating_sub(1) as u32
+    }
+
+    /// Where the turn of the next cut of a kind is on a tape.
+    pub(super) fn place_of(&self, cut: Cut) -> Place {
+        let (choice_point, occurrence) = match cut {
+            Cut::Crash => (CRASH_TURN, 0),
+            Cut::Rest => (REST_TURN, self.rests),
+            Cut::End => (END_TURN, 0),
+        };
+        let address = Address::operation(self.life(), Actor::NEMESIS, 0);
+        Place { address, choice_point: choice_point.index(), occurrence }
+    }
+
+    /// The cut that comes before everything of `turn` or later, with its turn, if turns say when and `allows` lets it be.
+    pub(super) fn cut_before(&self, turn: u32, allows: impl Fn(Cut) -> bool) -> Option<(u32, Cut)> {
+        if !self.in_turns {
+            return None;
+        }
+        let cuts = [Cut::Crash, Cut::Rest, Cut::End].into_iter().filter(|&cut| allows(cut));
+        let cuts = cuts.filter_map(|cut| {
+            let Place { choice_point, occurrence, .. } = self.place_of(cut);
+            let at = self.stream.recorded(choice_point, occurrence).checked_sub(1)?;
+            (at <= turn).then_some((at, cut))
+        });
+        cuts.min_by_key(|&(at, _)| at)
+    }
+
+    /// How the life ends whose crash comes by its turn.
+    pub(super) fn draw_kind(&mut self) -> Crash {
+        if self.stream.happens(KIND, self.options.killed) { Crash::ProcessKilled } else { Crash::PowerLoss }
+    }
+
+    /// A rest begins.
+    pub(super) fn rests(&mut self) {
+        self.rests += 1;
+    }
+
     fn draw_rest(&mut self, now: u64) {
+        if self.in_turns {
+            return;
+        }
         let bound = self.options.mean_quiesce.saturating_mul(2);
         let steps = self.stream.choose(REST, bound);
         self.rest_at = if steps == 0 { u64::MAX } else { now + u64::from(steps) };
@@ -128,6 +191,9 @@ impl Nemesis {
             return;
         }
         self.sync_failed = disk.sync_failed;
+        if self.in_turns {
+            return;
+        }
         if self.power_fails_at.is_none() && self.stream.happens(SYNC, self.options.failed_syncs) {
             let more = self.stream.choose(SYNC_LIFE, FAILED_SYNC_CHANGES);
             self.power_fails_at = Some(disk.changes + u64::from(more));
@@ -142,8 +208,7 @@ impl Nemesis {
             return None;
         }
         self.crash_at = None;
-        let killed = self.stream.happens(KIND, self.options.killed);
-        Some(if killed { Crash::ProcessKilled } else { Crash::PowerLoss })
+        Some(self.draw_kind())
     }
 
     /// Nothing happens before the next crash: it comes now.
@@ -180,7 +245,9 @@ impl Nemesis {
     }
 
     pub(super) fn save(&mut self, tape: &mut Tape) {
-        tape.insert(Actor::NEMESIS, &mut self.stream);
+        if let Some(record) = self.stream.take_record() {
+            tape.insert(record);
+        }
     }
 }
 
@@ -193,7 +260,7 @@ mod tests {
     fn nemesis(seed: u64, failed_syncs: u32) -> Nemesis {
         let options =
             NemesisOptions { failed_syncs: Chance::per_mille(failed_syncs), ..NemesisOptions::default() };
-        let mut nemesis = Nemesis::new(options, Source::Seed(seed).stream(Actor::NEMESIS, false));
+        let mut nemesis = Nemesis::new(options, Source::Seed(seed).stream(Actor::NEMESIS, false), false);
         nemesis.begin_life(0);
         nemesis
     }

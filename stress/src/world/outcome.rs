@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::disk::FaultCounts;
-use crate::tape::{StreamRecord, Tape};
+use crate::tape::Tape;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -30,8 +30,6 @@ pub struct RunOutcome {
     pub captions: Vec<(usize, String)>,
     /// The choices, if they were recorded.
     pub tape: Tape,
-    /// The schedule as choices of the random scheduler, if it was recorded.
-    pub transcript: StreamRecord,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
 }

@@ -77,13 +77,9 @@ impl Connection {
             return self.drop_machine(fixture);
         }
         self.doomed = false;
-        if self.nap > 0 && !context.calm {
-            self.nap -= 1;
-            return Ok(Step::Yield);
-        }
-        let is_spent = [OPERATION, UPKEEP].iter().all(|&choice_point| context.stream.is_spent(choice_point));
-        if is_spent && matches!(self.operation, Operation::None) {
-            return Ok(Step::Idle);
+        let nap = std::mem::take(&mut self.nap);
+        if nap > 0 && !context.calm {
+            return Ok(Step::Stall { ticks: nap.into() });
         }
         loop {
             let progress = match &mut self.operation {

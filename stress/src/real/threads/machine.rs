@@ -59,7 +59,9 @@ impl Machine {
             self.shared.ended();
         }
         match stepped {
-            Ok(Step::Continue | Step::Yield | Step::Ended) => IOResult::IO(IOCompletions::Yield),
+            Ok(Step::Continue | Step::Yield | Step::Stall { .. } | Step::Ended) => {
+                IOResult::IO(IOCompletions::Yield)
+            }
             Ok(Step::Wait(completion)) => IOResult::IO(IOCompletions::Single(completion)),
             Ok(Step::Restart) => {
                 self.shared.restart();

@@ -1,0 +1,140 @@
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use super::{Budget, Replay, is_same};
+use crate::tape::{Source, Tape};
+use crate::violation::Violation;
+use crate::world::{Keep, RunOutcome};
+
+/// What a run costs beside its steps, in steps: one that makes no step is not free.
+const RUN: u64 = 500;
+
+/// The smallest failing run so far.
+pub(super) struct Search<R> {
+    pub(super) setup: R,
+    pub(super) tape: Tape,
+    violation: Violation,
+    /// The step at which it fails.
+    pub(super) steps: u64,
+    /// Steps that may still be simulated.
+    pub(super) left: u64,
+    pub(super) runs: u64,
+}
+
+/// How small a run is: what comes first counts most.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Measure {
+    lives: u32,
+    operations: usize,
+    choices: usize,
+    values: u64,
+    steps: u64,
+}
+
+impl Measure {
+    fn of(tape: &Tape, steps: u64) -> Measure {
+        let lives = tape.lives();
+        let operations = tape.connection_operations().len();
+        let values = tape.choices().map(|(_, value)| u64::from(value)).sum();
+        Measure { lives, operations, choices: tape.choices().count(), values, steps }
+    }
+}
+
+impl<R: Replay> Search<R> {
+    /// Begins with the run that `outcome` is of.
+    pub(super) fn new(setup: &R, outcome: RunOutcome, violation: Violation, budget: Budget) -> Search<R> {
+        Search {
+            setup: setup.clone(),
+            tape: outcome.tape,
+            violation,
+            steps: outcome.steps,
+            left: budget.steps,
+            runs: 1,
+        }
+    }
+
+    pub(super) fn measure(&self) -> Measure {
+        Measure::of(&self.tape, self.steps)
+    }
+
+    /// From here on turns say who goes next, if the run fails in the same way then.
+    pub(super) fn follow_turns(&mut self) {
+        let tape = self.tape.clone().in_turns();
+        let outcome = self.setup.play(&Source::from(tape), Keep::Tape);
+        self.count(&outcome);
+        if self.is_same(&outcome) {
+            (self.tape, self.steps) = (outcome.tape, outcome.steps);
+        }
+    }
+
+    /// Tries setups with the present tape in order, and takes the first that fails the same way and is not larger.
+    pub(super) fn try_setups(&mut self, setups: &[R]) -> bool {
+        let tape = Source::from(self.tape.clone());
+        let runs: Vec<(R, Source)> = setups.iter().map(|setup| (setup.clone(), tape.clone())).collect();
+        let taken = self.first(&runs, |now, then| now <= then);
+        taken.map(|(index, outcome)| self.take(runs[index].0.clone(), outcome)).is_some()
+    }
+
+    /// Takes a tape whose run fails the same way and is not larger.
+    pub(super) fn try_equal(&mut self, tape: Tape) -> bool {
+        let runs = [(self.setup.clone(), Source::from(tape))];
+        let taken = self.first(&runs, |now, then| now <= then);
+        taken.map(|(_, outcome)| self.take(self.setup.clone(), outcome)).is_some()
+    }
+
+    /// Tries tapes in order, and takes the first whose run fails the same way and is smaller. Returns which.
+    pub(super) fn try_tapes(&mut self, tapes: impl IntoIterator<Item = Tape>) -> Option<usize> {
+        let width = rayon::current_num_threads().max(1);
+        let mut tapes = tapes.into_iter();
+        let mut tried = 0;
+        loop {
+            let runs: Vec<(R, Source)> =
+                tapes.by_ref().take(width).map(|tape| (self.setup.clone(), Source::from(tape))).collect();
+            if runs.is_empty() || self.left == 0 {
+                return None;
+            }
+            if let Some((index, outcome)) = self.first(&runs, |now, then| now < then) {
+                self.take(self.setup.clone(), outcome);
+                return Some(tried + index);
+            }
+            tried += runs.len();
+        }
+    }
+
+    /// The first of the runs that fails the same way and whose measure `fits`. Runs behind it count for nothing, so that
+    /// it does not matter how many are tried at once.
+    fn first(
+        &mut self,
+        runs: &[(R, Source)],
+        fits: impl Fn(Measure, Measure) -> bool,
+    ) -> Option<(usize, RunOutcome)> {
+        if self.left == 0 {
+            return None;
+        }
+        let outcomes: Vec<RunOutcome> =
+            runs.par_iter().map(|(setup, source)| setup.play(source, Keep::Tape)).collect();
+        let present = self.measure();
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            self.count(&outcome);
+            if self.is_same(&outcome) && fits(Measure::of(&outcome.tape, outcome.steps), present) {
+                return Some((index, outcome));
+            }
+            if self.left == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, setup: R, outcome: RunOutcome) {
+        (self.setup, self.tape, self.steps) = (setup, outcome.tape, outcome.steps);
+    }
+
+    fn count(&mut self, outcome: &RunOutcome) {
+        self.runs += 1;
+        self.left = self.left.saturating_sub(outcome.steps + RUN);
+    }
+
+    fn is_same(&self, outcome: &RunOutcome) -> bool {
+        outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
+    }
+}
