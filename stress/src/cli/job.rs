@@ -24,6 +24,8 @@ pub(super) enum Commands<S: Subject> {
     Retest(RetestArguments),
     /// Tell what a job has come to.
     Report(ReportArguments),
+    /// Print a failure as the Markdown text of an issue.
+    Issue(IssueArguments),
 }
 
 pub(super) const EXAMPLES: &str = "\
@@ -122,12 +124,24 @@ pub(super) struct ReportArguments {
     html: Option<PathBuf>,
 }
 
+/// Prints a failure as the Markdown text of an issue, ready for a tracker.
+#[derive(Debug, Args)]
+pub(super) struct IssueArguments {
+    /// The job's folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The failure's signature. Its first letters suffice.
+    #[arg(value_name = "SIGNATURE")]
+    signature: String,
+}
+
 pub(super) fn run<S: Subject>(command: Commands<S>) -> ExitCode {
     let done = match command {
         Commands::Job(arguments) => start(arguments),
         Commands::Failures(arguments) => failures(&arguments),
         Commands::Retest(arguments) => retest::<S>(&arguments),
         Commands::Report(arguments) => report::<S>(&arguments),
+        Commands::Issue(arguments) => issue(&arguments),
     };
     done.unwrap_or_else(|error| {
         usage(S::PROGRAM, &error.to_string());
@@ -237,5 +251,10 @@ fn report<S: Subject>(arguments: &ReportArguments) -> Result<ExitCode, JobError>
         true => print(&format!("{:#}\n", job::document::<S>(folder)?)),
         false => print(&job::glance::<S>(folder)?),
     }
+    Ok(ExitCode::Ok)
+}
+
+fn issue(arguments: &IssueArguments) -> Result<ExitCode, JobError> {
+    print(&job::issue(&arguments.folder, &arguments.signature)?);
     Ok(ExitCode::Ok)
 }

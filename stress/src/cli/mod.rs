@@ -1,6 +1,7 @@
 //! The command line of a subject, as a function: `cli::main::<MySubject>()` is a whole program.
 
 mod answer;
+mod bisect;
 #[cfg(feature = "job")]
 mod job;
 #[cfg(not(feature = "job"))]
@@ -57,6 +58,8 @@ enum Command<S: Subject, C: Commands> {
     Shrink(tape::ShrinkArguments<S>),
     /// Draw a tape or a seed as a timeline, one lane per connection.
     Trace(tape::TraceArguments<S>),
+    /// Find the commit from which on a tape fails.
+    Bisect(bisect::BisectArguments),
     #[cfg(feature = "job")]
     #[command(flatten)]
     Job(job::Commands<S>),
@@ -94,6 +97,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         ("replay", tape::REPLAY_EXAMPLE),
         ("shrink", tape::SHRINK_EXAMPLE),
         ("trace", tape::TRACE_EXAMPLE),
+        ("bisect", bisect::EXAMPLES),
         #[cfg(feature = "job")]
         ("job", job::EXAMPLES),
     ] {
@@ -111,6 +115,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
+            Command::Bisect(arguments) => bisect::run::<S>(&arguments),
             #[cfg(feature = "job")]
             Command::Job(command) => job::run(command),
             #[cfg(not(feature = "job"))]

@@ -49,6 +49,7 @@ mod runner;
 mod schema;
 mod signature;
 mod totals;
+mod tracker;
 mod triage;
 mod work;
 
@@ -65,6 +66,7 @@ pub use self::page::page;
 pub use self::plan::Shard;
 pub use self::runner::{Ended, run};
 pub use self::totals::{document, glance, glance_at};
+pub use self::tracker::issue;
 use crate::options::Fixed;
 use crate::subject::Subject;
 

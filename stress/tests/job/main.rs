@@ -2,6 +2,7 @@
 //! runs that as a process of its own, which it kills, stops and starves.
 
 mod bad_input;
+mod commits;
 mod kept;
 mod known;
 mod planted;
@@ -23,6 +24,9 @@ const TESTS: &[Test] = &[
     ("a_bug_that_goes_is_fixed_and_one_that_comes_back_has_regressed", known::regressed),
     ("an_operation_that_is_swept_is_swept_once_a_build", known::swept),
     ("a_job_that_misses_its_canary_says_that_its_green_means_nothing", known::blind),
+    ("bisect_names_the_commit_and_leaves_the_work_tree_alone", commits::bisect),
+    ("an_issue_has_what_repeats_the_failure", commits::issue),
+    ("a_report_is_one_page_with_the_failures_in_it", commits::page),
     ("bad_input_is_one_line_with_exit_code_2_and_touches_nothing", bad_input::refused),
     ("a_folder_in_use_is_refused", bad_input::in_use),
 ];
