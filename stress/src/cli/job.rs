@@ -24,6 +24,8 @@ pub(super) enum Commands<S: Subject> {
     Retest(RetestArguments),
     /// Tell what a job has come to.
     Report(ReportArguments),
+    /// Put the jobs of several machines into one.
+    Merge(MergeArguments),
     /// Print a failure as the Markdown text of an issue.
     Issue(IssueArguments),
 }
@@ -124,6 +126,17 @@ pub(super) struct ReportArguments {
     html: Option<PathBuf>,
 }
 
+/// Puts jobs of the same seeds and options into one. The order does not matter, and merging twice changes nothing.
+#[derive(Debug, Args)]
+pub(super) struct MergeArguments {
+    /// The folder of the merged job; it is made if it is not there.
+    #[arg(value_name = "INTO")]
+    into: PathBuf,
+    /// The folders of its parts.
+    #[arg(value_name = "DIR", required = true)]
+    parts: Vec<PathBuf>,
+}
+
 /// Prints a failure as the Markdown text of an issue, ready for a tracker.
 #[derive(Debug, Args)]
 pub(super) struct IssueArguments {
@@ -141,6 +154,7 @@ pub(super) fn run<S: Subject>(command: Commands<S>) -> ExitCode {
         Commands::Failures(arguments) => failures(&arguments),
         Commands::Retest(arguments) => retest::<S>(&arguments),
         Commands::Report(arguments) => report::<S>(&arguments),
+        Commands::Merge(arguments) => merge::<S>(&arguments),
         Commands::Issue(arguments) => issue(&arguments),
     };
     done.unwrap_or_else(|error| {
@@ -256,5 +270,11 @@ fn report<S: Subject>(arguments: &ReportArguments) -> Result<ExitCode, JobError>
 
 fn issue(arguments: &IssueArguments) -> Result<ExitCode, JobError> {
     print(&job::issue(&arguments.folder, &arguments.signature)?);
+    Ok(ExitCode::Ok)
+}
+
+fn merge<S: Subject>(arguments: &MergeArguments) -> Result<ExitCode, JobError> {
+    job::merge(&arguments.into, &arguments.parts)?;
+    print(&job::glance::<S>(&arguments.into)?);
     Ok(ExitCode::Ok)
 }

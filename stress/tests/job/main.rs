@@ -5,6 +5,7 @@ mod bad_input;
 mod commits;
 mod kept;
 mod known;
+mod merged;
 mod planted;
 mod program;
 
@@ -27,6 +28,7 @@ const TESTS: &[Test] = &[
     ("bisect_names_the_commit_and_leaves_the_work_tree_alone", commits::bisect),
     ("an_issue_has_what_repeats_the_failure", commits::issue),
     ("a_report_is_one_page_with_the_failures_in_it", commits::page),
+    ("shards_merged_in_any_order_and_twice_are_one_job", merged::shards),
     ("bad_input_is_one_line_with_exit_code_2_and_touches_nothing", bad_input::refused),
     ("a_folder_in_use_is_refused", bad_input::in_use),
 ];
