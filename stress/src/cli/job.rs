@@ -76,6 +76,9 @@ pub(super) struct JobArguments<S: Subject> {
     /// This machine's part of the seeds, such as 3/8 [default: what JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID say, else all].
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
+    /// Serve figures for Prometheus at this address, such as 127.0.0.1:9184.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<std::net::SocketAddr>,
     /// Make the canary right, so that it can't be found.
     #[arg(long, hide = true)]
     blind_canary: bool,
@@ -200,6 +203,7 @@ fn options<S: Subject>(arguments: JobArguments<S>) -> Result<JobOptions<S>, Stri
         recheck: arguments.recheck,
         fixed: arguments.fixed,
         shard: Shard::find(arguments.shard.as_deref(), variable)?,
+        metrics: arguments.metrics,
         blind_canary: arguments.blind_canary,
         quiet: arguments.quiet,
     })

@@ -19,6 +19,7 @@
 //! | `triage`, `signature` | from a failing seed to its cause |
 //! | `catalogue`, `folder` | causes and what is kept of each |
 //! | `look` | whether a known failure is still there |
+//! | `metrics` | figures of a running job for Prometheus |
 //! | `merge` | jobs of several machines as one |
 //! | `totals` | what a job has come to |
 //! | `page`, `chart` | the report as one HTML file |
@@ -41,6 +42,7 @@ mod ledger;
 mod lock;
 mod look;
 mod merge;
+mod metrics;
 mod mix;
 mod page;
 mod plan;
@@ -54,6 +56,7 @@ mod tracker;
 mod triage;
 mod work;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +100,8 @@ pub struct JobOptions<S: Subject> {
     pub fixed: Fixed<S::Options>,
     /// Which part of the seeds is this machine's.
     pub shard: Shard,
+    /// Where figures are served for Prometheus.
+    pub metrics: Option<SocketAddr>,
     /// Whether the canary is right, and can't be found: what a test of the job needs.
     pub blind_canary: bool,
     /// Whether nothing is told before the end.

@@ -76,7 +76,7 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
         ("failing seeds", grouped(whole.failing_seeds)),
         ("causes open / all", format!("{open} / {}", whole.causes.len())),
         ("points reached", format!("{reached} / {}", totals.reached.len())),
-        ("power losses, kills", grouped(totals.crashes)),
+        ("crashes", grouped(totals.crashes)),
         ("memory", format!("{memory:.0} MiB")),
         ("sittings", whole.sittings.to_string()),
     ];

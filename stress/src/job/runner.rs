@@ -14,6 +14,7 @@ use super::catalogue::{self, Cause};
 use super::database::Database;
 use super::ledger::{Finished, Ledger, Trouble};
 use super::lock::Lock;
+use super::metrics::{self, Metrics};
 use super::plan::{Done, Seeds, Shard};
 use super::row::{Mode, Row};
 use super::work::{Desk, Sent, Shared};
@@ -61,6 +62,7 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let path = options.folder.as_path();
     let exists = Database::exists(path)?;
     let database = if exists { Some(open(options)?) } else { None };
+    let metrics = options.metrics.map(Metrics::serve).transpose()?;
     std::fs::create_dir_all(path).map_err(|error| {
         JobError::input(path, format!("cannot be made ({error}); name a folder that can be written"))
     })?;
@@ -75,6 +77,9 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let first_seed = first_seed(&database)?;
     let fixed = options.fixed.clone();
     let build = build::name();
+    if let Some(metrics) = &metrics {
+        warn(&format!("metrics at http://{}/metrics", metrics.address));
+    }
     let is_due = |cause: &Cause| {
         cause.state.is_open() || cause.looked.as_ref().is_none_or(|(looked, _)| *looked != build)
     };
@@ -104,6 +109,7 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
         known,
         sampled: now,
         told: now,
+        metrics,
         internal: None,
     };
     runner.sample();
@@ -229,6 +235,7 @@ struct Runner<'a, S: Subject> {
     known: BTreeSet<String>,
     sampled: Instant,
     told: Instant,
+    metrics: Option<Metrics>,
     internal: Option<String>,
 }
 
@@ -356,6 +363,9 @@ impl<S: Subject> Runner<'_, S> {
         if now.duration_since(self.sampled) >= SAMPLE {
             self.sampled = now;
             self.sample();
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.set(metrics::text(&self.ledger, self.elapsed(), self.known.len()));
         }
         if now.duration_since(self.told) >= TELL {
             self.told = now;

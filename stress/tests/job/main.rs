@@ -6,6 +6,7 @@ mod commits;
 mod kept;
 mod known;
 mod merged;
+mod metrics;
 mod planted;
 mod program;
 
@@ -29,6 +30,7 @@ const TESTS: &[Test] = &[
     ("an_issue_has_what_repeats_the_failure", commits::issue),
     ("a_report_is_one_page_with_the_failures_in_it", commits::page),
     ("shards_merged_in_any_order_and_twice_are_one_job", merged::shards),
+    ("metrics_are_served_while_a_job_runs_and_ctrl_c_ends_it", metrics::served),
     ("bad_input_is_one_line_with_exit_code_2_and_touches_nothing", bad_input::refused),
     ("a_folder_in_use_is_refused", bad_input::in_use),
 ];

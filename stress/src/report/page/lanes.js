@@ -56,9 +56,8 @@
     const box = html("div", { className: "lanes" }, root), names = html("div", { className: "names" }, box), view = html("div", { className: "view", tabIndex: 0 }, box);
     const hidden = new Set(run.lanes.map((_, lane) => lane).filter(lane => !used.has(lane))); let width = 0, filter = "", faultsOnly = false;
     const button = (text, title, act) => { html("button", { textContent: text, title, type: "button", onclick: act }, tools).setAttribute("aria-label", title); };
-    // An event that is too narrow for a letter is still there to be pointed at.
-    const fit = () => Math.max(3, (view.clientWidth - 12) / count);
-    const zoom = by => { const middle = (view.scrollLeft + view.clientWidth / 2) / width; width = Math.min(160, Math.max(2, width * by)); paint(); view.scrollLeft = middle * width - view.clientWidth / 2; };
+    const fit = () => Math.max(.2, (view.clientWidth - 12) / count);
+    const zoom = by => { const middle = (view.scrollLeft + view.clientWidth / 2) / width; width = Math.min(160, Math.max(.2, width * by)); paint(); view.scrollLeft = middle * width - view.clientWidth / 2; };
     button("−", "zoom out", () => zoom(1 / 1.5)); button("+", "zoom in", () => zoom(1.5)); button("all", "fit the whole run", () => { width = fit(); paint(); });
     button("end", "go to the violation", () => { width = Math.max(width, 46); paint(); view.scrollLeft = 1e9; });
     html("input", { type: "search", placeholder: "operation, page, file …", oninput: e => { filter = e.target.value.toLowerCase(); paint(); } }, tools).setAttribute("aria-label", "show only what has this text");
@@ -73,6 +72,7 @@
       node.addEventListener("click", () => { box.querySelectorAll(".picked").forEach(other => other.classList.remove("picked")); node.classList.add("picked"); told.innerText = describe(span); });
     };
     function paint() {
+      const scrolled = view.scrollLeft;
       names.textContent = ""; view.textContent = "";
       const svg = make("svg", {}, view), tops = []; let y = TOP;
       html("div", { style: "height:" + TOP + "px" }, names);
@@ -109,6 +109,7 @@
         if (letters >= 3) make("text", { x: x + 4, y: top + 14.5, class: dim }, svg, span.text.length > letters ? span.text.slice(0, letters - 1) + "…" : span.text);
         if (struck) make("path", { d: `M${x - 1} ${top - 2}h9l-4.5 7z`, class: "mark" + dim }, svg);
       }
+      view.scrollLeft = scrolled;
       if (run.violation) {
         const x = run.events.length * width, node = make("rect", { x, y: 0, width: Math.max(width, 4), height: y, class: "broken" }, svg);
         make("line", { x1: x, x2: x, y1: 0, y2: y, class: "crash" }, svg);
