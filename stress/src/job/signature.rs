@@ -86,7 +86,7 @@ pub(super) fn normalised(text: &str) -> String {
         let word = without_numbers(word);
         let is_number = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '#') == "#";
         if is_number(&word) && words.last().is_some_and(|last| is_number(last)) {
-            continue;
+            words.pop();
         }
         words.push(word);
     }
