@@ -78,11 +78,15 @@ pub(crate) fn regressed() {
 pub(crate) fn swept() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
+    let mut taken = None;
     for _ in 0..2 {
         expect(0, folder, "", &format!("job job {SEEDS} --seeds 20 --mix sim=1,sweep=1"));
         let report = document(folder, "report job --json");
         assert_eq!(report["job"]["other_kinds"]["sweep"]["units"], 1);
         assert_eq!(report["job"]["other_kinds"]["sweep"]["counters"]["operations swept"], 1);
+        // Another sweep would have taken another time.
+        let seconds = report["job"]["other_kinds"]["sweep"]["seconds"].clone();
+        assert_eq!(*taken.get_or_insert(seconds.clone()), seconds);
     }
 }
 
