@@ -20,7 +20,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Seen red with the check of each row taken out.
+/// Seen red with a newer schema that is taken for ours.
 pub(crate) fn refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

@@ -15,8 +15,8 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     text(&output.stdout).trim().to_owned()
 }
 
-/// Of twelve commits the eighth plants the bug, and the fifth cannot be built. Seen red with a step that takes every failure for bad,
-/// and with one that takes none for it.
+/// Of twelve commits the eighth plants the bug, and the fifth cannot be built. Seen red with a build
+/// that fails taken for bad.
 pub(crate) fn bisect() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

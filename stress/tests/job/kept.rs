@@ -16,8 +16,7 @@ fn seeds(job: &Path) -> Option<i64> {
     connection.query_row("SELECT IFNULL(SUM(seeds), 0) FROM runs WHERE mode = 0", [], |row| row.get(0)).ok()
 }
 
-/// Seen red with a commit every 32 results: the totals lacked none, but a first kill left no database with a seed. Seen red with
-/// totals that were counted before the commit.
+/// Seen red with a block that counts as done when one of its seeds is.
 pub(crate) fn killed() {
     let folder = tempfile::tempdir().expect("a folder");
     expect(10, folder.path(), BUGS, &format!("job unbroken {SEEDS}"));

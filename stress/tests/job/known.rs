@@ -20,8 +20,7 @@ fn all(states: &[(&str, &str)]) -> Vec<(String, String)> {
     states.iter().map(|&(oracle, state)| (oracle.to_owned(), state.to_owned())).collect()
 }
 
-/// One bug is in every seed, with three kinds of operations; one is in every tenth. Seen red with numbers in the text, and with the
-/// violation before it is shrunk.
+/// One bug is in every seed, with three kinds of operations; one is in every tenth. Seen red with a signature that has the seed in it.
 pub(crate) fn two_bugs() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
@@ -47,7 +46,7 @@ pub(crate) fn two_bugs() {
     }
 }
 
-/// Seen red with a state that a failing seed does not change, and with a look that believes the tape alone.
+/// Seen red with a state that a failing seed does not change.
 pub(crate) fn regressed() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

@@ -2,7 +2,7 @@
 
 use super::program::{expect, finish, program, text, totals};
 
-/// Seen red with a part that is added where it is there already, and with a rank that the order of parts decides.
+/// Seen red with parts whose counts are lost.
 pub(crate) fn shards() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
