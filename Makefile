@@ -1,6 +1,6 @@
 # Every task of the project.
 .DEFAULT_GOAL := help
-.PHONY: help engines stress test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
+.PHONY: help engines stress job test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -35,6 +35,8 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	cargo test -q --workspace
+	cargo clippy -q -p tenterhook-stress -p tenterhook --features tenterhook-stress/job,tenterhook/job --all-targets -- -D warnings
+	cargo test -q -p tenterhook-stress --features job --lib --test job
 
 engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite must fail as it did
 	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
@@ -67,6 +69,10 @@ sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSan
 soak: ## simulate for DURATION (8h); run it again to resume after an interruption
 	cargo run -q --profile stress -p tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak
 
+JOB ?= tenterhook-runs/job
+job: ## run a long job of DURATION (8h) on the folder JOB: resumes, each bug once, `tenterhook report JOB --html FILE`
+	cargo run -q --profile stress -p tenterhook --features job -- job $(JOB) --duration $(DURATION) --mix sim=8,sweep=1,threads=1
+
 bench: ## measure the cost of a simulated step
 	cargo bench -q -p tenterhook --bench simulator
 
@@ -94,8 +100,8 @@ doc: ## build the documentation, warnings denied
 
 slim: ## check that the tester's library depends on nothing that only a terminal needs
 	cargo clippy -q -p tenterhook-stress -- -D warnings
-	@tree=$$(cargo tree -q -e normal -p tenterhook-stress --prefix none) && ! echo "$$tree" | grep -E '^(clap|ctrlc|humantime|indicatif|mimalloc|libmimalloc-sys|tempfile) ' \
-		|| (echo "the tester's library depends on a crate that only its feature cli may use" && false)
+	@tree=$$(cargo tree -q -e normal -p tenterhook-stress --prefix none) && ! echo "$$tree" | grep -E '^(clap|ctrlc|humantime|indicatif|mimalloc|libmimalloc-sys|tempfile|rusqlite) ' \
+		|| (echo "the tester's library depends on a crate that only its features cli and job may use" && false)
 
 tokio-free: ## check that only compare depends on tokio
 	@tree=$$(cargo tree -q -e normal,build -p tenterhook-runtime -p tenterhook-stress -p tenterhook -p tenterhook-loom-tests -p tenterhook-fuzz --prefix none) && ! echo "$$tree" | grep -E '^tokio ' \

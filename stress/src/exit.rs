@@ -17,7 +17,7 @@ pub enum ExitCode {
     /// 12: one seed gave two different traces. Nothing else that was found can be trusted until this is gone.
     Nondeterminism = 12,
     /// 70: the tester itself is at fault: it panicked, could not write its state, or asked for a kind of fault
-    /// over a whole campaign and never delivered one.
+    /// over a whole campaign and never delivered one. A job: its canary was not found, or its database failed.
     Internal = 70,
 }
 

@@ -77,6 +77,7 @@
 //! | [`sweep`] | one operation at a time, exhaustively |
 //! | [`real`] | the same on real threads, files and processes |
 //! | [`campaign`] | many seeds on all cores, with a summary |
+//! | `job` | with the feature `job`: campaigns for hours on one folder, each bug once |
 //! | [`mod@sometimes`] | states that a good campaign reaches |
 //! | [`trace`] | the hash of every event |
 //!
@@ -94,6 +95,8 @@ pub mod clock;
 pub mod disk;
 pub mod exit;
 pub mod explore;
+#[cfg(feature = "job")]
+pub mod job;
 pub mod options;
 mod panics;
 pub mod prelude;

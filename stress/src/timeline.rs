@@ -21,13 +21,13 @@ const LONG_BOOT: usize = 12;
 
 /// One line of the timeline.
 #[derive(Clone)]
-struct Moment {
-    event: usize,
-    actor: Actor,
-    kind: EventKind,
+pub(crate) struct Moment {
+    pub(crate) event: usize,
+    pub(crate) actor: Actor,
+    pub(crate) kind: EventKind,
     /// A fault has its hand in it.
-    struck: bool,
-    text: String,
+    pub(crate) struck: bool,
+    pub(crate) text: String,
 }
 
 impl Moment {
@@ -119,7 +119,8 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn moments(outcome: &RunOutcome) -> Vec<Moment> {
+/// What a person is told of a run that has kept its story, in its order.
+pub(crate) fn moments(outcome: &RunOutcome) -> Vec<Moment> {
     let mut captions = outcome.captions.iter().peekable();
     // What each lane did last, without whether it waits.
     let mut last: BTreeMap<Actor, String> = BTreeMap::new();

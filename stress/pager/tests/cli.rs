@@ -64,6 +64,12 @@ fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2(
         ("sweep --case dropped:0", "--only"),
         ("sweep --only checkpoint --case dropped", "'fault:3:write-error'"),
         ("sweep --subsets 60", "20"),
+        #[cfg(not(feature = "job"))]
+        ("job soak --duration 8h", "job soak: this program is built without the feature 'job'"),
+        #[cfg(not(feature = "job"))]
+        ("report soak", "report soak: this program is built without the feature 'job'"),
+        #[cfg(feature = "job")]
+        ("report soak", "soak: is no job: it has no job.sqlite"),
     ];
     for (arguments, expected) in cases {
         let output = run(arguments);

@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select_biased, tick, unbounded};
 
-use super::heartbeat::{Heartbeat, STALLED};
+use super::heartbeat::Heartbeat;
 use super::state::StateFile;
-use super::worker::{SeedResult, Shared, command};
+use super::worker::{SeedResult, SeedRunner, Shared};
 use super::{CampaignOptions, Failure, Finding, Summary, Totals};
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::subject::{self, Subject};
-use crate::tape::Source;
-use crate::violation::Violation;
+use crate::subject::Subject;
 
 /// How often the coordinator looks at the clock and at its workers.
 const TICK: Duration = Duration::from_millis(100);
@@ -56,8 +54,7 @@ pub(super) fn conduct<S: Subject>(
         next: AtomicU64::new(resumed.next),
         end: options.seeds.unwrap_or(u64::MAX),
         enough: AtomicBool::new(resumed.failures.len() >= options.max_failures),
-        recheck: options.recheck,
-        fixed: options.fixed.clone(),
+        runner: SeedRunner { recheck: options.recheck, fixed: options.fixed.clone() },
         watches: (0..options.jobs).map(|_| Default::default()).collect(),
     });
     let mut coordinator = Coordinator {
@@ -175,18 +172,7 @@ impl<S: Subject> Coordinator<'_, S> {
         let stalled =
             heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();
         let Some(seed) = stalled else { return false };
-        let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.options.fixed);
-        let seen =
-            format!("a step has not returned for {} s: the fiber neither yields nor ends", STALLED.as_secs());
-        let words = S::describe(&drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
-        self.failures.push(Failure {
-            seed,
-            options: words.collect(),
-            steps: 0,
-            trace_hash: 0,
-            finding: Finding::Violation(*Violation::liveness("liveness", "every step returns", seen)),
-            command: command::<S>(seed, &self.options.fixed),
-        });
+        self.failures.push(self.shared.runner.stalled(seed));
         true
     }
 

@@ -5,18 +5,18 @@ pub(super) const STALLED: Duration = Duration::from_secs(30);
 
 /// What the coordinator knows of a worker's heartbeat.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Heartbeat {
+pub(crate) struct Heartbeat {
     last: Option<(u64, u64)>,
     since: Instant,
 }
 
 impl Heartbeat {
-    pub(super) fn new(now: Instant) -> Heartbeat {
+    pub(crate) fn new(now: Instant) -> Heartbeat {
         Heartbeat { last: None, since: now }
     }
 
     /// The seed that no longer moves, if the worker has shown the same heartbeat for too long.
-    pub(super) fn stalled(&mut self, heartbeat: Option<(u64, u64)>, now: Instant) -> Option<u64> {
+    pub(crate) fn stalled(&mut self, heartbeat: Option<(u64, u64)>, now: Instant) -> Option<u64> {
         if heartbeat.is_none() || heartbeat != self.last {
             *self = Heartbeat { last: heartbeat, since: now };
             return None;

@@ -21,6 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use self::state::StateError;
 use self::state::StateFile;
 pub use self::totals::{FaultTotals, SlowestSeed, Totals};
+#[cfg(feature = "job")]
+pub(crate) use self::{
+    heartbeat::Heartbeat,
+    worker::{SeedResult, SeedRunner},
+};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::stop::Stop;
@@ -143,6 +148,13 @@ impl Summary {
             None if self.internal.is_some() => ExitCode::Internal,
             None => ExitCode::Ok,
         }
+    }
+
+    /// Looks for what was never delivered or reached.
+    #[cfg(feature = "job")]
+    pub(crate) fn judge(&mut self) {
+        self.judge_faults();
+        self.judge_points(false);
     }
 
     /// Looks for points that no run reached. `strict` says that there must be none.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crossbeam_channel::Sender;
 use std::time::Instant;
 
+use super::heartbeat::STALLED;
 use super::{Failure, Finding};
 use crate::disk::{FaultCounts, FaultKind};
 use crate::options::Fixed;
@@ -18,21 +19,21 @@ use crate::world::{Keep, RunOutcome};
 
 /// What one seed came to.
 #[derive(Debug)]
-pub(super) struct SeedResult {
+pub(crate) struct SeedResult {
     /// Its place in the campaign, from 0.
-    pub(super) index: u64,
-    pub(super) seed: u64,
-    pub(super) rechecked: bool,
-    pub(super) interrupted: bool,
-    pub(super) steps: u64,
-    pub(super) crashes: u64,
-    pub(super) busy_nanos: u64,
-    pub(super) trace_hash: u64,
-    pub(super) counters: Vec<(&'static str, u64)>,
-    pub(super) reached: BTreeMap<&'static str, u64>,
-    pub(super) faults: FaultCounts,
-    pub(super) enabled: Vec<FaultKind>,
-    pub(super) failures: Vec<Failure>,
+    pub(crate) index: u64,
+    pub(crate) seed: u64,
+    pub(crate) rechecked: bool,
+    pub(crate) interrupted: bool,
+    pub(crate) steps: u64,
+    pub(crate) crashes: u64,
+    pub(crate) busy_nanos: u64,
+    pub(crate) trace_hash: u64,
+    pub(crate) counters: Vec<(&'static str, u64)>,
+    pub(crate) reached: BTreeMap<&'static str, u64>,
+    pub(crate) faults: FaultCounts,
+    pub(crate) enabled: Vec<FaultKind>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// What the workers share.
@@ -45,10 +46,17 @@ pub(super) struct Shared<S: Subject> {
     pub(super) end: u64,
     /// No new seeds.
     pub(super) enough: AtomicBool,
-    pub(super) recheck: u64,
-    pub(super) fixed: Fixed<S::Options>,
+    pub(super) runner: SeedRunner<S>,
     /// One for each worker.
     pub(super) watches: Vec<Watch>,
+}
+
+/// What decides the run of a seed.
+#[derive(Clone, Debug)]
+pub(crate) struct SeedRunner<S: Subject> {
+    /// One in how many seeds is run twice; 0 for none.
+    pub(crate) recheck: u64,
+    pub(crate) fixed: Fixed<S::Options>,
 }
 
 /// A run with more steps than this does not keep its events for comparison: they would take gigabytes.
@@ -64,15 +72,22 @@ impl<S: Subject> Shared<S> {
                 break;
             }
             let seed = self.first_seed.wrapping_add(index);
-            watch.begin(seed);
-            // A run catches its own panics. What is left is the subject's: drawing, making and describing a run.
-            let result = panics::catch(|| self.run_seed(index, seed, watch));
-            let result = result.unwrap_or_else(|panic| self.panicked(index, seed, panic));
-            watch.end();
-            if results.send(result).is_err() {
+            if results.send(self.runner.run(index, seed, watch)).is_err() {
                 break;
             }
         }
+    }
+}
+
+impl<S: Subject> SeedRunner<S> {
+    /// Runs a seed, which `watch` shows meanwhile.
+    pub(crate) fn run(&self, index: u64, seed: u64, watch: &Watch) -> SeedResult {
+        watch.begin(seed);
+        // A run catches its own panics. What is left is the subject's: drawing, making and describing a run.
+        let result = panics::catch(|| self.run_seed(index, seed, watch));
+        let result = result.unwrap_or_else(|panic| self.panicked(index, seed, panic));
+        watch.end();
+        result
     }
 
     /// Runs a seed; a share of them, and all that fail, a second time for comparison.
@@ -142,6 +157,22 @@ impl<S: Subject> Shared<S> {
         }
     }
 
+    /// A seed of which a step does not return.
+    pub(crate) fn stalled(&self, seed: u64) -> Failure {
+        let drawn = subject::draw::<S>(&Source::Seed(seed), seed, &self.fixed);
+        let seen =
+            format!("a step has not returned for {} s: the fiber neither yields nor ends", STALLED.as_secs());
+        let words = S::describe(&drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
+        Failure {
+            seed,
+            options: words.collect(),
+            steps: 0,
+            trace_hash: 0,
+            finding: Finding::Violation(*Violation::liveness("liveness", "every step returns", seen)),
+            command: command::<S>(seed, &self.fixed),
+        }
+    }
+
     fn failure(&self, drawn: &Drawn<S::Plan>, run: &RunOutcome, finding: Finding) -> Failure {
         let words = S::describe(drawn).into_iter().map(|(name, value)| (name.to_owned(), value));
         Failure {
@@ -156,7 +187,7 @@ impl<S: Subject> Shared<S> {
 }
 
 /// The command that repeats a seed.
-pub(super) fn command<S: Subject>(seed: u64, fixed: &Fixed<S::Options>) -> String {
+pub(crate) fn command<S: Subject>(seed: u64, fixed: &Fixed<S::Options>) -> String {
     format!("{} sim --seed {seed:#x}{}", S::PROGRAM, fixed.flags())
 }
 

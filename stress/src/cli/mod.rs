@@ -1,6 +1,11 @@
 //! The command line of a subject, as a function: `cli::main::<MySubject>()` is a whole program.
 
 mod answer;
+mod bisect;
+#[cfg(feature = "job")]
+mod job;
+#[cfg(not(feature = "job"))]
+mod no_job;
 pub mod parse;
 pub mod scratch;
 mod sim;
@@ -53,6 +58,14 @@ enum Command<S: Subject, C: Commands> {
     Shrink(tape::ShrinkArguments<S>),
     /// Draw a tape or a seed as a timeline, one lane per connection.
     Trace(tape::TraceArguments<S>),
+    /// Find the commit from which on a tape fails.
+    Bisect(bisect::BisectArguments),
+    #[cfg(feature = "job")]
+    #[command(flatten)]
+    Job(job::Commands<S>),
+    #[cfg(not(feature = "job"))]
+    #[command(flatten)]
+    Job(no_job::Commands),
     #[command(flatten)]
     Own(C),
 }
@@ -84,6 +97,9 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         ("replay", tape::REPLAY_EXAMPLE),
         ("shrink", tape::SHRINK_EXAMPLE),
         ("trace", tape::TRACE_EXAMPLE),
+        ("bisect", bisect::EXAMPLES),
+        #[cfg(feature = "job")]
+        ("job", job::EXAMPLES),
     ] {
         let examples = examples.replace("PROGRAM", S::PROGRAM);
         program = program.mut_subcommand(command, |known| known.after_long_help(examples));
@@ -99,6 +115,11 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
+            Command::Bisect(arguments) => bisect::run::<S>(&arguments),
+            #[cfg(feature = "job")]
+            Command::Job(command) => job::run(command),
+            #[cfg(not(feature = "job"))]
+            Command::Job(command) => no_job::run::<S>(&command),
             Command::Own(command) => command.run(),
         },
         Err(error) if !error.use_stderr() => {

@@ -176,6 +176,6 @@ fn print_events<S: Subject>(options: &CampaignOptions<S>) {
 
 /// A fresh seed: the standard library seeds its hash maps from the system. It is short, because people
 /// will type it.
-fn fresh_seed() -> u64 {
+pub(super) fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0_u64) >> 24
 }

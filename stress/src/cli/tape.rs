@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{parse, print, usage};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
-use crate::report::ShrunkFailure;
+use crate::report::{ShrunkFailure, lanes, page};
 use crate::shrink::{self, Budget, Replay as _};
 use crate::sim::Setup;
 use crate::subject::{self, Subject};
@@ -55,6 +55,9 @@ pub(super) struct ShrinkArguments<S: Subject> {
 pub(super) struct TraceArguments<S: Subject> {
     #[command(flatten)]
     run: Run<S>,
+    /// Write the timeline as one HTML file that needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -143,6 +146,19 @@ pub(super) fn trace<S: Subject>(arguments: TraceArguments<S>) -> ExitCode {
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let outcome = setup.play(&source, Keep::Story);
+    if let Some(path) = &arguments.html {
+        let drawn = lanes::document(&outcome);
+        let title = format!("{}: {}", S::NAME, path.display());
+        let body =
+            format!("<h1>A run of {}</h1>\n{}{}", S::NAME, page::violation(&drawn), page::lanes(&drawn));
+        if let Err(error) = std::fs::write(path, page::page(&title, &body)) {
+            let path = path.display();
+            return usage(
+                S::PROGRAM,
+                &format!("--html {path}: cannot be written ({error}); name another file"),
+            );
+        }
+    }
     let timeline = timeline::draw(&outcome);
     if arguments.json {
         let mut document = document(&outcome);

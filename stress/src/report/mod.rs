@@ -2,10 +2,14 @@
 
 mod glance;
 mod json;
+pub mod lanes;
+pub mod page;
 mod shrunk;
 mod text;
 
 pub use glance::glance;
 pub use json::document;
 pub use shrunk::ShrunkFailure;
+#[cfg(feature = "job")]
+pub(crate) use text::grouped;
 pub use text::{failures, heading, tables};

@@ -1,0 +1,165 @@
+//! The commit that broke it, by git.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use tempfile::TempDir;
+
+use super::{print, usage};
+use crate::exit::ExitCode;
+use crate::subject::Subject;
+use crate::tape::TapeFile;
+
+/// Finds the commit from which on a tape fails.
+///
+/// Works on a copy of the repository's work tree, so that yours stays as it is. At each step the program is built there and plays the
+/// tape. A commit that cannot be built, or whose program does not understand the tape, is skipped. Exit code 0 says that a commit was
+/// found.
+#[derive(Debug, Args)]
+pub(super) struct BisectArguments {
+    /// A tape that fails now.
+    #[arg(value_name = "TAPE")]
+    tape: PathBuf,
+    /// A commit at which it does not fail.
+    #[arg(long, value_name = "REV")]
+    good: String,
+    /// A commit at which it fails.
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    bad: String,
+    /// What builds the program, for a shell in the root of the repository.
+    #[arg(long, value_name = "COMMAND")]
+    build: Option<String>,
+    /// The program that this makes, from the root of the repository.
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  PROGRAM bisect durability_2a.tape --good v1.2
+  PROGRAM bisect durability_2a.tape --good 3f2a9c1 --build 'make store-tester' --program build/store-tester
+
+What plays the tape at each step fits `git bisect run`: 0 for good, 1 for bad, 125 for a commit to skip.";
+
+/// What plays the tape at a commit: good, bad, or skipped.
+const STEP: &str = r#"sh -c "$BUILD" >/dev/null 2>&1 || exit 125
+"$PROGRAM" replay "$TAPE" >/dev/null 2>&1
+case $? in 0) exit 0 ;; 10 | 11 | 12) exit 1 ;; *) exit 125 ;; esac"#;
+
+pub(super) fn run<S: Subject>(arguments: &BisectArguments) -> ExitCode {
+    match bisect::<S>(arguments) {
+        Ok(found) => {
+            print(&found);
+            ExitCode::Ok
+        }
+        Err(problem) => usage(S::PROGRAM, &problem),
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git").arg("-C").arg(folder).args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("git cannot be run ({error}); install it"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => {
+            let said = text(&output.stderr);
+            Err(format!("git {}: {}", arguments.join(" "), said.lines().next().unwrap_or("it failed")))
+        }
+    }
+}
+
+fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
+    let tape = &arguments.tape;
+    let read = TapeFile::read(tape).and_then(|file| file.of_system(S::NAME));
+    read.map_err(|error| format!("{} {error}", tape.display()))?;
+    let tape = std::fs::canonicalize(tape).map_err(|error| format!("{}: {error}", tape.display()))?;
+    let root = PathBuf::from(git(Path::new("."), &["rev-parse", "--show-toplevel"])?);
+    let commit = |flag: &str, revision: &str| {
+        let found = git(&root, &["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")]);
+        found.map_err(|_| format!("{flag} {revision}: there is no such commit; name one of this repository"))
+    };
+    let (good, bad) = (commit("--good", &arguments.good)?, commit("--bad", &arguments.bad)?);
+    let copy = Copy::of(&root, &bad)?;
+    let (build, program) = built_by::<S>(arguments);
+    let environment = [("BUILD", build.as_str()), ("PROGRAM", &program), ("TAPE", &tape.to_string_lossy())];
+    let at = |revision: &str| -> Result<Option<i32>, String> {
+        git(&copy.path, &["checkout", "--quiet", "--detach", revision])?;
+        let step = Command::new("sh").args(["-c", STEP]).envs(environment).current_dir(&copy.path).status();
+        Ok(step.map_err(|error| error.to_string())?.code())
+    };
+    // git believes what it is told of both ends. A tape that fails at neither, or at both, would lead to any commit.
+    for (flag, revision, expected, wrong) in [
+        ("--bad", &bad, 1, "the tape does not fail there"),
+        ("--good", &good, 0, "the tape fails there, too"),
+    ] {
+        match at(revision)? {
+            Some(code) if code == expected => {}
+            Some(0 | 1) => return Err(format!("{flag} {revision}: {wrong}; name another commit")),
+            _ => {
+                return Err(format!(
+                    "{flag} {revision}: '{build}' fails there, or '{program}' does not play the tape; give --build and --program"
+                ));
+            }
+        }
+    }
+    git(&copy.path, &["bisect", "start", &bad, &good])?;
+    let mut run = Command::new("git");
+    run.arg("-C").arg(&copy.path).args(["bisect", "run", "sh", "-c", STEP]).envs(environment);
+    let output = run.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let first = told.lines().find(|line| {
+        line.ends_with("is the first bad commit") || line.ends_with("is the first 'bad' commit")
+    });
+    let Some(first) = first.and_then(|line| line.split(' ').next()) else {
+        return Err(format!(
+            "git bisect found no single commit: {}",
+            told.lines().last().unwrap_or("nothing was said")
+        ));
+    };
+    git(
+        &copy.path,
+        &[
+            "show",
+            "--no-patch",
+            "--format=first bad commit  %H%nauthor            %an, %ad%nsubject           %s",
+            first,
+        ],
+    )
+    .map(|text| text + "\n")
+}
+
+/// What builds the program, and the program.
+fn built_by<S: Subject>(arguments: &BisectArguments) -> (String, String) {
+    let build = format!("cargo build --quiet --profile stress --package {}", S::PROGRAM);
+    let program = format!("target/stress/{}", S::PROGRAM);
+    let program = arguments.program.clone().unwrap_or(program);
+    // A path without a folder would be looked for on PATH.
+    let program = if program.contains('/') { program } else { format!("./{program}") };
+    (arguments.build.clone().unwrap_or(build), program)
+}
+
+/// A work tree of its own, which goes when this goes.
+struct Copy {
+    root: PathBuf,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Copy {
+    fn of(root: &Path, revision: &str) -> Result<Copy, String> {
+        let folder =
+            tempfile::tempdir().map_err(|error| format!("no folder for a work tree ({error}); make room"))?;
+        let path = folder.path().join("tree");
+        git(root, &["worktree", "add", "--quiet", "--detach", &path.to_string_lossy(), revision])?;
+        Ok(Copy { root: root.to_owned(), path, _folder: folder })
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What stays behind `git worktree prune` takes away.
+        let _ = git(&self.root, &["worktree", "remove", "--force", &self.path.to_string_lossy()]);
+    }
+}

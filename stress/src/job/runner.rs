@@ -1,0 +1,429 @@
+//! One sitting of a job.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, after, bounded, never, select, select_biased, tick};
+use parking_lot::Mutex;
+
+use super::canary::BOUND;
+use super::catalogue::{self, Cause};
+use super::database::Database;
+use super::ledger::{Finished, Ledger, Trouble};
+use super::lock::Lock;
+use super::metrics::{self, Metrics};
+use super::plan::{Done, Seeds, Shard};
+use super::row::{Mode, Row};
+use super::work::{Desk, Sent, Shared};
+use super::{JobError, JobOptions, Looked, build, folder, look, triage};
+use crate::campaign::{Heartbeat, SeedRunner, Totals};
+use crate::real::memory::Memory;
+use crate::stop::Stop;
+use crate::subject::Subject;
+
+/// How often the runner looks at the clock and at its workers.
+const TICK: Duration = Duration::from_millis(100);
+/// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
+const GRACE: Duration = Duration::from_millis(600);
+/// How often a full disk is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Results that wait to be kept. With a full disk the workers wait, too.
+const WAITING: usize = 64;
+/// Results that are kept at once.
+const AT_ONCE: usize = 256;
+/// How often how the job goes is kept, and a line is told.
+const SAMPLE: Duration = Duration::from_secs(2);
+const TELL: Duration = Duration::from_secs(10);
+
+/// How a sitting has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Everything counted in the simulator's seeds, over all sittings.
+    pub totals: Totals,
+    /// Every cause that is known.
+    pub causes: Vec<Cause>,
+    /// What has become of causes that were known before.
+    pub looked: Vec<Looked>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// Why the tester itself is at fault, if it is.
+    pub internal: Option<String>,
+}
+
+/// Runs a job until its end, or until `stop` is told. The folder is made if need be.
+///
+/// # Errors
+///
+/// When the folder cannot be used, or stops being usable.
+pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, JobError> {
+    let path = options.folder.as_path();
+    let exists = Database::exists(path)?;
+    let database = if exists { Some(open(options)?) } else { None };
+    let metrics = options.metrics.map(Metrics::serve).transpose()?;
+    std::fs::create_dir_all(path).map_err(|error| {
+        JobError::input(path, format!("cannot be made ({error}); name a folder that can be written"))
+    })?;
+    let lock = Lock::take(path)?;
+    let scratch = folder::clear_scratch(path).map_err(|error| JobError::internal(path, error))?;
+    let database = match database {
+        Some(database) => database,
+        // Another process may have made it before the lock was taken.
+        None if Database::exists(path)? => open(options)?,
+        None => create(options)?,
+    };
+    let first_seed = first_seed(&database)?;
+    let fixed = options.fixed.clone();
+    let build = build::name();
+    if let Some(metrics) = &metrics {
+        warn(&format!("metrics at http://{}/metrics", metrics.address));
+    }
+    let is_due = |cause: &Cause| {
+        cause.state.is_open() || cause.looked.as_ref().is_none_or(|(looked, _)| *looked != build)
+    };
+    let looked = look::look::<S>(&database, &fixed, is_due, |looked| tell(options, &looked.to_string()))?;
+    let ledger = Ledger::begin(database, &build)?;
+    let (watches, desk) =
+        ((0..options.jobs).map(|_| Default::default()).collect(), desk(options, &ledger, first_seed)?);
+    let now = Instant::now();
+    let shared = Arc::new(Shared {
+        desk: Mutex::new(desk),
+        enough: AtomicBool::new(options.max_failures.is_some_and(|most| ledger.failures() >= most)),
+        runner: SeedRunner { recheck: options.recheck, fixed },
+        watches,
+        scratch,
+        stop: stop.clone(),
+        canary_is_blind: options.blind_canary,
+    });
+    let heartbeats = vec![Heartbeat::new(now); options.jobs];
+    let known = catalogue_names(&ledger)?;
+    let mut runner = Runner {
+        options,
+        shared,
+        stop,
+        ledger,
+        began: now,
+        heartbeats,
+        known,
+        sampled: now,
+        told: now,
+        metrics,
+        internal: None,
+    };
+    runner.sample();
+    let results = runner.start_workers();
+    runner.collect(&results)?;
+    let ended = runner.finish(looked)?;
+    drop(lock);
+    Ok(ended)
+}
+
+fn catalogue_names(ledger: &Ledger) -> Result<BTreeSet<String>, JobError> {
+    let causes =
+        catalogue::all(&ledger.database.connection).map_err(|error| ledger.database.broken(&error))?;
+    Ok(causes.into_iter().map(|cause| cause.signature).collect())
+}
+
+fn create<S: Subject>(options: &JobOptions<S>) -> Result<Database, JobError> {
+    let facts = [
+        ("system", S::NAME.to_owned()),
+        ("program", S::PROGRAM.to_owned()),
+        ("first_seed", options.first_seed.unwrap_or(options.fresh_seed).to_string()),
+        ("recheck", options.recheck.to_string()),
+        ("fixed", serde_json::json!(options.fixed).to_string()),
+        ("shard", shard(options.shard)),
+        ("began", build::now().to_string()),
+    ];
+    Database::create(&options.folder, &facts)
+}
+
+fn shard(shard: Shard) -> String {
+    format!("{}/{}", shard.number, shard.of)
+}
+
+/// Opens the job that is there. It must be this one.
+fn open<S: Subject>(options: &JobOptions<S>) -> Result<Database, JobError> {
+    let database = Database::open(&options.folder)?;
+    let wrong = |problem: String| Err(JobError::input(&options.folder, problem));
+    let (fixed, fact) = (super::fixed::<S>(&database)?, |name: &str| database.fact(name));
+    let recheck = fact("recheck")?.unwrap_or_default();
+    if fixed != options.fixed || recheck != options.recheck.to_string() {
+        let flags = fixed.flags();
+        return wrong(format!(
+            "was begun with other flags; use those ({flags} --recheck {recheck}) or a new folder"
+        ));
+    }
+    let first = first_seed(&database)?;
+    if options.first_seed.is_some_and(|seed| seed != first) {
+        return wrong(format!("was begun with --seed {first:#x}; use that, or a new folder"));
+    }
+    let known = fact("shard")?.unwrap_or_default();
+    if known != shard(options.shard) {
+        let (number, of) = known.split_once('/').unwrap_or(("0", "1"));
+        return wrong(format!(
+            "was begun as shard {number} of {of}, counted from 0; use that, or a new folder"
+        ));
+    }
+    Ok(database)
+}
+
+fn first_seed(database: &Database) -> Result<u64, JobError> {
+    let text = database.fact("first_seed")?.unwrap_or_default();
+    text.parse().map_err(|_| JobError::input(database.folder(), "has no first seed; use a whole copy of it"))
+}
+
+fn desk<S: Subject>(options: &JobOptions<S>, ledger: &Ledger, first_seed: u64) -> Result<Desk, JobError> {
+    let mix = &options.mix;
+    let wrong = |problem: String| Err(JobError::input(&options.folder, problem));
+    let (mut operations, mut threads) = (VecDeque::new(), None);
+    if mix.has(Mode::Sweep) {
+        let count = S::operations().len() as u64;
+        if count == 0 {
+            return wrong(format!("--mix {mix}: {} has no operations to sweep", S::NAME));
+        }
+        let swept = swept(ledger)?;
+        operations.extend((0..count).filter(|&number| options.shard.has_unit(number) && !swept.has(number)));
+    }
+    if mix.has(Mode::Threads) {
+        if S::threads(1).is_none() {
+            return wrong(format!("--mix {mix}: {} offers nothing for real threads", S::NAME));
+        }
+        // Shards begin at different seeds, so that they don't do the same.
+        threads = Some(first_seed.wrapping_add(ledger.sum(Mode::Threads).seeds) ^ options.shard.number << 48);
+    }
+    let had = Mode::ALL.into_iter().map(|mode| (mode, ledger.sum(mode).nanos)).collect::<BTreeMap<_, _>>();
+    Ok(Desk {
+        mix: mix.clone(),
+        seeds: Seeds::new(first_seed, options.seeds, options.shard, ledger.done(Mode::Sim)?),
+        operations,
+        threads,
+        canary: Some(Seeds::new(first_seed, None, options.shard, ledger.done(Mode::Canary)?)),
+        canaries: 0,
+        is_found: false,
+        had,
+        on_threads: false,
+        seeds_are_out: false,
+    })
+}
+
+/// Operations that this build has swept. Another build's sweep says nothing about this one.
+fn swept(ledger: &Ledger) -> Result<Done, JobError> {
+    let read = || -> rusqlite::Result<Done> {
+        let mut done = Done::default();
+        let query = "SELECT first FROM runs WHERE mode = ? AND build = ?";
+        let mut statement = ledger.database.connection.prepare(query)?;
+        let mut rows = statement.query([Mode::Sweep as i64, ledger.build])?;
+        while let Some(row) = rows.next()? {
+            done.insert(row.get::<_, i64>(0)? as u64, 1);
+        }
+        Ok(done)
+    };
+    read().map_err(|error| ledger.database.broken(&error))
+}
+
+/// A sitting under way.
+struct Runner<'a, S: Subject> {
+    options: &'a JobOptions<S>,
+    shared: Arc<Shared<S>>,
+    stop: &'a Stop,
+    ledger: Ledger,
+    began: Instant,
+    heartbeats: Vec<Heartbeat>,
+    /// Signatures that a person has been told of.
+    known: BTreeSet<String>,
+    sampled: Instant,
+    told: Instant,
+    metrics: Option<Metrics>,
+    internal: Option<String>,
+}
+
+impl<S: Subject> Runner<'_, S> {
+    fn start_workers(&mut self) -> Receiver<Sent> {
+        let (sender, receiver) = bounded(WAITING);
+        for worker in 0..self.options.jobs {
+            let (shared, sender) = (Arc::clone(&self.shared), sender.clone());
+            let started = std::thread::Builder::new()
+                .name(format!("worker {worker}"))
+                .spawn(move || shared.work(worker, &sender));
+            if let Err(error) = started {
+                self.internal = Some(format!("cannot start threads to run seeds on: {error}"));
+            }
+        }
+        receiver
+    }
+
+    /// Keeps results until the workers are done, or too slow in being done.
+    fn collect(&mut self, results: &Receiver<Sent>) -> Result<(), JobError> {
+        let looks = tick(TICK);
+        let mut told = self.stop.told().clone();
+        let mut give_up: Option<Instant> = None;
+        loop {
+            let mut is_over = false;
+            select_biased! {
+                recv(told) -> _ => {
+                    // It stays told: from here on only the others are listened to.
+                    told = never();
+                    is_over = true;
+                }
+                recv(looks) -> _ => {
+                    let now = Instant::now();
+                    if give_up.is_some_and(|moment| now >= moment) || self.a_run_has_stalled(now)? {
+                        break;
+                    }
+                    is_over = self.time_is_up(now);
+                    self.show(now);
+                }
+                recv(results) -> result => match result {
+                    Ok(result) => {
+                        let all = std::iter::once(result).chain(results.try_iter().take(AT_ONCE));
+                        let finished = all.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+                        self.keep(&finished)?;
+                    }
+                    Err(_) => break,
+                },
+            }
+            if is_over && give_up.is_none() {
+                self.shared.watches.iter().for_each(|watch| watch.stop());
+                give_up = Some(Instant::now() + GRACE);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps units. While there is no room it waits, and so do the workers, who have room for some results more.
+    fn keep(&mut self, finished: &[Finished]) -> Result<(), JobError> {
+        let mut is_paused = false;
+        loop {
+            match self.ledger.record(finished, self.began.elapsed()) {
+                Ok(()) => break,
+                Err(Trouble::Broken(error)) => return Err(error),
+                Err(Trouble::Full(problem)) => {
+                    if !is_paused {
+                        is_paused = true;
+                        warn(&format!(
+                            "{}: {}: no room ({problem}): the job waits, and all that is done is kept; make room, or press Ctrl-C",
+                            S::PROGRAM,
+                            self.options.folder.display()
+                        ));
+                    }
+                    select! {
+                        recv(after(AGAIN)) -> _ => {}
+                        recv(self.stop.told()) -> _ => {
+                            let problem = format!("no room ({problem}): {} seeds in flight are lost", finished.len());
+                            return Err(JobError::internal(&self.options.folder, problem));
+                        }
+                    }
+                }
+            }
+        }
+        if is_paused {
+            warn(&format!(
+                "{}: {}: there is room again: the job goes on",
+                S::PROGRAM,
+                self.options.folder.display()
+            ));
+        }
+        for case in finished.iter().flat_map(|unit| &unit.cases) {
+            let signature = &case.signature;
+            if self.known.insert(signature.name.clone()) {
+                tell(self.options, &format!("new failure {}: {}", signature.name, signature.text));
+                tell(self.options, &format!("  {}", case.failure.command));
+            }
+        }
+        if self.options.max_failures.is_some_and(|most| self.ledger.failures() >= most) {
+            self.shared.enough.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.ledger.earlier + self.began.elapsed()
+    }
+
+    fn time_is_up(&self, now: Instant) -> bool {
+        let worked = self.ledger.earlier + now.duration_since(self.began);
+        self.options.duration.is_some_and(|duration| worked >= duration)
+    }
+
+    /// A fiber whose step does not return cannot be stopped from outside, only reported: its seed is the finding.
+    fn a_run_has_stalled(&mut self, now: Instant) -> Result<bool, JobError> {
+        let heartbeats = self.shared.watches.iter().zip(&mut self.heartbeats);
+        let stalled =
+            heartbeats.filter_map(|(watch, heartbeat)| heartbeat.stalled(watch.heartbeat(), now)).next();
+        let Some(seed) = stalled else { return Ok(false) };
+        let case = triage::unshrunk(S::NAME, self.shared.runner.stalled(seed));
+        let row = Row { seeds: 1, ..Row::default() };
+        self.keep(&[Finished { mode: Mode::Sim, seed, row, named: Vec::new(), cases: vec![case] }])?;
+        Ok(true)
+    }
+
+    fn show(&mut self, now: Instant) {
+        if now.duration_since(self.sampled) >= SAMPLE {
+            self.sampled = now;
+            self.sample();
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.set(metrics::text(&self.ledger, self.elapsed(), self.known.len()));
+        }
+        if now.duration_since(self.told) >= TELL {
+            self.told = now;
+            let totals = self.ledger.totals(Mode::Sim);
+            let rate = totals.steps as f64 / (totals.busy_nanos as f64 / 1e9).max(0.001);
+            let failures = self.ledger.failures();
+            let text = format!(
+                "{:.0} s: {} seeds, {:.2} M steps/s and job, {failures} failures of {} causes",
+                self.elapsed().as_secs_f64(),
+                totals.seeds,
+                rate / 1e6,
+                self.known.len()
+            );
+            tell(self.options, &text);
+        }
+    }
+
+    fn sample(&self) {
+        let resident = Memory::now().map_or(0, |memory| memory.resident);
+        // It is a picture for people: a disk without room is told where results are kept.
+        let _ = self.ledger.sample(self.began.elapsed(), resident);
+    }
+
+    fn finish(mut self, looked: Vec<Looked>) -> Result<Ended, JobError> {
+        // Time that passed without a result counts, too.
+        self.keep(&[])?;
+        self.sample();
+        self.ledger.write_accounts(None)?;
+        let database = &self.ledger.database;
+        let causes = catalogue::all(&database.connection).map_err(|error| database.broken(&error))?;
+        let _ = std::fs::remove_dir_all(&self.shared.scratch);
+        let (canaries, is_found) = {
+            let desk = self.shared.desk.lock();
+            (desk.canaries, desk.is_found)
+        };
+        if canaries >= BOUND && !is_found {
+            self.internal = Some(format!(
+                "the canary, a bug of ours, was not found in {canaries} seeds: a green of this job means nothing"
+            ));
+        }
+        Ok(Ended {
+            totals: self.ledger.totals(Mode::Sim),
+            causes,
+            looked,
+            interrupted: self.stop.is_told(),
+            internal: self.internal,
+        })
+    }
+}
+
+/// Says something while the job runs.
+fn tell<S: Subject>(options: &JobOptions<S>, text: &str) {
+    if !options.quiet {
+        warn(text);
+    }
+}
+
+/// A reader of stderr that has gone is no reason to end a job.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,326 @@
+//! What a job has come to, for reports.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::canary::BOUND;
+use super::catalogue::{self, Cause};
+use super::counts::Kind;
+use super::database::Database;
+use super::ledger::{self, Names};
+use super::row::{Mode, Row};
+use super::work::FOUND;
+use super::{JobError, fixed};
+use crate::campaign::{CampaignOptions, Failure, Summary, Totals};
+use crate::report;
+use crate::subject::Subject;
+
+/// Failing seeds that a document lists. All are in the database.
+const FAILURES: usize = 1_000;
+
+/// How a job went at one moment.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Sample {
+    /// Time worked, in seconds.
+    pub(super) at: f64,
+    pub(super) seeds: u64,
+    pub(super) steps: u64,
+    pub(super) failures: u64,
+    pub(super) resident_kib: u64,
+    pub(super) points: u64,
+    pub(super) fault_kinds: u64,
+}
+
+/// Seeds that drew a value of an option, or for which a kind of fault was enabled, and those of them that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Drawn {
+    pub(super) option: String,
+    pub(super) seeds: u64,
+    pub(super) failed: u64,
+}
+
+/// Everything that a job has come to.
+#[derive(Debug)]
+pub(super) struct Whole<S: Subject> {
+    pub(super) options: CampaignOptions<S>,
+    pub(super) summary: Summary,
+    pub(super) causes: Vec<Cause>,
+    pub(super) by_mode: BTreeMap<Mode, Row>,
+    pub(super) totals_by_mode: BTreeMap<Mode, Totals>,
+    pub(super) canary: Canary,
+    pub(super) builds: Vec<String>,
+    pub(super) sittings: u64,
+    pub(super) machines: Vec<String>,
+    pub(super) samples: Vec<Sample>,
+    pub(super) drawn: Vec<Drawn>,
+    pub(super) failing_seeds: u64,
+}
+
+/// Whether the bug of ours was found.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Canary {
+    Found { seeds: u64, found: u64 },
+    NotYet { seeds: u64 },
+    Lost { seeds: u64 },
+}
+
+impl std::fmt::Display for Canary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Canary::Found { seeds, found } => write!(f, "found in {found} of {seeds} seeds"),
+            Canary::NotYet { seeds } => {
+                write!(f, "not found yet, in {seeds} of the {BOUND} seeds that it may take")
+            }
+            Canary::Lost { seeds } => {
+                write!(f, "NOT FOUND in {seeds} seeds: a green of this job means nothing")
+            }
+        }
+    }
+}
+
+/// Reads what the job in `folder` has come to.
+pub(super) fn read<S: Subject>(folder: &Path) -> Result<Whole<S>, JobError> {
+    let database = Database::open(folder)?;
+    let fixed = fixed::<S>(&database)?;
+    let fact =
+        |name: &str| database.fact(name).map(|value| value.and_then(|text| text.parse().ok()).unwrap_or(0));
+    let (first_seed, recheck) = (fact("first_seed")?, fact("recheck")?);
+    whole(&database, fixed, first_seed, recheck).map_err(|error| database.broken(&error))
+}
+
+fn whole<S: Subject>(
+    database: &Database,
+    fixed: crate::options::Fixed<S::Options>,
+    first_seed: u64,
+    recheck: u64,
+) -> rusqlite::Result<Whole<S>> {
+    let connection = &database.connection;
+    // One moment of a job that may be running.
+    let _moment = connection.unchecked_transaction()?;
+    let names = Names::read(connection)?;
+    let by_mode = ledger::sums(connection)?;
+    let causes = catalogue::all(connection)?;
+    let number =
+        |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(|number| number as u64);
+    let list = |query: &str| -> rusqlite::Result<Vec<String>> {
+        connection.prepare(query)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let totals = ledger::totals(&by_mode[&Mode::Sim], &names);
+    let totals_by_mode =
+        by_mode.iter().map(|(&mode, row)| (mode, ledger::totals(row, &names))).collect::<BTreeMap<_, _>>();
+    let canary = match (totals_by_mode[&Mode::Canary].seeds, totals_by_mode[&Mode::Canary].counter(FOUND)) {
+        (seeds, found @ 1..) => Canary::Found { seeds, found },
+        (seeds, 0) if seeds >= BOUND => Canary::Lost { seeds },
+        (seeds, 0) => Canary::NotYet { seeds },
+    };
+    let failures = failures(connection)?;
+    let drawn = drawn(connection, &by_mode[&Mode::Sim], &names)?;
+    let samples = samples(connection)?;
+    let elapsed = Duration::from_nanos(number("SELECT IFNULL(SUM(nanos), 0) FROM sittings")?);
+    let options = CampaignOptions {
+        first_seed,
+        seeds: None,
+        duration: None,
+        jobs: 1,
+        recheck,
+        strict: false,
+        max_failures: usize::MAX,
+        state: None,
+        fixed,
+        progress: false,
+    };
+    let mut summary = Summary {
+        totals,
+        failures,
+        first_seed,
+        elapsed,
+        earlier: Duration::ZERO,
+        interrupted: false,
+        warnings: Vec::new(),
+        internal: None,
+    };
+    summary.judge();
+    if let Canary::Lost { .. } = canary {
+        summary.internal = Some(format!("the canary, a bug of ours, was {canary}"));
+    }
+    Ok(Whole {
+        options,
+        summary,
+        causes,
+        by_mode,
+        totals_by_mode,
+        canary,
+        builds: list("SELECT build FROM builds ORDER BY first_used, build")?,
+        sittings: number("SELECT COUNT(*) FROM sittings")?,
+        machines: list("SELECT DISTINCT machine FROM sittings ORDER BY machine")?,
+        samples,
+        drawn,
+        failing_seeds: number("SELECT COUNT(DISTINCT seed) FROM failures WHERE mode = 0")?,
+    })
+}
+
+fn failures(connection: &rusqlite::Connection) -> rusqlite::Result<Vec<Failure>> {
+    let query = "SELECT seed, options, steps, trace, finding, command FROM failures WHERE mode = 0 ORDER BY seed LIMIT ?";
+    let mut statement = connection.prepare(query)?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let number = |column: usize| row.get::<_, i64>(column).map(|number| number as u64);
+        let text = |column: usize| row.get::<_, String>(column);
+        let damaged = |error: serde_json::Error| {
+            rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(error))
+        };
+        Ok(Failure {
+            seed: number(0)?,
+            options: serde_json::from_str(&text(1)?).map_err(damaged)?,
+            steps: number(2)?,
+            trace_hash: number(3)?,
+            finding: serde_json::from_str(&text(4)?).map_err(damaged)?,
+            command: text(5)?,
+        })
+    };
+    statement.query_map([FAILURES as i64], read)?.collect()
+}
+
+fn samples(connection: &rusqlite::Connection) -> rusqlite::Result<Vec<Sample>> {
+    let query =
+        "SELECT at, seeds, steps, failures, resident_kib, points, fault_kinds FROM samples ORDER BY at";
+    let read = |row: &rusqlite::Row<'_>| {
+        let number = |column: usize| row.get::<_, i64>(column).map(|number| number as u64);
+        Ok(Sample {
+            at: number(0)? as f64 / 1e9,
+            seeds: number(1)?,
+            steps: number(2)?,
+            failures: number(3)?,
+            resident_kib: number(4)?,
+            points: number(5)?,
+            fault_kinds: number(6)?,
+        })
+    };
+    connection.prepare(query)?.query_map([], read)?.collect()
+}
+
+/// Values of options, by how much more often seeds failed that drew them.
+fn drawn(connection: &rusqlite::Connection, all: &Row, names: &Names) -> rusqlite::Result<Vec<Drawn>> {
+    let mut statement = connection.prepare("SELECT options FROM failures WHERE mode = 0 GROUP BY seed")?;
+    let failed = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut of_failed: BTreeMap<String, u64> = BTreeMap::new();
+    for options in failed {
+        let options: Vec<(String, String)> = serde_json::from_str(&options?).unwrap_or_default();
+        for (name, value) in options {
+            *of_failed.entry(super::counts::option(&name, &value)).or_default() += 1;
+        }
+    }
+    let of_all = all.counts.0.iter().filter_map(|(&number, &seeds)| {
+        let (kind, name) = names.known.get(number as usize - 1)?;
+        (*kind == Kind::Option).then(|| {
+            let failed = of_failed.get(name).copied().unwrap_or(0);
+            Drawn { option: name.clone(), seeds, failed }
+        })
+    });
+    Ok(of_all.collect())
+}
+
+impl<S: Subject> Whole<S> {
+    /// Causes that are there, as far as is known.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Cause> {
+        self.causes.iter().filter(|cause| cause.state.is_open())
+    }
+
+    /// What a program reads: what `sim --json` says of the same seeds, with the causes and what a job has beside.
+    pub(super) fn document(&self) -> Value {
+        let mut document = report::document(&self.options, &self.summary, None);
+        let seeds = self.summary.totals.seeds;
+        let by_mode = self.totals_by_mode.iter().filter(|(mode, _)| **mode != Mode::Sim).map(|(mode, totals)| {
+            let counters: BTreeMap<_, _> = totals.counters.iter().cloned().collect();
+            (mode.name(), json!({ "units": totals.seeds, "seconds": totals.busy_nanos as f64 / 1e9, "counters": counters }))
+        });
+        document["job"] = json!({
+            "causes": self.causes,
+            "canary": self.canary.to_string(),
+            "builds": self.builds,
+            "sittings": self.sittings,
+            "failing_seeds": self.failing_seeds,
+            "failure_rate_below": (self.failing_seeds == 0 && seeds > 0).then(|| 3.0 / seeds as f64),
+            "other_kinds": by_mode.collect::<BTreeMap<_, _>>(),
+        });
+        document
+    }
+}
+
+/// What the job in `folder` has come to, as one document.
+///
+/// # Errors
+///
+/// When there is no job of `S` that can be read.
+pub fn document<S: Subject>(folder: &Path) -> Result<Value, JobError> {
+    Ok(read::<S>(folder)?.document())
+}
+
+/// The same in a few lines: the verdict first.
+///
+/// # Errors
+///
+/// When there is no job of `S` that can be read.
+pub fn glance<S: Subject>(folder: &Path) -> Result<String, JobError> {
+    use std::fmt::Write as _;
+    let whole = read::<S>(folder)?;
+    let totals = &whole.summary.totals;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<16} {value}");
+    };
+    let open = whole.open().count();
+    line("verdict", verdict(&whole));
+    line(
+        "seeds",
+        format!(
+            "{} from {:#x}, {} of them failed",
+            totals.seeds, whole.summary.first_seed, whole.failing_seeds
+        ),
+    );
+    line("steps", totals.steps.to_string());
+    line("elapsed", format!("{:.1} s in {} sittings", whole.summary.elapsed.as_secs_f64(), whole.sittings));
+    for (mode, row) in whole.by_mode.iter().filter(|(mode, row)| !mode.is_folded() && row.seeds > 0) {
+        line(mode.name(), format!("{} units, {:.1} s", row.seeds, row.nanos as f64 / 1e9));
+    }
+    let reached = totals.reached.values().filter(|&&count| count > 0).count();
+    line("points reached", format!("{reached} of {}", totals.reached.len()));
+    line("canary", whole.canary.to_string());
+    line("causes", format!("{open} open, {} in all", whole.causes.len()));
+    for cause in whole.causes.iter().take(8) {
+        line("", glance_at(cause));
+    }
+    if let Some(more) = whole.causes.len().checked_sub(8).filter(|&more| more > 0) {
+        line("", format!("and {more} more: {} failures {}", S::PROGRAM, folder.display()));
+    }
+    line("trace hash", format!("{:#018x}", totals.trace_digest));
+    Ok(text)
+}
+
+/// A cause in a line.
+pub fn glance_at(cause: &Cause) -> String {
+    let state: &'static str = cause.state.into();
+    format!("{:<26} {state:<9} {:>6}  {}", cause.signature, cause.count, cause.text)
+}
+
+/// What a person wants to know first, with what it is worth.
+pub(super) fn verdict<S: Subject>(whole: &Whole<S>) -> String {
+    let seeds = whole.summary.totals.seeds;
+    let open = whole.open().count();
+    match (&whole.summary.internal, open, seeds) {
+        (Some(problem), 0, _) => format!("TESTER AT FAULT: {problem}"),
+        (_, 0, 0) => "nothing was run yet".into(),
+        (_, 0, _) if whole.failing_seeds == 0 => {
+            format!(
+                "passed: no failure in {seeds} seeds; the rate is below {:.2e} with 95 %",
+                3.0 / seeds as f64
+            )
+        }
+        (_, 0, _) => format!("passed: no failure is open; {} seeds failed before", whole.failing_seeds),
+        (_, 1, _) => format!("FAILED: 1 cause, in {} of {seeds} seeds", whole.failing_seeds),
+        (_, many, _) => format!("FAILED: {many} causes, in {} of {seeds} seeds", whole.failing_seeds),
+    }
+}

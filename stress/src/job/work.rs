@@ -1,0 +1,192 @@
+//! What a worker does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+
+use super::canary::{BOUND, Canary};
+use super::counts::{self, Kind, Named};
+use super::ledger::Finished;
+use super::mix::Mix;
+use super::plan::Seeds;
+use super::row::{Mode, Row};
+use super::triage::{self, Case};
+use super::{JobError, real};
+use crate::campaign::{SeedResult, SeedRunner};
+use crate::options::Fixed;
+use crate::stop::Stop;
+use crate::subject::{self, Subject};
+use crate::tape::Source;
+use crate::watch::Watch;
+
+/// What is left to do, and who has had how much time.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) mix: Mix,
+    pub(super) seeds: Seeds,
+    /// Operations that this build has not swept.
+    pub(super) operations: VecDeque<u64>,
+    /// The seed of the next stretch on real threads.
+    pub(super) threads: Option<u64>,
+    /// The next seed of the canary, unless there is none.
+    pub(super) canary: Option<Seeds>,
+    /// Seeds of the canary that this sitting has given out.
+    pub(super) canaries: u64,
+    /// Whether this sitting has found it.
+    pub(super) is_found: bool,
+    /// Busy time by mode, in nanoseconds.
+    pub(super) had: BTreeMap<Mode, u64>,
+    /// A stretch on real threads takes all cores: there is one at a time.
+    pub(super) on_threads: bool,
+    pub(super) seeds_are_out: bool,
+}
+
+impl Desk {
+    /// The next unit of work; `None` when only the endless kinds are left.
+    fn next(&mut self) -> Option<(Mode, u64)> {
+        let canary = |desk: &mut Desk| {
+            desk.canaries += 1;
+            desk.canary.as_mut().and_then(Seeds::next).map(|seed| (Mode::Canary, seed))
+        };
+        // Ahead of everything, until it is known that the job finds something.
+        if self.canary.is_some() && !self.is_found && self.canaries < BOUND {
+            return canary(self);
+        }
+        loop {
+            let ends = (self.mix.has(Mode::Sim) && !self.seeds_are_out) || !self.operations.is_empty();
+            let is_endless = !self.mix.has(Mode::Sim) && !self.mix.has(Mode::Sweep);
+            if !ends && !is_endless {
+                return None;
+            }
+            let mut possible = Vec::new();
+            let offers = [
+                (Mode::Sim, self.mix.has(Mode::Sim) && !self.seeds_are_out),
+                (Mode::Sweep, !self.operations.is_empty()),
+                (Mode::Threads, self.threads.is_some() && !self.on_threads),
+                (Mode::Canary, self.canary.is_some()),
+            ];
+            possible.extend(offers.into_iter().filter_map(|(mode, is_possible)| is_possible.then_some(mode)));
+            match self.mix.next(&possible, &self.had)? {
+                Mode::Sim => match self.seeds.next() {
+                    Some(seed) => return Some((Mode::Sim, seed)),
+                    None => self.seeds_are_out = true,
+                },
+                Mode::Sweep => return self.operations.pop_front().map(|operation| (Mode::Sweep, operation)),
+                Mode::Threads => {
+                    let seed = self.threads.as_mut()?;
+                    *seed += 1;
+                    self.on_threads = true;
+                    return Some((Mode::Threads, *seed - 1));
+                }
+                Mode::Canary => return canary(self),
+            }
+        }
+    }
+}
+
+/// What the workers share.
+#[derive(Debug)]
+pub(super) struct Shared<S: Subject> {
+    pub(super) desk: Mutex<Desk>,
+    pub(super) enough: AtomicBool,
+    pub(super) runner: SeedRunner<S>,
+    pub(super) watches: Vec<Watch>,
+    pub(super) scratch: PathBuf,
+    pub(super) stop: Stop,
+    /// Whether the canary does its work right, for the test of the job.
+    pub(super) canary_is_blind: bool,
+}
+
+/// A unit that is done, was cut short, or could not be done.
+pub(super) type Sent = Result<Option<Finished>, JobError>;
+
+impl<S: Subject> Shared<S> {
+    /// Works until there is nothing left.
+    pub(super) fn work(self: &Arc<Self>, worker: usize, results: &Sender<Sent>) {
+        let watch = &self.watches[worker];
+        while !self.enough.load(Ordering::Relaxed) && !watch.is_stopped() {
+            let Some((mode, seed)) = self.desk.lock().next() else { break };
+            let began = Instant::now();
+            let sent = self.unit(mode, seed, watch);
+            {
+                let mut desk = self.desk.lock();
+                *desk.had.entry(mode).or_default() += nanos(began.elapsed());
+                match mode {
+                    Mode::Threads => desk.on_threads = false,
+                    Mode::Canary => {
+                        desk.is_found |= matches!(&sent, Ok(Some(finished)) if !finished.named.is_empty())
+                    }
+                    Mode::Sim | Mode::Sweep => {}
+                }
+            }
+            if results.send(sent).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn unit(&self, mode: Mode, seed: u64, watch: &Watch) -> Sent {
+        let scratch = self.scratch.join(format!("{}-{seed:x}", mode.name()));
+        match mode {
+            Mode::Sim => self.simulate(seed, watch, &scratch),
+            Mode::Canary if self.canary_is_blind => Ok(canary::<true>(seed, watch)),
+            Mode::Canary => Ok(canary::<false>(seed, watch)),
+            Mode::Sweep => Ok(real::sweep::<S>(seed)),
+            Mode::Threads => real::threads::<S>(seed, &scratch, &self.stop),
+        }
+    }
+
+    fn simulate(&self, seed: u64, watch: &Watch, scratch: &Path) -> Sent {
+        let result = self.runner.run(0, seed, watch);
+        if result.interrupted {
+            return Ok(None);
+        }
+        let (row, mut named) = Row::of(&result);
+        named.extend(options::<S>(seed, &self.runner.fixed));
+        let cases = cases::<S>(result, &self.runner.fixed, scratch);
+        let cases = cases.map_err(|error| JobError::internal(scratch, error))?;
+        Ok(Some(Finished { mode: Mode::Sim, seed, row, named, cases }))
+    }
+}
+
+/// The causes of what failed with a seed.
+pub(super) fn cases<S: Subject>(
+    result: SeedResult,
+    fixed: &Fixed<S::Options>,
+    scratch: &Path,
+) -> std::io::Result<Vec<Case>> {
+    let failures = result.failures.into_iter().enumerate();
+    failures
+        .map(|(index, failure)| triage::triage::<S>(failure, fixed, &scratch.join(index.to_string())))
+        .collect()
+}
+
+/// What the seed drew, as it is counted. A draw that panics has nothing: its run says so.
+fn options<S: Subject>(seed: u64, fixed: &Fixed<S::Options>) -> Vec<Named> {
+    let drawn = crate::panics::catch(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, fixed)));
+    let words = drawn.unwrap_or_default().into_iter();
+    words.map(|(name, value)| (Kind::Option, counts::option(name, &value), 1)).collect()
+}
+
+/// The name under which finds of the canary are counted.
+pub(super) const FOUND: &str = "canary found";
+
+fn canary<const SYNCS: bool>(seed: u64, watch: &Watch) -> Option<Finished> {
+    let runner = SeedRunner::<Canary<SYNCS>> { recheck: 0, fixed: Fixed::default() };
+    let result = runner.run(0, seed, watch);
+    if result.interrupted {
+        return None;
+    }
+    let (row, _) = Row::of(&result);
+    let named = result.failures.iter().take(1).map(|_| (Kind::Counter, FOUND.to_owned(), 1));
+    Some(Finished { mode: Mode::Canary, seed, row, named: named.collect(), cases: Vec::new() })
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,115 @@
+//! From a failure to its commit and to its issue.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::program::{document, expect, finish, text};
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut git = Command::new("git");
+    for (name, value) in [("NAME", "A Tester"), ("EMAIL", "tester@localhost")] {
+        git.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
+    }
+    let output = git.arg("-C").arg(folder).args(arguments).output().expect("git runs");
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout).trim().to_owned()
+}
+
+/// Of twelve commits the eighth plants the bug, and the fifth cannot be built. Seen red with a build
+/// that fails taken for bad.
+pub(crate) fn bisect() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    git(folder, &["init", "--quiet"]);
+    let this = std::env::current_exe().expect("this program");
+    for number in 1..=12 {
+        let bugs = if number >= 8 { "hasty" } else { "" };
+        let program =
+            format!("#!/bin/sh\n# {number}\nTENTERHOOK_PLANTED='{bugs}' exec '{}' \"$@\"\n", this.display());
+        std::fs::write(folder.join("source"), program).expect("writable");
+        std::fs::write(folder.join("ok"), if number == 5 { "no" } else { "yes" }).expect("writable");
+        git(folder, &["add", "source", "ok"]);
+        git(folder, &["commit", "--quiet", "-m", &format!("change {number}")]);
+    }
+    expect(10, folder, "hasty", "sim --seed 1 --steps 300 --quiet");
+    let tape = "tenterhook-runs/failures/durability_1.tape";
+    let build = "grep -q yes ok && cp source built && chmod +x built";
+    let bisect = |good: &str, bad: &str| {
+        let mut command =
+            super::program::program(folder, "", &format!("bisect {tape} --good {good} --bad {bad}"));
+        command.args(["--build", build, "--program", "built"]).output().expect("it starts")
+    };
+    let status = git(folder, &["status", "--porcelain"]);
+    let found = bisect("HEAD~11", "HEAD");
+    assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
+    let out = text(&found.stdout);
+    assert!(out.contains("change 8") && out.starts_with("first bad commit"), "{out}");
+    for (good, bad, problem) in [
+        ("HEAD~1", "HEAD", "the tape fails there, too"),
+        ("HEAD~11", "HEAD~6", "the tape does not fail there"),
+        ("HEAD~7", "HEAD", "fails there, or 'built' does not play the tape"),
+        ("nowhere", "HEAD", "--good nowhere: there is no such commit"),
+    ] {
+        let wrong = bisect(good, bad);
+        let said = text(&wrong.stderr);
+        let problem =
+            if good == "HEAD~7" { "fails there, or './built' does not play the tape" } else { problem };
+        assert_eq!((wrong.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.contains(problem), "{said}");
+    }
+    // Its work tree has gone, and that of the person is as it was.
+    assert_eq!(git(folder, &["worktree", "list"]).lines().count(), 1);
+    assert_eq!(git(folder, &["status", "--porcelain"]), status);
+    let none = finish(folder, "", "bisect source --good HEAD~1");
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("is no tape"), "{}", text(&none.stderr));
+}
+
+/// Seen red with a timeline that is cut at its end.
+pub(crate) fn issue() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    expect(10, folder, "hasty", "job job --seed 1 --seeds 10 --jobs 1 --steps 300 --quiet");
+    let causes = document(folder, "failures job --json");
+    let signature = causes[0]["signature"].as_str().expect("a text");
+    let issue = expect(0, folder, "", &format!("issue job {signature}"));
+    assert!(issue.starts_with("# durability: expected 1, seen 0\n"), "{issue}");
+    for part in [
+        "| seeds that failed so | ",
+        "## Repeat",
+        "======== power loss ========",
+        "VIOLATION of durability\n",
+    ] {
+        assert!(issue.contains(part), "{part}: {issue}");
+    }
+    let commands: Vec<&str> = issue.lines().filter_map(|line| line.strip_prefix("planted ")).collect();
+    assert_eq!(commands.len(), 2, "{issue}");
+    commands.iter().for_each(|command| drop(expect(10, folder, "hasty", command)));
+}
+
+/// The page has everything in it. Seen red with a page without its runs.
+pub(crate) fn page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    expect(10, folder, "hasty racy", "job job --seed 1 --seeds 60 --jobs 1 --steps 600 --quiet");
+    expect(0, folder, "", "report job --html report.html");
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("it was written");
+    assert!(page.contains("<b>FAILED: 2 causes, in 60 of 60 seeds</b>"), "{page}");
+    assert_eq!(page.matches("<script type=\"application/json\">").count(), 2);
+    for part in ["VIOLATION of ", "\"kind\":\"crashed\"", "<polyline", "a connection adds"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let tape =
+        std::fs::read_dir(folder.join("job/failures")).expect("a folder").flatten().find_map(|entry| {
+            let files = std::fs::read_dir(entry.path()).ok()?.flatten();
+            files
+                .map(|file| file.path())
+                .find(|path| path.extension().is_some_and(|extension| extension == "tape"))
+        });
+    let tape = tape.expect("a tape");
+    expect(10, folder, "hasty racy", &format!("trace {} --html trace.html", tape.display()));
+    let page = std::fs::read_to_string(folder.join("trace.html")).expect("it was written");
+    assert!(page.contains("<b>VIOLATION of ") && page.contains("\"lanes\":["), "{page}");
+    let refused = finish(folder, "", "report job --html /dev/null/x");
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+}
