@@ -33,7 +33,7 @@ use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript};
 use crate::sometimes;
-use crate::system::{Context, Crash, Step, System};
+use crate::system::{Context, Crash, Memory, Step, System};
 use crate::tape::{Actor, Source, Stream, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
@@ -57,6 +57,10 @@ pub struct World<S> {
     phase: Phase,
     /// Faults that the disk has delivered.
     struck: Struck,
+    /// Faults that it had delivered when the present life began.
+    born: Struck,
+    /// Whether the life is being ended.
+    is_ending: bool,
     steps: u64,
     /// Lives in a row that ended before they began, without a fault.
     stillborn: u32,
@@ -104,6 +108,8 @@ impl<S: System> World<S> {
             remarks: Vec::new(),
             phase: Phase::Booting(Boot::Struck),
             struck: Struck::default(),
+            born: Struck::default(),
+            is_ending: false,
             steps: 0,
             stillborn: 0,
             deadline: options.patience,
@@ -114,10 +120,17 @@ impl<S: System> World<S> {
     /// Runs to the end, to a violation, or until `watch` says stop.
     pub fn run(mut self, watch: &Watch) -> RunOutcome {
         sometimes::take();
-        let halted = crate::panics::catch(|| {
-            self.begin_life();
-            self.run_phases(watch)
-        });
+        self.begin_life();
+        let mut halted = crate::panics::catch(|| self.run_phases(watch));
+        while let Err(panic) = &halted {
+            halted = match self.judge_panic(panic) {
+                Ok(()) => crate::panics::catch(|| {
+                    self.restart()?;
+                    self.run_phases(watch)
+                }),
+                Err(violation) => Ok(Err(violation.into())),
+            };
+        }
         let (violation, interrupted) = match halted {
             Ok(Ok(())) => (None, false),
             Ok(Err(Halt::Interrupted)) => (None, true),
@@ -229,7 +242,7 @@ impl<S: System> World<S> {
         self.count_step();
         let actor = self.fibers.actor(fiber);
         let step = {
-            let stream = self.fibers.begin_step(fiber);
+            let (stream, waker) = self.fibers.begin_step(fiber);
             let mut context = Context {
                 fiber,
                 actor,
@@ -238,6 +251,8 @@ impl<S: System> World<S> {
                 step: self.steps,
                 calm: self.phase.is_calm(),
                 struck: self.struck,
+                born: self.born,
+                waker,
                 trace: &mut self.trace,
                 remarks: self.captions.is_some().then_some(&mut self.remarks),
             };
@@ -259,7 +274,11 @@ impl<S: System> World<S> {
             Step::Idle => self.fibers.retire(fiber),
             Step::Continue => self.ready(fiber, Readiness::Continued),
             Step::Yield => self.ready(fiber, Readiness::Yielded),
-            Step::Wait(completion) => {
+            Step::Pending => self.fibers.park_pending(fiber),
+            Step::Parked(completion) if !is_control => {
+                self.fibers.park_between(fiber, completion, self.scheduler.as_mut(), &mut self.stream);
+            }
+            Step::Wait(completion) | Step::Parked(completion) => {
                 self.fibers.park(fiber, completion, self.scheduler.as_mut(), &mut self.stream);
             }
         }
@@ -341,6 +360,9 @@ impl<S: System> World<S> {
         };
         // After a panic the pieces may panic again while they are dropped.
         let (system, disk, fibers) = (self.system, self.disk, self.fibers);
+        if system.memory() == Memory::Vanish {
+            std::mem::forget(disk.kill_process());
+        }
         match crate::panics::catch(move || drop((fibers, system, disk))) {
             Err(panic) if outcome.violation.is_none() => {
                 RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
@@ -359,8 +381,12 @@ fn step_code(step: &Step) -> u32 {
         Step::Restart => 4,
         Step::Idle => 5,
         Step::Destroyed => 6,
+        Step::Pending => 7,
+        Step::Parked(_) => 8,
     }
 }
 
+#[cfg(test)]
+mod own_ways;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ mod faults;
 mod file;
 mod handle;
 mod image;
+mod machine;
 mod names;
 mod nap;
 mod odds;
@@ -27,10 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
+pub(crate) use machine::{fill, wall_clock};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
 use self::file::SimFile;
+use self::machine::Machine;
 use self::names::Names;
 use self::odds::Odds;
 pub use self::place::Place;
@@ -150,6 +153,7 @@ struct State {
     submitted: u64,
     /// Writes, syncs and truncations that have ended.
     changes: u64,
+    machine: Machine,
 }
 
 impl SimDisk {
@@ -173,6 +177,7 @@ impl SimDisk {
             places: None,
             submitted: 0,
             changes: 0,
+            machine: Machine::default(),
         };
         SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
     }

@@ -21,6 +21,8 @@ pub(super) struct Fibers {
     seated: Vec<FiberId>,
     /// Connections that have nothing more to do in this life.
     idle: usize,
+    /// Connections that are parked between two operations.
+    between: usize,
 }
 
 #[derive(Debug)]
@@ -29,6 +31,10 @@ struct Fiber {
     waker: Waker,
     /// What it waits for. Held, because dropping a polled completion unregisters its waker.
     parked: Option<Completion>,
+    /// Whether it waits in its own way, until its waker is woken.
+    pending: bool,
+    /// Whether it is parked between two operations.
+    between: bool,
 }
 
 impl Fibers {
@@ -36,7 +42,7 @@ impl Fibers {
         let ready = Arc::new(ReadyList::default());
         let fiber = |id| {
             let stream = source.stream(actor(id, connections), record);
-            Fiber { stream, waker: ready.waker(id), parked: None }
+            Fiber { stream, waker: ready.waker(id), parked: None, pending: false, between: false }
         };
         Fibers {
             all: (0..=connections).map(fiber).collect(),
@@ -45,6 +51,7 @@ impl Fibers {
             busy: 0,
             seated: Vec::new(),
             idle: 0,
+            between: 0,
         }
     }
 
@@ -67,12 +74,13 @@ impl Fibers {
     }
 
     /// The fiber is about to be stepped: it is in the middle of an operation from here on.
-    pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Stream {
+    pub(super) fn begin_step(&mut self, fiber: FiberId) -> (&mut Stream, &Waker) {
         let is_connection = fiber != self.control();
         if !std::mem::replace(&mut self.in_operation[fiber as usize], true) {
             self.busy += usize::from(is_connection);
         }
-        &mut self.all[fiber as usize].stream
+        let fiber = &mut self.all[fiber as usize];
+        (&mut fiber.stream, &fiber.waker)
     }
 
     /// The fiber waits for `completion`, or continues if that has finished meanwhile.
@@ -85,9 +93,32 @@ impl Fibers {
     ) {
         let state = &mut self.all[fiber as usize];
         match Pin::new(&mut completion).poll(&mut Context::from_waker(&state.waker)) {
-            Poll::Ready(_) => scheduler.ready(fiber, Readiness::Woken, stream),
+            Poll::Ready(_) => {
+                self.between -= usize::from(std::mem::take(&mut state.between));
+                scheduler.ready(fiber, Readiness::Woken, stream);
+            }
             Poll::Pending => state.parked = Some(completion),
         }
+    }
+
+    /// The fiber waits in its own way. Its waker may have been woken already.
+    pub(super) fn park_pending(&mut self, fiber: FiberId) {
+        self.all[fiber as usize].pending = true;
+    }
+
+    /// A connection's operation has ended, and its next one begins after `completion` has finished.
+    pub(super) fn park_between(
+        &mut self,
+        fiber: FiberId,
+        completion: Completion,
+        scheduler: &mut dyn Scheduler,
+        stream: &mut Stream,
+    ) {
+        self.in_operation[fiber as usize] = false;
+        self.busy -= 1;
+        self.all[fiber as usize].between = true;
+        self.between += 1;
+        self.park(fiber, completion, scheduler, stream);
     }
 
     /// Hands fibers whose completions have finished to the scheduler. `woken` is scratch space.
@@ -100,8 +131,13 @@ impl Fibers {
     ) {
         self.ready.take(woken);
         for fiber in woken.drain(..) {
+            let state = &mut self.all[fiber as usize];
+            if std::mem::take(&mut state.pending) {
+                scheduler.ready(fiber, Readiness::Woken, stream);
+                continue;
+            }
             // Woken for a completion that it no longer waits for: nothing to do.
-            let Some(completion) = self.all[fiber as usize].parked.take() else { continue };
+            let Some(completion) = state.parked.take() else { continue };
             self.park(fiber, completion, scheduler, stream);
         }
     }
@@ -120,9 +156,11 @@ impl Fibers {
         self.idle += 1;
     }
 
-    /// Whether no connection has anything more to do in this life.
+    /// Whether no connection has anything more to do in this life, unless what it is parked on between two operations finishes.
     pub(super) fn are_all_idle(&self) -> bool {
-        self.idle == self.all.len() - 1
+        let has_finished = |fiber: &Fiber| fiber.parked.as_ref().is_some_and(Completion::finished);
+        self.idle + self.between == self.all.len() - 1
+            && (self.between == 0 || !self.all.iter().any(|fiber| fiber.between && has_finished(fiber)))
     }
 
     /// Who makes the choices of `fiber`.
@@ -164,11 +202,12 @@ impl Fibers {
     pub(super) fn forget(&mut self) {
         for fiber in &mut self.all {
             fiber.parked = None;
+            (fiber.pending, fiber.between) = (false, false);
         }
         self.in_operation.fill(false);
         self.busy = 0;
         self.seated.clear();
-        self.idle = 0;
+        (self.idle, self.between) = (0, 0);
         self.ready.clear();
     }
 
@@ -177,6 +216,7 @@ impl Fibers {
         let how = |fiber: &Fiber| match &fiber.parked {
             Some(completion) if completion.finished() => "its completion HAS finished, but it was not woken",
             Some(_) => "waits for a completion that is pending",
+            None if fiber.pending => "waits in its own way, and its waker was not woken",
             None => "could be stepped",
         };
         let waiting = self.all.iter().enumerate().filter(|&(id, _)| self.in_operation[id]);
