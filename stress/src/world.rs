@@ -123,7 +123,8 @@ impl<S: System> World<S> {
         self.begin_life();
         let mut halted = crate::panics::catch(|| self.run_phases(watch));
         while let Err(panic) = &halted {
-            halted = match self.judge_panic(panic) {
+            let judged = crate::panics::catch(|| self.judge_panic(panic));
+            halted = match judged.unwrap_or_else(|panic| Err(Violation::panic(panic))) {
                 Ok(()) => crate::panics::catch(|| {
                     self.restart()?;
                     self.run_phases(watch)

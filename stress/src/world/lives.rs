@@ -24,11 +24,14 @@ impl<S: System> World<S> {
 
     /// Whether the system's panic is its way to die, after which [`World::restart`] follows.
     pub(super) fn judge_panic(&mut self, message: &str) -> Result<(), Box<Violation>> {
-        if self.is_ending {
-            return Err(Violation::panic(message));
-        }
-        let judged = crate::panics::catch(|| self.system.panicked(message));
-        judged.unwrap_or_else(|panic| Err(Violation::panic(panic)))
+        let judged = match self.is_ending {
+            true => Err(Violation::panic(message)),
+            false => self.system.panicked(message),
+        };
+        let calls = crate::panics::take_calls();
+        judged.map_err(|violation| {
+            calls.into_iter().fold(violation, |violation, call| violation.note(format!("in {call}")))
+        })
     }
 
     /// Ends this life and begins the next.

@@ -166,12 +166,13 @@ impl System for Queue {
                 false => Step::Parked(completion),
             });
         }
-        if self.put == 50 {
-            return Ok(Step::Idle);
-        }
         (self.things, self.put) = (self.things + 1, self.put + 1);
         if let Some((_, completer)) = self.empty.take() {
             let _ = completer.complete(0);
+        }
+        if self.put == 50 {
+            // The taker may be parked, and what it is parked on has just finished.
+            return Ok(Step::Idle);
         }
         Ok(Step::Ended)
     }
