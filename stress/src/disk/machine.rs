@@ -1,6 +1,6 @@
 //! What an engine asks the machine for beside files: random bytes, and the time. Both come from the tape.
 //!
-//! An engine that has no [`Context`](crate::system::Context) at hand asks the disk: its own trait for I/O often has both.
+//! An engine without the context of a step at hand asks the disk: its own trait for I/O often has both.
 
 use std::time::Duration;
 
