@@ -122,6 +122,7 @@ fn options_for(_is_mvcc: bool) -> DatabaseOpts {
 
 /// The newer version boxes its error here, the older one does not.
 #[cfg(not(feature = "old"))]
+#[expect(clippy::boxed_local, reason = "the caller has a box")]
 fn plain(error: Box<LimboError>) -> LimboError {
     *error
 }
