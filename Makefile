@@ -38,12 +38,15 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 	cargo clippy -q -p tenterhook-stress -p tenterhook --features tenterhook-stress/job,tenterhook/job --all-targets -- -D warnings
 	cargo test -q -p tenterhook-stress --features job --lib --test job
 
-engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite must fail as it did
+engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite and turso_core must fail as they did
 	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/sqlite && cargo run -q --release -- sim --duration 30s
 	cd stress/engines/sqlite-old && cargo run -q --release -- replay found/wal_reset.tape; test $$? -eq 10
 	cd stress/engines/redb && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/redb && cargo run -q --release -- sim --duration 30s
+	cd stress/engines/turso && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
+	cd stress/engines/turso && cargo run -q --release -- replay found/creation.tape; test $$? -eq 10
+	cd stress/engines/turso-old && cargo build -q --release
 
 loom: ## verify the atomics: every execution of every model, within its bound
 	$(LOOM) $(MODELS) $(MODEL)

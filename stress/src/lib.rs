@@ -92,6 +92,7 @@ pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
+mod complaint;
 pub mod disk;
 pub mod exit;
 pub mod explore;

@@ -1,6 +1,7 @@
 //! Panics of the system under test are findings, not the end of the tester.
 
 use std::any::Any;
+use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -8,6 +9,8 @@ use std::sync::Once;
 thread_local! {
     /// Where the panic was, while this thread runs code of the system.
     static CAPTURED: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
+    /// The calls that led to the panic that was captured last.
+    static CALLS: RefCell<Option<Backtrace>> = const { RefCell::new(None) };
 }
 
 /// Runs `code`; a panic comes back as its message and place instead of going to stderr.
@@ -38,10 +41,41 @@ fn capture(info: &PanicHookInfo<'_>) -> bool {
         let mut captured = captured.borrow_mut();
         let Some(slot) = captured.as_mut() else { return false };
         let place = info.location().map_or_else(|| "an unknown place".into(), ToString::to_string);
-        slot.get_or_insert_with(|| format!("{} at {place}", message(info.payload())));
+        if slot.is_none() {
+            *slot = Some(format!("{} at {place}", message(info.payload())));
+            CALLS.set(Some(Backtrace::force_capture()));
+        }
         true
     };
     CAPTURED.try_with(capture).unwrap_or(false)
+}
+
+/// More calls than this tell a person nothing more.
+const SHOWN_CALLS: usize = 12;
+
+/// The calls of the system that led to the last panic that was caught in this thread, the innermost first. Names are looked up here and
+/// not before: an engine may panic often, by design.
+pub(crate) fn take_calls() -> Vec<String> {
+    CALLS.take().map(|calls| calls_in(&calls.to_string())).unwrap_or_default()
+}
+
+/// The calls in a backtrace, each with its place, without those of the panic itself and those of the tester.
+fn calls_in(backtrace: &str) -> Vec<String> {
+    let mut calls: Vec<String> = Vec::new();
+    for line in backtrace.lines().map(str::trim) {
+        if let Some(place) = line.strip_prefix("at ") {
+            calls.last_mut().into_iter().for_each(|call| *call += &format!(" at {place}"));
+        } else if let Some((_, name)) = line.split_once(": ") {
+            calls.push(name.to_owned());
+        }
+    }
+    // Names have their path or not, as the debug information has it.
+    let is_panic = |call: &String| call.contains("panicking::") || call.contains("rust_begin_unwind");
+    let is_world =
+        |call: &String| call.contains("tenterhook_stress::world::") || call.contains("stress/src/world");
+    calls.truncate(calls.iter().position(is_world).unwrap_or(calls.len()));
+    let first = calls.iter().rposition(is_panic).map_or(0, |last| last + 1);
+    calls.into_iter().skip(first).take(SHOWN_CALLS).collect()
 }
 
 /// The text of a panic's payload.
@@ -65,6 +99,26 @@ mod tests {
         assert!(caught.starts_with("the thread snapped at "), "{caught}");
         assert!(caught.contains("panics.rs"), "{caught}");
         assert_eq!(catch(|| 5), Ok(5));
+    }
+
+    #[test]
+    fn a_backtrace_is_shown_from_the_panicking_call_to_the_world() {
+        let backtrace = "   0: std::backtrace::Backtrace::force_capture\n             at /rustc/library/std/src/backtrace.rs:1:2\n\
+                          1: {closure#0}\n             at ./stress/src/panics.rs:46:28\n\
+                          2: core::panicking::panic_fmt\n\
+                          3: engine::pager::read\n             at ./pager.rs:7:9\n\
+                          4: engine::open\n\
+                          5: step_fiber<S>\n             at ./stress/src/world.rs:9:9\n\
+                          6: std::panicking::catch_unwind\n\
+                          7: main";
+        assert_eq!(calls_in(backtrace), ["engine::pager::read at ./pager.rs:7:9", "engine::open"]);
+    }
+
+    #[test]
+    fn the_calls_of_a_caught_panic_are_there_once() {
+        catch(|| panic!("snapped")).unwrap_err();
+        assert!(!take_calls().is_empty());
+        assert!(take_calls().is_empty());
     }
 
     #[test]

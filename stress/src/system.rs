@@ -1,11 +1,13 @@
 //! What the world asks of a system under test.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use tenterhook_runtime::io::IO;
 use tenterhook_runtime::{Completion, IOCompletions};
 
-use crate::disk::{Place, SimDisk, Struck};
+pub use crate::complaint::Complaint;
+use crate::disk::{FaultKind, Place, SimDisk, Struck};
 use crate::schedule::FiberId;
 use crate::tape::{Actor, Stream};
 use crate::trace::{Event, EventKind, Trace};
@@ -26,6 +28,13 @@ pub enum Step {
         /// At least so many.
         ticks: u32,
     },
+    /// It is to be stepped again after [`Context::waker`] was woken, for an engine that waits in a way of its own. The waker may
+    /// be woken for nothing, and while the fiber is stepped. A step that returns this has handed the waker to whatever it waits for.
+    Pending,
+    /// Its operation has ended. It is between two operations, and its next one begins after this has finished: it reads an empty
+    /// queue, for instance. Nothing waits for it: a system comes to rest, and a run to its end, while it stays parked. Of the fiber
+    /// that boots the system and checks it, the same as [`Step::Wait`].
+    Parked(Completion),
     /// Its operation has ended. It is between two operations, holds nothing, and may never be stepped again.
     Ended,
     /// It has nothing more to do: it is not stepped again before the next life. A run whose connections are all idle
@@ -56,6 +65,27 @@ pub enum Crash {
     ProcessKilled,
 }
 
+/// What the end of a life does to what was in the memory of the process.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// It is dropped: destructors run, and operations in flight end as abandoned. Nothing leaks, and what a destructor does wrong
+    /// shows. No process that was killed does this.
+    #[default]
+    Drop,
+    /// It vanishes: no destructor runs, and the callbacks of operations in flight are never called. All of it is leaked.
+    Vanish,
+}
+
+impl Memory {
+    /// Does to `value` what the end of a life does to it.
+    pub fn end<T>(self, value: T) {
+        match self {
+            Memory::Drop => drop(value),
+            Memory::Vanish => std::mem::forget(value),
+        }
+    }
+}
+
 /// What the world lends to a fiber for one step.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -72,12 +102,32 @@ pub struct Context<'a> {
     pub calm: bool,
     /// Faults that the disk had delivered when the step began.
     pub struck: Struck,
+    /// Faults that the disk had delivered when the present life began, the end of the last life included.
+    pub born: Struck,
+    pub(crate) waker: &'a Waker,
     pub(crate) trace: &'a mut Trace,
     /// For people who read a timeline; `None` if no timeline is drawn.
     pub(crate) remarks: Option<&'a mut Vec<String>>,
 }
 
 impl Context<'_> {
+    /// What steps this fiber again after a [`Step::Pending`].
+    pub fn waker(&self) -> &Waker {
+        self.waker
+    }
+
+    /// A fault that may explain an error, if one of the right kind has struck since the present life began. It is counted as noticed.
+    ///
+    /// For an engine whose errors outlive the operation that failed. Where they do not, look from the operation's begin on:
+    /// [`Context::struck`] and [`SimDisk::struck_since`].
+    pub fn explained(&self, complaint: Complaint) -> Option<FaultKind> {
+        let fault = self.disk.struck_since(complaint.causes(), self.born);
+        if let Some(kind) = fault {
+            self.disk.count(|counts| counts.notice(kind));
+        }
+        fault
+    }
+
     /// Puts something that was seen into the trace.
     pub fn observe(&mut self, detail: u32, value: u64) {
         self.trace.push(Event { actor: self.actor, kind: EventKind::Observed, detail, value });
@@ -119,6 +169,23 @@ pub trait System {
     /// The name of what an operation of the disk is about, in a word or two, for people who read a timeline: "log frame 3".
     fn locate(&self, place: &Place) -> String {
         place.path.display().to_string()
+    }
+
+    /// The system has panicked, and `message` says how and where. `Ok` means that this is its way to die, as some engines do when a
+    /// sync fails: the life ends as if the process were killed, and the next begins. A panic while a life ends is a violation in
+    /// any case.
+    ///
+    /// # Errors
+    ///
+    /// The violation that the panic is.
+    fn panicked(&mut self, message: &str) -> Result<(), Box<Violation>> {
+        Err(Violation::panic(message))
+    }
+
+    /// What the end of a life does to memory. The world does it to operations in flight; [`System::crash`] does it to what the
+    /// system itself has, with [`Memory::end`].
+    fn memory(&self) -> Memory {
+        Memory::Drop
     }
 
     /// The system's life has ended: drop everything that was only in memory. Oracles keep what they know.

@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
-use crate::system::{Context, Crash, Step, System};
+use crate::system::{Context, Crash, Memory, Step, System};
 use crate::tape::{Actor, Schedule, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
@@ -60,6 +60,10 @@ pub struct World<S> {
     phase: Phase,
     /// Faults that the disk has delivered.
     struck: Struck,
+    /// Faults that it had delivered when the present life began.
+    born: Struck,
+    /// Whether the life is being ended.
+    is_ending: bool,
     steps: u64,
     /// Lives in a row that ended before they began, without a fault.
     stillborn: u32,
@@ -110,6 +114,8 @@ impl<S: System> World<S> {
             remarks: Vec::new(),
             phase: Phase::Booting(Boot::Struck),
             struck: Struck::default(),
+            born: Struck::default(),
+            is_ending: false,
             steps: 0,
             stillborn: 0,
             deadline: options.patience,
@@ -120,10 +126,18 @@ impl<S: System> World<S> {
     /// Runs to the end, to a violation, or until `watch` says stop.
     pub fn run(mut self, watch: &Watch) -> RunOutcome {
         sometimes::take();
-        let halted = crate::panics::catch(|| {
-            self.begin_life();
-            self.run_phases(watch)
-        });
+        self.begin_life();
+        let mut halted = crate::panics::catch(|| self.run_phases(watch));
+        while let Err(panic) = &halted {
+            let judged = crate::panics::catch(|| self.judge_panic(panic));
+            halted = match judged.unwrap_or_else(|panic| Err(Violation::panic(panic))) {
+                Ok(()) => crate::panics::catch(|| {
+                    self.restart()?;
+                    self.run_phases(watch)
+                }),
+                Err(violation) => Ok(Err(violation.into())),
+            };
+        }
         let (violation, interrupted) = match halted {
             Ok(Ok(())) => (None, false),
             Ok(Err(Halt::Interrupted)) => (None, true),
@@ -249,7 +263,7 @@ impl<S: System> World<S> {
         self.order.happens(|| Some(self.fibers.place(fiber, self.fibers.has_yielded(fiber))));
         self.order.serve(&self.disk, || self.fibers.operation(fiber));
         let step = {
-            let stream = self.fibers.begin_step(fiber);
+            let (stream, waker) = self.fibers.begin_step(fiber);
             let mut context = Context {
                 fiber,
                 actor,
@@ -258,6 +272,8 @@ impl<S: System> World<S> {
                 step: self.steps,
                 calm: self.phase.is_calm(),
                 struck: self.struck,
+                born: self.born,
+                waker,
                 trace: &mut self.trace,
                 remarks: self.captions.is_some().then_some(&mut self.remarks),
             };
@@ -286,7 +302,13 @@ impl<S: System> World<S> {
                 self.order.possible(self.fibers.place(fiber, false));
                 self.fibers.park(fiber, self.disk.nap(ticks.into()), &mut self.order);
             }
-            Step::Wait(completion) => self.fibers.park(fiber, completion, &mut self.order),
+            Step::Pending => self.fibers.park_pending(fiber),
+            Step::Parked(completion) if !is_control => {
+                self.fibers.park_between(fiber, completion, &mut self.order);
+            }
+            Step::Wait(completion) | Step::Parked(completion) => {
+                self.fibers.park(fiber, completion, &mut self.order);
+            }
         }
         Ok(())
     }
@@ -373,6 +395,9 @@ impl<S: System> World<S> {
         };
         // After a panic the pieces may panic again while they are dropped.
         let (system, disk, fibers) = (self.system, self.disk, self.fibers);
+        if system.memory() == Memory::Vanish {
+            std::mem::forget(disk.kill_process());
+        }
         match crate::panics::catch(move || drop((fibers, system, disk))) {
             Err(panic) if outcome.violation.is_none() => {
                 RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
@@ -393,8 +418,12 @@ fn step_code(step: &Step) -> u32 {
         Step::Destroyed => 6,
         // It waits.
         Step::Stall { .. } => 2,
+        Step::Pending => 7,
+        Step::Parked(_) => 8,
     }
 }
 
+#[cfg(test)]
+mod own_ways;
 #[cfg(test)]
 mod tests;

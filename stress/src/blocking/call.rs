@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenterhook_runtime::{Completion, Outcome};
 
 use super::seat::{News, Seat, State};
-use crate::disk::Struck;
+use crate::disk::{self, Struck};
 use crate::rng;
 use crate::schedule::FiberId;
 use crate::tape::{Chance, ChoicePoint};
@@ -16,8 +16,6 @@ use crate::tape::{Chance, ChoicePoint};
 const ENTROPY: ChoicePoint = ChoicePoint::new(31, "entropy");
 const JITTER: ChoicePoint = ChoicePoint::new(30, "the clock's jitter");
 
-/// The moment at which each run begins: 2026-01-01, in seconds since 1970.
-const EPOCH: u64 = 1_767_225_600;
 /// What a step takes on the clock that an engine sees.
 const MICROSECONDS_A_STEP: u64 = 100;
 
@@ -168,9 +166,7 @@ impl Call {
         let key = rng::derive(rng::derive(1, step), u64::from(drawn));
         let key = if state.lent.entropies == 0 { key } else { rng::derive(key, state.lent.entropies) };
         state.lent.entropies += 1;
-        for (index, chunk) in bytes.chunks_mut(8).enumerate() {
-            chunk.copy_from_slice(&rng::at(key, index as u64).to_le_bytes()[..chunk.len()]);
-        }
+        disk::fill(key, bytes);
     }
 
     /// The time since 1970 as the engine is to see it: it follows the steps, with a drawn jitter.
@@ -178,7 +174,7 @@ impl Call {
         let mut state = self.seat.lock();
         let jitter = if state.gone { 0 } else { state.lent.stream.mostly_small(JITTER, 1_000) };
         let passed = state.lent.step * MICROSECONDS_A_STEP + u64::from(jitter);
-        Duration::from_secs(EPOCH) + Duration::from_micros(passed)
+        disk::wall_clock(passed)
     }
 
     /// The number of the step.

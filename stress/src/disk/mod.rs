@@ -15,6 +15,7 @@ mod faults;
 mod file;
 mod handle;
 mod image;
+mod machine;
 mod names;
 mod nap;
 mod odds;
@@ -28,11 +29,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
+pub(crate) use machine::{fill, wall_clock};
 use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
 use self::calls::Calls;
 use self::file::SimFile;
+use self::machine::Machine;
 use self::names::Names;
 use self::odds::Odds;
 pub use self::place::Place;
@@ -153,6 +156,7 @@ struct State {
     submitted: u64,
     /// Writes, syncs and truncations that have ended.
     changes: u64,
+    machine: Machine,
 }
 
 impl SimDisk {
@@ -177,6 +181,7 @@ impl SimDisk {
             places: None,
             submitted: 0,
             changes: 0,
+            machine: Machine::default(),
         };
         SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
     }

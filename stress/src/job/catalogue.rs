@@ -170,7 +170,7 @@ pub(super) fn insert(
         ])?;
     let rank: Rank = (
         !small.has_tape,
-        small.size.deviations as u64,
+        small.size.choices as u64,
         small.size.steps,
         small.size.choices as u64,
         failure.seed,

@@ -76,7 +76,7 @@ pub(super) fn triage<S: Subject>(
     if shrunk.violation.oracle != violation.oracle {
         return Ok(unshrunk(S::NAME, failure));
     }
-    let dull = || shrunk.setup.play(&Source::Recorded(Tape::default()), Keep::Story);
+    let dull = || shrunk.setup.play(&Source::from(Tape::default()), Keep::Story);
     let operations = match panics::catch(dull) {
         Ok(dull) => signature::last_operations(&shrunk.outcome, &dull),
         Err(_) => String::new(),

@@ -15,6 +15,8 @@ pub(super) struct Search<R> {
     violation: Violation,
     /// The step at which it fails.
     pub(super) steps: u64,
+    /// Steps of the run that was found: no other one may be longer.
+    longest: u64,
     /// Steps that may still be simulated.
     pub(super) left: u64,
     pub(super) runs: u64,
@@ -47,6 +49,7 @@ impl<R: Replay> Search<R> {
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
+            longest: outcome.steps,
             left: budget.steps,
             runs: 1,
         }
@@ -115,7 +118,8 @@ impl<R: Replay> Search<R> {
         let present = self.measure();
         for (index, outcome) in outcomes.into_iter().enumerate() {
             self.count(&outcome);
-            if self.is_same(&outcome) && fits(Measure::of(&outcome.tape, outcome.steps), present) {
+            let fits = |outcome: &RunOutcome| fits(Measure::of(&outcome.tape, outcome.steps), present);
+            if self.is_same(&outcome) && outcome.steps <= self.longest && fits(&outcome) {
                 return Some((index, outcome));
             }
             if self.left == 0 {

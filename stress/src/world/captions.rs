@@ -35,14 +35,15 @@ impl<S: System> World<S> {
         let Some(captions) = &mut self.captions else { return };
         let wants = match step {
             Step::Continue | Step::Yield => "",
-            Step::Wait(_) | Step::Stall { .. } => WAITS,
+            Step::Wait(_) | Step::Pending | Step::Stall { .. } => WAITS,
+            Step::Parked(_) => "operation ended, waits for the next",
             Step::Ended => "operation ended",
             Step::Idle => "nothing more to do",
             Step::Restart => ", requests a restart",
             Step::Destroyed => ", reports that the files are beyond repair",
         };
         let doing = match step {
-            Step::Ended | Step::Idle => String::new(),
+            Step::Ended | Step::Idle | Step::Parked(_) => String::new(),
             _ => self.system.describe(fiber),
         };
         let index = self.trace.len() as usize - 1;

@@ -7,7 +7,7 @@ use tenterhook_runtime::Completion;
 use super::order::{Order, Ready};
 use crate::ready::ReadyList;
 use crate::schedule::{FiberId, Readiness};
-use crate::tape::{Actor, Address, Place, RETRY, Schedule, Source, Stream, TURN, Tape};
+use crate::tape::{Actor, Address, Place, RETRY, Source, Stream, TURN, Tape};
 
 /// All fibers: one a connection, and the control fiber, which boots the system and looks it over.
 #[derive(Debug)]
@@ -24,10 +24,12 @@ pub(super) struct Fibers {
     idle: usize,
     /// The present life, counted from 0.
     life: u32,
-    /// How many operations connections begin, if the tape's turns are followed.
+    /// How many operations connections begin, if the tape says so.
     limits: Option<Arc<Tape>>,
     /// How many operations they began in lives that are over, if that is recorded.
     begun: Option<Vec<((u32, Actor), u32)>>,
+    /// Connections that are parked between two operations.
+    between: usize,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,10 @@ struct Fiber {
     waker: Waker,
     /// What it waits for. Held, because dropping a polled completion unregisters its waker.
     parked: Option<Completion>,
+    /// Whether it waits in its own way, until its waker is woken.
+    pending: bool,
+    /// Whether it is parked between two operations.
+    between: bool,
 }
 
 impl Fibers {
@@ -49,10 +55,19 @@ impl Fibers {
         let ready = Arc::new(ReadyList::default());
         let fiber = |id| {
             let stream = source.stream(actor(id, connections), record);
-            Fiber { stream, operation: 0, progress: 0, yields: 0, waker: ready.waker(id), parked: None }
+            Fiber {
+                stream,
+                operation: 0,
+                progress: 0,
+                yields: 0,
+                waker: ready.waker(id),
+                parked: None,
+                pending: false,
+                between: false,
+            }
         };
         let limits = match source {
-            Source::Recorded(tape) if tape.schedule == Schedule::Turns => Some(Arc::clone(tape)),
+            Source::Recorded(tape) if tape.counts_operations() => Some(Arc::clone(tape)),
             Source::Recorded(_) | Source::Seed(_) => None,
         };
         Fibers {
@@ -65,6 +80,7 @@ impl Fibers {
             life: 0,
             limits,
             begun: record.then(Vec::new),
+            between: 0,
         }
     }
 
@@ -122,11 +138,15 @@ impl Fibers {
 
     /// The connection can begin an operation, if the tape has one more.
     fn fresh(&mut self, fiber: FiberId, order: &mut Order) {
+        self.begin(fiber, Readiness::Fresh, order);
+    }
+
+    fn begin(&mut self, fiber: FiberId, why: Readiness, order: &mut Order) {
         let operation = self.all[fiber as usize].operation;
         let has_more =
             |tape: &Arc<Tape>| operation < tape.operations(self.life, actor(fiber, self.control()));
         if self.limits.as_ref().is_none_or(has_more) {
-            self.ready(fiber, Readiness::Fresh, order);
+            self.ready(fiber, why, order);
         } else {
             self.idle += 1;
         }
@@ -151,21 +171,41 @@ impl Fibers {
     }
 
     /// The fiber is about to be stepped: it is in the middle of an operation from here on.
-    pub(super) fn begin_step(&mut self, fiber: FiberId) -> &mut Stream {
+    pub(super) fn begin_step(&mut self, fiber: FiberId) -> (&mut Stream, &Waker) {
         let is_connection = fiber != self.control();
         if !std::mem::replace(&mut self.in_operation[fiber as usize], true) {
             self.busy += usize::from(is_connection);
         }
-        &mut self.all[fiber as usize].stream
+        let fiber = &mut self.all[fiber as usize];
+        (&mut fiber.stream, &fiber.waker)
     }
 
     /// The fiber waits for `completion`, or continues if that has finished meanwhile.
     pub(super) fn park(&mut self, fiber: FiberId, mut completion: Completion, order: &mut Order) {
         let state = &mut self.all[fiber as usize];
         match Pin::new(&mut completion).poll(&mut Context::from_waker(&state.waker)) {
+            Poll::Ready(_) if std::mem::take(&mut state.between) => {
+                self.between -= 1;
+                self.begin(fiber, Readiness::Woken, order);
+            }
             Poll::Ready(_) => self.ready(fiber, Readiness::Woken, order),
             Poll::Pending => state.parked = Some(completion),
         }
+    }
+
+    /// The fiber waits in its own way. Its waker may have been woken already.
+    pub(super) fn park_pending(&mut self, fiber: FiberId) {
+        self.all[fiber as usize].pending = true;
+    }
+
+    /// A connection's operation has ended, and its next one begins after `completion` has finished.
+    pub(super) fn park_between(&mut self, fiber: FiberId, completion: Completion, order: &mut Order) {
+        self.in_operation[fiber as usize] = false;
+        self.busy -= 1;
+        self.all[fiber as usize].between = true;
+        self.between += 1;
+        self.enter(fiber, self.all[fiber as usize].operation + 1);
+        self.park(fiber, completion, order);
     }
 
     /// Hands fibers whose completions have finished to the scheduler. `woken` is scratch space.
@@ -173,15 +213,23 @@ impl Fibers {
     pub(super) fn wake(&mut self, woken: &mut Vec<FiberId>, order: &mut Order) {
         self.ready.take(woken);
         for fiber in woken.drain(..) {
+            let state = &mut self.all[fiber as usize];
+            if std::mem::take(&mut state.pending) {
+                self.ready(fiber, Readiness::Woken, order);
+                continue;
+            }
             // Woken for a completion that it no longer waits for: nothing to do.
-            let Some(completion) = self.all[fiber as usize].parked.take() else { continue };
+            let Some(completion) = state.parked.take() else { continue };
             self.park(fiber, completion, order);
         }
     }
 
     /// Fibers that were woken and of which the scheduler does not know yet, with the places of their next steps.
     pub(super) fn woken(&self) -> impl Iterator<Item = Place> + '_ {
-        let parked = |&fiber: &FiberId| self.all[fiber as usize].parked.is_some();
+        let parked = |&fiber: &FiberId| {
+            let fiber = &self.all[fiber as usize];
+            fiber.parked.is_some() || fiber.pending
+        };
         self.ready.peek().into_iter().filter(parked).map(|fiber| self.place(fiber, false))
     }
 
@@ -201,9 +249,11 @@ impl Fibers {
         self.enter(fiber, self.all[fiber as usize].operation + 1);
     }
 
-    /// Whether no connection has anything more to do in this life.
+    /// Whether no connection has anything more to do in this life, unless what it is parked on between two operations finishes.
     pub(super) fn are_all_idle(&self) -> bool {
-        self.idle == self.all.len() - 1
+        let has_finished = |fiber: &Fiber| fiber.parked.as_ref().is_some_and(Completion::finished);
+        self.idle + self.between == self.all.len() - 1
+            && (self.between == 0 || !self.all.iter().any(|fiber| fiber.between && has_finished(fiber)))
     }
 
     /// Who makes the choices of `fiber`.
@@ -256,11 +306,12 @@ impl Fibers {
     pub(super) fn forget(&mut self) {
         for fiber in &mut self.all {
             fiber.parked = None;
+            (fiber.pending, fiber.between) = (false, false);
         }
         self.in_operation.fill(false);
         self.busy = 0;
         self.seated.clear();
-        self.idle = 0;
+        (self.idle, self.between) = (0, 0);
         self.ready.clear();
     }
 
@@ -269,6 +320,7 @@ impl Fibers {
         let how = |fiber: &Fiber| match &fiber.parked {
             Some(completion) if completion.finished() => "its completion HAS finished, but it was not woken",
             Some(_) => "waits for a completion that is pending",
+            None if fiber.pending => "waits in its own way, and its waker was not woken",
             None => "could be stepped",
         };
         let waiting = self.all.iter().enumerate().filter(|&(id, _)| self.in_operation[id]);

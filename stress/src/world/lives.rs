@@ -11,7 +11,7 @@ impl<S: System> World<S> {
     /// The system asks for another life. Without faults it must not go on asking.
     pub(super) fn restart(&mut self) -> Result<(), Box<Violation>> {
         const STILLBORN: u32 = 50;
-        self.stillborn = if matches!(self.phase, Phase::Booting(Boot::Calm | Boot::Final)) {
+        self.stillborn = if self.phase == Phase::Booting(Boot::Calm) || self.phase.is_final() {
             self.stillborn + 1
         } else {
             0
@@ -20,6 +20,18 @@ impl<S: System> World<S> {
             return Err(self.not_booted("to boot, however often it is restarted"));
         }
         self.crash(Crash::ProcessKilled)
+    }
+
+    /// Whether the system's panic is its way to die, after which [`World::restart`] follows.
+    pub(super) fn judge_panic(&mut self, message: &str) -> Result<(), Box<Violation>> {
+        let judged = match self.is_ending {
+            true => Err(Violation::panic(message)),
+            false => self.system.panicked(message),
+        };
+        let calls = crate::panics::take_calls();
+        judged.map_err(|violation| {
+            calls.into_iter().fold(violation, |violation, call| violation.note(format!("in {call}")))
+        })
     }
 
     /// Ends this life and begins the next.
@@ -45,20 +57,23 @@ impl<S: System> World<S> {
             }
             Crash::ProcessKilled => self.disk.kill_process(),
         };
+        self.is_ending = true;
+        let memory = self.system.memory();
         // In a real crash nothing of this runs. Here both orders of the clean-up can show a bug.
         if self.nemesis.drops_operations_first() {
-            drop(wreck);
+            memory.end(wreck);
             self.fibers.forget();
             self.system.crash(crash)?;
         } else {
             self.fibers.forget();
             self.system.crash(crash)?;
-            drop(wreck);
+            memory.end(wreck);
         }
         self.fibers.forget();
         self.system.after_crash()?;
         self.order.clear();
         self.io = self.disk.io();
+        self.is_ending = false;
         self.begin_life();
         Ok(())
     }
@@ -74,6 +89,7 @@ impl<S: System> World<S> {
         };
         self.nemesis.begin_life(self.steps);
         self.fibers.begin_life(self.nemesis.life());
+        self.born = self.disk.fault_counts().struck();
         self.enter(Phase::Booting(boot));
     }
 }

@@ -54,15 +54,18 @@ impl Machine {
 
     fn go_on(&mut self, stepped: Result<Step, Box<Violation>>) -> IOResult<()> {
         self.shared.does(self.number, self.connection.describe());
-        self.between_operations = matches!(stepped, Ok(Step::Ended | Step::Restart));
+        self.between_operations = matches!(stepped, Ok(Step::Ended | Step::Parked(_) | Step::Restart));
         if self.between_operations {
             self.shared.ended();
         }
         match stepped {
-            Ok(Step::Continue | Step::Yield | Step::Stall { .. } | Step::Ended) => {
+            // A connection on real threads has no waker of its own: it asks again.
+            Ok(Step::Continue | Step::Yield | Step::Stall { .. } | Step::Pending | Step::Ended) => {
                 IOResult::IO(IOCompletions::Yield)
             }
-            Ok(Step::Wait(completion)) => IOResult::IO(IOCompletions::Single(completion)),
+            Ok(Step::Wait(completion) | Step::Parked(completion)) => {
+                IOResult::IO(IOCompletions::Single(completion))
+            }
             Ok(Step::Restart) => {
                 self.shared.restart();
                 IOResult::IO(IOCompletions::Yield)
@@ -107,7 +110,7 @@ impl Machine {
 
 fn waits_for(stepped: &Result<Step, Box<Violation>>) -> Option<&Completion> {
     match stepped {
-        Ok(Step::Wait(completion)) => Some(completion),
+        Ok(Step::Wait(completion) | Step::Parked(completion)) => Some(completion),
         _ => None,
     }
 }
