@@ -47,7 +47,7 @@ fn place(at: usize) -> Place {
 }
 
 fn without_path(tape: &Tape) -> Tape {
-    let mut tape = tape.clone().without_counts();
+    let mut tape = tape.clone();
     let chosen =
         tape.choices().map(|(place, _)| place).filter(|place| place.address.actor == Actor::SCHEDULER);
     for place in chosen.collect::<Vec<Place>>() {

@@ -6,7 +6,8 @@
 //! isolating failure-inducing input", TSE 2002). Last, what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.
 //!
-//! A run is only taken if it fails in the same way and is smaller, and none is longer than the one that was found. A budget of simulated steps
+//! A run is only taken if it fails in the same way and is smaller, and none is twice as long as the one that was found.
+//! A budget of simulated steps
 //! bounds the work, and no clock does. Runs are tried on all cores, and the first that succeeds in the order of the search is
 //! taken: the same tape shrinks to the same tape on any number of cores.
 

@@ -15,7 +15,7 @@ pub(super) struct Search<R> {
     violation: Violation,
     /// The step at which it fails.
     pub(super) steps: u64,
-    /// Steps of the run that was found: no other one may be longer.
+    /// No run may be longer: twice the steps of the one that was found.
     longest: u64,
     /// Steps that may still be simulated.
     pub(super) left: u64,
@@ -49,7 +49,7 @@ impl<R: Replay> Search<R> {
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
-            longest: outcome.steps,
+            longest: outcome.steps.saturating_mul(2),
             left: budget.steps,
             runs: 1,
         }

@@ -168,17 +168,6 @@ impl Tape {
         })
     }
 
-    /// Whether it says how many operations connections begin. One that is told in turns always does.
-    pub fn counts_operations(&self) -> bool {
-        self.schedule == Schedule::Turns || !self.operations.is_empty()
-    }
-
-    /// The same without that: connections go on as long as the run does.
-    #[must_use]
-    pub fn without_counts(self) -> Tape {
-        Tape { operations: BTreeMap::new(), ..self }
-    }
-
     /// How many operations `actor` begins in `life`.
     pub fn operations(&self, life: u32, actor: Actor) -> u32 {
         self.operations.get(&(life, actor)).copied().unwrap_or(0)

@@ -7,7 +7,7 @@ use tenterhook_runtime::Completion;
 use super::order::{Order, Ready};
 use crate::ready::ReadyList;
 use crate::schedule::{FiberId, Readiness};
-use crate::tape::{Actor, Address, Place, RETRY, Source, Stream, TURN, Tape};
+use crate::tape::{Actor, Address, Place, RETRY, Schedule, Source, Stream, TURN, Tape};
 
 /// All fibers: one a connection, and the control fiber, which boots the system and looks it over.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Fibers {
     idle: usize,
     /// The present life, counted from 0.
     life: u32,
-    /// How many operations connections begin, if the tape says so.
+    /// How many operations connections begin, if the tape's turns are followed.
     limits: Option<Arc<Tape>>,
     /// How many operations they began in lives that are over, if that is recorded.
     begun: Option<Vec<((u32, Actor), u32)>>,
@@ -67,7 +67,7 @@ impl Fibers {
             }
         };
         let limits = match source {
-            Source::Recorded(tape) if tape.counts_operations() => Some(Arc::clone(tape)),
+            Source::Recorded(tape) if tape.schedule == Schedule::Turns => Some(Arc::clone(tape)),
             Source::Recorded(_) | Source::Seed(_) => None,
         };
         Fibers {
