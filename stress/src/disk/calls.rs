@@ -18,10 +18,19 @@ pub(super) struct Calls {
     turn: u32,
     /// How many calls each operation of the present life has made.
     made: BTreeMap<(Actor, u32), u32>,
-    /// Operations that are in flight and that the world has not been told of.
-    begun: Vec<Place>,
+    /// What the world has not been told of.
+    news: Vec<News>,
     /// Turns say when an operation is delivered, and nothing is drawn of its delay.
     pub(super) in_turns: bool,
+}
+
+/// What became of an operation without the world, told by the place of its turn.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It is in flight and waits for its delivery.
+    Begun(Place),
+    /// The system under test has delivered it by [`IO::step`](tenterhook_runtime::io::IO::step).
+    Ended(Place),
 }
 
 impl SimDisk {
@@ -48,10 +57,10 @@ impl SimDisk {
         }
     }
 
-    /// Moves the operations that are in flight since the last call into `begun`.
-    pub(crate) fn take_begun(&self, begun: &mut Vec<Place>) {
+    /// Moves what has happened since the last call into `news`.
+    pub(crate) fn take_news(&self, news: &mut Vec<News>) {
         if let Some(calls) = &mut self.shared.lock().calls {
-            begun.append(&mut calls.begun);
+            news.append(&mut calls.news);
         }
     }
 
@@ -121,15 +130,41 @@ impl State {
     /// An operation is in flight and waits for its delivery.
     pub(super) fn note_begun(&mut self, address: Address) {
         if let Some(calls) = &mut self.calls {
-            calls.begun.push(Place { address, choice_point: TURN, occurrence: 0 });
+            calls.news.push(News::Begun(Place { address, choice_point: TURN, occurrence: 0 }));
         }
     }
 
-    /// What a callback of `pending` calls for belongs to its operation.
-    pub(super) fn serve_callback(&mut self, pending: &Pending) {
+    /// The operations that the system under test delivers by a step of its own, in order: all that are due, but where turns say
+    /// who goes next those whose turn has come, or else the one whose turn is first.
+    pub(super) fn due_for_step(&self) -> Vec<u64> {
+        let all = || self.queue.all_due().map(|(_, pending)| (pending.turn, pending.token));
+        let now = match &self.calls {
+            Some(calls) if calls.in_turns => all().min().map_or(0, |(turn, _)| turn).max(calls.turn),
+            Some(_) | None => u32::MAX,
+        };
+        all().filter(|&(turn, _)| turn <= now).map(|(_, token)| token).collect()
+    }
+
+    /// The system under test delivers an operation. Returns which of the due ones it is.
+    pub(super) fn note_ended(&mut self, token: u64) -> Option<u32> {
+        let (index, pending) = self.queue.all_due().find(|(_, pending)| pending.token == token)?;
         if let Some(calls) = &mut self.calls {
-            let Address { life, actor, operation, .. } = pending.address;
-            calls.owner = Address::operation(life, actor, operation);
+            calls.news.push(News::Ended(turn_of(pending)));
+        }
+        Some(index)
+    }
+
+    /// What a callback of `pending` calls for belongs to its operation. Returns whose calls were served before.
+    pub(super) fn serve_callback(&mut self, pending: &Pending) -> Address {
+        let Some(calls) = &mut self.calls else { return Address::default() };
+        let Address { life, actor, operation, .. } = pending.address;
+        std::mem::replace(&mut calls.owner, Address::operation(life, actor, operation))
+    }
+
+    /// The callback has returned: calls are those of `owner` again.
+    pub(super) fn serve_again(&mut self, owner: Address) {
+        if let Some(calls) = &mut self.calls {
+            calls.owner = owner;
         }
     }
 }

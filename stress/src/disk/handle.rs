@@ -92,12 +92,14 @@ impl IO for SimIO {
             state.now = state.now.max(next);
         }
         let now = state.now;
-        let due = state.queue.mature(now);
+        state.queue.mature(now);
+        let due = state.due_for_step();
         drop(state);
-        for _ in 0..due {
-            disk.deliver(0);
+        for &token in &due {
+            let Some(index) = self.shared.lock().note_ended(token) else { continue };
+            disk.deliver(index);
         }
-        Ok(due as usize)
+        Ok(due.len())
     }
 }
 
@@ -127,7 +129,8 @@ impl File for Handle {
             state.go_on_with(address);
             state.enqueue(operation, descriptor, token, address, self);
             let chance = state.odds.immediate;
-            if state.stream.happens(IMMEDIATE, chance) {
+            let at_once = state.stream.happens(IMMEDIATE, chance) && !state.queue.is_stuck(token);
+            if at_once {
                 drop(state);
                 super::SimDisk { shared: Arc::clone(&self.shared) }.deliver_at_once(token);
             } else {
@@ -197,7 +200,8 @@ impl State {
         let mut delay = if in_turns { 0 } else { u64::from(self.stream.mostly_small(DELAY, longest)) };
         if let Some(fault) = fault {
             self.counts.request(fault);
-            if fault == FaultKind::Stuck {
+            // In turns it is held by its number, like all that is late.
+            if fault == FaultKind::Stuck && !in_turns {
                 delay += STUCK;
             }
         }

@@ -34,6 +34,7 @@ use tenterhook_runtime::io::{Descriptor, IO, OperationKind};
 use tenterhook_runtime::{CompletionError, Outcome};
 
 use self::calls::Calls;
+pub(crate) use self::calls::News;
 use self::file::SimFile;
 use self::machine::Machine;
 use self::names::Names;
@@ -212,9 +213,10 @@ impl SimDisk {
         let Some(mut pending) = state.queue.take(index) else { return };
         let outcome = state.execute(&mut pending);
         state.log(EventKind::Delivered, &mut pending, outcome_code(outcome));
-        state.serve_callback(&pending);
+        let owner = state.serve_callback(&pending);
         drop(state);
         pending.operation.finish(outcome);
+        self.shared.lock().serve_again(owner);
     }
 
     /// Ends an operation that was submitted a moment ago, unless it is stuck.

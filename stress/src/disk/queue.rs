@@ -111,6 +111,13 @@ impl Queue {
         self.release(slot)
     }
 
+    /// Whether the operation `token` is stuck.
+    pub(super) fn is_stuck(&self, token: u64) -> bool {
+        let stuck = |pending: &&Pending| pending.fault == Some(FaultKind::Stuck);
+        // Only stuck ones are compared by number: hardly ever is there one.
+        self.slots.iter().flatten().filter(stuck).any(|pending| pending.token == token)
+    }
+
     /// Takes out the operation `token`, unless it is stuck.
     pub(super) fn take_token(&mut self, token: u64) -> Option<Pending> {
         let is_it = |slot: &Option<Pending>| {

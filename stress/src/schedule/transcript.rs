@@ -7,8 +7,8 @@ use crate::tape::{Place, RETRY, TURN};
 /// What happened in a life, in order, to be written down as turns.
 ///
 /// Whatever scheduler chose, the same steps and deliveries follow each other when the tape's turns are followed
-/// ([`Turns`](super::Turns)), and numbers stand only where the order is not the default one. Tries of a step that yielded
-/// again are left out: only the first one and the one after which the operation went on count.
+/// ([`Turns`](super::Turns)), and numbers stand only where the order is not the default one. A step that yields very often in a
+/// row has one place for all tries from the 255th on, and of these only the last one counts.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
     events: Vec<Event>,
@@ -20,6 +20,8 @@ enum Event {
     Possible(Place),
     /// It happened.
     Happened(Place),
+    /// It is not possible any more, and did not happen by its turn.
+    Gone(Place),
     /// A crash, a rest or the last rest: before it, all that happened; after it, all the rest.
     Cut(Place),
 }
@@ -45,6 +47,11 @@ impl Transcript {
         self.events.push(Event::Happened(place));
     }
 
+    /// It is not possible any more, since something else has done it.
+    pub(crate) fn gone(&mut self, place: Place) {
+        self.events.push(Event::Gone(place));
+    }
+
     /// A crash or a rest.
     pub(crate) fn cut(&mut self, place: Place) {
         self.events.push(Event::Cut(place));
@@ -60,6 +67,7 @@ impl Transcript {
                 Event::Possible(place) => pass.possible(place),
                 Event::Happened(place) if tries.counts(place, index) => pass.happens(place),
                 Event::Happened(_) => {}
+                Event::Gone(place) => pass.gone(place),
                 Event::Cut(place) => pass.cut(place),
             }
         }
@@ -127,6 +135,14 @@ impl Pass {
         // These would win the tie.
         for other in self.candidates.values_mut().filter(|other| other.rank < candidate.rank) {
             other.not_before = other.not_before.max(turn + 1);
+        }
+    }
+
+    /// The system has done it by itself, and not before the present turn.
+    fn gone(&mut self, place: Place) {
+        let Some(candidate) = self.candidates.remove(&place) else { return };
+        if candidate.default < self.now {
+            self.numbers.push((place, self.now + 1));
         }
     }
 

@@ -6,7 +6,7 @@
 //! isolating failure-inducing input", TSE 2002). Last, what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.
 //!
-//! A run is only taken if it fails in the same way and is smaller, and none is twice as long as the one that was found.
+//! A run is only taken if it fails in the same way and is smaller, and none is more than twice as long as the one that was found.
 //! A budget of simulated steps
 //! bounds the work, and no clock does. Runs are tried on all cores, and the first that succeeds in the order of the search is
 //! taken: the same tape shrinks to the same tape on any number of cores.
@@ -16,7 +16,7 @@ mod passes;
 mod search;
 
 use self::search::Search;
-use crate::tape::{Place, RETRY, Schedule, Source, TURN, Tape, TapeFile};
+use crate::tape::{Place, Schedule, Source, TURN, Tape, TapeFile};
 use crate::violation::{Class, Violation};
 use crate::world::{Keep, RunOutcome};
 
@@ -71,9 +71,7 @@ impl Size {
         let choices = tape.choices().count();
         let is_preemption = |place: &Place| {
             // An operation that begins late preempts nothing.
-            let interrupts =
-                place.choice_point == TURN && place.occurrence > 0 || place.choice_point == RETRY;
-            place.address.call == 0 && interrupts
+            place.address.call == 0 && place.choice_point == TURN && place.occurrence > 0
         };
         let preemptions = tape.choices().filter(|(place, _)| is_preemption(place)).count();
         Size { steps, operations: tape.connection_operations().len(), choices, preemptions }
@@ -123,13 +121,19 @@ impl<R: Replay> Shrunk<R> {
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
     let outcome = setup.play(source, Keep::Tape);
     let original = outcome.violation.clone()?;
-    let before = Size::of(outcome.steps, &outcome.tape);
-    let mut search = Search::new(setup, outcome, original.clone(), budget);
+    let found = outcome.steps;
+    let mut search = Search::new(setup, source, outcome, original.clone(), budget);
     search.follow_turns();
+    let before = Size::of(found, &search.tape);
     search.exhaust();
-    let Search { setup, tape, runs, left, .. } = search;
-    let source = Source::from(tape);
-    let outcome = setup.play(&source, Keep::Story);
+    let mut source = Source::from(search.tape.clone());
+    let mut outcome = search.setup.play(&source, Keep::Story);
+    if !search.is_same(&outcome) {
+        // What it drew does not tell all: what was played for it is known to fail.
+        source = search.played.clone();
+        outcome = search.setup.play(&source, Keep::Story);
+    }
+    let Search { setup, runs, left, .. } = search;
     let after = Size::of(outcome.steps, &outcome.tape);
     let violation = outcome.violation.clone().unwrap_or_else(|| original.clone());
     Some(Shrunk { setup, source, outcome, violation, original, before, after, runs, cut_short: left == 0 })

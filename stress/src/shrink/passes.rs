@@ -109,13 +109,10 @@ impl<R: Replay> Search<R> {
                 let items = list(&self.tape);
                 end = end.min(items.len());
                 let base = self.tape.clone();
-                let starts: Vec<usize> =
-                    (0..end).rev().step_by(chunk).map(|last| (last + 1).saturating_sub(chunk)).collect();
-                let chunks = starts.iter().map(|&start| &items[start..end.min(start + chunk)]);
-                // The first chunk from the end may be cut off by `end`, the last by the list's begin.
-                let tapes = chunks.map(|chunk| without(&base, chunk));
-                match self.try_tapes(tapes) {
-                    Some(index) => end = starts[index],
+                // The last one may be shorter.
+                let chunks: Vec<&[T]> = items[..end].rchunks(chunk).collect();
+                match self.try_tapes(chunks.iter().map(|chunk| without(&base, chunk))) {
+                    Some(index) => end = end.saturating_sub((index + 1) * chunk),
                     None => break,
                 }
                 if end == 0 {

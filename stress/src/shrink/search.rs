@@ -12,6 +12,8 @@ const RUN: u64 = 500;
 pub(super) struct Search<R> {
     pub(super) setup: R,
     pub(super) tape: Tape,
+    /// The choices that were played for it. `tape` is what that run drew.
+    pub(super) played: Source,
     violation: Violation,
     /// The step at which it fails.
     pub(super) steps: u64,
@@ -43,9 +45,16 @@ impl Measure {
 
 impl<R: Replay> Search<R> {
     /// Begins with the run that `outcome` is of.
-    pub(super) fn new(setup: &R, outcome: RunOutcome, violation: Violation, budget: Budget) -> Search<R> {
+    pub(super) fn new(
+        setup: &R,
+        source: &Source,
+        outcome: RunOutcome,
+        violation: Violation,
+        budget: Budget,
+    ) -> Search<R> {
         Search {
             setup: setup.clone(),
+            played: source.clone(),
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
@@ -61,11 +70,11 @@ impl<R: Replay> Search<R> {
 
     /// From here on turns say who goes next, if the run fails in the same way then.
     pub(super) fn follow_turns(&mut self) {
-        let tape = self.tape.clone().in_turns();
-        let outcome = self.setup.play(&Source::from(tape), Keep::Tape);
+        let source = Source::from(self.tape.clone().in_turns());
+        let outcome = self.setup.play(&source, Keep::Tape);
         self.count(&outcome);
         if self.is_same(&outcome) {
-            (self.tape, self.steps) = (outcome.tape, outcome.steps);
+            self.take(self.setup.clone(), source, outcome);
         }
     }
 
@@ -74,14 +83,17 @@ impl<R: Replay> Search<R> {
         let tape = Source::from(self.tape.clone());
         let runs: Vec<(R, Source)> = setups.iter().map(|setup| (setup.clone(), tape.clone())).collect();
         let taken = self.first(&runs, |now, then| now <= then);
-        taken.map(|(index, outcome)| self.take(runs[index].0.clone(), outcome)).is_some()
+        taken
+            .map(|(index, outcome)| self.take(runs[index].0.clone(), runs[index].1.clone(), outcome))
+            .is_some()
     }
 
     /// Takes a tape whose run fails the same way and is not larger.
     pub(super) fn try_equal(&mut self, tape: Tape) -> bool {
         let runs = [(self.setup.clone(), Source::from(tape))];
         let taken = self.first(&runs, |now, then| now <= then);
-        taken.map(|(_, outcome)| self.take(self.setup.clone(), outcome)).is_some()
+        let [(setup, source)] = runs;
+        taken.map(|(_, outcome)| self.take(setup, source, outcome)).is_some()
     }
 
     /// Tries tapes in order, and takes the first whose run fails the same way and is smaller. Returns which.
@@ -96,7 +108,8 @@ impl<R: Replay> Search<R> {
                 return None;
             }
             if let Some((index, outcome)) = self.first(&runs, |now, then| now < then) {
-                self.take(self.setup.clone(), outcome);
+                let (setup, source) = runs[index].clone();
+                self.take(setup, source, outcome);
                 return Some(tried + index);
             }
             tried += runs.len();
@@ -129,8 +142,8 @@ impl<R: Replay> Search<R> {
         None
     }
 
-    fn take(&mut self, setup: R, outcome: RunOutcome) {
-        (self.setup, self.tape, self.steps) = (setup, outcome.tape, outcome.steps);
+    fn take(&mut self, setup: R, played: Source, outcome: RunOutcome) {
+        (self.setup, self.played, self.tape, self.steps) = (setup, played, outcome.tape, outcome.steps);
     }
 
     fn count(&mut self, outcome: &RunOutcome) {
@@ -138,7 +151,7 @@ impl<R: Replay> Search<R> {
         self.left = self.left.saturating_sub(outcome.steps + RUN);
     }
 
-    fn is_same(&self, outcome: &RunOutcome) -> bool {
+    pub(super) fn is_same(&self, outcome: &RunOutcome) -> bool {
         outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
     }
 }

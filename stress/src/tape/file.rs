@@ -25,6 +25,8 @@ use super::{Actor, Address, RETRY, Schedule, Stage, Tape};
 const MAGIC: &[u8; 8] = b"tentape\n";
 /// The format's version. Another meaning of a choice is another version too.
 const VERSION: u16 = 2;
+/// More operations and lives than any run has: a damaged count must not fill the memory.
+const MANY: u32 = 1 << 24;
 const PREFIX: usize = 8 + 2 + 8 + 4;
 
 /// A run that was kept, to be played again.
@@ -214,10 +216,16 @@ impl Reader<'_> {
         tape.schedule = schedule;
         for _ in 0..self.number()? {
             let [life, actor, count] = self.numbers()?;
+            if count > MANY || life > MANY {
+                return Err(TapeError::Malformed("it has more operations than a run can make"));
+            }
             tape.set_operations(life, Actor::from_code(actor), count);
         }
         for _ in 0..self.number()? {
             let [life, actor, operation, call, stage] = self.numbers()?;
+            if life > MANY {
+                return Err(TapeError::Malformed("it has more lives than a run"));
+            }
             let (actor, stage) = (Actor::from_code(actor), Stage::from_code(stage));
             let section = self.section()?;
             tape.put_section(Address { life, actor, operation, call, stage }, section);
@@ -230,10 +238,19 @@ impl Reader<'_> {
 
     fn section(&mut self) -> Result<Section, TapeError> {
         let mut section = Section::default();
-        for _ in 0..self.number()? {
+        let count = self.number()?;
+        if count == 0 {
+            return Err(TapeError::Malformed("a section has no choices"));
+        }
+        let mut last = None;
+        for _ in 0..count {
             let [choice_point, occurrence, value] = self.numbers()?;
             let choice_point = u8::try_from(choice_point).ok().filter(|&index| index <= RETRY);
             let choice_point = choice_point.ok_or(TapeError::Malformed("there is no such choice point"))?;
+            if value == 0 || last >= Some((choice_point, occurrence)) {
+                return Err(TapeError::Malformed("choices are out of order, or default"));
+            }
+            last = Some((choice_point, occurrence));
             section.set(choice_point, occurrence, value);
         }
         Ok(section)

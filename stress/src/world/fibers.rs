@@ -296,6 +296,10 @@ impl Fibers {
     pub(super) fn end_life(&mut self) {
         let control = self.control();
         let Some(begun) = &mut self.begun else { return };
+        // A crash that breaks a promise has counted already.
+        if begun.last().is_some_and(|&((life, _), _)| life == self.life) {
+            return;
+        }
         for (id, fiber) in self.all.iter().enumerate() {
             let operations = fiber.operation + u32::from(self.in_operation[id]);
             begun.push(((self.life, actor(id as FiberId, control)), operations));

@@ -13,6 +13,9 @@ const CRASH_TURN: ChoicePoint = ChoicePoint::new(7, "turn of the crash");
 const REST_TURN: ChoicePoint = ChoicePoint::new(8, "turn of a rest");
 const END_TURN: ChoicePoint = ChoicePoint::new(9, "turn of the end");
 
+/// More rests in a row than a shrinker has taken off one life.
+const MANY_RESTS: u32 = 64;
+
 /// A life that ends early ends within this many steps: while the system recovers, or soon after.
 const EARLY_STEPS: u32 = 300;
 
@@ -67,6 +70,8 @@ pub(super) struct Nemesis {
     in_turns: bool,
     /// How many rests this life has had.
     rests: u32,
+    /// The first of the tape's rests that has not come yet.
+    rests_replayed: u32,
     options: NemesisOptions,
     stream: Stream,
     lives: u64,
@@ -84,6 +89,7 @@ impl Nemesis {
         Nemesis {
             in_turns,
             rests: 0,
+            rests_replayed: 0,
             options,
             stream,
             lives: 0,
@@ -99,7 +105,7 @@ impl Nemesis {
     pub(super) fn begin_life(&mut self, now: u64) {
         self.lives += 1;
         self.stream.enter(Address::operation(self.life(), Actor::NEMESIS, 0));
-        self.rests = 0;
+        (self.rests, self.rests_replayed) = (0, 0);
         let mean = self.options.mean_life;
         self.crash_at = match mean {
             0 => None,
@@ -148,7 +154,8 @@ impl Nemesis {
         }
         let cuts = [Cut::Crash, Cut::Rest, Cut::End].into_iter().filter(|&cut| allows(cut));
         let cuts = cuts.filter_map(|cut| {
-            let Place { choice_point, occurrence, .. } = self.place_of(cut);
+            let choice_point = self.place_of(cut).choice_point;
+            let occurrence = if cut == Cut::Rest { self.next_rest()? } else { 0 };
             let at = self.stream.recorded(choice_point, occurrence).checked_sub(1)?;
             (at <= turn).then_some((at, cut))
         });
@@ -160,8 +167,15 @@ impl Nemesis {
         if self.stream.happens(KIND, self.options.killed) { Crash::ProcessKilled } else { Crash::PowerLoss }
     }
 
+    /// The next rest that the tape has: those before it may have been taken off.
+    fn next_rest(&self) -> Option<u32> {
+        let has = |&occurrence: &u32| self.stream.recorded(REST_TURN.index(), occurrence) > 0;
+        (self.rests_replayed..self.rests_replayed + MANY_RESTS).find(has)
+    }
+
     /// A rest begins.
     pub(super) fn rests(&mut self) {
+        self.rests_replayed = self.next_rest().unwrap_or(self.rests_replayed) + 1;
         self.rests += 1;
     }
 

@@ -1,6 +1,6 @@
 //! Who goes next: as a scheduler draws it, or as a tape has it.
 
-use crate::disk::SimDisk;
+use crate::disk::{News, SimDisk};
 use crate::schedule::{FiberId, Pick, Readiness, Scheduler, Transcript, Turns};
 use crate::tape::{Address, Place, Stream, Tape};
 
@@ -14,7 +14,7 @@ pub(super) struct Order {
     /// Turns of the lives that are over.
     settled: Vec<(Place, u32)>,
     /// Scratch space.
-    begun: Vec<Place>,
+    news: Vec<News>,
 }
 
 enum How {
@@ -41,7 +41,7 @@ impl Order {
             stream,
             transcript: record.then(Transcript::default),
             settled: Vec::new(),
-            begun: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -116,16 +116,19 @@ impl Order {
         }
     }
 
-    /// Learns what has been submitted.
+    /// Learns what has been submitted, and delivered by the system itself.
     pub(super) fn learn(&mut self, disk: &SimDisk) {
         if !self.addressed {
             return;
         }
-        disk.take_begun(&mut self.begun);
+        disk.take_news(&mut self.news);
         if let Some(transcript) = &mut self.transcript {
-            self.begun.iter().for_each(|&place| transcript.possible(place));
+            self.news.iter().for_each(|&news| match news {
+                News::Begun(place) => transcript.possible(place),
+                News::Ended(place) => transcript.gone(place),
+            });
         }
-        self.begun.clear();
+        self.news.clear();
     }
 
     /// The disk learns which turn it is.
