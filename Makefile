@@ -45,7 +45,7 @@ engines: ## build and try the engines that no one here wrote (stress/engines); t
 	cd stress/engines/redb && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/redb && cargo run -q --release -- sim --duration 30s
 	cd stress/engines/turso && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
-	cd stress/engines/turso && cargo run -q --release -- replay found/creation.tape; test $$? -eq 10
+	cd stress/engines/turso && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
 	cd stress/engines/turso-old && cargo build -q --release
 
 loom: ## verify the atomics: every execution of every model, within its bound
