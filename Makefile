@@ -41,7 +41,7 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite and turso_core must fail as they did
 	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/sqlite && cargo run -q --release -- sim --duration 30s
-	cd stress/engines/sqlite-old && cargo run -q --release -- replay found/wal_reset.tape; test $$? -eq 10
+	cd stress/engines/sqlite-old && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
 	cd stress/engines/redb && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/redb && cargo run -q --release -- sim --duration 30s
 	cd stress/engines/turso && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
