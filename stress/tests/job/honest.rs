@@ -83,7 +83,7 @@ pub(crate) fn panics() {
     assert!(problem.contains("a worker panicked in sweep 0x0: the list is lost"), "{problem}");
 }
 
-/// Seen red with a cause of which nothing is left that is fixed, and with one that is gone when its signature is another.
+/// Seen red with a cause that is gone when its seeds shrink to another signature.
 pub(crate) fn looks() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
