@@ -56,10 +56,10 @@ pub(super) struct JobArguments<S: Subject> {
     /// For how long, over all sittings: 30m, 8h [default: until Ctrl-C].
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
-    /// Start no new seed after the first failure.
+    /// Start no new seed after the first failure of this sitting.
     #[arg(long, conflicts_with = "max_failures")]
     until_failure: bool,
-    /// Start no new seed after N failures.
+    /// Start no new seed after N failures of this sitting.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_failures: Option<u64>,
     /// Shares of the time: sim, sweep and threads.
@@ -172,7 +172,7 @@ fn start<S: Subject>(arguments: JobArguments<S>) -> Result<ExitCode, JobError> {
         Ok(options) => options,
         Err(problem) => return Ok(usage(S::PROGRAM, &problem)),
     };
-    let ended = job::run(&options, &interruption(S::PROGRAM))?;
+    job::run(&options, &interruption(S::PROGRAM))?;
     match json {
         true => print(&format!("{:#}\n", job::document::<S>(&folder)?)),
         false => print(&job::glance::<S>(&folder)?),
@@ -181,10 +181,7 @@ fn start<S: Subject>(arguments: JobArguments<S>) -> Result<ExitCode, JobError> {
         let flags = options.fixed.flags();
         print(&format!("\ngo on with:\n{} job {}{flags}\n", S::PROGRAM, folder.display()));
     }
-    Ok(match (code_of(ended.causes.iter().filter(|cause| cause.state.is_open())), &ended.internal) {
-        (ExitCode::Ok, Some(_)) => ExitCode::Internal,
-        (code, _) => code,
-    })
+    job::exit_code::<S>(&folder)
 }
 
 fn options<S: Subject>(arguments: JobArguments<S>) -> Result<JobOptions<S>, String> {
@@ -207,16 +204,6 @@ fn options<S: Subject>(arguments: JobArguments<S>) -> Result<JobOptions<S>, Stri
         blind_canary: arguments.blind_canary,
         quiet: arguments.quiet,
     })
-}
-
-/// The exit code of `causes`: what outranks what is as in a campaign.
-fn code_of<'a>(causes: impl Iterator<Item = &'a Cause>) -> ExitCode {
-    let code = |cause: &Cause| match cause.class.as_str() {
-        "nondeterminism" => (0, ExitCode::Nondeterminism),
-        "liveness" => (2, ExitCode::Liveness),
-        _ => (1, ExitCode::Violation),
-    };
-    causes.map(code).min_by_key(|(rank, _)| *rank).map_or(ExitCode::Ok, |(_, code)| code)
 }
 
 fn failures(arguments: &FailuresArguments) -> Result<ExitCode, JobError> {
@@ -251,7 +238,7 @@ fn retest<S: Subject>(arguments: &RetestArguments) -> Result<ExitCode, JobError>
     let fails = |cause: &&Cause| {
         looked.iter().any(|looked| looked.signature == cause.signature && looked.fails == Some(true))
     };
-    Ok(code_of(job::causes(&arguments.folder)?.iter().filter(fails)))
+    Ok(job::code_of(job::causes(&arguments.folder)?.iter().filter(fails)))
 }
 
 fn report<S: Subject>(arguments: &ReportArguments) -> Result<ExitCode, JobError> {

@@ -17,6 +17,13 @@ pub(super) fn machine() -> String {
     format!("{host}, {} {kernel}, {}, {cores} cores", part(uname.sysname()), part(uname.machine()))
 }
 
+/// Nanoseconds since 1970.
+#[expect(clippy::disallowed_types, reason = "it only tells which sitting is the newest; no run sees it")]
+pub(super) fn now_nanos() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// Seconds since 1970.
 #[expect(clippy::disallowed_types, reason = "a person asks when; no run sees it")]
 pub(super) fn now() -> u64 {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tenterhook_runtime::Completion;
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 
+use crate::campaign::{Failure, Finding};
 use crate::disk::FaultKind;
 use crate::subject::{Drawn, Fixed, FixedWorld, NoOptions, Subject};
 use crate::system::{Context, Crash, Step, System};
@@ -19,6 +20,8 @@ pub(super) const BOUND: u64 = 64;
 /// Enough for a few lives, and short: the canary has one part in 64 of the time.
 const STEPS: u64 = 400;
 const PATH: &str = "canary";
+/// The oracle that finds it.
+const ORACLE: &str = "canary";
 
 /// The canary as the tester knows it. With `SYNCS` it does its work right and cannot be found: what a test of the job needs.
 #[derive(Copy, Clone, Debug)]
@@ -69,7 +72,7 @@ impl<const SYNCS: bool> System for Perch<SYNCS> {
         let Ok(file) = io.open(path, OpenOptions::creating()) else { return Ok(Step::Yield) };
         let found = context.disk.content(path).unwrap_or_default().try_into().map_or(0, u64::from_le_bytes);
         if found < self.acknowledged {
-            return Err(Violation::safety("canary", self.acknowledged.to_string(), found.to_string()));
+            return Err(Violation::safety(ORACLE, self.acknowledged.to_string(), found.to_string()));
         }
         (self.file, self.next) = (Some(file), found.max(self.next));
         Ok(Step::Ended)
@@ -106,6 +109,14 @@ impl<const SYNCS: bool> System for Perch<SYNCS> {
     }
 }
 
+/// Whether `failures` have the canary's bug. A panic of the tester, or a seed with two traces, is no find.
+pub(super) fn is_found(failures: &[Failure]) -> bool {
+    failures.iter().any(|failure| match &failure.finding {
+        Finding::Violation(violation) => violation.oracle == ORACLE,
+        Finding::Nondeterminism { .. } => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +132,21 @@ mod tests {
     fn the_canary_is_found_in_each_stretch_of_its_bound_and_one_that_is_right_never_is() {
         assert!(found::<false>(1_000) > 250, "{}", found::<false>(1_000));
         assert_eq!(found::<true>(1_000), 0);
+    }
+
+    /// Seen red when any failure is a find.
+    #[test]
+    fn only_its_own_oracle_finds_the_canary() {
+        let failure = |violation: Violation| Failure {
+            seed: 1,
+            options: Vec::new(),
+            steps: 1,
+            trace_hash: 1,
+            finding: Finding::Violation(violation),
+            command: String::new(),
+        };
+        assert!(is_found(&[failure(*Violation::safety(ORACLE, "2", "1"))]));
+        assert!(!is_found(&[failure(*Violation::panic("the disk broke"))]));
+        assert!(!is_found(&[]));
     }
 }

@@ -47,7 +47,8 @@ pub(super) struct Counts(pub(super) BTreeMap<u32, u64>);
 impl Counts {
     pub(super) fn add(&mut self, other: &Counts) {
         for (&name, &count) in &other.0 {
-            *self.0.entry(name).or_default() += count;
+            let sum = self.0.entry(name).or_default();
+            *sum = sum.saturating_add(count);
         }
     }
 
@@ -69,6 +70,10 @@ impl Counts {
         let mut last = 0_u32;
         while !bytes.is_empty() {
             last = last.checked_add(u32::try_from(take(&mut bytes)?).ok()?)?;
+            // Names are counted from 1.
+            if last == 0 {
+                return None;
+            }
             counts.insert(last, take(&mut bytes)?);
         }
         Some(Counts(counts))
@@ -132,6 +137,7 @@ mod tests {
         let bytes = counts.encode();
         assert_eq!(Counts::decode(&bytes), Some(counts));
         assert_eq!(Counts::decode(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(Counts::decode(&[0, 1]), None);
     }
 
     #[test]

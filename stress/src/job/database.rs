@@ -27,6 +27,25 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
+/// What a database says that no program of ours has written.
+pub(super) fn damage(problem: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
+}
+
+/// Whether the bytes of a database are wrong.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    match error {
+        FromSqlConversionFailure(..)
+        | IntegralValueOutOfRange(..)
+        | InvalidColumnType(..)
+        | Utf8Error(..) => true,
+        other => {
+            matches!(other.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        }
+    }
+}
+
 impl Database {
     /// Whether `folder` has a job.
     ///
@@ -139,8 +158,14 @@ impl Database {
         &self.folder
     }
 
-    /// A failure of the database that no input explains.
+    /// A failure of the database: it is damaged, or no input explains it.
     pub(super) fn broken(&self, error: &rusqlite::Error) -> JobError {
+        if is_damage(error) {
+            return JobError::input(
+                &self.folder,
+                format!("{FILE} is damaged ({error}); restore a copy of it"),
+            );
+        }
         JobError::internal(&self.folder, format!("{FILE}: {error}"))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::catalogue;
 use super::counts::{Counts, Kind, Named};
@@ -48,12 +48,15 @@ impl Names {
     /// Reads those of a database.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Names> {
         let mut names = Names::default();
-        let mut statement = connection.prepare("SELECT kind, name FROM names ORDER BY id")?;
-        let found = statement.query_map([], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, String>(1)?)))?;
+        let mut statement = connection.prepare("SELECT kind, name, id FROM names ORDER BY id")?;
+        let found =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
         for name in found {
-            let (kind, name) = name?;
+            let (kind, name, id): (u8, _, i64) = name?;
             // A kind that another version knows keeps its place.
-            names.number(Kind::of(kind).unwrap_or(Kind::Counter), name);
+            if i64::from(names.number(Kind::of(kind).unwrap_or(Kind::Counter), name)) != id {
+                return Err(database::damage("names of counts are missing"));
+            }
         }
         names.saved = names.known.len();
         Ok(names)
@@ -67,6 +70,11 @@ impl Names {
             known.push((*kind, name.clone()));
             next
         })
+    }
+
+    /// The name with a number.
+    pub(super) fn of(&self, number: u32) -> Option<&(Kind, String)> {
+        self.known.get((number as usize).checked_sub(1)?)
     }
 
     /// Puts new names into the database; [`Names::keep`] says that they are there.
@@ -92,8 +100,8 @@ impl Names {
     }
 }
 
-/// The sums of all runs, by mode.
-pub(super) fn sums(connection: &Connection) -> rusqlite::Result<BTreeMap<Mode, Row>> {
+/// The sums of all runs, by mode. Each of their counts has one of `names`.
+pub(super) fn sums(connection: &Connection, names: &Names) -> rusqlite::Result<BTreeMap<Mode, Row>> {
     let mut sums: BTreeMap<Mode, Row> = Mode::ALL.map(|mode| (mode, Row::default())).into();
     let mut statement = connection.prepare(&format!("SELECT mode, {COLUMNS} FROM runs"))?;
     let mut rows = statement.query([])?;
@@ -101,6 +109,10 @@ pub(super) fn sums(connection: &Connection) -> rusqlite::Result<BTreeMap<Mode, R
         if let Some(sum) = Mode::of(row.get(0)?).and_then(|mode| sums.get_mut(&mode)) {
             sum.add(&Row::read(row, 1)?);
         }
+    }
+    let is_named = |number: &u32| names.known.len() >= *number as usize;
+    if !sums.values().flat_map(|sum| sum.counts.0.keys()).all(is_named) {
+        return Err(database::damage("a count of a run has no name"));
     }
     Ok(sums)
 }
@@ -116,7 +128,7 @@ pub(super) fn totals(row: &Row, names: &Names) -> Totals {
         totals.faults.iter_mut().filter(|fault| Some(fault.kind) == kind).for_each(count);
     };
     for (&number, &count) in &row.counts.0 {
-        let Some((kind, name)) = names.known.get(number as usize - 1) else { continue };
+        let Some((kind, name)) = names.of(number) else { continue };
         match kind {
             Kind::Counter => totals.counters.push((name.clone(), count)),
             Kind::Point => drop(totals.reached.insert(name.clone(), count)),
@@ -143,6 +155,10 @@ pub(super) struct Ledger {
     /// Time worked before this sitting.
     pub(super) earlier: Duration,
     failures: u64,
+    /// Those of this sitting.
+    failures_now: u64,
+    /// The canary in this sitting.
+    canary: SittingCanary,
 }
 
 impl Ledger {
@@ -160,9 +176,14 @@ impl Ledger {
             let token = format!("{:x}-{:x}-{:x}", build::now(), std::process::id(), earlier);
             connection.execute(make, params![token, build, build::now() as i64, build::machine()])?;
             let sitting = connection.last_insert_rowid();
-            Ok((earlier, failures, sitting, Names::read(connection)?, sums(connection)?))
+            let canary = SittingCanary { began: build::now_nanos(), seeds: 0, found: 0 };
+            canary.write(connection)?;
+            let names = Names::read(connection)?;
+            let sums = sums(connection, &names)?;
+            Ok((earlier, failures, sitting, names, sums, canary))
         };
-        let (earlier, failures, sitting, names, sums) = read().map_err(|error| database.broken(&error))?;
+        let (earlier, failures, sitting, names, sums, canary) =
+            read().map_err(|error| database.broken(&error))?;
         let mut ledger = Ledger {
             database,
             build,
@@ -172,6 +193,8 @@ impl Ledger {
             begun: BTreeMap::new(),
             earlier: Duration::from_nanos(earlier as u64),
             failures: failures as u64,
+            failures_now: 0,
+            canary,
         };
         for mode in Mode::ALL {
             ledger.count_begun(mode)?;
@@ -214,7 +237,8 @@ impl Ledger {
             .iter()
             .map(|unit| Row { counts: self.names.counts(unit.named.clone()), ..unit.row.clone() })
             .collect();
-        let changed = match self.write(finished, &rows, elapsed) {
+        let canary = self.canary.after(finished);
+        let changed = match self.write(finished, &rows, elapsed, canary) {
             Ok(changed) => changed,
             Err(Refused::Database(error)) if database::is_full(&error) => {
                 return Err(Trouble::Full(error.to_string()));
@@ -228,9 +252,11 @@ impl Ledger {
             }
         };
         self.names.keep();
+        self.canary = canary;
         for (unit, row) in finished.iter().zip(&rows) {
             self.sums.entry(unit.mode).or_default().add(row);
             self.failures += unit.cases.len() as u64;
+            self.failures_now += unit.cases.len() as u64;
             if unit.mode.is_folded() {
                 let block = (unit.mode, unit.seed / BLOCK);
                 let begun = self.begun.entry(block).or_default();
@@ -257,12 +283,16 @@ impl Ledger {
         finished: &[Finished],
         rows: &[Row],
         elapsed: Duration,
+        canary: SittingCanary,
     ) -> Result<BTreeSet<String>, Refused> {
         let folder = self.database.folder().to_owned();
         let transaction =
             self.database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = BTreeSet::new();
         self.names.write(&transaction)?;
+        if canary.seeds > self.canary.seeds {
+            canary.write(&transaction)?;
+        }
         let mut begun: BTreeMap<(Mode, u64), u64> = BTreeMap::new();
         for (unit, row) in finished.iter().zip(rows) {
             row.write(&transaction, unit.mode, unit.seed, self.build)?;
@@ -344,6 +374,51 @@ impl Ledger {
     /// Seeds that have failed, once for each oracle.
     pub(super) fn failures(&self) -> u64 {
         self.failures
+    }
+
+    /// Those of this sitting. Earlier ones may be fixed.
+    pub(super) fn failures_now(&self) -> u64 {
+        self.failures_now
+    }
+}
+
+/// How often a sitting has run the canary, and found it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct SittingCanary {
+    /// When the sitting began, in nanoseconds since 1970. Of several the newest counts.
+    pub(super) began: u64,
+    pub(super) seeds: u64,
+    pub(super) found: u64,
+}
+
+impl SittingCanary {
+    const FACT: &str = "canary";
+
+    fn after(mut self, finished: &[Finished]) -> SittingCanary {
+        for unit in finished.iter().filter(|unit| unit.mode == Mode::Canary) {
+            self.seeds += 1;
+            self.found += u64::from(!unit.named.is_empty());
+        }
+        self
+    }
+
+    /// That of the newest sitting. A job of an older program has none.
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<SittingCanary>> {
+        let query = "SELECT value FROM job WHERE name = ?";
+        let text: Option<String> =
+            connection.query_row(query, [SittingCanary::FACT], |row| row.get(0)).optional()?;
+        let Some(text) = text else { return Ok(None) };
+        let numbers: Vec<u64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+        match *numbers {
+            [began, seeds, found] => Ok(Some(SittingCanary { began, seeds, found })),
+            _ => Err(database::damage("the canary's numbers are not numbers")),
+        }
+    }
+
+    pub(super) fn write(self, to: &Connection) -> rusqlite::Result<()> {
+        let put = "INSERT OR REPLACE INTO job VALUES (?, ?)";
+        let text = format!("{} {} {}", self.began, self.seeds, self.found);
+        to.prepare_cached(put)?.execute(params![SittingCanary::FACT, text]).map(drop)
     }
 }
 

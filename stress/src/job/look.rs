@@ -11,14 +11,14 @@ use super::catalogue::{self, Cause, State};
 use super::database::Database;
 use super::folder;
 use super::row::Mode;
-use super::triage;
+use super::signature;
 use super::{JobError, build};
-use crate::campaign::SeedRunner;
+use crate::campaign::{Finding, SeedRunner};
 use crate::options::Fixed;
 use crate::shrink::Replay as _;
 use crate::sim::Setup;
 use crate::subject::Subject;
-use crate::sweep::{self, Case};
+use crate::sweep::{self, Bounds, Case};
 use crate::tape::TapeFile;
 use crate::watch::Watch;
 use crate::world::Keep;
@@ -47,7 +47,7 @@ impl std::fmt::Display for Looked {
         let found = match self.fails {
             Some(true) => "still fails",
             Some(false) => "gone",
-            None => "cannot be replayed: real threads decide it",
+            None => "cannot tell: no run of a job replays it",
         };
         write!(f, "{}: {found}", self.signature)?;
         if self.before != self.after {
@@ -92,7 +92,8 @@ fn seeds(database: &Database, cause: &Cause) -> rusqlite::Result<Vec<u64>> {
     statement.query_map(of_cause, |row| row.get::<_, i64>(0).map(|seed| seed as u64))?.collect()
 }
 
-/// Replays the tape, then the seeds, in a thread of its own: a build in which a step does not return still fails.
+/// Replays the tape, then the seeds, in a thread of its own: a build in which a step does not return still fails. `None` if there is
+/// nothing to replay.
 fn fails<S: Subject>(job: &Path, cause: &Cause, fixed: &Fixed<S::Options>, seeds: Vec<u64>) -> Option<bool> {
     if cause.mode == Some(Mode::Threads) {
         return None;
@@ -102,43 +103,56 @@ fn fails<S: Subject>(job: &Path, cause: &Cause, fixed: &Fixed<S::Options>, seeds
     std::thread::spawn(move || {
         let found = crate::panics::catch(|| fails_here::<S>(&job, &cause, &fixed, &seeds));
         // A receiver that has gone has given up.
-        let _ = sender.send(found.unwrap_or(true));
+        let _ = sender.send(found.unwrap_or(Some(true)));
     });
     match receiver.recv_timeout(PATIENCE) {
-        Ok(fails) => Some(fails),
+        Ok(fails) => fails,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Some(true),
     }
 }
 
-fn fails_here<S: Subject>(job: &Path, cause: &Cause, fixed: &Fixed<S::Options>, seeds: &[u64]) -> bool {
+fn fails_here<S: Subject>(
+    job: &Path,
+    cause: &Cause,
+    fixed: &Fixed<S::Options>,
+    seeds: &[u64],
+) -> Option<bool> {
     if cause.mode == Some(Mode::Sweep) {
         return case_fails::<S>(cause);
     }
     let tape = folder::file(job, &cause.signature, "tape");
     let played = tape.and_then(|path| TapeFile::read(&path).and_then(Setup::<S>::of).ok());
     let outcome = played.map(|(setup, source)| setup.play(&source, Keep::Hash));
+    if outcome.is_none() && seeds.is_empty() {
+        return None;
+    }
     if outcome.and_then(|outcome| outcome.violation).is_some_and(|violation| violation.oracle == cause.oracle)
     {
-        return true;
+        return Some(true);
     }
     // Twice, so that a seed with two traces shows them.
     let runner = SeedRunner::<S> { recheck: 1, fixed: fixed.clone() };
-    seeds.iter().any(|&seed| {
-        let failures = runner.run(0, seed, &Watch::default()).failures.into_iter();
-        let scratch = job.join(folder::SCRATCH).join(format!("look-{seed:x}"));
-        let mut cases = failures.filter_map(|failure| triage::triage::<S>(failure, fixed, &scratch).ok());
-        let fails = cases.any(|case| case.signature.name == cause.signature);
-        let _ = std::fs::remove_dir_all(&scratch);
-        fails
-    })
+    // The oracle decides. Another build may shrink a seed to another run, and then its signature is another.
+    Some(seeds.iter().any(|&seed| {
+        runner.run(0, seed, &Watch::default()).failures.iter().any(|failure| match &failure.finding {
+            Finding::Violation(violation) => violation.oracle == cause.oracle,
+            Finding::Nondeterminism { .. } => cause.oracle == signature::DETERMINISM,
+        })
+    }))
 }
 
-/// Whether the case of a sweep fails. One that is not there any more does not.
-fn case_fails<S: Subject>(cause: &Cause) -> bool {
+/// Whether the case of a sweep fails. An operation that is not there any more does not. `None` if it is not known what failed.
+fn case_fails<S: Subject>(cause: &Cause) -> Option<bool> {
     let option = |wanted: &str| cause.options.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let (Some(operation), Some(case)) = (option("operation"), option("case")) else { return false };
+    let (Some(operation), Some(case)) = (option("operation"), option("case")) else { return None };
     let operations = S::operations();
-    let Some(operation) = operations.iter().find(|known| known.name() == *operation) else { return false };
-    let Ok(case) = case.parse::<Case>() else { return false };
-    matches!(sweep::replay(operation.as_ref(), &case), Err(sweep::Objection::Failure(_)))
+    let Some(operation) = operations.iter().find(|known| known.name() == *operation) else {
+        return Some(false);
+    };
+    if case.is_empty() {
+        // The sweep has panicked as a whole.
+        return Some(crate::panics::catch(|| sweep::sweep(operation.as_ref(), Bounds::default())).is_err());
+    }
+    let case = case.parse::<Case>().ok()?;
+    Some(matches!(sweep::replay(operation.as_ref(), &case), Err(sweep::Objection::Failure(_))))
 }

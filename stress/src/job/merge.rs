@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::catalogue::{self, Cause, State};
 use super::counts::Counts;
-use super::database::Database;
-use super::ledger::Names;
+use super::database::{self, Database};
+use super::ledger::{Names, SittingCanary};
 use super::lock::Lock;
 use super::row::{self, BLOCK, COLUMNS, Mode, Row};
 use super::signature::Signature;
@@ -70,7 +70,7 @@ pub fn merge(into: &Path, parts: &[impl AsRef<Path>]) -> Result<(), JobError> {
         let changed = {
             let database = &mut target;
             let merged = merge_one(&mut database.connection, &part.connection);
-            merged.map_err(|error| JobError::internal(path, error))?
+            merged.map_err(|error| part.broken(&error))?
         };
         for signature in changed {
             copy(&folder::of(path, &signature), &scratch.join(&signature)).map_err(internal)?;
@@ -119,6 +119,7 @@ fn merge_one(target: &mut Connection, part: &Connection) -> rusqlite::Result<BTr
     let transaction = target.transaction()?;
     let builds = builds(&transaction, part)?;
     sittings(&transaction, part, &builds)?;
+    canary(&transaction, part)?;
     runs(&transaction, part, &builds)?;
     failures(&transaction, part, &builds)?;
     let mut changed = BTreeSet::new();
@@ -146,6 +147,21 @@ fn builds(to: &Transaction<'_>, part: &Connection) -> rusqlite::Result<BTreeMap<
     Ok(numbers)
 }
 
+/// The number in the target of a build that the part names.
+fn known(builds: &BTreeMap<i64, i64>, number: i64) -> rusqlite::Result<i64> {
+    builds.get(&number).copied().ok_or_else(|| database::damage("a build is not in its list"))
+}
+
+/// The canary of the newest sitting is kept, whatever the order of parts.
+fn canary(to: &Transaction<'_>, part: &Connection) -> rusqlite::Result<()> {
+    let (theirs, ours) = (SittingCanary::read(part)?, SittingCanary::read(to)?);
+    let rank = |canary: SittingCanary| (canary.began, canary.seeds, canary.found);
+    match theirs {
+        Some(theirs) if ours.is_none_or(|ours| rank(theirs) > rank(ours)) => theirs.write(to),
+        _ => Ok(()),
+    }
+}
+
 fn sittings(to: &Transaction<'_>, part: &Connection, builds: &BTreeMap<i64, i64>) -> rusqlite::Result<()> {
     let mut statement =
         part.prepare("SELECT token, build, began, nanos, machine FROM sittings ORDER BY id")?;
@@ -156,7 +172,7 @@ fn sittings(to: &Transaction<'_>, part: &Connection, builds: &BTreeMap<i64, i64>
         // A sitting that went on since the last merge has more time.
         let put = "INSERT INTO sittings (token, build, began, nanos, machine) VALUES (?1, ?2, ?3, ?4, ?5)
             ON CONFLICT (token) DO UPDATE SET nanos = MAX(nanos, ?4)";
-        to.execute(put, params![token, builds[&build], began, nanos, machine])?;
+        to.execute(put, params![token, known(builds, build)?, began, nanos, machine])?;
     }
     Ok(())
 }
@@ -172,10 +188,17 @@ fn runs(to: &Transaction<'_>, part: &Connection, builds: &BTreeMap<i64, i64>) ->
     let mut rows = statement.query([])?;
     while let Some(found) = rows.next()? {
         let Some(mode) = Mode::of(found.get(0)?) else { continue };
-        let (first, build) = (found.get::<_, i64>(1)? as u64, builds[&found.get::<_, i64>(2)?]);
+        let (first, build) = (found.get::<_, i64>(1)? as u64, known(builds, found.get(2)?)?);
         let mut row = Row::read(found, 3)?;
-        let renamed = row.counts.0.iter().map(|(&name, &count)| (numbers[name as usize - 1], count));
-        row.counts = Counts(renamed.collect());
+        if row.seeds == BLOCK && !first.is_multiple_of(BLOCK) {
+            return Err(database::damage("a block of seeds begins within another"));
+        }
+        let renamed = row.counts.0.iter().map(|(&name, &count)| {
+            let number = (name as usize).checked_sub(1).and_then(|index| numbers.get(index));
+            number.map(|&number| (number, count))
+        });
+        let renamed: Option<BTreeMap<u32, u64>> = renamed.collect();
+        row.counts = Counts(renamed.ok_or_else(|| database::damage("a count of a run has no name"))?);
         if is_kept(to, mode, first, build, &row)? {
             if row.seeds == BLOCK {
                 let single = "DELETE FROM runs WHERE mode = ? AND first BETWEEN ? AND ?";
@@ -227,7 +250,7 @@ fn failures(to: &Transaction<'_>, part: &Connection, builds: &BTreeMap<i64, i64>
             .map(|column| row.get(column))
             .collect::<rusqlite::Result<Vec<rusqlite::types::Value>>>()?;
         let number: i64 = row.get(4)?;
-        values[4] = builds[&number].into();
+        values[4] = known(builds, number)?.into();
         // The earlier one is kept.
         let put = "INSERT INTO failures VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
             ON CONFLICT (mode, seed, oracle) DO UPDATE SET signature = ?4, build = ?5, at = ?6, steps = ?7, trace = ?8,

@@ -70,7 +70,7 @@ pub use self::mix::Mix;
 pub use self::page::page;
 pub use self::plan::Shard;
 pub use self::runner::{Ended, run};
-pub use self::totals::{document, glance, glance_at};
+pub use self::totals::{code_of, document, exit_code, glance, glance_at};
 pub use self::tracker::issue;
 use crate::options::Fixed;
 use crate::subject::Subject;
@@ -88,7 +88,7 @@ pub struct JobOptions<S: Subject> {
     pub seeds: Option<u64>,
     /// For how long, over all sittings.
     pub duration: Option<Duration>,
-    /// After how many failing seeds no new one begins.
+    /// After how many failing seeds of a sitting no new one begins.
     pub max_failures: Option<u64>,
     /// How the time is shared.
     pub mix: Mix,

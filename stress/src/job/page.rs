@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::catalogue::Cause;
 use super::chart::{curve, short, time};
-use super::totals::{Canary, Drawn, Whole, read, verdict};
+use super::totals::{Canary, Drawn, Whole, read};
 use super::{JobError, build, folder};
 use crate::report::page::{self, escaped};
 use crate::subject::Subject;
@@ -30,19 +30,19 @@ pub fn page<S: Subject>(folder: &Path) -> Result<String, JobError> {
     charts(&whole, &mut body);
     correlation(&whole.drawn, &mut body);
     coverage(&whole, &mut body);
-    Ok(page::page(&format!("{}: {}", S::NAME, verdict(&whole)), &body))
+    Ok(page::page(&format!("{}: {}", S::NAME, whole.verdict().0), &body))
 }
 
 fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
     let totals = &whole.summary.totals;
     let seeds = totals.seeds;
-    let (open, said) = (whole.open().count(), verdict(whole));
+    let (open, said) = (whole.open().count(), whole.verdict().0);
     let (class, advice) = match (open, &whole.summary.internal, seeds) {
         (1.., ..) => ("bad", "Each cause below has the command that repeats it.".to_owned()),
         (0, Some(_), _) => ("warn", "Mend the tester first: what it does not find says nothing.".into()),
         (0, None, 0) => ("warn", "There is no seed in the database.".into()),
-        (0, None, _) if whole.failing_seeds == 0 => {
-            let rate = format!("1 in {}", short(seeds as f64 / 3.0));
+        (0, None, _) if whole.newest.rate().is_some() => {
+            let rate = format!("1 in {}", short(whole.newest.seeds as f64 / 3.0));
             (
                 "good",
                 format!(
@@ -50,7 +50,10 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
                 ),
             )
         }
-        (0, None, _) => ("good", "Each cause that was found is gone.".into()),
+        (0, None, _) => (
+            "good",
+            "No cause is open. The newest build has not run enough seeds to tell a rate of failures.".into(),
+        ),
     };
     let _ =
         writeln!(body, "<div class=\"verdict {class}\"><b>{}</b>{}</div>", escaped(&said), escaped(&advice));

@@ -17,6 +17,9 @@ impl Shard {
     /// The only one.
     pub const WHOLE: Shard = Shard { number: 0, of: 1 };
 
+    /// More machines than anyone has. A shard walks over the blocks of all others to find its own.
+    const MOST: u64 = 65_536;
+
     /// The one that is `named` as `K/N`, K from 1. If there is none, what the variables of a Kubernetes indexed job or of a Slurm array
     /// say; else the whole. `variable` reads a variable of the environment.
     ///
@@ -24,6 +27,14 @@ impl Shard {
     ///
     /// What would be right.
     pub fn find(named: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
+        let shard = Shard::any(named, variable)?;
+        if shard.of > Shard::MOST {
+            return Err(format!("{} shards are too many: at most {} share a job", shard.of, Shard::MOST));
+        }
+        Ok(shard)
+    }
+
+    fn any(named: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
         if let Some(text) = named {
             let wrong = || format!("--shard {text}: it must be K/N, such as 3/8, with K from 1 to N");
             let (number, of) = text.split_once('/').ok_or_else(wrong)?;
@@ -166,13 +177,17 @@ mod tests {
         let read =
             |name: &str| slurm.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         assert_eq!(Shard::find(None, read), Ok(Shard { number: 4, of: 8 }));
-        for wrong in ["0/8", "9/8", "3", "3/0", "a/b", "-1/2", ""] {
+        for wrong in ["0/8", "9/8", "3", "3/0", "a/b", "-1/2", "", "2/65537", "2/18446744073709551615"] {
             assert!(Shard::find(Some(wrong), with(&[])).is_err(), "{wrong}");
         }
         assert!(
             Shard::find(None, with(&[("JOB_COMPLETION_INDEX", "8"), ("TENTERHOOK_SHARDS", "8")])).is_err()
         );
         assert!(Shard::find(None, with(&[("SLURM_ARRAY_TASK_ID", "x")])).is_err());
+        assert!(
+            Shard::find(None, with(&[("JOB_COMPLETION_INDEX", "8"), ("TENTERHOOK_SHARDS", "70000")]))
+                .is_err()
+        );
     }
 
     #[test]

@@ -91,11 +91,11 @@ impl Row {
     }
 
     pub(super) fn add(&mut self, other: &Row) {
-        self.seeds += other.seeds;
-        self.rechecked += other.rechecked;
-        self.steps += other.steps;
-        self.crashes += other.crashes;
-        self.nanos += other.nanos;
+        self.seeds = self.seeds.saturating_add(other.seeds);
+        self.rechecked = self.rechecked.saturating_add(other.rechecked);
+        self.steps = self.steps.saturating_add(other.steps);
+        self.crashes = self.crashes.saturating_add(other.crashes);
+        self.nanos = self.nanos.saturating_add(other.nanos);
         self.digest = self.digest.wrapping_add(other.digest);
         // Of two that took the same time, the lower seed: the order of additions must not show.
         let rank = |slowest: &SlowestSeed| (slowest.nanos, std::cmp::Reverse(slowest.seed));

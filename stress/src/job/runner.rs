@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, after, bounded, never, select, select_biased, tick};
 use parking_lot::Mutex;
 
-use super::canary::BOUND;
 use super::catalogue::{self, Cause};
 use super::database::Database;
 use super::ledger::{Finished, Ledger, Trouble};
@@ -49,8 +48,6 @@ pub struct Ended {
     pub looked: Vec<Looked>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
-    /// Why the tester itself is at fault, if it is.
-    pub internal: Option<String>,
 }
 
 /// Runs a job until its end, or until `stop` is told. The folder is made if need be.
@@ -90,10 +87,11 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let now = Instant::now();
     let shared = Arc::new(Shared {
         desk: Mutex::new(desk),
-        enough: AtomicBool::new(options.max_failures.is_some_and(|most| ledger.failures() >= most)),
+        enough: AtomicBool::new(false),
         runner: SeedRunner { recheck: options.recheck, fixed },
         watches,
         scratch,
+        failed: Mutex::default(),
         stop: stop.clone(),
         canary_is_blind: options.blind_canary,
     });
@@ -114,7 +112,9 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     };
     runner.sample();
     let results = runner.start_workers();
-    runner.collect(&results)?;
+    let collected = runner.collect(&results);
+    runner.keep_the_unshrunk(&results)?;
+    collected?;
     let ended = runner.finish(looked)?;
     drop(lock);
     Ok(ended)
@@ -236,6 +236,7 @@ struct Runner<'a, S: Subject> {
     sampled: Instant,
     told: Instant,
     metrics: Option<Metrics>,
+    /// Why there are no workers, if there are none.
     internal: Option<String>,
 }
 
@@ -278,8 +279,7 @@ impl<S: Subject> Runner<'_, S> {
                 recv(results) -> result => match result {
                     Ok(result) => {
                         let all = std::iter::once(result).chain(results.try_iter().take(AT_ONCE));
-                        let finished = all.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-                        self.keep(&finished)?;
+                        self.keep_all(all)?;
                     }
                     Err(_) => break,
                 },
@@ -290,6 +290,29 @@ impl<S: Subject> Runner<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the units of `results`, and then tells the first error among them.
+    fn keep_all(&mut self, results: impl Iterator<Item = Sent>) -> Result<(), JobError> {
+        let (mut finished, mut error) = (Vec::new(), None);
+        for result in results {
+            match result {
+                Ok(unit) => finished.extend(unit),
+                Err(problem) => drop(error.get_or_insert(problem)),
+            }
+        }
+        self.keep(&finished)?;
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Keeps seeds that have failed and whose shrinkers nobody waits for any more.
+    fn keep_the_unshrunk(&mut self, results: &Receiver<Sent>) -> Result<(), JobError> {
+        // Some shrinkers may have ended meanwhile.
+        let kept = self.keep_all(results.try_iter());
+        let left = std::mem::take(&mut *self.shared.failed.lock());
+        let left: Vec<_> = left.into_iter().map(|(seed, failed)| failed.unshrunk(S::NAME, seed)).collect();
+        self.keep(&left)?;
+        kept
     }
 
     /// Keeps units. While there is no room it waits, and so do the workers, who have room for some results more.
@@ -325,6 +348,9 @@ impl<S: Subject> Runner<'_, S> {
                 self.options.folder.display()
             ));
         }
+        for unit in finished.iter().filter(|unit| unit.mode == Mode::Sim) {
+            self.shared.failed.lock().remove(&unit.seed);
+        }
         for case in finished.iter().flat_map(|unit| &unit.cases) {
             let signature = &case.signature;
             if self.known.insert(signature.name.clone()) {
@@ -332,7 +358,7 @@ impl<S: Subject> Runner<'_, S> {
                 tell(self.options, &format!("  {}", case.failure.command));
             }
         }
-        if self.options.max_failures.is_some_and(|most| self.ledger.failures() >= most) {
+        if self.options.max_failures.is_some_and(|most| self.ledger.failures_now() >= most) {
             self.shared.enough.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -397,22 +423,10 @@ impl<S: Subject> Runner<'_, S> {
         let database = &self.ledger.database;
         let causes = catalogue::all(&database.connection).map_err(|error| database.broken(&error))?;
         let _ = std::fs::remove_dir_all(&self.shared.scratch);
-        let (canaries, is_found) = {
-            let desk = self.shared.desk.lock();
-            (desk.canaries, desk.is_found)
-        };
-        if canaries >= BOUND && !is_found {
-            self.internal = Some(format!(
-                "the canary, a bug of ours, was not found in {canaries} seeds: a green of this job means nothing"
-            ));
+        if let Some(problem) = self.internal {
+            return Err(JobError::internal(&self.options.folder, problem));
         }
-        Ok(Ended {
-            totals: self.ledger.totals(Mode::Sim),
-            causes,
-            looked,
-            interrupted: self.stop.is_told(),
-            internal: self.internal,
-        })
+        Ok(Ended { totals: self.ledger.totals(Mode::Sim), causes, looked, interrupted: self.stop.is_told() })
     }
 }
 

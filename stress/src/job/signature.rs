@@ -10,6 +10,9 @@ use crate::world::{RunOutcome, WAITS};
 /// So many operations at the end of a shrunk run count.
 const LAST: usize = 2;
 
+/// The oracle of seeds of which two runs differ.
+pub(super) const DETERMINISM: &str = "determinism";
+
 /// The cause of a failure, as far as it can be told from outside: what was tested, which oracle fired, what it said without its
 /// numbers, and what connections were doing at the end of the shrunk run. Never a stack: it changes with the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Signature {
     /// Of a seed of which two runs differ.
     pub(super) fn nondeterminism(subject: &str) -> Signature {
         let text = "expected one trace; seen two".to_owned();
-        Signature::of_parts(subject, "determinism", "nondeterminism", text, String::new())
+        Signature::of_parts(subject, DETERMINISM, "nondeterminism", text, String::new())
     }
 
     fn of_parts(subject: &str, oracle: &str, class: &str, text: String, operations: String) -> Signature {

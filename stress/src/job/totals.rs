@@ -10,14 +10,17 @@ use super::canary::BOUND;
 use super::catalogue::{self, Cause};
 use super::counts::Kind;
 use super::database::Database;
-use super::ledger::{self, Names};
+use super::ledger::{self, Names, SittingCanary};
 use super::row::{Mode, Row};
 use super::work::FOUND;
 use super::{JobError, fixed};
 use crate::campaign::{CampaignOptions, Failure, Summary, Totals};
+use crate::exit::ExitCode;
 use crate::report;
 use crate::subject::Subject;
 
+/// The build of the newest sitting.
+const NEWEST: &str = "(SELECT build FROM sittings ORDER BY began DESC, id DESC LIMIT 1)";
 /// Failing seeds that a document lists. All are in the database.
 const FAILURES: usize = 1_000;
 
@@ -57,9 +60,24 @@ pub(super) struct Whole<S: Subject> {
     pub(super) samples: Vec<Sample>,
     pub(super) drawn: Vec<Drawn>,
     pub(super) failing_seeds: u64,
+    pub(super) newest: Newest,
 }
 
-/// Whether the bug of ours was found.
+/// The simulator's seeds of the build that has run last. What older builds have run says nothing about it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Newest {
+    pub(super) seeds: u64,
+    pub(super) failed: u64,
+}
+
+impl Newest {
+    /// What is known of the rate of failures: it is below that, with 95 %.
+    pub(super) fn rate(self) -> Option<f64> {
+        (self.seeds > 0 && self.failed == 0).then(|| 3.0 / self.seeds as f64)
+    }
+}
+
+/// Whether the bug of ours was found by the newest sitting.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Canary {
     Found { seeds: u64, found: u64 },
@@ -101,7 +119,7 @@ fn whole<S: Subject>(
     // One moment of a job that may be running.
     let _moment = connection.unchecked_transaction()?;
     let names = Names::read(connection)?;
-    let by_mode = ledger::sums(connection)?;
+    let by_mode = ledger::sums(connection, &names)?;
     let causes = catalogue::all(connection)?;
     let number =
         |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(|number| number as u64);
@@ -111,7 +129,9 @@ fn whole<S: Subject>(
     let totals = ledger::totals(&by_mode[&Mode::Sim], &names);
     let totals_by_mode =
         by_mode.iter().map(|(&mode, row)| (mode, ledger::totals(row, &names))).collect::<BTreeMap<_, _>>();
-    let canary = match (totals_by_mode[&Mode::Canary].seeds, totals_by_mode[&Mode::Canary].counter(FOUND)) {
+    let all_canaries = (totals_by_mode[&Mode::Canary].seeds, totals_by_mode[&Mode::Canary].counter(FOUND));
+    let newest_canaries = SittingCanary::read(connection)?.map(|canary| (canary.seeds, canary.found));
+    let canary = match newest_canaries.unwrap_or(all_canaries) {
         (seeds, found @ 1..) => Canary::Found { seeds, found },
         (seeds, 0) if seeds >= BOUND => Canary::Lost { seeds },
         (seeds, 0) => Canary::NotYet { seeds },
@@ -159,6 +179,14 @@ fn whole<S: Subject>(
         samples,
         drawn,
         failing_seeds: number("SELECT COUNT(DISTINCT seed) FROM failures WHERE mode = 0")?,
+        newest: Newest {
+            seeds: number(&format!(
+                "SELECT IFNULL(SUM(seeds), 0) FROM runs WHERE mode = 0 AND build = {NEWEST}"
+            ))?,
+            failed: number(&format!(
+                "SELECT COUNT(DISTINCT seed) FROM failures WHERE mode = 0 AND build = {NEWEST}"
+            ))?,
+        },
     })
 }
 
@@ -213,7 +241,7 @@ fn drawn(connection: &rusqlite::Connection, all: &Row, names: &Names) -> rusqlit
         }
     }
     let of_all = all.counts.0.iter().filter_map(|(&number, &seeds)| {
-        let (kind, name) = names.known.get(number as usize - 1)?;
+        let (kind, name) = names.of(number)?;
         (*kind == Kind::Option).then(|| {
             let failed = of_failed.get(name).copied().unwrap_or(0);
             Drawn { option: name.clone(), seeds, failed }
@@ -228,21 +256,47 @@ impl<S: Subject> Whole<S> {
         self.causes.iter().filter(|cause| cause.state.is_open())
     }
 
+    /// What a person wants to know first, with what it is worth, and what a script gets for it. The text, the document and the exit
+    /// code of a job come from here, so that they agree.
+    pub(super) fn verdict(&self) -> (String, ExitCode) {
+        let (seeds, failed) = (self.summary.totals.seeds, self.failing_seeds);
+        let open: Vec<&Cause> = self.open().collect();
+        if !open.is_empty() {
+            let causes = if open.len() == 1 { "1 cause".into() } else { format!("{} causes", open.len()) };
+            return (format!("FAILED: {causes}, in {failed} of {seeds} seeds"), code_of(open));
+        }
+        // The canary of the newest sitting is part of it, and what the judge of a campaign says.
+        if let Some(problem) = &self.summary.internal {
+            return (format!("TESTER AT FAULT: {problem}"), ExitCode::Internal);
+        }
+        let before = if failed == 0 { String::new() } else { format!("; {failed} seeds failed before") };
+        let which = if self.newest.seeds == seeds { "" } else { " of this build" };
+        let text = match (self.newest.rate(), seeds) {
+            (_, 0) => "nothing was run yet".into(),
+            (Some(rate), _) => format!(
+                "passed: no failure in {} seeds{which}; the rate is below {rate:.2e} with 95 %{before}",
+                self.newest.seeds
+            ),
+            (None, _) => format!("passed: no failure is open{before}"),
+        };
+        (text, ExitCode::Ok)
+    }
+
     /// What a program reads: what `sim --json` says of the same seeds, with the causes and what a job has beside.
     pub(super) fn document(&self) -> Value {
         let mut document = report::document(&self.options, &self.summary, None);
-        let seeds = self.summary.totals.seeds;
         let by_mode = self.totals_by_mode.iter().filter(|(mode, _)| **mode != Mode::Sim).map(|(mode, totals)| {
             let counters: BTreeMap<_, _> = totals.counters.iter().cloned().collect();
             (mode.name(), json!({ "units": totals.seeds, "seconds": totals.busy_nanos as f64 / 1e9, "counters": counters }))
         });
+        document["exit_code"] = json!(self.verdict().1 as u8);
         document["job"] = json!({
             "causes": self.causes,
             "canary": self.canary.to_string(),
             "builds": self.builds,
             "sittings": self.sittings,
             "failing_seeds": self.failing_seeds,
-            "failure_rate_below": (self.failing_seeds == 0 && seeds > 0).then(|| 3.0 / seeds as f64),
+            "failure_rate_below": self.newest.rate(),
             "other_kinds": by_mode.collect::<BTreeMap<_, _>>(),
         });
         document
@@ -273,7 +327,7 @@ pub fn glance<S: Subject>(folder: &Path) -> Result<String, JobError> {
         let _ = writeln!(text, "{name:<16} {value}");
     };
     let open = whole.open().count();
-    line("verdict", verdict(&whole));
+    line("verdict", whole.verdict().0);
     line(
         "seeds",
         format!(
@@ -306,21 +360,22 @@ pub fn glance_at(cause: &Cause) -> String {
     format!("{:<26} {state:<9} {:>6}  {}", cause.signature, cause.count, cause.text)
 }
 
-/// What a person wants to know first, with what it is worth.
-pub(super) fn verdict<S: Subject>(whole: &Whole<S>) -> String {
-    let seeds = whole.summary.totals.seeds;
-    let open = whole.open().count();
-    match (&whole.summary.internal, open, seeds) {
-        (Some(problem), 0, _) => format!("TESTER AT FAULT: {problem}"),
-        (_, 0, 0) => "nothing was run yet".into(),
-        (_, 0, _) if whole.failing_seeds == 0 => {
-            format!(
-                "passed: no failure in {seeds} seeds; the rate is below {:.2e} with 95 %",
-                3.0 / seeds as f64
-            )
-        }
-        (_, 0, _) => format!("passed: no failure is open; {} seeds failed before", whole.failing_seeds),
-        (_, 1, _) => format!("FAILED: 1 cause, in {} of {seeds} seeds", whole.failing_seeds),
-        (_, many, _) => format!("FAILED: {many} causes, in {} of {seeds} seeds", whole.failing_seeds),
-    }
+/// The exit code of a program that has worked on the job in `folder`: that of the verdict which a report begins with.
+///
+/// # Errors
+///
+/// When there is no job of `S` that can be read.
+pub fn exit_code<S: Subject>(folder: &Path) -> Result<ExitCode, JobError> {
+    Ok(read::<S>(folder)?.verdict().1)
+}
+
+/// The exit code of `causes`: what outranks what is as in a campaign.
+pub fn code_of<'a>(causes: impl IntoIterator<Item = &'a Cause>) -> ExitCode {
+    let code = |cause: &Cause| match cause.class.as_str() {
+        "nondeterminism" => (0, ExitCode::Nondeterminism),
+        "liveness" => (2, ExitCode::Liveness),
+        _ => (1, ExitCode::Violation),
+    };
+    let codes = causes.into_iter().map(code);
+    codes.min_by_key(|(rank, _)| *rank).map_or(ExitCode::Ok, |(_, code)| code)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::canary::{BOUND, Canary};
+use super::canary::{self, BOUND, Canary};
 use super::counts::{self, Kind, Named};
 use super::ledger::Finished;
 use super::mix::Mix;
@@ -17,8 +17,9 @@ use super::plan::Seeds;
 use super::row::{Mode, Row};
 use super::triage::{self, Case};
 use super::{JobError, real};
-use crate::campaign::{SeedResult, SeedRunner};
+use crate::campaign::{Failure, SeedRunner};
 use crate::options::Fixed;
+use crate::panics;
 use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
@@ -97,9 +98,27 @@ pub(super) struct Shared<S: Subject> {
     pub(super) runner: SeedRunner<S>,
     pub(super) watches: Vec<Watch>,
     pub(super) scratch: PathBuf,
+    /// Seeds that have failed and are not kept yet: a worker shrinks them, and nobody waits for it when the time is up.
+    pub(super) failed: Mutex<BTreeMap<u64, Failed>>,
     pub(super) stop: Stop,
     /// Whether the canary does its work right, for the test of the job.
     pub(super) canary_is_blind: bool,
+}
+
+/// A seed that has failed, before it is shrunk.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    row: Row,
+    named: Vec<Named>,
+    failures: Vec<Failure>,
+}
+
+impl Failed {
+    /// What is kept of it if nobody waits for its shrinker.
+    pub(super) fn unshrunk(self, subject: &str, seed: u64) -> Finished {
+        let cases = self.failures.into_iter().map(|failure| triage::unshrunk(subject, failure)).collect();
+        Finished { mode: Mode::Sim, seed, row: self.row, named: self.named, cases }
+    }
 }
 
 /// A unit that is done, was cut short, or could not be done.
@@ -112,7 +131,11 @@ impl<S: Subject> Shared<S> {
         while !self.enough.load(Ordering::Relaxed) && !watch.is_stopped() {
             let Some((mode, seed)) = self.desk.lock().next() else { break };
             let began = Instant::now();
-            let sent = self.unit(mode, seed, watch);
+            // A worker that has gone would be a unit that nobody misses.
+            let sent = panics::catch(|| self.unit(mode, seed, watch)).unwrap_or_else(|panic| {
+                let problem = format!("a worker panicked in {} {seed:#x}: {panic}", mode.name());
+                Err(JobError::internal(&self.scratch, problem))
+            });
             {
                 let mut desk = self.desk.lock();
                 *desk.had.entry(mode).or_default() += nanos(began.elapsed());
@@ -148,7 +171,12 @@ impl<S: Subject> Shared<S> {
         }
         let (row, mut named) = Row::of(&result);
         named.extend(options::<S>(seed, &self.runner.fixed));
-        let cases = cases::<S>(result, &self.runner.fixed, scratch);
+        let failures = result.failures;
+        if !failures.is_empty() {
+            let failed = Failed { row: row.clone(), named: named.clone(), failures: failures.clone() };
+            self.failed.lock().insert(seed, failed);
+        }
+        let cases = cases::<S>(failures, &self.runner.fixed, scratch);
         let cases = cases.map_err(|error| JobError::internal(scratch, error))?;
         Ok(Some(Finished { mode: Mode::Sim, seed, row, named, cases }))
     }
@@ -156,11 +184,11 @@ impl<S: Subject> Shared<S> {
 
 /// The causes of what failed with a seed.
 pub(super) fn cases<S: Subject>(
-    result: SeedResult,
+    failures: Vec<Failure>,
     fixed: &Fixed<S::Options>,
     scratch: &Path,
 ) -> std::io::Result<Vec<Case>> {
-    let failures = result.failures.into_iter().enumerate();
+    let failures = failures.into_iter().enumerate();
     failures
         .map(|(index, failure)| triage::triage::<S>(failure, fixed, &scratch.join(index.to_string())))
         .collect()
@@ -168,7 +196,7 @@ pub(super) fn cases<S: Subject>(
 
 /// What the seed drew, as it is counted. A draw that panics has nothing: its run says so.
 fn options<S: Subject>(seed: u64, fixed: &Fixed<S::Options>) -> Vec<Named> {
-    let drawn = crate::panics::catch(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, fixed)));
+    let drawn = panics::catch(|| S::describe(&subject::draw::<S>(&Source::Seed(seed), seed, fixed)));
     let words = drawn.unwrap_or_default().into_iter();
     words.map(|(name, value)| (Kind::Option, counts::option(name, &value), 1)).collect()
 }
@@ -183,8 +211,8 @@ fn canary<const SYNCS: bool>(seed: u64, watch: &Watch) -> Option<Finished> {
         return None;
     }
     let (row, _) = Row::of(&result);
-    let named = result.failures.iter().take(1).map(|_| (Kind::Counter, FOUND.to_owned(), 1));
-    Some(Finished { mode: Mode::Canary, seed, row, named: named.collect(), cases: Vec::new() })
+    let found = canary::is_found(&result.failures).then(|| (Kind::Counter, FOUND.to_owned(), 1));
+    Some(Finished { mode: Mode::Canary, seed, row, named: found.into_iter().collect(), cases: Vec::new() })
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {

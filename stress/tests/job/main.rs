@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod commits;
+mod honest;
 mod kept;
 mod known;
 mod merged;
@@ -29,6 +30,13 @@ const TESTS: &[Test] = &[
     ("bisect_names_the_commit_and_leaves_the_work_tree_alone", commits::bisect),
     ("an_issue_has_what_repeats_the_failure", commits::issue),
     ("a_report_is_one_page_with_the_failures_in_it", commits::page),
+    ("a_failing_seed_is_kept_when_time_is_up_before_its_shrinker", honest::unshrunk),
+    ("failures_of_earlier_sittings_do_not_end_a_sitting", honest::until_failure),
+    ("text_document_and_exit_code_of_a_job_agree", honest::agrees),
+    ("a_worker_that_panics_is_a_fault_of_the_tester", honest::panics),
+    ("a_look_that_cannot_tell_changes_nothing", honest::looks),
+    ("a_damaged_database_is_one_line_with_exit_code_2", honest::damaged),
+    ("the_rate_is_that_of_the_newest_build", honest::newest_build),
     ("shards_merged_in_any_order_and_twice_are_one_job", merged::shards),
     ("metrics_are_served_while_a_job_runs_and_ctrl_c_ends_it", metrics::served),
     ("bad_input_is_one_line_with_exit_code_2_and_touches_nothing", bad_input::refused),

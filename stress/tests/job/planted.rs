@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenterhook_runtime::Completion;
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
@@ -12,7 +13,8 @@ use tenterhook_stress::system::{Context, Crash, Step, System};
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 use tenterhook_stress::violation::Violation;
 
-/// The variable with the names of the planted bugs: `hasty`, `racy`.
+/// The variable with the names of the planted bugs: `hasty` and `racy`. `slow` makes each run take long. `clumsy` makes the list of
+/// operations panic in a worker.
 pub(crate) const BUGS: &str = "TENTERHOOK_PLANTED";
 
 const SLIPS: ChoicePoint = ChoicePoint::new(25, "slips");
@@ -20,6 +22,10 @@ const DEED: ChoicePoint = ChoicePoint::new(0, "deed");
 
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct PlantedSubject;
+
+fn is_planted(bug: &str) -> bool {
+    std::env::var(BUGS).unwrap_or_default().contains(bug)
+}
 
 /// Which bugs the run has.
 #[derive(Copy, Clone, Debug)]
@@ -48,11 +54,18 @@ impl Subject for PlantedSubject {
     }
 
     fn system(drawn: &Drawn<Plan>) -> Planted {
+        if is_planted("slow") {
+            #[expect(clippy::disallowed_methods, reason = "a run that takes long")]
+            std::thread::sleep(Duration::from_millis(500));
+        }
         let connections = (0..drawn.plan.connections).map(|_| Connection::default()).collect();
         Planted { plan: drawn.plan, file: None, sum: 0, added: 0, connections }
     }
 
     fn operations() -> Vec<Box<dyn Operation>> {
+        #[expect(clippy::disallowed_methods, reason = "only the list that a worker asks for is lost")]
+        let is_worker = std::thread::current().name().is_some_and(|name| name.starts_with("worker"));
+        assert!(!(is_worker && is_planted("clumsy")), "the list is lost");
         let begin = |io: &Arc<dyn IO>| {
             let file =
                 io.open(Path::new("number"), OpenOptions::creating()).map_err(|error| error.to_string())?;
