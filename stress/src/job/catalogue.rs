@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::folder;
 use super::row::Mode;
-use super::signature::Signature;
+use super::signature::{self, Signature};
 use super::triage::Case;
 
 /// What is known about a cause.
@@ -115,8 +115,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Cause> {
     let text = |column: usize| row.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
     let state: String = row.get(1)?;
     let looked: Option<String> = row.get(12)?;
+    let signature: String = row.get(0)?;
+    if !signature::is_name(&signature) {
+        let problem = "a signature's name is not one".into();
+        return Err(rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, problem));
+    }
     Ok(Cause {
-        signature: row.get(0)?,
+        signature,
         state: state.parse().unwrap_or(State::New),
         oracle: row.get(2)?,
         class: row.get(3)?,

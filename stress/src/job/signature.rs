@@ -59,6 +59,11 @@ impl Signature {
     }
 }
 
+/// Whether `name` can be that of a signature. It is the name of a folder too, and may come from another machine's database.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// Kinds of operations that connections did last in a shrunk run, without those that they do in the `dull` one, whose choices are all
 /// default: the shrinker has no way to take them out, so that they tell nothing. Both runs have kept their story.
 pub(super) fn last_operations(shrunk: &RunOutcome, dull: &RunOutcome) -> String {
@@ -132,6 +137,13 @@ fn without_numbers(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_leads_to_no_other_folder() {
+        let own = Signature::of_parts("store", "own slot/..", "safety", String::new(), String::new());
+        assert!(is_name(&own.name), "{}", own.name);
+        assert!(["", "..", "a/b", "../../x", "a.b"].iter().all(|name| !is_name(name)));
+    }
 
     #[test]
     fn what_differs_from_seed_to_seed_is_left_out() {
