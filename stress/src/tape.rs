@@ -26,7 +26,7 @@ pub use self::stream::Stream;
 /// Choice points per actor. A stream counts each one's occurrences in place, so the number is fixed.
 pub const CHOICE_POINTS: usize = 32;
 
-/// The turn of a step or a delivery, see [`Turns`](crate::schedule::Turns). No stream draws it.
+/// The turn of a step or a delivery, see `schedule/turns.rs`. No stream draws it.
 pub(crate) const TURN: u8 = CHOICE_POINTS as u8;
 /// The turn of a step that was tried before and had to yield.
 pub(crate) const RETRY: u8 = TURN + 1;

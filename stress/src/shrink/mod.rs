@@ -1,7 +1,7 @@
 //! From a failing tape to a small one that fails the same way.
 //!
 //! First the schedule of any scheduler becomes turns, which are not more than a few if the schedule is near the default one
-//! ([`Turns`](crate::schedule::Turns)). Then what the tape has goes, the large before the small: lives of the system, connections, operations,
+//! (`schedule/turns.rs`). Then what the tape has goes, the large before the small: lives of the system, connections, operations,
 //! choices of one kind, single choices, each in chunks that halve (delta debugging: Zeller and Hildebrandt, "Simplifying and
 //! isolating failure-inducing input", TSE 2002). Last, what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.

@@ -101,7 +101,7 @@ pub enum Schedule {
     /// By what the scheduler drew.
     #[default]
     Drawn,
-    /// By the turns of steps, deliveries, crashes and rests, see [`Turns`](crate::schedule::Turns).
+    /// By the turns of steps, deliveries, crashes and rests, see `schedule/turns.rs`.
     Turns,
 }
 
