@@ -305,7 +305,7 @@ impl<S: Subject> Runner<'_, S> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Keeps seeds that have failed and whose shrinkers nobody waits for any more.
+    /// Keeps seeds that have failed and whose shrinkers the runner no longer waits for.
     fn keep_the_unshrunk(&mut self, results: &Receiver<Sent>) -> Result<(), JobError> {
         // Some shrinkers may have ended meanwhile.
         let kept = self.keep_all(results.try_iter());

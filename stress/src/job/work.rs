@@ -98,7 +98,7 @@ pub(super) struct Shared<S: Subject> {
     pub(super) runner: SeedRunner<S>,
     pub(super) watches: Vec<Watch>,
     pub(super) scratch: PathBuf,
-    /// Seeds that have failed and are not kept yet: a worker shrinks them, and nobody waits for it when the time is up.
+    /// Seeds that have failed and are not kept yet: a worker shrinks them, and the runner does not wait for it when the time is up.
     pub(super) failed: Mutex<BTreeMap<u64, Failed>>,
     pub(super) stop: Stop,
     /// Whether the canary does its work right, for the test of the job.
@@ -114,7 +114,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// What is kept of it if nobody waits for its shrinker.
+    /// What is kept of it if the runner does not wait for its shrinker.
     pub(super) fn unshrunk(self, subject: &str, seed: u64) -> Finished {
         let cases = self.failures.into_iter().map(|failure| triage::unshrunk(subject, failure)).collect();
         Finished { mode: Mode::Sim, seed, row: self.row, named: self.named, cases }
@@ -131,7 +131,7 @@ impl<S: Subject> Shared<S> {
         while !self.enough.load(Ordering::Relaxed) && !watch.is_stopped() {
             let Some((mode, seed)) = self.desk.lock().next() else { break };
             let began = Instant::now();
-            // A worker that has gone would be a unit that nobody misses.
+            // The unit of a worker that has gone would be lost without a word.
             let sent = panics::catch(|| self.unit(mode, seed, watch)).unwrap_or_else(|panic| {
                 let problem = format!("a worker panicked in {} {seed:#x}: {panic}", mode.name());
                 Err(JobError::internal(&self.scratch, problem))
