@@ -12,6 +12,7 @@ mod fibers;
 mod keep;
 mod liveness;
 mod lives;
+mod naps;
 mod nemesis;
 mod options;
 mod order;
@@ -27,6 +28,7 @@ pub(crate) use self::captions::WAITS;
 use self::cuts::Next;
 use self::fibers::Fibers;
 pub use self::keep::Keep;
+use self::naps::Naps;
 pub use self::nemesis::NemesisOptions;
 use self::nemesis::{Cut, Nemesis};
 pub use self::options::WorldOptions;
@@ -53,6 +55,7 @@ pub struct World<S> {
     order: Order,
     nemesis: Nemesis,
     clock: Clock,
+    naps: Naps,
     trace: Trace,
     captions: Option<Vec<(usize, String)>>,
     /// What the system said to people in the present step.
@@ -109,6 +112,7 @@ impl<S: System> World<S> {
             io,
             disk,
             clock: Clock::default(),
+            naps: Naps::default(),
             trace: Trace::new(keep >= Keep::Events),
             captions: (keep >= Keep::Story).then(Vec::new),
             remarks: Vec::new(),
@@ -154,6 +158,7 @@ impl<S: System> World<S> {
                 return Err(Halt::Interrupted);
             }
             self.turn_phase()?;
+            self.naps.ring(self.clock.now());
             self.fibers.wake(&mut woken, &mut self.order);
             let told = self.trace.len();
             let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
@@ -161,7 +166,7 @@ impl<S: System> World<S> {
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
             let next = if self.order.follows_turns() {
-                match self.next_by_turn(disk.next_due.is_some())? {
+                match self.next_by_turn()? {
                     Next::Cut => continue,
                     Next::Pick(pick) => pick,
                 }
@@ -171,7 +176,7 @@ impl<S: System> World<S> {
             match next {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
                 Some(Pick::Delivery(index)) => self.deliver(index),
-                None => match disk.next_due {
+                None => match disk.next_due.into_iter().chain(self.naps.next()).min() {
                     Some(moment) => self.clock.jump_to(moment),
                     None if self.nothing_left_to_wait_for() => {}
                     None => return Err(self.deadlock().into()),
@@ -235,6 +240,9 @@ impl<S: System> World<S> {
         self.phase = phase;
         if was != is || phase == Phase::Running {
             self.disk.set_calm(is);
+            if is {
+                self.naps.end();
+            }
             self.note(EventKind::Calm, u32::from(is), self.steps);
         }
     }
@@ -300,7 +308,8 @@ impl<S: System> World<S> {
             Step::Stall { .. } if self.order.follows_turns() => self.ready(fiber, Readiness::Continued),
             Step::Stall { ticks } => {
                 self.order.possible(self.fibers.place(fiber, false));
-                self.fibers.park(fiber, self.disk.nap(ticks.into()), &mut self.order);
+                let nap = self.naps.until(self.clock.now() + u64::from(ticks));
+                self.fibers.park(fiber, nap, &mut self.order);
             }
             Step::Pending => self.fibers.park_pending(fiber),
             Step::Parked(completion) if !is_control => {

@@ -93,11 +93,6 @@ impl State {
         address
     }
 
-    /// The operation whose step or callback runs.
-    pub(super) fn owner(&self) -> Address {
-        self.calls.as_ref().map_or(Address::default(), |calls| calls.owner)
-    }
-
     /// The call that began last.
     pub(super) fn call(&self) -> Address {
         self.calls.as_ref().map_or(Address::default(), |calls| calls.call)

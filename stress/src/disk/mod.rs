@@ -17,7 +17,6 @@ mod handle;
 mod image;
 mod machine;
 mod names;
-mod nap;
 mod odds;
 mod place;
 mod queue;
@@ -307,14 +306,16 @@ impl SimDisk {
     }
 
     /// Cancels one of the writes, syncs and truncations in flight, as a system does that tears its queue down: it ends
-    /// as cancelled, done, half done or not done at all. Returns whether there was one. `choose` is given how many.
+    /// as cancelled, done, half done or not done at all. Returns whether there was one. `choose` is given how many, and its answer
+    /// counts them in the order of submission.
     pub fn cancel_change(&self, choose: impl FnOnce(u32) -> u32) -> bool {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let changes = state.queue.iter_mut().filter(|pending| {
             pending.fault.is_none() && pending.operation.descriptor().kind != OperationKind::Read
         });
-        let tokens: Vec<u64> = changes.map(|pending| pending.token).collect();
+        let mut tokens: Vec<u64> = changes.map(|pending| pending.token).collect();
+        tokens.sort_unstable();
         if tokens.is_empty() {
             return false;
         }
