@@ -161,7 +161,7 @@ impl<S: System> World<S> {
             self.naps.ring(self.clock.now());
             self.fibers.wake(&mut woken, &mut self.order);
             let told = self.trace.len();
-            let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
+            let disk = self.disk.begin_step_of(self.steps, self.clock.now(), &mut self.trace);
             self.locate(told as usize);
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
@@ -432,6 +432,8 @@ fn step_code(step: &Step) -> u32 {
     }
 }
 
+#[cfg(test)]
+mod in_turns;
 #[cfg(test)]
 mod own_ways;
 #[cfg(test)]

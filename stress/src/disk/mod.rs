@@ -195,8 +195,14 @@ impl SimDisk {
     /// Tells the disk the time, moves its events into `trace`, and says what can be delivered.
     #[inline]
     pub fn begin_step(&self, now: u64, trace: &mut Trace) -> DiskStatus {
+        self.begin_step_of(now, now, trace)
+    }
+
+    /// The same where time jumps: the run has made so many `steps` so far.
+    #[inline]
+    pub(crate) fn begin_step_of(&self, steps: u64, now: u64, trace: &mut Trace) -> DiskStatus {
         let mut state = self.shared.lock();
-        state.now = now;
+        (state.now, state.machine.steps) = (now, steps);
         for event in state.events.drain(..) {
             trace.push(event);
         }
