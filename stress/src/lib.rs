@@ -71,6 +71,7 @@
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
 //! | [`tape`] | every choice, by actor, choice point and occurrence; 0 is the default |
 //! | [`disk`] | a disk that delays, reorders, fails and loses writes, and the kinds of fault |
+//! | [`oracle`] | promises of stores to take: a line of commits, numbered transactions, a bank, keys, lists |
 //! | [`schedule`] | what runs next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, checks at rest, and what a seed draws of it |
 //! | [`sim`] | a subject, one seed at a time |
@@ -99,6 +100,7 @@ pub mod explore;
 #[cfg(feature = "job")]
 pub mod job;
 pub mod options;
+pub mod oracle;
 mod panics;
 pub mod prelude;
 pub mod progress;

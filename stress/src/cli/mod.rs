@@ -8,6 +8,7 @@ mod job;
 mod no_job;
 pub mod parse;
 pub mod scratch;
+mod shrinking;
 mod sim;
 mod storm;
 mod sweep;

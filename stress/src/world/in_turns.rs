@@ -89,7 +89,7 @@ fn a_run_told_in_turns_hears_the_same_times_and_random_bytes() {
     options.nemesis = NemesisOptions { mean_life: 400, mean_quiesce: 150, ..NemesisOptions::default() };
     for seed in 0..20 {
         let play = |source: &Source| {
-            World::new(Curious::default(), options.clone(), source, Keep::Tape).run(&Watch::default())
+            World::new(Curious::default(), options, source, Keep::Tape).run(&Watch::default())
         };
         let drawn = play(&Source::Seed(seed));
         assert!(drawn.violation.is_none(), "seed {seed}: {:?}", drawn.violation);
