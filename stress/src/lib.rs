@@ -77,6 +77,7 @@
 //! | [`sim`] | a subject, one seed at a time |
 //! | [`sweep`] | one operation at a time, exhaustively |
 //! | [`real`] | the same on real threads, files and processes |
+//! | [`explain`] | after which step a failure was likely, and the nearest run that does not fail |
 //! | [`campaign`] | many seeds on all cores, with a summary |
 //! | `job` | with the feature `job`: campaigns for hours on one folder, each bug once |
 //! | [`mod@sometimes`] | states that a good campaign reaches |
@@ -96,6 +97,7 @@ pub mod clock;
 mod complaint;
 pub mod disk;
 pub mod exit;
+pub mod explain;
 pub mod explore;
 #[cfg(feature = "job")]
 pub mod job;

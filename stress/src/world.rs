@@ -5,9 +5,11 @@
 //! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
 //! life is brought to rest, loses power, and has to come back once more.
 
+mod branch;
 mod captions;
 mod cuts;
 mod draw;
+mod ending;
 mod fibers;
 mod keep;
 mod liveness;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
 
+pub use self::branch::Names;
 pub(crate) use self::captions::WAITS;
 use self::cuts::Next;
 use self::fibers::Fibers;
@@ -39,8 +42,8 @@ use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
-use crate::system::{Context, Crash, Memory, Step, System};
-use crate::tape::{Actor, Schedule, Source, Tape};
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Actor, Schedule, Source};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -72,6 +75,10 @@ pub struct World<S> {
     stillborn: u32,
     /// The step by which the present phase must be over.
     deadline: u64,
+    /// After so many steps the run draws what it has replayed until then.
+    leaves_after: Option<u64>,
+    /// How many events there were when each step began, if the story is kept.
+    steps_began: Option<Vec<u64>>,
 }
 
 /// Why a run stopped before its end.
@@ -123,6 +130,11 @@ impl<S: System> World<S> {
             steps: 0,
             stillborn: 0,
             deadline: options.patience,
+            leaves_after: match source {
+                Source::Branch { after, .. } => Some(*after),
+                Source::Recorded(_) | Source::Seed(_) => None,
+            },
+            steps_began: (keep >= Keep::Story).then(Vec::new),
             options,
         }
     }
@@ -157,6 +169,7 @@ impl<S: System> World<S> {
             if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
                 return Err(Halt::Interrupted);
             }
+            self.leave_tape_in_time();
             self.turn_phase()?;
             self.naps.ring(self.clock.now());
             self.fibers.wake(&mut woken, &mut self.order);
@@ -195,6 +208,9 @@ impl<S: System> World<S> {
     }
 
     fn count_step(&mut self) {
+        if let Some(began) = &mut self.steps_began {
+            began.push(self.trace.len());
+        }
         self.steps += 1;
         self.clock.tick();
     }
@@ -358,61 +374,6 @@ impl<S: System> World<S> {
 
     fn note_of(&mut self, actor: Actor, kind: EventKind, detail: u32, value: u64) {
         self.trace.push(Event { actor, kind, detail, value });
-    }
-
-    /// What was drawn, if it was recorded.
-    fn take_tape(&mut self) -> Tape {
-        let mut tape = Tape::default();
-        if self.order.follows_turns() {
-            tape.schedule = Schedule::Turns;
-        }
-        self.fibers.end_life();
-        self.order.save(&mut tape);
-        if let Some(record) = self.disk.with_lane(|stream| stream.take_record()) {
-            tape.insert(record);
-        }
-        self.fibers.save(&mut tape);
-        self.nemesis.save(&mut tape);
-        tape
-    }
-
-    fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
-        let digest = self.disk.with_lane(|stream| stream.digest());
-        let told = self.trace.len() as usize;
-        self.disk.begin_step(self.clock.now(), &mut self.trace);
-        self.locate(told);
-        // A step that broke a promise has no event: what was said in it goes to the run's end.
-        let end = self.trace.len() as usize;
-        if let Some(captions) = &mut self.captions {
-            captions.extend(self.remarks.drain(..).map(|remark| (end, remark)));
-        }
-        self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
-        let tape = self.take_tape();
-        let outcome = RunOutcome {
-            violation,
-            interrupted,
-            steps: self.steps,
-            lives: self.nemesis.lives(),
-            faults: self.disk.fault_counts(),
-            counters: self.system.counters(),
-            reached: sometimes::take(),
-            trace_hash: self.trace.hash(),
-            trace: self.trace,
-            captions: self.captions.take().unwrap_or_default(),
-            tape,
-            branching: self.order.branching(),
-        };
-        // After a panic the pieces may panic again while they are dropped.
-        let (system, disk, fibers) = (self.system, self.disk, self.fibers);
-        if system.memory() == Memory::Vanish {
-            std::mem::forget(disk.kill_process());
-        }
-        match crate::panics::catch(move || drop((fibers, system, disk))) {
-            Err(panic) if outcome.violation.is_none() => {
-                RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
-            }
-            _ => outcome,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod bisect;
+mod explain;
 #[cfg(feature = "job")]
 mod job;
 #[cfg(not(feature = "job"))]
@@ -59,6 +60,8 @@ enum Command<S: Subject, C: Commands> {
     Shrink(tape::ShrinkArguments<S>),
     /// Draw a tape or a seed as a timeline, one lane per connection.
     Trace(tape::TraceArguments<S>),
+    /// Find the step after which a failure was likely.
+    Explain(explain::ExplainArguments<S>),
     /// Find the commit from which on a tape fails.
     Bisect(bisect::BisectArguments),
     #[cfg(feature = "job")]
@@ -98,6 +101,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         ("replay", tape::REPLAY_EXAMPLE),
         ("shrink", tape::SHRINK_EXAMPLE),
         ("trace", tape::TRACE_EXAMPLE),
+        ("explain", explain::EXAMPLE),
         ("bisect", bisect::EXAMPLES),
         #[cfg(feature = "job")]
         ("job", job::EXAMPLES),
@@ -116,6 +120,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
+            Command::Explain(arguments) => explain::run(arguments),
             Command::Bisect(arguments) => bisect::run::<S>(&arguments),
             #[cfg(feature = "job")]
             Command::Job(command) => job::run(command),

@@ -69,7 +69,7 @@ pub(super) struct TraceArguments<S: Subject> {
 }
 
 #[derive(Debug, Args)]
-struct Run<S: Subject> {
+pub(super) struct Run<S: Subject> {
     /// A tape file, or a seed.
     #[arg(value_name = "TAPE|SEED")]
     what: String,
@@ -79,7 +79,7 @@ struct Run<S: Subject> {
 
 impl<S: Subject> Run<S> {
     /// The run that is meant.
-    fn find(self) -> Result<(Setup<S>, Source), String> {
+    pub(super) fn find(self) -> Result<(Setup<S>, Source), String> {
         let fixed = self.fixed;
         fixed.validate().map_err(|error| error.to_string())?;
         let path = Path::new(&self.what);

@@ -362,7 +362,7 @@ impl SimDisk {
     }
 
     /// The stream, to put what it drew on a tape.
-    pub fn with_lane<R>(&self, read: impl FnOnce(&mut Stream) -> R) -> R {
+    pub fn with_stream<R>(&self, read: impl FnOnce(&mut Stream) -> R) -> R {
         read(&mut self.shared.lock().stream)
     }
 

@@ -187,7 +187,7 @@ pub fn earlier_ends(source: &Source, failed_at: u64, steps: u64) -> impl Iterato
 
 /// Whether two runs fail the same way: the same oracle says so in the same words, whatever the numbers, and a panic comes from
 /// the same place.
-fn is_same(one: &Violation, other: &Violation) -> bool {
+pub(crate) fn is_same(one: &Violation, other: &Violation) -> bool {
     let place = |violation: &Violation| violation.seen.rsplit(" at ").next().unwrap_or_default().to_owned();
     match one.class {
         Class::Panic => one.class == other.class && place(one) == place(other),

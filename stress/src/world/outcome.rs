@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::Names;
 use crate::disk::FaultCounts;
 use crate::tape::Tape;
 use crate::trace::Trace;
@@ -32,4 +33,8 @@ pub struct RunOutcome {
     pub tape: Tape,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
+    /// The names of its choice points, if the choices were recorded.
+    pub names: Names,
+    /// How many events there were when each step began, if the story was kept.
+    pub steps_began: Vec<u64>,
 }
