@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::turns::Rank;
-use crate::tape::{Place, RETRY, TURN};
+use crate::tape::{GAVE_WAY, Place, RETRY, TURN};
 
 /// What happened in a life, in order, to be written down as turns.
 ///
@@ -95,7 +95,7 @@ impl Tries {
     }
 
     fn counts(&self, place: Place, index: usize) -> bool {
-        place.choice_point == TURN || self.last.get(&place) == Some(&index)
+        place.choice_point != RETRY || self.last.get(&place) == Some(&index)
     }
 }
 
@@ -112,8 +112,9 @@ impl Pass {
     fn possible(&mut self, place: Place) {
         self.arrivals += 1;
         let rank = match place.choice_point {
-            RETRY => Rank::Yielded(self.arrivals),
-            _ if place.address.call > 0 => Rank::Delivery(self.arrivals),
+            RETRY | GAVE_WAY => Rank::Yielded(self.arrivals),
+            // The rest of a delivery that has begun is a thread's.
+            TURN if place.address.call > 0 => Rank::Delivery(self.arrivals),
             _ => Rank::Fiber(Reverse(self.arrivals)),
         };
         let candidate = Candidate { rank, default: self.now, not_before: 0 };

@@ -130,6 +130,14 @@ impl Tape {
         self.section(place.address).map_or(0, |section| section.get(place.choice_point, place.occurrence))
     }
 
+    /// The next occurrence from `from` on at which `choice_point` of `address` has a choice that is not default.
+    pub(crate) fn next_choice(&self, address: Address, choice_point: u8, from: u32) -> Option<u32> {
+        let choices = self.section(address)?.choices();
+        let at = choices.partition_point(|choice| (choice.choice_point, choice.occurrence) < (choice_point, from));
+        let found = choices.get(at).filter(|choice| choice.choice_point == choice_point)?;
+        Some(found.occurrence)
+    }
+
     /// Changes a choice.
     pub fn set(&mut self, place: Place, value: u32) {
         if value == 0 {

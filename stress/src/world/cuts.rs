@@ -17,7 +17,7 @@ impl<S: System> World<S> {
     /// What is next as the tape's turns have it. A crash or a rest whose turn it is comes first, but I/O that `is_stuck` has its
     /// turn before all that comes later.
     pub(super) fn next_by_turn(&mut self, is_stuck: bool) -> Result<Next, Box<Violation>> {
-        let due = self.disk.next_delivery();
+        let due = self.disk.next_delivery().filter(|_| self.raced.deliverable(1) > 0);
         let next = self.order.turns().and_then(|turns| turns.peek(due));
         if next.is_none() && is_stuck {
             return Ok(Next::Pick(None));

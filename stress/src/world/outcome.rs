@@ -32,4 +32,6 @@ pub struct RunOutcome {
     pub tape: Tape,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
+    /// Synchronisation operations of threads, each of which was a scheduling point; 0 for a run without threads.
+    pub points: u64,
 }
