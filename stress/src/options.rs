@@ -94,18 +94,26 @@ impl FixedWorld {
     fn validate_threads(&self) -> Result<(), OptionsError> {
         let needs_threads = self.scheduler == Some(SchedulerKind::Urw);
         match self.threads {
-            None if needs_threads => {
-                Err(OptionsError::new("--scheduler", "urw", "given with --threads, whose operations it counts"))
-            }
+            None if needs_threads => Err(OptionsError::new(
+                "--scheduler",
+                "urw",
+                "given with --threads, whose operations it counts",
+            )),
             None => Ok(()),
-            Some(threads) if !race::IS_BUILT => {
-                Err(OptionsError::new("--threads", threads, "left out in this build; the build by `make race` has threads"))
-            }
+            Some(threads) if !race::IS_BUILT => Err(OptionsError::new(
+                "--threads",
+                threads,
+                "left out in this build; the build by `make race` has threads",
+            )),
             Some(threads) if !(2..=race::MAX_THREADS).contains(&threads) => {
                 Err(OptionsError::new("--threads", threads, "from 2 to 16"))
             }
             Some(threads) if self.connections.is_some_and(|connections| connections > threads) => {
-                Err(OptionsError::new("--threads", threads, "at least --connections: each connection has a thread"))
+                Err(OptionsError::new(
+                    "--threads",
+                    threads,
+                    "at least --connections: each connection has a thread",
+                ))
             }
             Some(_) => Ok(()),
         }

@@ -79,7 +79,7 @@ fn calls_in(backtrace: &str) -> Vec<String> {
     // Names have their path or not, as the debug information has it.
     let is_panic = |call: &String| call.contains("panicking::") || call.contains("rust_begin_unwind");
     let is_tester = |call: &str| {
-        ["tenterhook_stress::world::", "stress/src/world", "stress/src/race"].iter().any(|part| call.contains(part))
+        ["tenterhook_stress::world::", "src/world", "src/race/"].iter().any(|part| call.contains(part))
     };
     let calls = calls_until(backtrace, is_tester);
     let first = calls.iter().rposition(is_panic).map_or(0, |last| last + 1);
@@ -103,15 +103,14 @@ fn calls_until(backtrace: &str, is_end: impl Fn(&str) -> bool) -> Vec<String> {
 /// The calls of a thread that was stopped, without those of the tester, of shuttle and of the primitive in which it was stopped.
 #[cfg(tenterhook_shuttle)]
 pub(crate) fn calls_of_thread(backtrace: &str) -> Vec<String> {
-    let calls = calls_until(backtrace, |call| {
-        call.contains("race::thread") || call.contains("stress/src/race/thread")
-    });
+    let calls =
+        calls_until(backtrace, |call| call.contains("race::thread") || call.contains("src/race/thread"));
     let is_machinery = |call: &String| {
-        ["shuttle", "race::execution", "src/race/", "backtrace", "/runtime/src/sync/", "std/src/thread/local"]
+        ["shuttle", "race::execution", "src/race/", "runtime/src/sync/"]
             .iter()
             .any(|part| call.contains(part))
     };
-    let first = calls.iter().position(|call| !is_machinery(call)).unwrap_or(0);
+    let first = calls.iter().rposition(is_machinery).map_or(0, |last| last + 1);
     calls.into_iter().skip(first).take(SHOWN_CALLS).collect()
 }
 

@@ -58,6 +58,7 @@ impl Actor {
     pub const CONTROL: Actor = Actor(4);
 
     /// A thread that the system has started itself, counted from 0 in each life.
+    #[cfg(tenterhook_shuttle)]
     pub(crate) const fn helper(index: u32) -> Actor {
         Actor(HELPERS + index)
     }

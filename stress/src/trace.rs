@@ -111,6 +111,7 @@ impl Trace {
     }
 
     /// Takes the events out that were kept so far.
+    #[cfg(tenterhook_shuttle)]
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         self.kept.as_mut().map(std::mem::take).unwrap_or_default()
     }

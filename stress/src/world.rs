@@ -228,7 +228,9 @@ impl<S: System> World<S> {
                 self.run_dry()?;
             }
             Phase::Running if self.nemesis.quiesces_at(self.steps) => self.interrupt(Rest::Pause),
-            Phase::Draining(rest) if self.fibers.busy() == 0 && self.threads_rest() => self.enter(Phase::Quiescing(rest)),
+            Phase::Draining(rest) if self.fibers.busy() == 0 && self.threads_rest() => {
+                self.enter(Phase::Quiescing(rest))
+            }
             Phase::Draining(_) if self.steps >= self.deadline => {
                 return Err(self.too_late("to end all operations"));
             }

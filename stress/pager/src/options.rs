@@ -88,10 +88,9 @@ fn scheduler(world: &WorldOptions) -> String {
         SchedulerKind::RoundRobin => "round-robin".into(),
         SchedulerKind::Pct => format!("pct with d = {}", world.depth),
         SchedulerKind::DelayBounded => format!("delay-bounded with d = {}", world.depth),
-        SchedulerKind::Pos
-        | SchedulerKind::Exhaustive
-        | SchedulerKind::Urw
-        | SchedulerKind::Lockstep => world.scheduler.name().into(),
+        SchedulerKind::Pos | SchedulerKind::Exhaustive | SchedulerKind::Urw | SchedulerKind::Lockstep => {
+            world.scheduler.name().into()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use shuttle::scheduler::TaskId;
 use super::execution::{self, Why};
 use super::gaps::Gaps;
 use super::thread::{self, Delivery, Seat, StepJob};
+use crate::disk::Struck;
 use crate::panics;
 use crate::schedule::{FiberId, SchedulerKind};
 use crate::system::Step;
@@ -46,6 +47,8 @@ struct Member {
     base: Address,
     /// Synchronisation operations of the present job so far.
     operations: u32,
+    /// Faults that had struck when it began.
+    struck: Struck,
     stand: Stand,
 }
 
@@ -84,6 +87,7 @@ impl Crew {
                 seat: Some(seat),
                 base: Address::default(),
                 operations: 0,
+                struck: Struck::default(),
                 stand: Stand::Idle,
             }
         });
@@ -138,10 +142,19 @@ impl Crew {
         self.members.iter().all(|member| member.seat.is_none() || member.stand == Stand::Idle)
     }
 
-    /// Those in the middle of a job that can go on.
-    pub(crate) fn stopped(&self) -> Option<FiberId> {
-        let stopped = |member: &&Member| member.seat.is_some() && matches!(member.stand, Stand::Stopped(_));
-        self.members.iter().find(stopped).map(|member| member.id)
+    /// One in the middle of a job that can go on. If only threads of the system's own can, and others wait for them, the one of these
+    /// that has run least recently, as far as `round` says.
+    pub(crate) fn stopped(&self, round: u32) -> Option<FiberId> {
+        let can_go_on = |member: &&Member| matches!(member.stand, Stand::Stopped(_));
+        let own = self.members.iter().filter(can_go_on).find(|member| member.seat.is_some());
+        let helpers: Vec<FiberId> = match own {
+            None if self.blocked().next().is_some() => {
+                self.members.iter().filter(can_go_on).map(|member| member.id).collect()
+            }
+            _ => Vec::new(),
+        };
+        let helper = || helpers.get(round as usize % helpers.len().max(1)).copied();
+        own.map(|member| member.id).or_else(helper)
     }
 
     /// Those that wait for another thread.
@@ -156,14 +169,21 @@ impl Crew {
     }
 
     /// Gives a thread something to do, which belongs to `base`. It begins with the next slice.
-    pub(crate) fn give(&mut self, id: FiberId, work: Work, base: Address) {
+    pub(crate) fn give(&mut self, id: FiberId, work: Work, base: Address, struck: Struck) {
         let Some(index) = self.index(id) else { return };
         let member = &mut self.members[index];
-        (member.base, member.operations) = (base, 0);
+        (member.base, member.operations, member.struck) = (base, 0, struck);
         if let Some(seat) = &member.seat {
             seat.work.replace(Some(work));
         }
         member.stand = Stand::Stopped(Why::Idle);
+    }
+
+    /// Faults that had struck when the oldest job under way began, or `now`: what struck since then may not be told of yet.
+    pub(crate) fn struck_before(&self, now: Struck) -> Struck {
+        let under_way =
+            self.members.iter().filter(|member| member.seat.is_some() && member.stand != Stand::Idle);
+        under_way.map(|member| member.struck).fold(now, Struck::min)
     }
 
     /// After how many operations `id` is stopped, drawn or as the tape has it.
@@ -248,7 +268,15 @@ impl Crew {
                         let helpers = self.members.iter().filter(|member| member.seat.is_none()).count();
                         let base = Address::operation(life, Actor::helper(helpers as u32), 0);
                         let stand = Stand::Stopped(Why::Blocked);
-                        self.members.push(Member { id, task, seat: None, base, operations: 0, stand });
+                        self.members.push(Member {
+                            id,
+                            task,
+                            seat: None,
+                            base,
+                            operations: 0,
+                            struck: Struck::default(),
+                            stand,
+                        });
                         woken.push(id);
                     }
                 }

@@ -142,7 +142,12 @@ impl Scheduler for Obedient {
         std::mem::take(&mut self.is_fresh).then(|| Schedule::new(0))
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
         BATON.with(|baton| baton.next(runnable, current, is_yielding))
     }
 

@@ -34,10 +34,10 @@ mod thread;
 pub(crate) use self::crew::{Crew, Done, Slice, Work};
 #[cfg(tenterhook_shuttle)]
 pub(crate) use self::execution::{Hold, Why, enter};
-#[cfg(tenterhook_shuttle)]
-pub(crate) use self::thread::{Delivery, StepJob};
 #[cfg(not(tenterhook_shuttle))]
 pub(crate) use self::plain::{Hold, enter};
+#[cfg(tenterhook_shuttle)]
+pub(crate) use self::thread::{Delivery, StepJob};
 
 use crate::system::{Context, Step};
 use crate::violation::Violation;

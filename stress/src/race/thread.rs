@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::Connection;
 use super::crew::{Done, Work};
 use super::execution::rest;
-use super::Connection;
 use crate::disk::{SimDisk, Struck};
 use crate::panics;
 use crate::schedule::FiberId;
@@ -120,7 +120,5 @@ impl StepJob {
 /// has kept this one for it.
 fn caught<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     let result = catch_unwind(AssertUnwindSafe(code));
-    result.map_err(|payload| {
-        panics::take_captured().unwrap_or_else(|| panics::message(payload.as_ref()))
-    })
+    result.map_err(|payload| panics::take_captured().unwrap_or_else(|| panics::message(payload.as_ref())))
 }

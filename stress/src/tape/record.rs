@@ -131,9 +131,11 @@ impl Tape {
     }
 
     /// The next occurrence from `from` on at which `choice_point` of `address` has a choice that is not default.
+    #[cfg(tenterhook_shuttle)]
     pub(crate) fn next_choice(&self, address: Address, choice_point: u8, from: u32) -> Option<u32> {
         let choices = self.section(address)?.choices();
-        let at = choices.partition_point(|choice| (choice.choice_point, choice.occurrence) < (choice_point, from));
+        let at =
+            choices.partition_point(|choice| (choice.choice_point, choice.occurrence) < (choice_point, from));
         let found = choices.get(at).filter(|choice| choice.choice_point == choice_point)?;
         Some(found.occurrence)
     }

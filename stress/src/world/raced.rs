@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::World;
+use super::{Phase, World};
 use crate::race::{Crew, Delivery, Done, Slice, StepJob, Why, Work};
 use crate::schedule::{FiberId, Readiness};
 use crate::system::{Step, System};
@@ -135,7 +135,7 @@ impl<S: System> World<S> {
             disk: self.disk.clone(),
             step: self.steps,
             calm: self.phase.is_calm(),
-            struck: self.struck,
+            struck: self.raced.crew.as_ref().map_or(self.struck, |crew| crew.struck_before(self.struck)),
             born: self.born,
             waker,
             trace: self.raced.traces.pop().unwrap_or_else(|| Trace::new(true)),
@@ -143,7 +143,7 @@ impl<S: System> World<S> {
         };
         let base = self.fibers.operation(fiber);
         if let Some(crew) = &mut self.raced.crew {
-            crew.give(fiber, Work::Step(job), base);
+            crew.give(fiber, Work::Step(job), base, self.struck);
         }
         self.slice(fiber)?;
         Ok(true)
@@ -151,11 +151,15 @@ impl<S: System> World<S> {
 
     /// Delivers an operation in a thread of the disk, if the run has threads.
     pub(super) fn deliver_in_thread(&mut self, index: u32) -> Result<bool, Box<Violation>> {
+        // While the world's own thread boots the system or looks it over, nothing meets a delivery that is stopped.
+        if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
+            return Ok(false);
+        }
         let Some(crew) = &mut self.raced.crew else { return Ok(false) };
         let Some(thread) = crew.free_delivery() else { return Ok(false) };
         let base = self.disk.place_of(index).map(|place| place.address.at(Stage::DELIVERED));
         let delivery = Delivery { disk: self.disk.clone(), index };
-        crew.give(thread, Work::Delivery(delivery), base.unwrap_or_default());
+        crew.give(thread, Work::Delivery(delivery), base.unwrap_or_default(), self.struck);
         self.slice(thread)?;
         Ok(true)
     }
@@ -165,7 +169,8 @@ impl<S: System> World<S> {
         let Some(crew) = &mut self.raced.crew else { return Ok(()) };
         let gap = crew.gap(id, self.order.stream());
         let base = crew.base(id);
-        self.order.serve(&self.disk, || crate::tape::Address::operation(base.life, base.actor, base.operation));
+        self.order
+            .serve(&self.disk, || crate::tape::Address::operation(base.life, base.actor, base.operation));
         let slice = crew.run(id, gap);
         self.order.learn(&self.disk);
         let end = self.sliced(id, slice);
@@ -236,13 +241,14 @@ impl<S: System> World<S> {
     /// Before a life ends, what is in the middle of a step or a delivery comes to its end. What it comes to has no effect any more,
     /// unless it is a violation.
     pub(super) fn settle_threads(&mut self) -> Result<(), Box<Violation>> {
-        for _ in 0..LAST_ROUNDS {
+        for round in 0..LAST_ROUNDS {
             let Some(crew) = &mut self.raced.crew else { return Ok(()) };
-            let Some(id) = crew.stopped() else { break };
+            // They are told to no scheduler: the life is over.
+            let _ = crew.take_woken(self.nemesis.life());
+            let Some(id) = crew.stopped(round) else { break };
             let base = crew.base(id);
-            self.order.serve(&self.disk, || {
-                crate::tape::Address::operation(base.life, base.actor, base.operation)
-            });
+            self.order
+                .serve(&self.disk, || crate::tape::Address::operation(base.life, base.actor, base.operation));
             let slice = crew.run(id, u32::MAX);
             self.order.learn(&self.disk);
             match slice.done {
@@ -259,10 +265,6 @@ impl<S: System> World<S> {
                 Some(Done::Delivery(Err(panic))) => std::panic::resume_unwind(Box::new(panic)),
                 Some(Done::Delivery(Ok(()))) | None => {}
             }
-            if let Some(crew) = &mut self.raced.crew {
-                // They are told to no scheduler: the life is over.
-                let _ = crew.take_woken(self.nemesis.life());
-            }
         }
         if self.raced.rests() { Ok(()) } else { Err(self.deadlock()) }
     }
@@ -273,7 +275,11 @@ impl<S: System> World<S> {
             std::cmp::Ordering::Equal => Actor::CONTROL,
             std::cmp::Ordering::Greater => {
                 let base = self.raced.crew.as_ref().map(|crew| crew.base(id)).unwrap_or_default();
-                if base.call > 0 || base.actor.code() < Actor::fiber(0).code() { Actor::DISK } else { base.actor }
+                if base.call > 0 || base.actor.code() < Actor::fiber(0).code() {
+                    Actor::DISK
+                } else {
+                    base.actor
+                }
             }
         }
     }

@@ -17,11 +17,6 @@ impl Raced {
     }
 
     #[inline(always)]
-    pub(super) fn rests(&self) -> bool {
-        true
-    }
-
-    #[inline(always)]
     pub(super) fn deliverable(&self, due: u32) -> u32 {
         due
     }
