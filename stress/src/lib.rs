@@ -136,6 +136,8 @@ mod documents {
     struct LongJob;
     #[doc = include_str!("../../docs/oracle.md")]
     struct Oracle;
+    #[doc = include_str!("../../docs/race.md")]
+    struct Race;
     #[doc = include_str!("../../docs/regression.md")]
     struct Regression;
     #[doc = include_str!("../../docs/schedulers.md")]

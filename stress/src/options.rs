@@ -270,6 +270,29 @@ impl<K> std::ops::Deref for Kinds<K> {
 mod tests {
     use super::*;
 
+    /// Broke: every number of threads was accepted, and a build without threads ignored it.
+    #[test]
+    fn threads_that_cannot_be_are_refused_with_what_would_be_right() {
+        let refused = |threads, connections| {
+            let world = FixedWorld { threads: Some(threads), connections, ..FixedWorld::default() };
+            world.validate().map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        if race::IS_BUILT {
+            assert_eq!([2, 16].map(|threads| refused(threads, None)), ["", ""]);
+            assert!([1, 17].into_iter().all(|threads| refused(threads, None).contains("from 2 to 16")));
+            assert!(refused(2, Some(3)).contains("at least --connections"));
+        } else {
+            assert!(refused(4, None).contains("`make race`"), "{}", refused(4, None));
+        }
+    }
+
+    /// Broke: it was accepted, and drew like another scheduler.
+    #[test]
+    fn scheduler_of_threads_is_refused_without_threads() {
+        let world = FixedWorld { scheduler: Some(SchedulerKind::Urw), ..FixedWorld::default() };
+        assert!(world.validate().unwrap_err().to_string().contains("--threads"));
+    }
+
     #[test]
     fn values_are_one_word_for_a_shell() {
         assert_eq!(quoted("power-loss,read-error"), "power-loss,read-error");

@@ -214,6 +214,25 @@ mod tests {
         (order, replayed, numbers.len())
     }
 
+    /// The rest of a step that is resumed at once needs no number: without one its thread is not stopped. The rest of a delivery has the
+    /// rank of a thread, although it belongs to a call.
+    #[test]
+    fn the_rest_of_a_step_has_a_number_if_something_else_comes_before_it() {
+        let address = crate::tape::Address::operation(0, crate::tape::Actor::fiber(0), 0).call(1);
+        let rest = Place { address, choice_point: crate::tape::SLICE, occurrence: 7 };
+        let other = step(1, 0);
+        let numbers = |first: Place, second: Place| {
+            let mut transcript = Transcript::default();
+            transcript.possible(other);
+            transcript.possible(rest);
+            transcript.happens(first);
+            transcript.happens(second);
+            transcript.settle()
+        };
+        assert_eq!(numbers(rest, other), []);
+        assert!(numbers(other, rest).iter().any(|&(place, _)| place == rest));
+    }
+
     #[test]
     fn the_turns_of_any_order_give_that_order() {
         for seed in 0..200_u64 {

@@ -318,6 +318,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(tenterhook_shuttle)]
+    fn the_next_choice_of_an_address_is_found_and_no_other_address_s() {
+        let mut tape = tape();
+        let address = Address::operation(0, Actor::fiber(0), 1);
+        for occurrence in [3, 9] {
+            tape.set(Place { address, choice_point: crate::tape::SLICE, occurrence }, 4);
+        }
+        let next = |from| tape.next_choice(address, crate::tape::SLICE, from);
+        assert_eq!([0, 3, 4, 10].map(next), [Some(3), Some(3), Some(9), None]);
+        assert_eq!(tape.next_choice(Address { operation: 0, ..address }, crate::tape::SLICE, 0), None);
+    }
+
+    #[test]
     fn an_actor_can_be_taken_off_and_another_take_its_number() {
         let tape = tape()
             .without_actor(Actor::fiber(0))
