@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tenterhook_runtime::executor::Executor;
 use tenterhook_runtime::io::{Buffer, File, Submission};
+use tenterhook_runtime::sync;
 use tenterhook_runtime::{Completer, Completion, CompletionError, CompletionGroup, Outcome};
 use tenterhook_stress::violation::Violation;
 
@@ -24,11 +25,15 @@ pub(crate) struct Watched {
 #[derive(Default)]
 pub(crate) struct Told {
     times: AtomicU32,
+    /// What a callback does first is a scheduling point, as what a user's callback does would be.
+    works: sync::atomic::AtomicU32,
     outcome: std::sync::Mutex<Option<Outcome>>,
 }
 
 impl Told {
     pub(crate) fn tell(&self, outcome: Outcome) {
+        // ORDERING: it orders nothing.
+        self.works.fetch_add(1, Relaxed);
         // ORDERING: all threads of a run are coroutines of one thread.
         self.times.fetch_add(1, Relaxed);
         *self.outcome.lock().unwrap() = Some(outcome);

@@ -117,9 +117,10 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         .try_get_matches_from_mut(arguments)
         .and_then(|matches| Arguments::<S, C>::from_arg_matches(&matches));
     match parsed {
-        Ok(Arguments { ref command }) if race::IS_BUILT && !command.is_simulated() => {
-            usage(S::PROGRAM, "this program was built by `make race`: it has sim, replay, shrink, trace and bisect only; build it without --cfg tenterhook_shuttle for the others")
-        }
+        Ok(Arguments { ref command }) if race::IS_BUILT && !command.is_simulated() => usage(
+            S::PROGRAM,
+            "this program was built by `make race`: it has sim, replay, shrink, trace and bisect only; build it without --cfg tenterhook_shuttle for the others",
+        ),
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
             Command::Sweep(arguments) => sweep::run::<S>(arguments),
