@@ -49,6 +49,8 @@ struct Member {
     operations: u32,
     /// Faults that had struck when it began.
     struck: Struck,
+    /// Where it was stopped last, the innermost call first, if stacks are kept.
+    calls: Vec<String>,
     stand: Stand,
 }
 
@@ -88,6 +90,7 @@ impl Crew {
                 base: Address::default(),
                 operations: 0,
                 struck: Struck::default(),
+                calls: Vec::new(),
                 stand: Stand::Idle,
             }
         });
@@ -112,6 +115,11 @@ impl Crew {
     pub(crate) fn keep_stacks(&mut self) {
         self.keeps_stacks = true;
         execution::keep_stacks();
+    }
+
+    /// How many connections have a thread.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections
     }
 
     /// Synchronisation operations of the whole run.
@@ -209,6 +217,11 @@ impl Crew {
         };
         let (began, why) = execution::resume(self.members[index].task, gap);
         self.points += u64::from(began);
+        if self.keeps_stacks
+            && let Some(stack) = execution::take_stack()
+        {
+            self.members[index].calls = panics::calls_of_thread(&stack.to_string());
+        }
         self.gaps.spend(began);
         let member = &mut self.members[index];
         member.operations += began;
@@ -275,6 +288,7 @@ impl Crew {
                             base,
                             operations: 0,
                             struck: Struck::default(),
+                            calls: Vec::new(),
                             stand,
                         });
                         woken.push(id);
@@ -285,12 +299,15 @@ impl Crew {
         woken
     }
 
-    /// The calls of the thread that was stopped last, the innermost first.
-    pub(crate) fn take_calls(&self) -> Vec<String> {
-        if !self.keeps_stacks {
-            return Vec::new();
-        }
-        execution::take_stack().map(|stack| panics::calls_of_thread(&stack.to_string())).unwrap_or_default()
+    /// Where `id` was stopped last, the innermost call first. Nothing if stacks are not kept.
+    pub(crate) fn calls(&self, id: FiberId) -> &[String] {
+        self.index(id).map_or(&[], |index| &self.members[index].calls)
+    }
+
+    /// Threads in the middle of a job: who, whether it waits for another one, and where it is.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = (FiberId, bool, &[String])> {
+        let under_way = self.members.iter().filter(|member| member.stand != Stand::Idle);
+        under_way.map(|member| (member.id, member.stand == Stand::Blocked, &member.calls[..]))
     }
 
     /// The run is over. Threads end; those in the middle of something are given up with all that is on their stacks. Whether there

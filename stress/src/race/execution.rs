@@ -289,20 +289,27 @@ pub(crate) fn enter<R, F: FnOnce() -> R>(run: F) -> R {
 }
 
 fn execute(run: impl Fn() + Send + Sync + 'static) {
+    /// The execution is over, also by a panic: that of a thread which the system has started, for instance.
+    struct Inside;
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            BATON.with(|baton| {
+                baton.inside.set(false);
+                baton.reset();
+            });
+        }
+    }
     BATON.with(|baton| {
         baton.reset();
         baton.inside.set(true);
     });
+    let _inside = Inside;
     let mut config = Config::new();
     config.stack_size = STACK;
     config.failure_persistence = FailurePersistence::None;
     config.max_steps = MaxSteps::None;
     config.silence_warnings = true;
     Runner::new(Obedient { is_fresh: true }, config).run(run);
-    BATON.with(|baton| {
-        baton.inside.set(false);
-        baton.reset();
-    });
 }
 
 /// shuttle installs a hook that prints about each panic, once for the process. It is taken off: a panic of the system is a finding.

@@ -55,9 +55,19 @@ impl Raced {
         }
     }
 
-    /// Threads that wait for another one.
-    pub(super) fn blocked(&self) -> usize {
-        self.crew.as_ref().map_or(0, |crew| crew.blocked().count())
+    /// Threads in the middle of a step or a delivery, in words: whether each waits for another one, and where it is.
+    pub(super) fn under_way(&self) -> Vec<String> {
+        let Some(crew) = &self.crew else { return Vec::new() };
+        let words = |(id, waits, calls): (FiberId, bool, &[String])| {
+            let who = match crew.connections() {
+                connections if id < connections => format!("the thread of fiber {id}"),
+                connections => format!("thread {} beside those of connections", id - connections),
+            };
+            let how = if waits { "waits for another one" } else { "can go on" };
+            let at = if calls.is_empty() { String::new() } else { format!(", in {}", calls.join(" < ")) };
+            format!("{who} {how}{at}")
+        };
+        crew.under_way().map(words).collect()
     }
 
     /// Synchronisation operations of the run.
@@ -183,7 +193,7 @@ impl<S: System> World<S> {
         let actor = self.thread_actor(id);
         if why != Why::Idle {
             self.note_of(actor, EventKind::Stopped, why as u32, operations.into());
-            self.tell_where(why);
+            self.tell_where(id, why);
         }
         match (why, done) {
             (Why::Stopped, _) => self.thread_ready(id, Readiness::Stopped),
@@ -285,9 +295,9 @@ impl<S: System> World<S> {
     }
 
     /// For people who read the events: where the thread was stopped.
-    fn tell_where(&mut self, why: Why) {
+    fn tell_where(&mut self, id: FiberId, why: Why) {
         let Some(captions) = &mut self.captions else { return };
-        let calls = self.raced.crew.as_ref().map(Crew::take_calls).unwrap_or_default();
+        let calls = self.raced.crew.as_ref().map_or(&[][..], |crew| crew.calls(id));
         let index = self.trace.len() as usize - 1;
         let how = match why {
             Why::Stopped => "is stopped in",

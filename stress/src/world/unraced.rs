@@ -21,8 +21,8 @@ impl Raced {
         due
     }
 
-    pub(super) fn blocked(&self) -> usize {
-        0
+    pub(super) fn under_way(&self) -> Vec<String> {
+        Vec::new()
     }
 
     pub(super) fn points(&self) -> u64 {

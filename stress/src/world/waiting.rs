@@ -49,9 +49,8 @@ impl<S: System> World<S> {
         if waiting.len() > SHOWN {
             violation = violation.note(format!("and {} more", waiting.len() - SHOWN));
         }
-        let blocked = self.raced.blocked();
-        if blocked > 0 {
-            violation = violation.note(format!("{blocked} threads wait for another one"));
+        for thread in self.raced.under_way().into_iter().take(SHOWN) {
+            violation = violation.note(thread);
         }
         for operation in self.disk.describe().into_iter().take(SHOWN) {
             violation = violation.note(format!("in flight: {operation}"));
