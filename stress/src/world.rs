@@ -432,13 +432,12 @@ impl<S: System> World<S> {
             std::mem::forget((self.fibers, self.system, self.disk, self.raced));
             return outcome;
         }
-        drop(self.raced);
         // After a panic the pieces may panic again while they are dropped.
-        let (system, disk, fibers) = (self.system, self.disk, self.fibers);
+        let (system, disk, fibers, raced) = (self.system, self.disk, self.fibers, self.raced);
         if system.memory() == Memory::Vanish {
             std::mem::forget(disk.kill_process());
         }
-        match crate::panics::catch(move || drop((fibers, system, disk))) {
+        match crate::panics::catch(move || drop((raced, fibers, system, disk))) {
             Err(panic) if outcome.violation.is_none() => {
                 RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
             }

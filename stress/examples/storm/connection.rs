@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
 use tenterhook_runtime::{Completer, CompletionError};
 use tenterhook_stress::race::Connection;
@@ -155,7 +155,7 @@ impl Actor {
             return Ok(Step::Ended);
         }
         let other = Waker::from(Arc::new(Woken::default()));
-        if let Poll::Ready(_) = Pin::new(&mut waiter).poll(&mut std::task::Context::from_waker(&other)) {
+        if Pin::new(&mut waiter).poll(&mut std::task::Context::from_waker(&other)).is_ready() {
             known.judge()?;
             return Ok(Step::Ended);
         }

@@ -29,9 +29,19 @@ struct Trail {
     broken: AtomicU32,
 }
 
+/// A task, and what it must come to.
+struct OneTask {
+    task: Task<u64, Infallible>,
+    trail: Arc<Trail>,
+    /// Completions that it waits for.
+    count: u64,
+    /// Whether it may end as cancelled.
+    cancels: bool,
+}
+
 /// Tasks that were spawned together.
 pub(crate) struct Spawned {
-    tasks: Vec<(Task<u64, Infallible>, Arc<Trail>, u64, bool)>,
+    tasks: Vec<OneTask>,
     own: Option<Executor>,
     own_drains: bool,
 }
@@ -89,7 +99,7 @@ impl Spawned {
             if cancels {
                 task.cancel();
             }
-            tasks.push((task, trail, count, cancels));
+            tasks.push(OneTask { task, trail, count, cancels });
         }
         let own_drains = stream.choose(OWN, 2) == 1;
         Ok(Spawned { tasks, own, own_drains })
@@ -102,14 +112,14 @@ impl Spawned {
                 own.drain();
             } else {
                 drop(own);
-                self.tasks.iter_mut().for_each(|task| task.3 = true);
+                self.tasks.iter_mut().for_each(|one| one.cancels = true);
             }
         }
-        let Some((mut task, trail, count, cancels)) = self.tasks.pop() else { return Ok(None) };
+        let Some(OneTask { mut task, trail, count, cancels }) = self.tasks.pop() else { return Ok(None) };
         match stream.choose(FATE, 4) {
             1 if !task.is_finished() => {
                 let wait = Step::Wait(task.completion());
-                self.tasks.push((task, trail, count, cancels));
+                self.tasks.push(OneTask { task, trail, count, cancels });
                 return Ok(Some(wait));
             }
             2 => {

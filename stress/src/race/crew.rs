@@ -20,13 +20,13 @@ const DELIVERIES: u32 = 2;
 
 /// What a thread is given to do.
 pub(crate) enum Work {
-    Step(StepJob),
+    Step(Box<StepJob>),
     Delivery(Delivery),
 }
 
 /// What has become of it. An `Err` is a panic.
 pub(crate) enum Done {
-    Step(StepJob, Result<Result<Step, Box<Violation>>, String>),
+    Step(Box<StepJob>, Result<Result<Step, Box<Violation>>, String>),
     Delivery(Result<(), String>),
 }
 

@@ -153,7 +153,7 @@ impl<S: System> World<S> {
         };
         let base = self.fibers.operation(fiber);
         if let Some(crew) = &mut self.raced.crew {
-            crew.give(fiber, Work::Step(job), base, self.struck);
+            crew.give(fiber, Work::Step(Box::new(job)), base, self.struck);
         }
         self.slice(fiber)?;
         Ok(true)
@@ -208,10 +208,10 @@ impl<S: System> World<S> {
 
     fn job_done(
         &mut self,
-        job: StepJob,
+        job: Box<StepJob>,
         step: Result<Result<Step, Box<Violation>>, String>,
     ) -> Result<(), Box<Violation>> {
-        let StepJob { connection, fiber, actor, stream, mut trace, remarks, .. } = job;
+        let StepJob { connection, fiber, actor, stream, mut trace, remarks, .. } = *job;
         trace.take_events().into_iter().for_each(|event| self.trace.push(event));
         self.raced.traces.push(trace);
         self.remarks.extend(remarks.into_iter().flatten());
@@ -263,7 +263,7 @@ impl<S: System> World<S> {
             self.order.learn(&self.disk);
             match slice.done {
                 Some(Done::Step(job, step)) => {
-                    let StepJob { connection, fiber, stream, mut trace, .. } = job;
+                    let StepJob { connection, fiber, stream, mut trace, .. } = *job;
                     trace.take_events().into_iter().for_each(|event| self.trace.push(event));
                     self.fibers.give_back(fiber, stream);
                     self.raced.connections[fiber as usize] = Some(connection);
