@@ -1,6 +1,6 @@
 # Every task of the project.
 .DEFAULT_GOAL := help
-.PHONY: help engines stress job test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick doc ci slim tokio-free
+.PHONY: help engines stress job test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick race doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -62,6 +62,14 @@ orderings-quick: ## every ordering and a dozen statements, for CI
 
 shuttle: ## random schedules of models that are too big for loom
 	$(SHUTTLE) $(MODELS) $(MODEL) $(if $(REPLAY),--replay $(REPLAY))
+
+RACE := RUSTFLAGS="--cfg tenterhook_shuttle" CARGO_TARGET_DIR=target/race
+THREADS ?= 4
+race: DURATION = 30s
+race: ## simulate with THREADS (4) threads, stopped at any synchronisation operation, for DURATION (30s): the pager, then the runtime's own parts
+	$(RACE) cargo run -q --profile stress -p tenterhook -- sim --threads $(THREADS) --duration $(DURATION)
+	$(RACE) cargo run -q --profile stress -p tenterhook-stress --features cli --example storm -- sim --threads $(THREADS) --duration $(DURATION)
+	$(RACE) cargo test -q --profile stress -p tenterhook-stress --test race
 
 sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSanitizer and AddressSanitizer
 	$(TSAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)

@@ -56,7 +56,7 @@ pub mod pager;
 mod panics;
 pub mod prelude;
 mod state_machine;
-mod sync;
+pub mod sync;
 
 pub use completion::group::{self, CompletionGroup};
 pub use completion::{Completer, Completion};

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::FaultKind;
 use crate::options::FixedWorld;
+use crate::race;
 use crate::schedule::SchedulerKind;
 use crate::shrink::{self, Budget, Replay, Shrunk};
 use crate::sometimes;
@@ -83,6 +84,9 @@ struct Setup {
     steps: u64,
     /// Instead of the one that is drawn.
     scheduler: Option<SchedulerKind>,
+    /// Threads; 0 for none.
+    #[serde(default)]
+    threads: u32,
 }
 
 /// How often runs reached each point, by its name.
@@ -104,7 +108,7 @@ where
 {
     /// A test that is called `name` of the systems that `make` makes for a number of connections.
     pub fn new(name: &'static str, make: M) -> Check<M> {
-        let setup = Setup { connections: 3, steps: 2_000, scheduler: None };
+        let setup = Setup { connections: 3, steps: 2_000, scheduler: None, threads: 0 };
         Check { name, make, seeds: 100, faults: Vec::new(), setup }
     }
 
@@ -112,6 +116,15 @@ where
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Check<M> {
         self.setup.connections = connections;
+        self
+    }
+
+    /// Each connection has a thread, which is stopped at any synchronisation operation (see [`race`](crate::race)); there are as many
+    /// connections. In a build without deterministic threads it only sets the number of connections.
+    #[must_use]
+    pub fn threads(mut self, threads: u32) -> Check<M> {
+        self.setup.connections = threads;
+        self.setup.threads = if race::IS_BUILT { threads } else { 0 };
         self
     }
 
@@ -287,9 +300,11 @@ where
     /// What the seed, or the tape, says about everything that the test does not.
     fn draw(&self, source: &Source) -> (WorldOptions, crate::tape::StreamRecord) {
         let mut stream = source.stream(Actor::OPTIONS, true);
-        let Setup { steps, scheduler, .. } = self.setup;
-        let fixed = FixedWorld { steps: Some(steps), scheduler, ..FixedWorld::default() };
-        let options = WorldOptions::draw(&mut stream, &fixed, &self.faults);
+        let Setup { steps, scheduler, threads, .. } = self.setup;
+        let threads = (threads > 0).then_some(threads);
+        let fixed = FixedWorld { steps: Some(steps), scheduler, threads, ..FixedWorld::default() };
+        let mut options = WorldOptions::draw(&mut stream, &fixed, &self.faults);
+        options.take_threads(&mut stream, &fixed);
         (options, stream.take_record().unwrap_or_default())
     }
 }
@@ -301,8 +316,11 @@ where
 {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
         let (options, drawn) = self.draw(source);
-        let world = World::new((self.make)(self.setup.connections), options, source, keep);
-        let mut outcome = world.run(&Watch::default());
+        let run = || {
+            let world = World::new((self.make)(self.setup.connections), options, source, keep);
+            world.run(&Watch::default())
+        };
+        let mut outcome = race::enter(run);
         if keep >= Keep::Tape {
             outcome.tape.insert(drawn);
         }

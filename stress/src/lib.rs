@@ -66,6 +66,7 @@
 //! | [`prelude`] | what the first program needs, in one `use` |
 //! | [`system`] | what a system under test offers: [`System`](system::System) |
 //! | [`blocking`] | the same for an engine whose calls block: each fiber has a thread, and one of them runs |
+//! | [`race`] | threads that are stopped at any synchronisation operation, in a build of its own |
 //! | [`check`] | a system as an ordinary test |
 //! | [`subject`] | a system with its options, for every command |
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
@@ -106,6 +107,7 @@ pub mod oracle;
 mod panics;
 pub mod prelude;
 pub mod progress;
+pub mod race;
 mod ready;
 pub mod real;
 pub mod report;
@@ -138,6 +140,8 @@ mod documents {
     struct LongJob;
     #[doc = include_str!("../../docs/oracle.md")]
     struct Oracle;
+    #[doc = include_str!("../../docs/race.md")]
+    struct Race;
     #[doc = include_str!("../../docs/regression.md")]
     struct Regression;
     #[doc = include_str!("../../docs/schedulers.md")]

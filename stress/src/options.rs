@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::FaultKind;
+use crate::race;
 use crate::schedule::SchedulerKind;
 
 /// More connections than this are a mistake: their fibers alone would fill the memory.
@@ -61,6 +62,10 @@ pub struct FixedWorld {
     #[cfg_attr(feature = "cli", arg(long, value_name = "KINDS", value_parser = Kinds::<FaultKind>::parse))]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub faults: Option<Kinds<FaultKind>>,
+    /// Threads, from 2 to 16, stopped at any synchronisation operation: one for each connection. In a build by `make race`.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub threads: Option<u32>,
 }
 
 impl FixedWorld {
@@ -77,12 +82,47 @@ impl FixedWorld {
             let right = "given with power-loss or process-killed, which end a recovery";
             return Err(OptionsError::new("--faults", "crash-in-recovery alone", right));
         }
+        self.validate_threads()?;
         match self.steps {
             Some(steps) if !(1..=MAX_STEPS).contains(&steps) => {
                 Err(OptionsError::new("--steps", steps, "from 1 to 1000000000000"))
             }
             _ => Ok(()),
         }
+    }
+
+    fn validate_threads(&self) -> Result<(), OptionsError> {
+        let needs_threads = self.scheduler == Some(SchedulerKind::Urw);
+        match self.threads {
+            None if needs_threads => Err(OptionsError::new(
+                "--scheduler",
+                "urw",
+                "given with --threads, whose operations it counts",
+            )),
+            None => Ok(()),
+            Some(threads) if !race::IS_BUILT => Err(OptionsError::new(
+                "--threads",
+                threads,
+                "left out in this build; the build by `make race` has threads",
+            )),
+            Some(threads) if !(2..=race::MAX_THREADS).contains(&threads) => {
+                Err(OptionsError::new("--threads", threads, "from 2 to 16"))
+            }
+            Some(threads) if self.connections.is_some_and(|connections| connections > threads) => {
+                Err(OptionsError::new(
+                    "--threads",
+                    threads,
+                    "at least --connections: each connection has a thread",
+                ))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// With threads there are as many connections, unless fewer are fixed.
+    pub(crate) fn with_threads(&self) -> FixedWorld {
+        let connections = self.connections.or(self.threads);
+        FixedWorld { connections, ..self.clone() }
     }
 }
 
@@ -229,6 +269,29 @@ impl<K> std::ops::Deref for Kinds<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Broke: every number of threads was accepted, and a build without threads ignored it.
+    #[test]
+    fn threads_that_cannot_be_are_refused_with_what_would_be_right() {
+        let refused = |threads, connections| {
+            let world = FixedWorld { threads: Some(threads), connections, ..FixedWorld::default() };
+            world.validate().map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        if race::IS_BUILT {
+            assert_eq!([2, 16].map(|threads| refused(threads, None)), ["", ""]);
+            assert!([1, 17].into_iter().all(|threads| refused(threads, None).contains("from 2 to 16")));
+            assert!(refused(2, Some(3)).contains("at least --connections"));
+        } else {
+            assert!(refused(4, None).contains("`make race`"), "{}", refused(4, None));
+        }
+    }
+
+    /// Broke: it was accepted, and drew like another scheduler.
+    #[test]
+    fn scheduler_of_threads_is_refused_without_threads() {
+        let world = FixedWorld { scheduler: Some(SchedulerKind::Urw), ..FixedWorld::default() };
+        assert!(world.validate().unwrap_err().to_string().contains("--threads"));
+    }
 
     #[test]
     fn values_are_one_word_for_a_shell() {

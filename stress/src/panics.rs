@@ -22,6 +22,21 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     result.map_err(|payload| captured.unwrap_or_else(|| message(payload.as_ref())))
 }
 
+/// The panic that was captured since the innermost [`catch`] began, for code that catches in another stack of the same thread.
+#[cfg(tenterhook_shuttle)]
+pub(crate) fn take_captured() -> Option<String> {
+    CAPTURED.with_borrow_mut(|captured| captured.as_mut().and_then(Option::take))
+}
+
+/// Runs `install`, which installs a hook of its own, and takes that hook off again.
+#[cfg(tenterhook_shuttle)]
+pub(crate) fn without_its_hook(install: impl FnOnce()) {
+    install_hook();
+    let ours = take_hook();
+    install();
+    set_hook(ours);
+}
+
 /// Puts our hook in front of whatever hook there was, once for the process.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
@@ -61,6 +76,18 @@ pub(crate) fn take_calls() -> Vec<String> {
 
 /// The calls in a backtrace, each with its place, without those of the panic itself and those of the tester.
 fn calls_in(backtrace: &str) -> Vec<String> {
+    // Names have their path or not, as the debug information has it.
+    let is_panic = |call: &String| call.contains("panicking::") || call.contains("rust_begin_unwind");
+    let is_tester = |call: &str| {
+        ["tenterhook_stress::world::", "src/world", "src/race/"].iter().any(|part| call.contains(part))
+    };
+    let calls = calls_until(backtrace, is_tester);
+    let first = calls.iter().rposition(is_panic).map_or(0, |last| last + 1);
+    calls.into_iter().skip(first).take(SHOWN_CALLS).collect()
+}
+
+/// The calls in a backtrace, each with its place, up to one of the tester's.
+fn calls_until(backtrace: &str, is_end: impl Fn(&str) -> bool) -> Vec<String> {
     let mut calls: Vec<String> = Vec::new();
     for line in backtrace.lines().map(str::trim) {
         if let Some(place) = line.strip_prefix("at ") {
@@ -69,12 +96,21 @@ fn calls_in(backtrace: &str) -> Vec<String> {
             calls.push(name.to_owned());
         }
     }
-    // Names have their path or not, as the debug information has it.
-    let is_panic = |call: &String| call.contains("panicking::") || call.contains("rust_begin_unwind");
-    let is_world =
-        |call: &String| call.contains("tenterhook_stress::world::") || call.contains("stress/src/world");
-    calls.truncate(calls.iter().position(is_world).unwrap_or(calls.len()));
-    let first = calls.iter().rposition(is_panic).map_or(0, |last| last + 1);
+    calls.truncate(calls.iter().position(|call| is_end(call)).unwrap_or(calls.len()));
+    calls
+}
+
+/// The calls of a thread that was stopped, without those of the tester, of shuttle and of the primitive in which it was stopped.
+#[cfg(tenterhook_shuttle)]
+pub(crate) fn calls_of_thread(backtrace: &str) -> Vec<String> {
+    let calls =
+        calls_until(backtrace, |call| call.contains("race::thread") || call.contains("src/race/thread"));
+    let is_machinery = |call: &String| {
+        ["shuttle", "race::execution", "src/race/", "runtime/src/sync/"]
+            .iter()
+            .any(|part| call.contains(part))
+    };
+    let first = calls.iter().rposition(is_machinery).map_or(0, |last| last + 1);
     calls.into_iter().skip(first).take(SHOWN_CALLS).collect()
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::options::Fixed;
+use crate::race;
 use crate::shrink::{self, Replay};
 use crate::subject::{self, Drawn, Subject};
 use crate::tape::{Source, TapeError, TapeFile};
@@ -21,7 +22,8 @@ pub fn run_from<S: Subject>(
     keep: Keep,
     watch: &Watch,
 ) -> RunOutcome {
-    let mut outcome = World::new(S::system(drawn), drawn.world, source, keep).run(watch);
+    let run = || World::new(S::system(drawn), drawn.world, source, keep).run(watch);
+    let mut outcome = race::enter(run);
     if keep >= Keep::Tape {
         outcome.tape.insert(drawn.record.clone());
     }

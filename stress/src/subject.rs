@@ -105,7 +105,9 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
 /// Draws the options of a run, from the seed or from a tape.
 pub fn draw<S: Subject>(source: &Source, seed: u64, fixed: &Fixed<S::Options>) -> Drawn<S::Plan> {
     let mut stream = source.stream(Actor::OPTIONS, true);
+    let fixed = &Fixed { world: fixed.world.with_threads(), own: fixed.own.clone() };
     let mut drawn = S::draw(&mut stream, seed, fixed);
+    drawn.world.take_threads(&mut stream, &fixed.world);
     drawn.record = stream.take_record().unwrap_or_default();
     drawn
 }

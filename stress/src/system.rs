@@ -160,6 +160,14 @@ pub trait System {
     /// Steps one connection, which begins an operation if it is between two.
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>>;
 
+    /// A connection as an object of its own, for a run with threads (see [`race`](crate::race)): it is stepped instead of
+    /// [`System::step`]. Asked for each connection in each life, after the system has come to life. `None` means that the system
+    /// can't be run with threads.
+    fn connection(&mut self, fiber: FiberId) -> Option<Box<dyn crate::race::Connection>> {
+        let _ = fiber;
+        None
+    }
+
     /// Steps what checks a system at rest: faults have stopped and every connection is between two operations.
     fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let _ = context;

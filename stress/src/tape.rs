@@ -31,9 +31,19 @@ pub(crate) const TURN: u8 = CHOICE_POINTS as u8;
 /// The turn of a step that was tried before and had to yield.
 pub(crate) const RETRY: u8 = TURN + 1;
 
+/// The turn of the rest of a step whose thread was stopped before its n-th synchronisation operation. The occurrence is n.
+pub(crate) const SLICE: u8 = RETRY + 1;
+/// The turn of the rest of a step whose thread waited for a lock. The occurrence is the number of its operations so far.
+pub(crate) const LOCK: u8 = SLICE + 1;
+/// The turn of the rest of a step whose thread asked that others go first.
+pub(crate) const GAVE_WAY: u8 = LOCK + 1;
+
 /// Who makes a choice.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Actor(u32);
+
+/// Numbers of actors from here on are threads of the system's own.
+const HELPERS: u32 = 1 << 30;
 
 impl Actor {
     /// Draws the options of the run before it begins.
@@ -47,6 +57,12 @@ impl Actor {
     /// Boots the system and looks it over. No fiber's number, so that it stays who it is with fewer connections.
     pub const CONTROL: Actor = Actor(4);
 
+    /// A thread that the system has started itself, counted from 0 in each life.
+    #[cfg(tenterhook_shuttle)]
+    pub(crate) const fn helper(index: u32) -> Actor {
+        Actor(HELPERS + index)
+    }
+
     /// The fiber `index`, counted from 0.
     pub const fn fiber(index: u32) -> Actor {
         Actor(16 + index)
@@ -54,7 +70,7 @@ impl Actor {
 
     /// The fiber's index, if it is one.
     pub const fn as_fiber(self) -> Option<u32> {
-        self.0.checked_sub(16)
+        if self.0 >= HELPERS { None } else { self.0.checked_sub(16) }
     }
 
     /// The actor that [`Actor::code`] stands for.
@@ -76,6 +92,7 @@ impl std::fmt::Display for Actor {
             Actor::DISK => f.pad("disk"),
             Actor::NEMESIS => f.pad("nemesis"),
             Actor::CONTROL => f.pad("control"),
+            Actor(code) if code >= HELPERS => f.pad(&format!("thread {}", code - HELPERS)),
             Actor(code) => f.pad(&format!("fiber {}", code.saturating_sub(16))),
         }
     }

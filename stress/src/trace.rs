@@ -31,6 +31,9 @@ pub enum EventKind {
     Picked = 9,
     /// The run ended.
     Finished = 10,
+    /// A thread was stopped in the middle of a step or a delivery; `detail` says why, `value` before which of its synchronisation
+    /// operations.
+    Stopped = 11,
 }
 
 /// One event.
@@ -105,6 +108,12 @@ impl Trace {
         if let Some(kept) = &mut self.kept {
             kept.push(event);
         }
+    }
+
+    /// Takes the events out that were kept so far.
+    #[cfg(tenterhook_shuttle)]
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// How many events there were.

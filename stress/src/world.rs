@@ -20,6 +20,11 @@ mod options;
 mod order;
 mod outcome;
 mod phase;
+#[cfg(tenterhook_shuttle)]
+mod raced;
+#[cfg(not(tenterhook_shuttle))]
+#[path = "world/unraced.rs"]
+mod raced;
 mod waiting;
 
 use std::sync::Arc;
@@ -38,6 +43,7 @@ pub use self::options::WorldOptions;
 use self::order::Order;
 pub use self::outcome::RunOutcome;
 use self::phase::{Boot, Phase, Rest};
+use self::raced::Raced;
 use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
@@ -57,6 +63,7 @@ pub struct World<S> {
     fibers: Fibers,
     order: Order,
     nemesis: Nemesis,
+    raced: Raced,
     clock: Clock,
     naps: Naps,
     trace: Trace,
@@ -110,6 +117,7 @@ impl<S: System> World<S> {
         if record || source.tape().is_some() {
             disk.keep_addresses(in_turns);
         }
+        let raced = Raced::new(connections, &options, source, keep);
         let scheduler = (!in_turns).then(|| options.scheduler.build(options.delivery_weight, options.depth));
         World {
             fibers: Fibers::new(connections, source, record),
@@ -118,6 +126,7 @@ impl<S: System> World<S> {
             nemesis: Nemesis::new(options.nemesis, source.stream(Actor::NEMESIS, record), in_turns),
             io,
             disk,
+            raced,
             clock: Clock::default(),
             naps: Naps::default(),
             trace: Trace::new(keep >= Keep::Events),
@@ -184,11 +193,11 @@ impl<S: System> World<S> {
                     Next::Pick(pick) => pick,
                 }
             } else {
-                self.order.pick(disk.due)
+                self.order.pick(self.raced.deliverable(disk.due))
             };
             match next {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
-                Some(Pick::Delivery(index)) => self.deliver(index),
+                Some(Pick::Delivery(index)) => self.deliver(index)?,
                 None => match disk.next_due.into_iter().chain(self.naps.next()).min() {
                     Some(moment) => self.clock.jump_to(moment),
                     None if self.nothing_left_to_wait_for() => {}
@@ -199,12 +208,16 @@ impl<S: System> World<S> {
         Ok(())
     }
 
-    fn deliver(&mut self, index: u32) {
+    fn deliver(&mut self, index: u32) -> Result<(), Box<Violation>> {
         self.count_step();
         self.order.happens(|| self.disk.place_of(index));
         self.order.tell_turn(&self.disk);
+        if self.deliver_in_thread(index)? {
+            return Ok(());
+        }
         self.disk.deliver(index);
         self.order.learn(&self.disk);
+        Ok(())
     }
 
     fn count_step(&mut self) {
@@ -230,9 +243,15 @@ impl<S: System> World<S> {
             }
             Phase::Booting(_) if self.steps >= self.deadline => return Err(self.not_booted("to boot")),
             Phase::Running if self.steps >= self.options.steps => self.interrupt(Rest::Final),
-            Phase::Running if self.fibers.are_all_idle() && self.disk.load().0 == 0 => self.run_dry()?,
+            Phase::Running
+                if self.fibers.are_all_idle() && self.disk.load().0 == 0 && self.threads_rest() =>
+            {
+                self.run_dry()?;
+            }
             Phase::Running if self.nemesis.quiesces_at(self.steps) => self.interrupt(Rest::Pause),
-            Phase::Draining(rest) if self.fibers.busy() == 0 => self.enter(Phase::Quiescing(rest)),
+            Phase::Draining(rest) if self.fibers.busy() == 0 && self.threads_rest() => {
+                self.enter(Phase::Quiescing(rest))
+            }
             Phase::Draining(_) if self.steps >= self.deadline => {
                 return Err(self.too_late("to end all operations"));
             }
@@ -276,6 +295,9 @@ impl<S: System> World<S> {
     }
 
     fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
+        if self.go_on(fiber)? {
+            return Ok(());
+        }
         let is_control = fiber == self.fibers.control();
         if !is_control && self.phase.rests() && !self.fibers.is_busy(fiber) {
             // It would begin an operation: it sits this out, and that is no step.
@@ -285,6 +307,9 @@ impl<S: System> World<S> {
         self.count_step();
         let actor = self.fibers.actor(fiber);
         self.order.happens(|| Some(self.fibers.place(fiber, self.fibers.has_yielded(fiber))));
+        if self.step_in_thread(fiber)? {
+            return Ok(());
+        }
         self.order.serve(&self.disk, || self.fibers.operation(fiber));
         let step = {
             let (stream, waker) = self.fibers.begin_step(fiber);
@@ -308,6 +333,13 @@ impl<S: System> World<S> {
             }
         };
         self.order.learn(&self.disk);
+        self.look_for_threads();
+        self.after_step(fiber, actor, step)
+    }
+
+    /// A step has come to its end.
+    fn after_step(&mut self, fiber: FiberId, actor: Actor, step: Step) -> Result<(), Box<Violation>> {
+        let is_control = fiber == self.fibers.control();
         self.fibers.stepped(fiber, matches!(step, Step::Yield));
         let value = self.fibers.digest(fiber) ^ self.order.digest();
         self.note_of(actor, EventKind::Step, step_code(&step), value);
@@ -327,7 +359,7 @@ impl<S: System> World<S> {
                 let nap = self.naps.until(self.clock.now() + u64::from(ticks));
                 self.fibers.park(fiber, nap, &mut self.order);
             }
-            Step::Pending => self.fibers.park_pending(fiber),
+            Step::Pending => self.fibers.park_pending(fiber, &mut self.order),
             Step::Parked(completion) if !is_control => {
                 self.fibers.park_between(fiber, completion, &mut self.order);
             }
@@ -345,6 +377,7 @@ impl<S: System> World<S> {
             Phase::Booting(Boot::Struck | Boot::Calm) => {
                 self.move_to(Phase::Running);
                 self.nemesis.booted(self.steps);
+                self.make_connections()?;
                 self.fibers.start_connections(&mut self.order);
             }
             // The last life has come back: one more check, and the end.

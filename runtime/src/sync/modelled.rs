@@ -9,34 +9,43 @@ use loom as checker;
 use shuttle as checker;
 
 #[cfg(not(tenterhook_orderings))]
-pub(crate) use checker::sync::atomic;
+pub use checker::sync::atomic;
 pub(crate) use checker::thread_local;
 
 /// The checker's mutex, with a lock call that hands out its guard directly.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
+pub struct Mutex<T>(checker::sync::Mutex<T>);
 
 /// The guard of [`Mutex`]. Empty only while [`Condvar`] has taken the inner guard through a `&mut`.
-pub(crate) struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
     inner: Option<checker::sync::MutexGuard<'a, T>>,
 }
 
 impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
+    /// One that is free.
+    pub fn new(value: T) -> Self {
         Self(checker::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    /// Waits until it is free, and takes it until the guard is dropped.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, inner: Some(self.lock_inner()) }
     }
 
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    /// Takes it if it is free.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok().map(|inner| MutexGuard { mutex: self, inner: Some(inner) })
     }
 
     fn lock_inner(&self) -> checker::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T> std::fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MutexGuard")
     }
 }
 
@@ -55,28 +64,32 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 /// The checker's condition variable, in parking_lot's shape.
 #[derive(Debug)]
-pub(crate) struct Condvar(checker::sync::Condvar);
+pub struct Condvar(checker::sync::Condvar);
 
+#[allow(clippy::new_without_default, reason = "the two checkers' own differ in it")]
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    /// One for which no thread waits.
+    pub fn new() -> Self {
         Self(checker::sync::Condvar::new())
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    /// Releases the lock, waits until notified, and takes the lock again.
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let inner = guard.inner.take().expect("a guard that is not waiting");
         guard.inner = Some(self.0.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
 
     /// A checker has no clock: a timed wait lets go of the lock, so that both ends of the race between notification and
     /// deadline are explored, and then always says that the deadline passed.
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
         drop(guard.inner.take());
         checker::thread::yield_now();
         guard.inner = Some(guard.mutex.lock_inner());
         true
     }
 
-    pub(crate) fn notify_one(&self) {
+    /// Wakes one thread that waits, if there is one.
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 }
@@ -84,14 +97,19 @@ impl Condvar {
 /// Does not look at all: what follows a spin has to be right without it.
 pub(crate) fn spin_while(_waiting: impl Fn() -> bool) {}
 
-/// Threads that the runtime starts itself.
-pub(crate) mod thread {
+/// Threads.
+pub mod thread {
     use std::io;
 
     use super::checker;
-    pub(crate) use checker::thread::{JoinHandle, current};
+    pub use checker::thread::{JoinHandle, current, yield_now};
 
-    pub(crate) fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    /// Starts a thread that runs `body`. A checker has no names.
+    ///
+    /// # Errors
+    ///
+    /// None here: a checker always gives threads.
+    pub fn spawn(_: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         Ok(checker::thread::spawn(body))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
-pub(crate) use std::sync::atomic;
+pub use parking_lot::{Mutex, MutexGuard};
+pub use std::sync::atomic;
 
 /// std's thread-local with a constant initialiser, in loom's syntax, which knows no other.
 macro_rules! const_thread_local {
@@ -37,25 +37,28 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// parking_lot's condition variable, reduced to what the parker needs.
-#[derive(Debug)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+/// parking_lot's condition variable, reduced to what every build has.
+#[derive(Debug, Default)]
+pub struct Condvar(parking_lot::Condvar);
 
 impl Condvar {
-    pub(crate) const fn new() -> Self {
+    /// One for which no thread waits.
+    pub const fn new() -> Self {
         Self(parking_lot::Condvar::new())
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    /// Releases the lock, waits until notified, and takes the lock again.
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         self.0.wait(guard);
     }
 
     /// Waits until notified or until `deadline`; true when the deadline passed.
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
         self.0.wait_until(guard, deadline).timed_out()
     }
 
-    pub(crate) fn notify_one(&self) {
+    /// Wakes one thread that waits, if there is one.
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 }
@@ -82,12 +85,17 @@ impl Tracked {
     pub(crate) fn touch(&self) {}
 }
 
-/// Threads that the runtime starts itself.
-pub(crate) mod thread {
+/// Threads.
+pub mod thread {
     use std::io;
-    pub(crate) use std::thread::{JoinHandle, current};
+    pub use std::thread::{JoinHandle, current, yield_now};
 
-    pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    /// Starts a thread called `name` that runs `body`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no more threads.
+    pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(name).spawn(body)
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn describe(drawn: &Drawn<PagerPlan>) -> Vec<(&'static str, String)> 
         ("profile", plan.profile.name().into()),
         ("connections", drawn.connections.to_string()),
         ("steps", world.steps.to_string()),
+        ("threads", if world.threads == 0 { "none".into() } else { world.threads.to_string() }),
         ("scheduler", scheduler(world)),
         ("page size", format!("{} bytes", pager.page_size)),
         ("cache", format!("{} pages", pager.cache_pages)),
@@ -87,7 +88,7 @@ fn scheduler(world: &WorldOptions) -> String {
         SchedulerKind::RoundRobin => "round-robin".into(),
         SchedulerKind::Pct => format!("pct with d = {}", world.depth),
         SchedulerKind::DelayBounded => format!("delay-bounded with d = {}", world.depth),
-        SchedulerKind::Pos | SchedulerKind::Exhaustive | SchedulerKind::Lockstep => {
+        SchedulerKind::Pos | SchedulerKind::Exhaustive | SchedulerKind::Urw | SchedulerKind::Lockstep => {
             world.scheduler.name().into()
         }
     }

@@ -17,6 +17,9 @@ pub struct Totals {
     pub rechecked: u64,
     /// Scheduling decisions.
     pub steps: u64,
+    /// Synchronisation operations of threads, each of which was a scheduling point; 0 without threads.
+    #[serde(default)]
+    pub points: u64,
     /// Lives that ended before their run did.
     pub crashes: u64,
     /// Time that workers spent on seeds, in nanoseconds.
@@ -70,6 +73,7 @@ impl Default for Totals {
             cut_short: 0,
             rechecked: 0,
             steps: 0,
+            points: 0,
             crashes: 0,
             busy_nanos: 0,
             trace_digest: 0,
@@ -93,6 +97,7 @@ impl Totals {
         }
         self.rechecked += u64::from(result.rechecked);
         self.steps += result.steps;
+        self.points += result.points;
         self.crashes += result.crashes;
         self.busy_nanos += result.busy_nanos;
         self.last_trace = result.trace_hash;

@@ -26,6 +26,7 @@ pub(crate) struct SeedResult {
     pub(crate) rechecked: bool,
     pub(crate) interrupted: bool,
     pub(crate) steps: u64,
+    pub(crate) points: u64,
     pub(crate) crashes: u64,
     pub(crate) busy_nanos: u64,
     pub(crate) trace_hash: u64,
@@ -118,6 +119,7 @@ impl<S: Subject> SeedRunner<S> {
             rechecked,
             interrupted,
             steps: first.steps,
+            points: first.points,
             crashes: first.faults.delivered(FaultKind::PowerLoss)
                 + first.faults.delivered(FaultKind::ProcessKilled),
             busy_nanos,
@@ -146,6 +148,7 @@ impl<S: Subject> SeedRunner<S> {
             rechecked: false,
             interrupted: false,
             steps: 0,
+            points: 0,
             crashes: 0,
             busy_nanos: 0,
             trace_hash: 0,

@@ -22,6 +22,7 @@ use self::answer::{exit_codes, in_one_line};
 pub use self::answer::{interruption, print, usage};
 pub use self::threads::backends;
 use crate::exit::ExitCode;
+use crate::race;
 use crate::subject::Subject;
 
 /// Commands that one program has beside those of every subject.
@@ -74,6 +75,14 @@ enum Command<S: Subject, C: Commands> {
     Own(C),
 }
 
+impl<S: Subject, C: Commands> Command<S, C> {
+    /// Whether it runs seeds or tapes. With deterministic threads the runtime's primitives work nowhere else.
+    fn is_simulated(&self) -> bool {
+        use Command::{Bisect, Replay, Shrink, Sim, Trace};
+        matches!(self, Sim(_) | Replay(_) | Shrink(_) | Trace(_) | Bisect(_))
+    }
+}
+
 /// The subject's version, if it says one, and the tester's.
 fn version<S: Subject>() -> String {
     let tester = concat!("(tenterhook-stress ", env!("CARGO_PKG_VERSION"), ")");
@@ -113,6 +122,10 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         .try_get_matches_from_mut(arguments)
         .and_then(|matches| Arguments::<S, C>::from_arg_matches(&matches));
     match parsed {
+        Ok(Arguments { ref command }) if race::IS_BUILT && !command.is_simulated() => usage(
+            S::PROGRAM,
+            "this program was built by `make race`: it has sim, replay, shrink, trace and bisect only; build it without --cfg tenterhook_shuttle for the others",
+        ),
         Ok(Arguments { command }) => match command {
             Command::Sim(arguments) => sim::run(arguments),
             Command::Sweep(arguments) => sweep::run::<S>(arguments),

@@ -42,6 +42,7 @@ pub use self::place::Place;
 use self::queue::{Pending, Queue};
 pub use self::script::{Fate, Script, Unsynced};
 pub(crate) use self::script::{effects, honest_faults};
+use crate::race::Hold;
 use crate::tape::{Actor, Chance, ChoicePoint, Stage, Stream};
 use crate::trace::{Event, EventKind, Trace};
 
@@ -387,10 +388,34 @@ impl SimDisk {
 }
 
 impl Shared {
-    /// A panic of the system under test may unwind through a callback, never through this lock's holder.
+    /// A panic of the system under test may unwind through a callback, never through this lock's holder. No thread is stopped
+    /// while it holds the lock.
     #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let hold = Hold::new();
+        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), _hold: hold }
+    }
+}
+
+/// The lock's guard. The lock is released before the hold.
+struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    _hold: Hold,
+}
+
+impl std::ops::Deref for Locked<'_> {
+    type Target = State;
+
+    #[inline]
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl std::ops::DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 

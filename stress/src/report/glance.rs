@@ -31,6 +31,11 @@ pub fn glance<S: Subject>(
     }
     say("seeds", &seeds(summary));
     say("steps", &steps(options.jobs, summary));
+    if totals.points > 0 {
+        let busy = (totals.busy_nanos as f64 / 1e9).max(1e-9);
+        let rate = grouped((totals.points as f64 / busy) as u64);
+        say("thread points", &format!("{}: {rate}/s per job", grouped(totals.points)));
+    }
     for (name, value) in totals.counters.iter().take(COUNTERS) {
         say(name, &grouped(*value));
     }

@@ -36,6 +36,7 @@ pub fn document<S: Subject>(
         "cut_short": totals.cut_short,
         "rechecked": totals.rechecked,
         "steps": totals.steps,
+        "thread_points": totals.points,
         "crashes": totals.crashes,
         "elapsed_seconds": summary.elapsed.as_secs_f64(),
         "steps_per_second_and_job": if busy > 0.0 { totals.steps as f64 / busy } else { 0.0 },

@@ -51,6 +51,8 @@ pub enum Readiness {
     Continued,
     /// It asked that others be stepped first.
     Yielded,
+    /// Its thread was stopped in the middle of a step, so that another one may go on.
+    Stopped,
 }
 
 /// What a scheduler chose.
@@ -99,19 +101,22 @@ pub enum SchedulerKind {
     DelayBounded,
     /// One choice per step: depth-first search over all schedules of a tiny run.
     Exhaustive,
+    /// With threads: whose operation is next is drawn by how many each has left (URW).
+    Urw,
     /// Each in turn, and all I/O in order before the next step: what plainer testers do.
     Lockstep,
 }
 
 impl SchedulerKind {
     /// All of them.
-    pub const ALL: [SchedulerKind; 7] = [
+    pub const ALL: [SchedulerKind; 8] = [
         SchedulerKind::Random,
         SchedulerKind::RoundRobin,
         SchedulerKind::Pct,
         SchedulerKind::Pos,
         SchedulerKind::DelayBounded,
         SchedulerKind::Exhaustive,
+        SchedulerKind::Urw,
         SchedulerKind::Lockstep,
     ];
 
@@ -124,6 +129,16 @@ impl SchedulerKind {
         SchedulerKind::DelayBounded,
     ];
 
+    /// Those that the seed draws from in a run with threads.
+    pub const WITH_THREADS: [SchedulerKind; 6] = [
+        SchedulerKind::Random,
+        SchedulerKind::Urw,
+        SchedulerKind::Pct,
+        SchedulerKind::Pos,
+        SchedulerKind::DelayBounded,
+        SchedulerKind::RoundRobin,
+    ];
+
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         self.into()
@@ -133,7 +148,7 @@ impl SchedulerKind {
     /// the delivery; `depth` is the d of PCT.
     pub fn build(self, delivery_weight: u32, depth: u32) -> Box<dyn Scheduler> {
         match self {
-            SchedulerKind::Random => Box::new(UniformRandom::new(delivery_weight)),
+            SchedulerKind::Random | SchedulerKind::Urw => Box::new(UniformRandom::new(delivery_weight)),
             SchedulerKind::RoundRobin => Box::new(RoundRobin::default()),
             SchedulerKind::Pct => Box::new(Pct::new(depth)),
             SchedulerKind::Pos => Box::new(Pos::default()),

@@ -114,6 +114,8 @@ impl Scheduler for Pct {
             Readiness::Fresh => *self.priority(fiber) = Pct::draw_priority(stream),
             // A fiber that spins must not starve the one for which it spins.
             Readiness::Yielded => *self.priority(fiber) = 0,
+            // A change point inside a step: the thread that was stopped has the lowest priority from here on.
+            Readiness::Stopped => *self.priority(fiber) = 1,
             Readiness::Woken | Readiness::Continued => {}
         }
         let entry = self.entry(fiber);

@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::turns::Rank;
-use crate::tape::{Place, RETRY, TURN};
+use crate::tape::{GAVE_WAY, Place, RETRY, TURN};
 
 /// What happened in a life, in order, to be written down as turns.
 ///
@@ -95,7 +95,7 @@ impl Tries {
     }
 
     fn counts(&self, place: Place, index: usize) -> bool {
-        place.choice_point == TURN || self.last.get(&place) == Some(&index)
+        place.choice_point != RETRY || self.last.get(&place) == Some(&index)
     }
 }
 
@@ -112,8 +112,9 @@ impl Pass {
     fn possible(&mut self, place: Place) {
         self.arrivals += 1;
         let rank = match place.choice_point {
-            RETRY => Rank::Yielded(self.arrivals),
-            _ if place.address.call > 0 => Rank::Delivery(self.arrivals),
+            RETRY | GAVE_WAY => Rank::Yielded(self.arrivals),
+            // The rest of a delivery that has begun is a thread's.
+            TURN if place.address.call > 0 => Rank::Delivery(self.arrivals),
             _ => Rank::Fiber(Reverse(self.arrivals)),
         };
         let candidate = Candidate { rank, default: self.now, not_before: 0 };
@@ -211,6 +212,25 @@ mod tests {
             }
         }
         (order, replayed, numbers.len())
+    }
+
+    /// The rest of a step that is resumed at once needs no number: without one its thread is not stopped. The rest of a delivery has the
+    /// rank of a thread, although it belongs to a call.
+    #[test]
+    fn the_rest_of_a_step_has_a_number_if_something_else_comes_before_it() {
+        let address = crate::tape::Address::operation(0, crate::tape::Actor::fiber(0), 0).call(1);
+        let rest = Place { address, choice_point: crate::tape::SLICE, occurrence: 7 };
+        let other = step(1, 0);
+        let numbers = |first: Place, second: Place| {
+            let mut transcript = Transcript::default();
+            transcript.possible(other);
+            transcript.possible(rest);
+            transcript.happens(first);
+            transcript.happens(second);
+            transcript.settle()
+        };
+        assert_eq!(numbers(rest, other), []);
+        assert!(numbers(other, rest).iter().any(|&(place, _)| place == rest));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod passes;
 mod search;
 
 use self::search::Search;
-use crate::tape::{Place, Schedule, Source, TURN, Tape, TapeFile};
+use crate::tape::{GAVE_WAY, LOCK, Place, SLICE, Schedule, Source, TURN, Tape, TapeFile};
 use crate::violation::{Class, Violation};
 use crate::world::{Keep, RunOutcome};
 
@@ -71,7 +71,8 @@ impl Size {
         let choices = tape.choices().count();
         let is_preemption = |place: &Place| {
             // An operation that begins late preempts nothing.
-            place.address.call == 0 && place.choice_point == TURN && place.occurrence > 0
+            let in_a_step = matches!(place.choice_point, SLICE | LOCK | GAVE_WAY);
+            in_a_step || place.address.call == 0 && place.choice_point == TURN && place.occurrence > 0
         };
         let preemptions = tape.choices().filter(|(place, _)| is_preemption(place)).count();
         Size { steps, operations: tape.connection_operations().len(), choices, preemptions }

@@ -1,6 +1,6 @@
 use super::Replay;
 use super::search::Search;
-use crate::tape::{Actor, OperationId, Place, RETRY, TURN, Tape};
+use crate::tape::{Actor, OperationId, Place, TURN, Tape};
 
 /// Choices that are tried together before each is tried alone.
 const KINDS: [fn(&Place) -> bool; 4] = [is_schedule, is_disk, is_nemesis, |_| true];
@@ -12,7 +12,7 @@ const FEW: usize = 8;
 const FEW_CHOICES: usize = 24;
 
 fn is_schedule(place: &Place) -> bool {
-    matches!(place.choice_point, TURN | RETRY)
+    place.choice_point >= TURN
 }
 
 fn is_disk(place: &Place) -> bool {

@@ -20,7 +20,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::record::Section;
-use super::{Actor, Address, RETRY, Schedule, Stage, Tape};
+use super::{Actor, Address, GAVE_WAY, Schedule, Stage, Tape};
 
 const MAGIC: &[u8; 8] = b"tentape\n";
 /// The format's version. Another meaning of a choice is another version too.
@@ -245,7 +245,7 @@ impl Reader<'_> {
         let mut last = None;
         for _ in 0..count {
             let [choice_point, occurrence, value] = self.numbers()?;
-            let choice_point = u8::try_from(choice_point).ok().filter(|&index| index <= RETRY);
+            let choice_point = u8::try_from(choice_point).ok().filter(|&index| index <= GAVE_WAY);
             let choice_point = choice_point.ok_or(TapeError::Malformed("there is no such choice point"))?;
             if value == 0 || last >= Some((choice_point, occurrence)) {
                 return Err(TapeError::Malformed("choices are out of order, or default"));
@@ -336,7 +336,7 @@ mod tests {
         body.extend_from_slice(b"{}");
         assert!(matches!(Reader { rest: &body }.file(), Err(TapeError::Malformed(_))));
         let mut section = Vec::new();
-        for number in [u64::MAX, u64::from(RETRY) + 1, 0, 1] {
+        for number in [u64::MAX, u64::from(GAVE_WAY) + 1, 0, 1] {
             put(&mut section, number);
         }
         assert!(matches!(Reader { rest: &section }.section(), Err(TapeError::Malformed(_))));

@@ -130,6 +130,16 @@ impl Tape {
         self.section(place.address).map_or(0, |section| section.get(place.choice_point, place.occurrence))
     }
 
+    /// The next occurrence from `from` on at which `choice_point` of `address` has a choice that is not default.
+    #[cfg(tenterhook_shuttle)]
+    pub(crate) fn next_choice(&self, address: Address, choice_point: u8, from: u32) -> Option<u32> {
+        let choices = self.section(address)?.choices();
+        let at =
+            choices.partition_point(|choice| (choice.choice_point, choice.occurrence) < (choice_point, from));
+        let found = choices.get(at).filter(|choice| choice.choice_point == choice_point)?;
+        Some(found.occurrence)
+    }
+
     /// Changes a choice.
     pub fn set(&mut self, place: Place, value: u32) {
         if value == 0 {
@@ -305,6 +315,19 @@ mod tests {
     fn the_life_after_one_that_is_taken_off_comes_in_its_place() {
         let tape = tape().without_life(0);
         assert_eq!((tape.get(place(0, 1, 2)), tape.get(place(1, 1, 2)), tape.lives()), (113, 0, 1));
+    }
+
+    #[test]
+    #[cfg(tenterhook_shuttle)]
+    fn the_next_choice_of_an_address_is_found_and_no_other_address_s() {
+        let mut tape = tape();
+        let address = Address::operation(0, Actor::fiber(0), 1);
+        for occurrence in [3, 9] {
+            tape.set(Place { address, choice_point: crate::tape::SLICE, occurrence }, 4);
+        }
+        let next = |from| tape.next_choice(address, crate::tape::SLICE, from);
+        assert_eq!([0, 3, 4, 10].map(next), [Some(3), Some(3), Some(9), None]);
+        assert_eq!(tape.next_choice(Address { operation: 0, ..address }, crate::tape::SLICE, 0), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(super) enum Next {
 impl<S: System> World<S> {
     /// What is next as the tape's turns have it. A crash or a rest whose turn it is comes first.
     pub(super) fn next_by_turn(&mut self) -> Result<Next, Box<Violation>> {
-        let due = self.disk.next_delivery();
+        let due = self.disk.next_delivery().filter(|_| self.raced.deliverable(1) > 0);
         let next = self.order.turns().and_then(|turns| turns.peek(due));
         let cut = self.cut_before(next.map_or(u32::MAX, |(turn, _)| turn));
         if let Some((turn, cut)) = cut {

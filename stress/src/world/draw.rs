@@ -17,6 +17,7 @@ const RATE: ChoicePoint = ChoicePoint::new(4, "rates of faults");
 const LIFE: ChoicePoint = ChoicePoint::new(5, "length of lives");
 const SYNC_DELAY: ChoicePoint = ChoicePoint::new(6, "delay of syncs");
 const FAILED_SYNCS: ChoicePoint = ChoicePoint::new(7, "power after failed syncs");
+const THREADED: ChoicePoint = ChoicePoint::new(31, "scheduler of threads");
 const READ_DELAY: ChoicePoint = ChoicePoint::new(8, "delay of reads");
 
 /// Steps of a run for which no number is given.
@@ -78,6 +79,14 @@ impl WorldOptions {
         }
     }
 
+    /// With threads a run has as many as are fixed, and one of the schedulers that suit them.
+    pub(crate) fn take_threads(&mut self, stream: &mut Stream, fixed: &FixedWorld) {
+        let Some(threads) = fixed.threads else { return };
+        self.threads = threads;
+        let drawn = SchedulerKind::WITH_THREADS[stream.weighted(THREADED, &[4, 2, 4, 2, 2, 1])];
+        self.scheduler = fixed.scheduler.unwrap_or(drawn);
+    }
+
     /// The world in words, for a person.
     pub fn describe(&self) -> Vec<(&'static str, String)> {
         let DiskOptions { max_delay, max_sync_delay, max_read_delay, immediate, faults } = &self.disk;
@@ -89,6 +98,7 @@ impl WorldOptions {
         };
         vec![
             ("steps", self.steps.to_string()),
+            ("threads", if self.threads == 0 { "none".into() } else { self.threads.to_string() }),
             ("scheduler", self.scheduler_in_words()),
             (
                 "delay",

@@ -52,13 +52,19 @@ impl<S: System> World<S> {
             branching: self.order.branching(),
             names,
             steps_began: self.steps_began.take().unwrap_or_default(),
+            points: self.raced.points(),
         };
+        // What they hold is never let go.
+        if self.raced.dismiss() {
+            std::mem::forget((self.fibers, self.system, self.disk, self.raced));
+            return outcome;
+        }
         // After a panic the pieces may panic again while they are dropped.
-        let (system, disk, fibers) = (self.system, self.disk, self.fibers);
+        let (system, disk, fibers, raced) = (self.system, self.disk, self.fibers, self.raced);
         if system.memory() == Memory::Vanish {
             std::mem::forget(disk.kill_process());
         }
-        match crate::panics::catch(move || drop((fibers, system, disk))) {
+        match crate::panics::catch(move || drop((raced, fibers, system, disk))) {
             Err(panic) if outcome.violation.is_none() => {
                 RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
             }

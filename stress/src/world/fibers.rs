@@ -51,6 +51,8 @@ struct Fiber {
     pending: bool,
     /// Whether it is parked between two operations.
     between: bool,
+    /// Whether it was woken while it was stepped.
+    woken_in_step: bool,
 }
 
 impl Fibers {
@@ -67,6 +69,7 @@ impl Fibers {
                 parked: None,
                 pending: false,
                 between: false,
+                woken_in_step: false,
             }
         };
         let limits = match source {
@@ -216,8 +219,28 @@ impl Fibers {
     }
 
     /// The fiber waits in its own way. Its waker may have been woken already.
-    pub(super) fn park_pending(&mut self, fiber: FiberId) {
-        self.all[fiber as usize].pending = true;
+    pub(super) fn park_pending(&mut self, fiber: FiberId, order: &mut Order) {
+        let state = &mut self.all[fiber as usize];
+        if std::mem::take(&mut state.woken_in_step) {
+            self.ready(fiber, Readiness::Woken, order);
+        } else {
+            state.pending = true;
+        }
+    }
+
+    /// What a thread needs to step the fiber, which is in the middle of an operation from here on.
+    #[cfg(tenterhook_shuttle)]
+    pub(super) fn lend(&mut self, fiber: FiberId) -> (Stream, Waker) {
+        let actor = self.actor(fiber);
+        self.all[fiber as usize].woken_in_step = false;
+        let (stream, waker) = self.begin_step(fiber);
+        (std::mem::replace(stream, Source::Seed(0).stream(actor, false)), waker.clone())
+    }
+
+    /// The thread has stepped the fiber.
+    #[cfg(tenterhook_shuttle)]
+    pub(super) fn give_back(&mut self, fiber: FiberId, stream: Stream) {
+        self.all[fiber as usize].stream = stream;
     }
 
     /// A connection's operation has ended, and its next one begins after `completion` has finished.
@@ -240,8 +263,11 @@ impl Fibers {
                 self.ready(fiber, Readiness::Woken, order);
                 continue;
             }
-            // Woken for a completion that it no longer waits for: nothing to do.
-            let Some(completion) = state.parked.take() else { continue };
+            // Woken for a completion that it no longer waits for, or in the middle of a step.
+            let Some(completion) = state.parked.take() else {
+                state.woken_in_step = self.in_operation[fiber as usize];
+                continue;
+            };
             self.park(fiber, completion, order);
         }
     }

@@ -49,6 +49,7 @@ impl<S: System> World<S> {
                 counts.strike(FaultKind::CrashInRecovery);
             }
         });
+        self.settle_threads()?;
         self.fibers.end_life();
         self.naps.end();
         let wreck = match crash {
@@ -59,6 +60,7 @@ impl<S: System> World<S> {
             Crash::ProcessKilled => self.disk.kill_process(),
         };
         self.is_ending = true;
+        self.end_connections();
         let memory = self.system.memory();
         // In a real crash nothing of this runs. Here both orders of the clean-up can show a bug.
         if self.nemesis.drops_operations_first() {

@@ -19,6 +19,8 @@ pub struct WorldOptions {
     pub nemesis: NemesisOptions,
     /// Steps within which everything must finish once faults have stopped.
     pub patience: u64,
+    /// Threads of connections, which are stopped at any synchronisation operation; 0 for none. See [`race`](crate::race).
+    pub threads: u32,
 }
 
 impl Default for WorldOptions {
@@ -32,6 +34,7 @@ impl Default for WorldOptions {
             disk: DiskOptions::default(),
             nemesis: NemesisOptions::default(),
             patience: 20_000,
+            threads: 0,
         }
     }
 }

@@ -50,6 +50,12 @@ impl Order {
         self.stream.digest()
     }
 
+    /// What the scheduler draws from.
+    #[cfg(tenterhook_shuttle)]
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
     /// The present turn.
     pub(super) fn turn(&self) -> u32 {
         match &self.how {

@@ -37,4 +37,6 @@ pub struct RunOutcome {
     pub names: Names,
     /// How many events there were when each step began, if the story was kept.
     pub steps_began: Vec<u64>,
+    /// Synchronisation operations of threads, each of which was a scheduling point; 0 for a run without threads.
+    pub points: u64,
 }

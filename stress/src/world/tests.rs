@@ -226,6 +226,7 @@ fn options(scheduler: SchedulerKind) -> WorldOptions {
             mean_quiesce: 500,
         },
         patience: 2_000,
+        threads: 0,
     }
 }
 

@@ -7,6 +7,9 @@ use crate::violation::Violation;
 impl<S: System> World<S> {
     /// No fiber can run and no I/O will come: allowed while all fibers are idle and the phase is about to change.
     pub(super) fn nothing_left_to_wait_for(&self) -> bool {
+        if !self.threads_rest() {
+            return false;
+        }
         match self.phase {
             Phase::Draining(_) => self.fibers.busy() == 0,
             Phase::Running => self.fibers.are_all_idle(),
@@ -39,10 +42,15 @@ impl<S: System> World<S> {
             } else {
                 format!("fiber {fiber}")
             };
-            violation = violation.note(format!("{who}: {}; {how}", self.system.describe(fiber)));
+            let doing = self.raced.describe(fiber).unwrap_or_else(|| self.system.describe(fiber));
+            let how = if self.raced.is_in_step(fiber) { "is in the middle of a step" } else { how };
+            violation = violation.note(format!("{who}: {doing}; {how}"));
         }
         if waiting.len() > SHOWN {
             violation = violation.note(format!("and {} more", waiting.len() - SHOWN));
+        }
+        for thread in self.raced.under_way().into_iter().take(SHOWN) {
+            violation = violation.note(thread);
         }
         for operation in self.disk.describe().into_iter().take(SHOWN) {
             violation = violation.note(format!("in flight: {operation}"));

@@ -64,6 +64,7 @@ pub(crate) fn options(stream: &mut Stream, seed: u64, fixed: &Fixed<FixedPager>)
         disk,
         // Every connection may have a long reader under way, and all of them one writer to wait for.
         patience: 20_000 + 1_500 * u64::from(connections),
+        threads: 0,
     };
     let disk_lies = disk.faults.enabled().any(|(kind, _)| kind.is_lie());
     let plan = PagerPlan { disk_lies, ..plan };

@@ -22,15 +22,17 @@ pub struct Fairness {
 #[derive(Debug)]
 struct Waiter {
     id: TransactionId,
+    /// How many had been told to wait when it asked.
+    since: u64,
     reads: bool,
 }
 
 impl Oracle for Fairness {
     fn judge(&mut self, _: &History, seen: &Observation<'_>) -> Verdict {
         match *seen {
-            Observation::TurnAwaited { id, reads } => {
+            Observation::TurnAwaited { id, asked, reads } => {
                 self.asked += 1;
-                self.waiting.insert(self.asked, Waiter { id, reads });
+                self.waiting.insert(self.asked, Waiter { id, since: asked, reads });
                 self.turns.insert(id, self.asked);
             }
             // Which of them are in its way it knows better: those are passed over, the others keep their place.
@@ -40,7 +42,7 @@ impl Oracle for Fairness {
             }
             Observation::ReadersAwaitedNoMore => self.awaits_readers = false,
             Observation::TurnRefused { id } => return self.refused(id),
-            Observation::TurnCame { id } => return self.comes(id),
+            Observation::TurnCame { id, asked } => return self.comes(id, asked),
             Observation::TurnLeft { id } => self.leave(id),
             Observation::Crashed(_) => {
                 *self = Fairness { asked: self.asked, ..Fairness::default() };
@@ -52,8 +54,13 @@ impl Oracle for Fairness {
 }
 
 impl Fairness {
-    fn comes(&mut self, id: TransactionId) -> Verdict {
-        let first = self.waiting.first_key_value().map(|(_, first)| first.id);
+    /// `asked` is how many had been told to wait when it asked. Threads may ask at the same time: only those that had been told
+    /// before have waited longer for certain.
+    fn comes(&mut self, id: TransactionId, asked: u64) -> Verdict {
+        let own = self.turns.get(&id).and_then(|turn| self.waiting.get(turn)).map(|waiter| waiter.since);
+        let asked = own.unwrap_or(asked);
+        let first =
+            self.waiting.first_key_value().filter(|&(&turn, _)| turn <= asked).map(|(_, first)| first.id);
         let may_be_passed_over = self.may_be_sent_away(id);
         self.leave(id);
         if may_be_passed_over {

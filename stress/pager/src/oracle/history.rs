@@ -45,6 +45,8 @@ pub struct History {
     early: Vec<(u64, TransactionId)>,
     /// What the last open said, until the pages were compared.
     opened: Option<u64>,
+    /// How many transactions have been told to wait for the write lock.
+    turns_awaited: u64,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,11 @@ impl History {
     /// The newest commit that was seen.
     pub fn head(&self) -> u64 {
         self.head
+    }
+
+    /// How many transactions have been told to wait for the write lock.
+    pub fn turns_awaited(&self) -> u64 {
+        self.turns_awaited
     }
 
     /// The newest commit that must survive.
@@ -183,6 +190,11 @@ impl History {
         sequence <= self.tip
     }
 
+    /// Whether a commit was asked for that would get this number, and was not acknowledged.
+    pub(super) fn was_requested(&self, sequence: u64) -> bool {
+        self.flights.iter().any(|flight| flight.base + 1 == sequence)
+    }
+
     pub(super) fn flight(&self, id: TransactionId) -> Option<&Flight> {
         self.flights.iter().find(|flight| flight.id == id)
     }
@@ -236,9 +248,10 @@ impl History {
             Observation::WritesDropped => self.lost_writes = true,
             Observation::Opened { sequence } => self.opened = Some(sequence),
             Observation::Recovered { pages } => self.settle(pages),
-            Observation::ReadBegan { sequence } => self.see(sequence),
+            Observation::ReadBegan { sequence, .. } => self.see(sequence),
             Observation::Checked { report, .. } => self.see(report.sequence),
-            Observation::WriteBegan { base } => self.begin_upon(base),
+            Observation::TurnAwaited { .. } => self.turns_awaited += 1,
+            Observation::WriteBegan { base, .. } => self.begin_upon(base),
             Observation::CommitBegan { id, base, changes } => self.take_off(id, base, changes),
             Observation::Committed { id, sequence } => self.acknowledge(id, sequence),
             Observation::CommitFailed { id } | Observation::CommitDropped { id, submitted: false } => {

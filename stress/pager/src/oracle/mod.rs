@@ -55,6 +55,8 @@ pub enum Observation<'a> {
     ReadBegan {
         /// Its snapshot.
         sequence: u64,
+        /// The newest commit that had been acknowledged when it was asked for.
+        floor: u64,
     },
     /// A page was read in a snapshot that is held.
     PageRead {
@@ -105,6 +107,8 @@ pub enum Observation<'a> {
     TurnAwaited {
         /// The transaction.
         id: TransactionId,
+        /// How many had been told to wait when it asked.
+        asked: u64,
         /// Whether it keeps a snapshot while it waits.
         reads: bool,
     },
@@ -121,6 +125,8 @@ pub enum Observation<'a> {
     TurnCame {
         /// The transaction.
         id: TransactionId,
+        /// How many had been told to wait when it asked.
+        asked: u64,
     },
     /// A transaction waits for the write lock no longer, or is about to.
     TurnLeft {
@@ -131,6 +137,8 @@ pub enum Observation<'a> {
     WriteBegan {
         /// The snapshot that it starts from.
         base: u64,
+        /// Whether other threads may have been told of a failure while it began.
+        raced: bool,
     },
     /// A write transaction asks for its commit.
     CommitBegan {

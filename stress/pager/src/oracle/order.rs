@@ -8,15 +8,17 @@ pub struct CommitOrder;
 impl Oracle for CommitOrder {
     fn judge(&mut self, history: &History, seen: &Observation<'_>) -> Verdict {
         match *seen {
-            Observation::WriteBegan { base } => starts_from_the_newest(history, base),
+            Observation::WriteBegan { base, raced } => starts_from_the_newest(history, base, raced),
             Observation::Committed { id, sequence } => gets_the_next_number(history, id, sequence),
             _ => Ok(()),
         }
     }
 }
 
-fn starts_from_the_newest(history: &History, base: u64) -> Verdict {
-    if base >= history.head() && history.can_be_seen(base) {
+fn starts_from_the_newest(history: &History, base: u64, raced: bool) -> Verdict {
+    // What it starts from may have failed since.
+    let was_there = history.can_be_seen(base) || raced && history.was_requested(base);
+    if base >= history.head() && was_there {
         return Ok(());
     }
     let expected = format!("a writer that starts from commit {}, the newest that was seen", history.head());

@@ -34,7 +34,7 @@ impl Oracle for Snapshot {
                     format!("{seen} pages"),
                 ))
             }
-            Observation::ReadBegan { sequence } => can_be_read(history, sequence),
+            Observation::ReadBegan { sequence, floor } => can_be_read(history, sequence, floor),
             Observation::PinnedAgain { page, before, after } if before != after => {
                 let expected = format!("page {page} with digest {before:#x} for as long as it is pinned");
                 let seen = format!("digest {after:#x}, which is from {}", history.origin(page, after));
@@ -45,8 +45,7 @@ impl Oracle for Snapshot {
     }
 }
 
-fn can_be_read(history: &History, sequence: u64) -> Verdict {
-    let acknowledged = history.acknowledged();
+fn can_be_read(history: &History, sequence: u64, acknowledged: u64) -> Verdict {
     if sequence < acknowledged {
         let expected =
             format!("a snapshot no older than commit {acknowledged}, which was acknowledged before");

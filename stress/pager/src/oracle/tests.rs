@@ -35,23 +35,25 @@ use Seen::{
 };
 
 fn observe(oracles: &mut Oracles, seen: &Seen) -> Verdict {
+    let floor = oracles.history().acknowledged();
+    let asked = oracles.history().turns_awaited();
     oracles.observe(&match *seen {
         Crashes(crash) => Observation::Crashed(crash),
         Open(sequence) => Observation::Opened { sequence },
         Recovered(pages) => Observation::Recovered { pages },
-        Reader(sequence) => Observation::ReadBegan { sequence },
+        Reader(sequence) => Observation::ReadBegan { sequence, floor },
         Read(sequence, page, digest) => Observation::PageRead { sequence, page, digest },
-        Writer(base) => Observation::WriteBegan { base },
+        Writer(base) => Observation::WriteBegan { base, raced: false },
         Commit(id, base, changes) => Observation::CommitBegan { id, base, changes },
         Done(id, sequence) => Observation::Committed { id, sequence },
         Seen::Failed(id) => Observation::CommitFailed { id },
         Dropped(id, submitted) => Observation::CommitDropped { id, submitted },
-        Waits(id) => Observation::TurnAwaited { id, reads: false },
-        WaitsReading(id) => Observation::TurnAwaited { id, reads: true },
+        Waits(id) => Observation::TurnAwaited { id, asked, reads: false },
+        WaitsReading(id) => Observation::TurnAwaited { id, asked, reads: true },
         SendsReadersAway => Observation::ReadersAwaited,
         AwaitsNobody => Observation::ReadersAwaitedNoMore,
         Refused(id) => Observation::TurnRefused { id },
-        Gets(id) => Observation::TurnCame { id },
+        Gets(id) => Observation::TurnCame { id, asked },
         Leaves(id) => Observation::TurnLeft { id },
     })
 }
@@ -435,4 +437,23 @@ fn invention_knows_what_a_transaction_may_have_written_before_its_commit() {
     assert_eq!(oracles.observe(&read(8)).unwrap_err().oracle, "fabricated read");
     let elsewhere = Observation::PageRead { sequence: 1, page: 3, digest: 7 };
     assert_eq!(oracles.observe(&elsewhere).unwrap_err().oracle, "fabricated read");
+}
+
+/// With threads two may ask at the same time, and what they are told is told in another order. Broke when every waiter counted that had
+/// been told before.
+#[test]
+fn fairness_accepts_a_writer_that_asked_before_another_one_was_told_to_wait() {
+    let mut oracles = passes(&[Open(0), Recovered(&[]), Waits(1)]);
+    let observe = |oracles: &mut Oracles, seen| oracles.observe(&seen);
+    observe(&mut oracles, Observation::TurnAwaited { id: 2, asked: 0, reads: false }).unwrap();
+    observe(&mut oracles, Observation::TurnCame { id: 2, asked: 0 }).unwrap();
+    observe(&mut oracles, Observation::TurnCame { id: 3, asked: 1 }).unwrap_err();
+}
+
+/// A commit that is acknowledged while a reader begins may be missing in its snapshot.
+#[test]
+fn snapshot_accepts_a_reader_that_asked_before_the_acknowledgement() {
+    let mut oracles = passes(&two_commits![]);
+    oracles.observe(&Observation::ReadBegan { sequence: 1, floor: 1 }).unwrap();
+    oracles.observe(&Observation::ReadBegan { sequence: 1, floor: 2 }).unwrap_err();
 }

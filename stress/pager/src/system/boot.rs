@@ -1,3 +1,4 @@
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tenterhook_runtime::IOResult;
@@ -92,7 +93,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
                     .struck_since(&[FaultKind::SyncDropped], system.struck_at_verification)
                     .is_some()
                 {
-                    system.oracles.observe(&Observation::WritesDropped)?;
+                    system.oracles.borrow_mut().observe(&Observation::WritesDropped)?;
                 }
                 system.struck_at_verification = context.struck;
                 opened(system, pager)
@@ -105,7 +106,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
                 Progress::More => Ok(Step::Continue),
                 Progress::Wait(io) => Ok(Step::from(io)),
                 Progress::Done => {
-                    system.layout = write.prepared().cloned().unwrap_or_default();
+                    system.layout = Rc::new(write.prepared().cloned().unwrap_or_default());
                     system.boot.stage = Stage::Begin;
                     Ok(Step::Ended)
                 }
@@ -130,10 +131,10 @@ fn no_other_may_open(system: &PagerSystem, io: &Arc<dyn IO>) -> Result<(), Failu
 /// The pager is there. What it says of its newest commit is the first thing to judge.
 fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> {
     let sequence = pager.commit_sequence();
-    system.oracles.observe(&Observation::Opened { sequence })?;
+    system.oracles.borrow_mut().observe(&Observation::Opened { sequence })?;
     let pager = system.pager.insert(pager);
     if sequence == 0 {
-        system.oracles.observe(&Observation::Recovered { pages: &[] })?;
+        system.oracles.borrow_mut().observe(&Observation::Recovered { pages: &[] })?;
         let job = Job::Prepare(Box::new(Prepare::new(PREPARATION, system.plan.extent)));
         let fixture = fixture!(system, pager);
         system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &fixture));
@@ -150,7 +151,7 @@ fn verify(system: &mut PagerSystem) -> Result<Step, Failure> {
     let Stage::Verify(verify) = &mut system.boot.stage else { return Ok(Step::Continue) };
     let number = verify.digests.len() as u32;
     if number > verify.transaction.page_count() {
-        system.oracles.observe(&Observation::Recovered { pages: &verify.digests })?;
+        system.oracles.borrow_mut().observe(&Observation::Recovered { pages: &verify.digests })?;
         let Some(layout) = verify.layout.take() else {
             if system.plan.disk_lies {
                 return Ok(Step::Destroyed);
@@ -158,7 +159,7 @@ fn verify(system: &mut PagerSystem) -> Result<Step, Failure> {
             let seen = "page 2 does not say so";
             return Err(Violation::safety("atomicity", "a root page after the first commit", seen).into());
         };
-        system.layout = layout;
+        system.layout = Rc::new(layout);
         system.boot.stage = Stage::Begin;
         return Ok(Step::Ended);
     }
@@ -189,7 +190,7 @@ fn failed(
     error: &PagerError,
     context: &mut Context<'_>,
 ) -> Result<Step, Box<Violation>> {
-    system.tally.notice(error);
+    system.tally.borrow_mut().notice(error);
     context.remark(|| format!("gets: {error}"));
     let times = system.refusal.as_ref().map_or(0, |(times, _)| *times) + 1;
     system.refusal = Some((times, error.to_string()));
@@ -200,10 +201,14 @@ fn failed(
             Err(Failure::Pager(_)) | Ok(()) => {}
         }
     }
-    system.oracles.observe(&Observation::Failed { what: "coming back to life", error, cause })?;
+    system.oracles.borrow_mut().observe(&Observation::Failed {
+        what: "coming back to life",
+        error,
+        cause,
+    })?;
     if system.plan.disk_lies && is_damage(error) && !context.disk.is_honest() {
         return Ok(Step::Destroyed);
     }
-    system.tally.restarts += 1;
+    system.tally.borrow_mut().restarts += 1;
     Ok(Step::Restart)
 }

@@ -96,8 +96,11 @@ impl Connection {
                 Ok(Progress::More) => {}
                 Ok(Progress::Wait(io)) => return self.suspended(io, plan, fixture, context),
                 Ok(Progress::Done) => {
-                    fixture.tally.operations += 1;
-                    context.observe(fixture.oracles.history().head() as u32, fixture.tally.content);
+                    fixture.tally.borrow_mut().operations += 1;
+                    context.observe(
+                        fixture.oracles.borrow().history().head() as u32,
+                        fixture.tally.borrow().content,
+                    );
                     self.forget();
                     return Ok(Step::Ended);
                 }
@@ -212,7 +215,7 @@ impl Connection {
             Some(2) => {
                 if let Some(completion) = io.completion() {
                     context.remark(|| "cancels what it waits for".into());
-                    fixture.tally.cancels += 1;
+                    fixture.tally.borrow_mut().cancels += 1;
                     self.cancelled = true;
                     completion.cancel();
                 }
@@ -221,7 +224,7 @@ impl Connection {
             Some(4) => {}
             Some(_) => {
                 let stream = &mut *context.stream;
-                fixture.tally.cancels +=
+                fixture.tally.borrow_mut().cancels +=
                     u64::from(context.disk.cancel_change(|count| stream.choose(CHANGE, count)));
             }
             None => {}
@@ -238,11 +241,11 @@ impl Connection {
         let cancels = context.stream.choose(GIVE_UP, 2) == 1;
         let is_given_up = write.give_up(cancels, fixture.layout, context.stream);
         if is_given_up {
-            fixture.tally.given_up += 1;
+            fixture.tally.borrow_mut().given_up += 1;
             context.remark(|| "gives up the call that waits".into());
             // The outcome of what it waited for is told to no caller.
             if let Some(completion) = io.completion().filter(|_| cancels) {
-                fixture.tally.cancels += 1;
+                fixture.tally.borrow_mut().cancels += 1;
                 completion.cancel();
             }
         }
@@ -256,7 +259,7 @@ impl Connection {
             Operation::Checkpoint(checkpoint) => checkpoint.leave(fixture).or_else(oracle_fired)?,
             _ => {}
         }
-        fixture.tally.drops += 1;
+        fixture.tally.borrow_mut().drops += 1;
         self.forget();
         Ok(Step::Ended)
     }
@@ -275,7 +278,7 @@ impl Connection {
             }
             Failure::Pager(error) => error,
         };
-        fixture.tally.notice(&error);
+        fixture.tally.borrow_mut().notice(&error);
         context.remark(|| format!("gets: {error}"));
         sometimes!(matches!(error, PagerError::Poisoned { .. }), "writes are refused after a failed sync");
         sometimes!(matches!(error, PagerError::NoSpace { .. }), "the file has its maximum size");
@@ -292,7 +295,7 @@ impl Connection {
         let described = self.describe();
         let continues = self.continues_after(&error, plan, context);
         if continues {
-            fixture.tally.went_on += 1;
+            fixture.tally.borrow_mut().went_on += 1;
             sometimes!(true, "a transaction continues after an error");
             self.cancelled = false;
         } else {
@@ -301,11 +304,12 @@ impl Connection {
         let seen = Observation::Failed { what, error: &error, cause };
         fixture
             .oracles
+            .borrow_mut()
             .observe(&seen)
             .map_err(|violation| violation.note(format!("while in {described}")))?;
         let is_poisoned = matches!(error, PagerError::Poisoned { .. });
         if is_poisoned && !context.calm && context.stream.happens(RESTART, plan.restart) {
-            fixture.tally.restarts += 1;
+            fixture.tally.borrow_mut().restarts += 1;
             return Ok(Step::Restart);
         }
         Ok(if continues { Step::Continue } else { Step::Ended })

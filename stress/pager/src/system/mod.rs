@@ -6,7 +6,9 @@ mod explanations;
 mod place;
 mod quiesce;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use tenterhook_runtime::io::IO;
@@ -21,6 +23,7 @@ use crate::profile::Profile;
 use crate::workload::layout::{Layout, Shape};
 use crate::workload::{OperationKind, Tally};
 use tenterhook_stress::disk::{Flippable, Place, Struck};
+use tenterhook_stress::race;
 use tenterhook_stress::schedule::FiberId;
 use tenterhook_stress::sometimes;
 use tenterhook_stress::system::{Context, Crash, Step, System};
@@ -83,7 +86,7 @@ const DATABASE: &str = "cloth";
 pub struct PagerSystem {
     plan: PagerPlan,
     shape: Shape,
-    layout: Layout,
+    layout: Rc<Layout>,
     path: PathBuf,
     pager: Option<Arc<Pager>>,
     /// The pager of the life before, to see whether it is really gone.
@@ -91,8 +94,8 @@ pub struct PagerSystem {
     connections: Vec<Connection>,
     boot: Boot,
     quiesce: Quiesce,
-    oracles: Oracles,
-    tally: Tally,
+    oracles: Rc<RefCell<Oracles>>,
+    tally: Rc<RefCell<Tally>>,
     /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
     refusal: Option<(u32, String)>,
     /// Delivered faults when this life began.
@@ -107,23 +110,53 @@ impl PagerSystem {
         PagerSystem {
             plan,
             shape: Shape::new(plan.pager.page_size, usable),
-            layout: Layout::default(),
+            layout: Rc::default(),
             path: PathBuf::from(DATABASE),
             pager: None,
             grave: Weak::new(),
             connections: (0..plan.connections).map(|_| Connection::default()).collect(),
             boot: Boot::default(),
             quiesce: Quiesce::default(),
-            oracles: match (plan.disk_lies, plan.pager.durability) {
+            oracles: Rc::new(RefCell::new(match (plan.disk_lies, plan.pager.durability) {
                 (true, _) => Oracles::of_a_lying_disk(),
                 (false, Durability::Full) => Oracles::default(),
                 (false, Durability::Normal | Durability::Off) => Oracles::of_late_syncs(),
-            },
-            tally: Tally::default(),
+            })),
+            tally: Rc::default(),
             refusal: None,
             struck_at_birth: Struck::default(),
             struck_at_verification: Struck::default(),
         }
+    }
+}
+
+/// A connection in a thread of its own, for one life.
+struct Raced {
+    plan: PagerPlan,
+    shape: Shape,
+    layout: Rc<Layout>,
+    pager: Arc<Pager>,
+    oracles: Rc<RefCell<Oracles>>,
+    tally: Rc<RefCell<Tally>>,
+    struck_at_birth: Struck,
+    connection: Connection,
+}
+
+impl race::Connection for Raced {
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        let mut fixture = crate::workload::Fixture {
+            pager: &self.pager,
+            shape: &self.shape,
+            layout: &self.layout,
+            oracles: &self.oracles,
+            tally: &self.tally,
+            raced: true,
+        };
+        self.connection.step(&self.plan, self.struck_at_birth, &mut fixture, context)
+    }
+
+    fn describe(&self) -> String {
+        self.connection.describe()
     }
 }
 
@@ -134,8 +167,9 @@ macro_rules! fixture {
             pager: $pager,
             shape: &$system.shape,
             layout: &$system.layout,
-            oracles: &mut $system.oracles,
-            tally: &mut $system.tally,
+            oracles: &$system.oracles,
+            tally: &$system.tally,
+            raced: false,
         }
     };
 }
@@ -149,7 +183,7 @@ impl System for PagerSystem {
     fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let step = boot::step(self, io, context)?;
         if matches!(step, Step::Ended) {
-            self.tally.recoveries += 1;
+            self.tally.borrow_mut().recoveries += 1;
             self.refusal = None;
             let everything = if self.plan.flips_in_log {
                 Flippable::Everything
@@ -168,6 +202,19 @@ impl System for PagerSystem {
         connection.step(&self.plan, self.struck_at_birth, &mut fixture, context)
     }
 
+    fn connection(&mut self, _: FiberId) -> Option<Box<dyn race::Connection>> {
+        Some(Box::new(Raced {
+            plan: self.plan,
+            shape: self.shape,
+            layout: Rc::clone(&self.layout),
+            pager: Arc::clone(self.pager.as_ref()?),
+            oracles: Rc::clone(&self.oracles),
+            tally: Rc::clone(&self.tally),
+            struck_at_birth: self.struck_at_birth,
+            connection: Connection::default(),
+        }))
+    }
+
     fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
         let mut fixture = fixture!(self, pager);
@@ -183,11 +230,11 @@ impl System for PagerSystem {
         self.boot = Boot::default();
         self.quiesce = Quiesce::default();
         self.grave = self.pager.take().map_or_else(Weak::new, |pager| Arc::downgrade(&pager));
-        self.oracles.observe(&Observation::Crashed(crash))
+        self.oracles.borrow_mut().observe(&Observation::Crashed(crash))
     }
 
     fn after_crash(&mut self) -> Result<(), Box<Violation>> {
-        self.oracles.observe(&Observation::Freed { owners: self.grave.strong_count() })
+        self.oracles.borrow_mut().observe(&Observation::Freed { owners: self.grave.strong_count() })
     }
 
     fn locate(&self, place: &Place) -> String {
@@ -207,7 +254,7 @@ impl System for PagerSystem {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.tally.counters()
+        self.tally.borrow().counters()
     }
 }
 

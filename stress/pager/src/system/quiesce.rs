@@ -42,6 +42,7 @@ impl Quiesce {
                 let cause = is_poison.then_some("an earlier failed sync");
                 fixture
                     .oracles
+                    .borrow_mut()
                     .observe(&Observation::Failed { what: "a check at rest", error: &error, cause })
                     .map_err(|violation| violation.note(format!("while at rest, in {what}")))?;
                 self.stage = Stage::SettleAgain;

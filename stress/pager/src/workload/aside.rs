@@ -259,7 +259,7 @@ pub(super) fn compare(op: &mut OperationContext<'_, '_>, page: PageNo) -> Result
         Err(PagerError::PageNotAllocated { .. } | PagerError::PageOutOfRange { .. }) => ABSENT,
         Err(error) => return Err(error.into()),
     };
-    op.fixture.tally.looked(seen);
+    op.fixture.tally.borrow_mut().looked(seen);
     let sequence = op.changes.base();
     op.fixture.observe(&match op.changes.digest(page) {
         Some(known) => Observation::OwnPage { sequence, page, expected: known, seen },

@@ -15,6 +15,7 @@ mod transfer;
 mod upkeep;
 mod write;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use tenterhook_runtime::IOCompletions;
@@ -38,8 +39,12 @@ pub(crate) struct Fixture<'a> {
     pub(crate) pager: &'a Arc<Pager>,
     pub(crate) shape: &'a Shape,
     pub(crate) layout: &'a Layout,
-    pub(crate) oracles: &'a mut Oracles,
-    pub(crate) tally: &'a mut Tally,
+    /// Never borrowed across a call of the pager: its thread may be stopped there.
+    pub(crate) oracles: &'a RefCell<Oracles>,
+    /// The same holds here.
+    pub(crate) tally: &'a RefCell<Tally>,
+    /// Whether threads are stopped in the middle of a step: what is told of a call may be told late.
+    pub(crate) raced: bool,
 }
 
 /// What a step of an operation came to.
@@ -84,10 +89,15 @@ macro_rules! await_io {
 pub(crate) use await_io;
 
 impl Fixture<'_> {
+    /// The newest commit that has been acknowledged.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.oracles.borrow().history().acknowledged()
+    }
+
     /// Tells the oracles.
     #[inline]
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Failure> {
-        Ok(self.oracles.observe(seen)?)
+        Ok(self.oracles.borrow_mut().observe(seen)?)
     }
 }
 

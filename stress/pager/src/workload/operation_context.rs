@@ -1,5 +1,7 @@
 //! A transaction at work, and what it has made of its pages: how jobs read, change, allocate and free.
 
+use std::cell::RefCell;
+
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::pager::{PageNo, WriteTransaction};
 
@@ -80,7 +82,7 @@ impl OperationContext<'_, '_> {
             IOResult::IO(io) => return Ok(Err(Progress::Wait(io))),
         };
         let digest = self.fixture.shape.digest(&bytes);
-        self.fixture.tally.looked(digest);
+        self.fixture.tally.borrow_mut().looked(digest);
         compare(self.fixture.oracles, self.changes, page, digest)?;
         Ok(Ok(read(&bytes)))
     }
@@ -90,7 +92,7 @@ impl OperationContext<'_, '_> {
         let bytes = await_io!(self.transaction.page_mut(page));
         let shape = self.fixture.shape;
         let digest = shape.digest(bytes);
-        self.fixture.tally.looked(digest);
+        self.fixture.tally.borrow_mut().looked(digest);
         compare(self.fixture.oracles, self.changes, page, digest)?;
         edit(bytes);
         let digest = shape.digest(bytes);
@@ -132,9 +134,9 @@ impl OperationContext<'_, '_> {
 }
 
 /// Has the oracles compare a page with what the transaction has made of it, or with its snapshot.
-fn compare(oracles: &mut Oracles, changes: &Changes, page: PageNo, digest: u64) -> Result<(), Failure> {
+fn compare(oracles: &RefCell<Oracles>, changes: &Changes, page: PageNo, digest: u64) -> Result<(), Failure> {
     let sequence = changes.base;
-    Ok(oracles.observe(&match changes.digest(page) {
+    Ok(oracles.borrow_mut().observe(&match changes.digest(page) {
         Some(known) => Observation::OwnPage { sequence, page, expected: known, seen: digest },
         None => Observation::PageRead { sequence, page, digest },
     })?)

@@ -63,17 +63,22 @@ impl Plan {
 impl Read {
     /// Registers a snapshot, which the oracles compare with what was acknowledged.
     pub(crate) fn begin(plan: Plan, fixture: &mut Fixture<'_>) -> Result<Read, Failure> {
+        let floor = fixture.acknowledged();
         let transaction = fixture.pager.begin_read()?;
-        fixture.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence() })?;
+        fixture.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence(), floor })?;
         Ok(Read { transaction, plan, position: 0 })
     }
 
     /// Reads one page.
     pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
         let Some(number) = self.plan.page(self.position, fixture) else {
-            fixture.tally.reads += 1;
-            let behind =
-                fixture.oracles.history().acknowledged().saturating_sub(self.transaction.commit_sequence());
+            fixture.tally.borrow_mut().reads += 1;
+            let behind = fixture
+                .oracles
+                .borrow()
+                .history()
+                .acknowledged()
+                .saturating_sub(self.transaction.commit_sequence());
             sometimes!(behind >= 10, "a reader ends ten commits behind");
             self.plan.conclude(self.transaction.commit_sequence(), fixture)?;
             return Ok(Progress::Done);
@@ -81,7 +86,7 @@ impl Read {
         let page = await_io!(self.transaction.page(number));
         let sequence = self.transaction.commit_sequence();
         let digest = fixture.shape.digest(&page);
-        fixture.tally.looked(digest);
+        fixture.tally.borrow_mut().looked(digest);
         fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
         self.plan.look(sequence, page, digest, fixture)?;
         self.position += 1;

@@ -42,6 +42,8 @@ pub(crate) struct Write {
     end: WriteEnd,
     /// Whether it has been told to wait for the write lock.
     queued: bool,
+    /// How many others had been told to wait for it when it asked.
+    asked: Option<u64>,
     /// Whether the file is shortened after the job.
     vacuum: bool,
     /// What it does before it continues with its job, or ends.
@@ -82,8 +84,9 @@ impl Write {
         looks: usize,
         fixture: &mut Fixture<'_>,
     ) -> Result<Write, Failure> {
+        let floor = fixture.acknowledged();
         let reader = fixture.pager.begin_read()?;
-        fixture.observe(&Observation::ReadBegan { sequence: reader.commit_sequence() })?;
+        fixture.observe(&Observation::ReadBegan { sequence: reader.commit_sequence(), floor })?;
         Ok(Write::at(id, job, end, Stage::Look(Box::new(reader), looks)))
     }
 
@@ -99,7 +102,18 @@ impl Write {
 
     fn at(id: TransactionId, job: Job, end: WriteEnd, stage: Stage) -> Write {
         let (queued, vacuum, is_job_done) = (false, false, false);
-        Write { id, job, end, queued, vacuum, aside: None, is_job_done, stage, changes: Changes::default() }
+        Write {
+            id,
+            job,
+            end,
+            queued,
+            asked: None,
+            vacuum,
+            aside: None,
+            is_job_done,
+            stage,
+            changes: Changes::default(),
+        }
     }
 
     /// Gives up the call that waits, and continues in the same transaction: with the next thing that it does aside, with the end
@@ -148,6 +162,10 @@ impl Write {
 
     /// One call of the pager.
     pub(crate) fn step(&mut self, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
+        if fixture.raced && std::mem::take(&mut self.queued) {
+            // Whatever this call comes to, other threads may see it before it is told.
+            fixture.observe(&Observation::TurnLeft { id: self.id })?;
+        }
         match &mut self.stage {
             Stage::Look(reader, left) => {
                 let accounts = &fixture.layout.accounts;
@@ -157,13 +175,14 @@ impl Write {
                 let (sequence, number) = (reader.commit_sequence(), accounts[*left % accounts.len()]);
                 let page = await_io!(reader.page(number));
                 let digest = fixture.shape.digest(&page);
-                fixture.tally.looked(digest);
+                fixture.tally.borrow_mut().looked(digest);
                 fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
                 *left -= 1;
                 Ok(Progress::More)
             }
             Stage::Upgrade(upgrade, snapshot) => {
                 let snapshot = *snapshot;
+                self.asked.get_or_insert_with(|| fixture.oracles.borrow().history().turns_awaited());
                 let upgraded = match upgrade.step() {
                     Err(PagerError::BusySnapshot { snapshot: refused, newest }) => {
                         self.stage = Stage::Over;
@@ -173,7 +192,11 @@ impl Write {
                     Err(PagerError::AwaitedByCheckpoint) => {
                         sometimes!(true, "an upgrade is refused because a checkpoint waits for readers");
                         self.stage = Stage::Over;
-                        fixture.observe(&Observation::TurnRefused { id: self.id })?;
+                        // Other threads may tell of the checkpoint later.
+                        fixture.observe(&match fixture.raced {
+                            true => Observation::TurnLeft { id: self.id },
+                            false => Observation::TurnRefused { id: self.id },
+                        })?;
                         return Ok(Progress::Done);
                     }
                     other => other?,
@@ -196,6 +219,7 @@ impl Write {
                 self.begun(transaction, fixture)
             }
             Stage::Begin(begin) => {
+                self.asked.get_or_insert_with(|| fixture.oracles.borrow().history().turns_awaited());
                 let begun = begin.step()?;
                 sometimes!(matches!(begun, IOResult::IO(_)), "a writer waits for the write lock");
                 let transaction = match begun {
@@ -242,7 +266,7 @@ impl Write {
             Stage::Vacuum(vacuum) => {
                 let (transaction, less) = await_io!(vacuum.step());
                 sometimes!(less > 0, "a vacuum shortens the file");
-                fixture.tally.vacuumed += u64::from(less);
+                fixture.tally.borrow_mut().vacuumed += u64::from(less);
                 self.stage = Stage::Work(transaction);
                 self.end(fixture)
             }
@@ -252,7 +276,7 @@ impl Write {
                     IOResult::IO(io) => return Ok(Progress::Wait(io)),
                 };
                 self.stage = Stage::Over;
-                fixture.tally.commits += 1;
+                fixture.tally.borrow_mut().commits += 1;
                 let Audit { commits_published, log_syncs, .. } = fixture.pager.audit();
                 sometimes!(
                     log_syncs > 0 && commits_published > log_syncs,
@@ -270,7 +294,11 @@ impl Write {
             return Ok(());
         }
         let reads = matches!(self.stage, Stage::Upgrade(..));
-        fixture.observe(&Observation::TurnAwaited { id: self.id, reads })
+        if reads && fixture.raced {
+            // A checkpoint may have sent it away, and tell of it later.
+            return Ok(());
+        }
+        fixture.observe(&Observation::TurnAwaited { id: self.id, asked: self.asked.unwrap_or(0), reads })
     }
 
     fn ask_for_upgrade(&mut self) -> Progress {
@@ -286,12 +314,12 @@ impl Write {
         transaction: WriteTransaction,
         fixture: &mut Fixture<'_>,
     ) -> Result<Progress, Failure> {
-        fixture.observe(&Observation::TurnCame { id: self.id })?;
+        fixture.observe(&Observation::TurnCame { id: self.id, asked: self.asked.unwrap_or(0) })?;
         self.changes.base = transaction.commit_sequence();
         let ahead = self.changes.base.saturating_sub(fixture.pager.commit_sequence());
         sometimes!(ahead > 0, "a writer starts from a commit that is in flight");
         sometimes!(ahead >= 3, "three commits are in flight");
-        fixture.observe(&Observation::WriteBegan { base: self.changes.base })?;
+        fixture.observe(&Observation::WriteBegan { base: self.changes.base, raced: fixture.raced })?;
         self.stage = Stage::Work(transaction);
         Ok(Progress::More)
     }
@@ -311,7 +339,7 @@ impl Write {
         sometimes!(transaction.pages_spilled() > 0, "a transaction spills");
         if self.end == WriteEnd::Rollback || self.changes.is_empty() {
             transaction.rollback();
-            fixture.tally.rollbacks += 1;
+            fixture.tally.borrow_mut().rollbacks += 1;
             return Ok(Progress::Done);
         }
         let Changes { base, pages } = &self.changes;
@@ -329,7 +357,7 @@ impl Write {
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted: true })
             }
             Stage::Commit(_) => {
-                fixture.tally.failed_commits += 1;
+                fixture.tally.borrow_mut().failed_commits += 1;
                 sometimes!(true, "a commit ends with an error");
                 sometimes!(is_doomed, "a commit in flight fails because an earlier one did");
                 fixture.observe(&Observation::CommitFailed { id: self.id })
@@ -412,9 +440,11 @@ impl Write {
 
 /// Whether a refusal is true: there was a commit on top of the snapshot, and it is not reported as another error.
 fn stale(snapshot: u64, refused: u64, newest: u64, fixture: &mut Fixture<'_>) -> Result<Progress, Failure> {
-    fixture.tally.stale_upgrades += 1;
+    fixture.tally.borrow_mut().stale_upgrades += 1;
     sometimes!(true, "an upgrade is refused because of another commit");
-    let is_true = snapshot == refused && snapshot < newest && fixture.oracles.history().can_be_seen(newest);
+    // With threads that commit may have failed meanwhile.
+    let was_made = fixture.raced || fixture.oracles.borrow().history().can_be_seen(newest);
+    let is_true = snapshot == refused && snapshot < newest && was_made;
     fixture.observe(&Observation::Invariant {
         sequence: newest,
         what: "a refusal of a stale snapshot only:",
