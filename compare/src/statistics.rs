@@ -1,9 +1,9 @@
 //! Medians and what can be said of them without knowing the distribution.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A median and an interval that contains the true one with probability `coverage`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Interval {
     pub(crate) median: f64,
     pub(crate) low: f64,
@@ -21,16 +21,26 @@ impl Interval {
         Self { median: value, low: value, high: value, coverage: 1.0 }
     }
 
+    /// Whether `value` lies in it.
+    pub(crate) fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
     /// The median of `values` between two order statistics.
     ///
     /// The true median of any continuous distribution lies between the k-th smallest and the k-th largest of n values
     /// with probability 1 - 2 P(Bin(n, 1/2) < k); k is the largest that keeps [`CONFIDENCE`] (David and Nagaraja,
     /// Order Statistics, 7.1). Times here are bimodal, so nothing that assumes a bell is of use.
     pub(crate) fn of_median(values: &[f64]) -> Self {
+        Self::of_median_at(values, CONFIDENCE)
+    }
+
+    /// The same with another confidence.
+    pub(crate) fn of_median_at(values: &[f64], confidence: f64) -> Self {
         let sorted = sorted(values);
         let n = sorted.len();
         let mut k = 1;
-        while coverage(n, k + 1) >= CONFIDENCE {
+        while coverage(n, k + 1) >= confidence {
             k += 1;
         }
         let coverage = coverage(n, k).max(0.0);
