@@ -229,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn the_commands_of_the_documents_are_understood() {
+        let mut commands = 0;
+        for text in [include_str!("../README.md"), include_str!("../../Makefile")] {
+            for line in text.lines().filter(|line| line.contains("-p tenterhook-compare")) {
+                let line = line.split(" #").next().unwrap().replace("$(REV)", "main");
+                let given = line.split_once(" -- ").map_or("", |(_, given)| given);
+                let arguments: Vec<_> = given.split_whitespace().collect();
+                read(&arguments).and_then(|options| options.selection()).expect(&line);
+                commands += 1;
+            }
+        }
+        assert_eq!(commands, 9, "six in the README, three in the Makefile");
+    }
+
+    #[test]
     fn scenarios_keep_the_order_of_the_report() {
         let selection = read(&["--only", "group,completion"]).unwrap().selection().unwrap();
         let names: Vec<_> = selection.workloads().iter().map(|workload| workload.name).collect();

@@ -206,11 +206,9 @@ mod tests {
         assert!(!whole.interrupted && whole.skipped.is_empty());
         assert_eq!(told, ["group of 1", "group of 8", "group of 64", "group of 1024"]);
         for (kept, first) in whole.rows.iter().zip(&first.rows) {
-            assert_eq!(
-                kept.contenders[0].values, first.contenders[0].values,
-                "{} was measured again",
-                kept.name
-            );
+            // A float may lose its last bit on its way through the file.
+            let (kept, first) = (kept.contenders[0].median, first.contenders[0].median);
+            assert!((kept / first - 1.0).abs() < 1e-12, "measured again: {first} {kept}");
         }
     }
 

@@ -125,7 +125,10 @@ fn unpack(root: &Path, arguments: &[&str], into: &Path) -> Result<(), String> {
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     if from.is_file() {
-        return std::fs::copy(from, to).map(drop);
+        std::fs::copy(from, to)?;
+        // As old as the original, so that cargo builds again only what has changed.
+        let modified = std::fs::metadata(from)?.modified()?;
+        return std::fs::File::options().append(true).open(to)?.set_modified(modified);
     }
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {

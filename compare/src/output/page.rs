@@ -24,6 +24,10 @@ th, td { text-align: left; padding: 0.15rem 0.8rem 0.15rem 0; border-bottom: 1px
 td.n, th.n { text-align: right; white-space: nowrap; }
 .ours { font-weight: 600; color: #0072b2; }
 .met { color: #006b4f; } .missed { color: #a63b00; font-weight: 600; } .unresolved { color: #666; }
+@media (max-width: 40rem) {
+  .goals tr, .goals td { display: block; border: 0; padding: 0; }
+  .goals tr { border-bottom: 1px solid #eee; padding: 0.3rem 0; }
+}
 nav a { display: inline-block; margin-right: 1rem; }
 ";
 
@@ -46,7 +50,9 @@ pub(crate) fn page(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     let links = scenarios.iter().map(|name| format!("<a href=\"#{0}\">{0}</a>", escape(name)));
     writeln!(out, "<nav>{}</nav>", links.collect::<String>())?;
-    writeln!(out, "{}", goals(report))?;
+    if !report.rows.is_empty() {
+        writeln!(out, "{}", goals(report))?;
+    }
     for scenario in scenarios {
         let rows: Vec<_> = report.rows.iter().filter(|row| row.scenario == scenario).collect();
         writeln!(out, "{}", section(scenario, &rows, &growths))?;
@@ -103,31 +109,25 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// All goals, those that were not met first.
+/// All goals by their verdicts; only the missed ones are open.
 fn goals(report: &Report) -> String {
-    let mut lines = Vec::new();
-    for row in &report.rows {
-        lines.extend(row.goals.iter().map(|judged| (judged.verdict, &row.name, describe(judged))));
+    let mut text = String::from("<h2>Goals</h2>");
+    for (verdict, what) in [
+        (Verdict::Missed, "missed"),
+        (Verdict::Unresolved, "unresolved: the interval spans the goal"),
+        (Verdict::Met, "met"),
+    ] {
+        let open = if verdict == Verdict::Missed { " open" } else { "" };
+        let count = report.count(verdict);
+        let _ = write!(text, "<details{open}><summary>{count} {what}</summary><table class=\"goals\">");
+        for row in &report.rows {
+            for judged in row.goals.iter().filter(|judged| judged.verdict == verdict) {
+                let (class, name, words) = (class(verdict), escape(&row.name), escape(&describe(judged)));
+                let _ = write!(text, "<tr><td class=\"{class}\">{name}<td>{words}");
+            }
+        }
+        text.push_str("</table></details>");
     }
-    if lines.is_empty() {
-        return String::new();
-    }
-    lines.sort_by_key(|(verdict, ..)| match verdict {
-        Verdict::Missed => 0,
-        Verdict::Unresolved => 1,
-        Verdict::Met => 2,
-    });
-    let mut text = format!(
-        "<h2>Goals</h2><p>{} met, {} missed, {} unresolved: the interval spans the goal.</p><div class=\"wide\"><table>",
-        report.count(Verdict::Met),
-        report.count(Verdict::Missed),
-        report.count(Verdict::Unresolved)
-    );
-    for (verdict, row, words) in lines {
-        let class = class(verdict);
-        let _ = write!(text, "<tr><td class=\"{class}\">{class}<td>{}<td>{}", escape(row), escape(&words));
-    }
-    text.push_str("</table></div>");
     text
 }
 

@@ -50,7 +50,8 @@ struct Bar<'a> {
 }
 
 const LINE: i32 = 20;
-const LEFT: i32 = 400;
+/// Bars are on the left, so that a narrow screen shows them first; names follow on the right.
+const BARS: i32 = 330;
 
 /// The ratios of these rows to their baselines, one line each, on a logarithmic scale.
 pub(super) fn ratios(rows: &[&RowReport]) -> String {
@@ -64,9 +65,7 @@ pub(super) fn ratios(rows: &[&RowReport]) -> String {
         ends.filter(|end| *end > 0.0).fold((0.5_f64, 2.0_f64), |(l, m), end| (l.min(end), m.max(end)));
     let x_of = {
         let (low, high) = ((least * 0.9).ln(), (most * 1.1).ln());
-        move |ratio: f64| {
-            LEFT + ((ratio.ln() - low) / (high - low) * f64::from(WIDTH as i32 - LEFT - 20)) as i32
-        }
+        move |ratio: f64| 10 + ((ratio.ln() - low) / (high - low) * f64::from(BARS - 20)) as i32
     };
     let height = LINE * (bars.len() as i32 + rows.len() as i32) + 40;
     svg(height as u32, |area| {
@@ -81,7 +80,7 @@ pub(super) fn ratios(rows: &[&RowReport]) -> String {
         for bar in &bars {
             if bar.first {
                 y += LINE;
-                area.draw(&Text::new(heading(bar.row), (4, y - 7), font(13).color(&BLACK)))?;
+                area.draw(&Text::new(heading(bar.row), (BARS + 10, y - 7), font(13).color(&BLACK)))?;
             }
             y += LINE;
             draw_bar(area, bar, y, &x_of)?;
@@ -98,9 +97,9 @@ fn draw_bar(area: &Area<'_>, bar: &Bar<'_>, y: i32, x_of: &impl Fn(f64) -> i32) 
     let Figure { contender, ours, ratio, .. } = bar.figure;
     let colour = if *ours { COLOURS[0] } else { PEER };
     let (low, middle, high) = (x_of(ratio.low), x_of(ratio.median), x_of(ratio.high));
-    area.draw(&Text::new(contender.clone(), (24, y - 7), font(13).color(&colour)))?;
+    area.draw(&Text::new(contender.clone(), (BARS + 150, y - 7), font(13).color(&colour)))?;
     let value = format!("{:.2} [{:.2}, {:.2}]", ratio.median, ratio.low, ratio.high);
-    area.draw(&Text::new(value, (LEFT - 140, y - 7), font(13).color(&colour)))?;
+    area.draw(&Text::new(value, (BARS + 10, y - 7), font(13).color(&colour)))?;
     area.draw(&PathElement::new([(low, y), (high, y)], colour.stroke_width(2)))?;
     for x in [low, high] {
         area.draw(&PathElement::new([(x, y - 4), (x, y + 4)], colour.stroke_width(2)))?;
@@ -143,14 +142,18 @@ fn lines(axes: (&str, &str), log_x: bool, curves: &[Curve], label: &dyn Fn(&f64)
     svg((plot + legend_lines * LINE + 10) as u32, |area| {
         let (above, below) = area.split_vertically(plot);
         let mut builder = ChartBuilder::on(&above);
-        builder.margin(10).x_label_area_size(44).y_label_area_size(86);
+        builder.margin(10).margin_right(34).x_label_area_size(44).y_label_area_size(86);
         let y = (low * 0.8..high * 1.3).log_scale();
         let y_label = |value: &f64| number(*value);
         macro_rules! draw_on {
             ($x:expr) => {{
                 let mut chart = builder.build_cartesian_2d($x, y)?;
                 let mut mesh = chart.configure_mesh();
-                mesh.x_desc(axes.0).y_desc(axes.1).x_label_formatter(&label).y_label_formatter(&y_label);
+                mesh.x_labels(5)
+                    .x_desc(axes.0)
+                    .y_desc(axes.1)
+                    .x_label_formatter(&label)
+                    .y_label_formatter(&y_label);
                 mesh.light_line_style(WHITE).bold_line_style(FAINT).label_style(font(13)).draw()?;
                 for (_, colour, points) in curves {
                     chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
@@ -161,7 +164,8 @@ fn lines(axes: (&str, &str), log_x: bool, curves: &[Curve], label: &dyn Fn(&f64)
         if log_x {
             draw_on!((left * 0.9..right * 1.1).log_scale());
         } else {
-            draw_on!(left..right);
+            // Its whole steps are one tenth, one hundredth and so on; the labels are at these.
+            draw_on!(0.0..right.round().max(1.0));
         }
         legend(&below, &names, 2)
     })

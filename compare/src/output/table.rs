@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::text::{number, wrap};
 use crate::goal::{Quantity, Verdict};
-use crate::results::{Figure, Growth, Judged, Report, RowReport};
+use crate::results::{Figure, Growth, Judged, Report, RowReport, UNCLEAR};
 use crate::warning::Warning;
 
 /// Where and with what, and how to read the rest.
@@ -120,7 +120,11 @@ pub(super) fn describe_growth(growth: &Growth) -> String {
         (slope, term) => format!("{} + {} {term}", number(fit.base), number(slope)),
     };
     let knee = growth.knee.map_or(String::new(), |knee| format!(", knee at {}", number(knee)));
-    format!("{:11}{formula}, off by {:.0} %{knee}", fit.law.word(), fit.error * 100.0)
+    let error = fit.error * 100.0;
+    if fit.error > UNCLEAR {
+        return format!("no law fits; {}, the nearest, is off by {error:.0} %{knee}", fit.law.word());
+    }
+    format!("{:11}{formula}, off by {error:.0} %{knee}", fit.law.word())
 }
 
 /// How many goals were met, which were not, what is missing, and what to doubt.

@@ -86,6 +86,8 @@ const ENOUGH: usize = 4;
 const AS_GOOD: f64 = 1.5;
 /// Errors below this are noise, and no reason for a faster law.
 const NOISE: f64 = 0.08;
+/// With errors beyond this in all of them, none of the laws is one.
+pub(crate) const UNCLEAR: f64 = 0.3;
 /// A figure is beyond a fit when it exceeds it by this factor.
 const BEYOND: f64 = 1.25;
 
@@ -118,14 +120,16 @@ impl Fit {
         self.base + self.slope * self.law.of(size)
     }
 
-    /// The slowest law whose error is about as small as the best one's, or small enough.
+    /// The slowest law whose error is about as small as the best one's, or small enough. The one with the least error if
+    /// none fits.
     fn best(points: &[Point]) -> Option<Self> {
         if points.len() < ENOUGH {
             return None;
         }
         let fits = Law::ALL.map(|law| Self::of(law, points));
         let least = fits.iter().map(|fit| fit.error).fold(f64::INFINITY, f64::min);
-        fits.into_iter().find(|fit| fit.error <= (AS_GOOD * least).max(NOISE))
+        let bound = if least > UNCLEAR { least } else { (AS_GOOD * least).clamp(NOISE, UNCLEAR) };
+        fits.into_iter().find(|fit| fit.error <= bound)
     }
 }
 
@@ -215,6 +219,13 @@ mod tests {
         assert_eq!(knee(&noisy(|n| if n < 1024.0 { 40.0 } else { 160.0 })), Some(1024.0));
         // One figure that is off is no knee.
         assert_eq!(knee(&noisy(|n| if n == 256.0 { 160.0 } else { 40.0 })), None);
+    }
+
+    #[test]
+    fn figures_that_follow_no_law_are_left_with_the_nearest_one() {
+        let wild = [10.0, 900.0, 20.0, 5_000.0, 30.0, 7_000.0, 50.0];
+        let points: Vec<Point> = SIZES.iter().zip(wild).map(|(&size, cost)| Point { size, cost }).collect();
+        assert!(Fit::best(&points).unwrap().error > UNCLEAR);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::statistics::{Interval, median};
 use crate::warning::Warning;
 
 pub(crate) use file::{FileError, load, resume, save};
-pub(crate) use growth::{Growth, growth_of};
+pub(crate) use growth::{Growth, UNCLEAR, growth_of};
 
 /// The version of the document. A change of what a field means, or of what a row of a name does, is a new one.
 pub(crate) const FORMAT: u32 = 2;

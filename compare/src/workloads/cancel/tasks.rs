@@ -133,7 +133,8 @@ impl Contender for Aborted {
     }
 }
 
-/// A token for each branch, and tasks that run until theirs is cancelled, as tokio's guide to graceful shutdown advises.
+/// A token for each task below one for each branch, and tasks that run until theirs is cancelled: the token of tokio's guide
+/// to graceful shutdown, with the tree and the wait that tokio-util gives.
 pub(super) struct Tokens {
     branches: u64,
     runtime: Runtime,
