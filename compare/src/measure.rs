@@ -164,7 +164,12 @@ impl<'a> Bench<'a> {
     pub(crate) fn size_up(&mut self, entry: &mut Entry, settings: Settings) -> Result<Samples, WrongResult> {
         let mut operations = self.fixed.unwrap_or(self.granule);
         loop {
-            let elapsed = self.time(entry, operations)?;
+            let mut elapsed = self.time(entry, operations)?;
+            if elapsed * 2 > settings.target && self.fixed.is_none() {
+                // Long enough, or stalled by other work: once more tells. A repetition sized by a stall would be far too
+                // short.
+                elapsed = elapsed.min(self.time(entry, operations)?);
+            }
             let factor = settings.target.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
             let wanted = (operations as f64 * factor.min(10.0)) as u64;
             operations = wanted.div_ceil(self.granule).max(1) * self.granule;
@@ -265,6 +270,26 @@ mod tests {
         let honest = || Sum { lossy: None, twice: None };
         let ended = measure(&mut row_of([honest(), honest()]), QUICK, &stop);
         assert_eq!(ended.unwrap_err(), Unmeasured::Interrupted);
+    }
+
+    #[test]
+    fn a_stall_while_a_repetition_is_sized_does_not_make_it_short() {
+        /// Its first run takes as long as a repetition should.
+        struct StallsOnce(Option<Duration>);
+        impl Contender for StallsOnce {
+            fn run(&mut self, operations: u64) -> Evidence {
+                let (stall, started) = (self.0.take().unwrap_or_default(), Instant::now());
+                while started.elapsed() < stall {
+                    std::hint::spin_loop();
+                }
+                Evidence::results((0..operations).map(|_| std::hint::black_box(1)).sum())
+            }
+        }
+        let settings = Settings { repetitions: 1, target: Duration::from_millis(20) };
+        let mut row = Row::timed("operation", "stalls");
+        row.contenders = vec![Entry::new("stalls", StallsOnce(Some(settings.target)))];
+        let samples = measure(&mut row, settings, &Stop::never()).unwrap().remove(0);
+        assert!(samples.operations > 100, "{} operations", samples.operations);
     }
 
     #[test]
