@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_moves_with_its_peer_is_no_change() {
-        assert_eq!(verdict(NOISE.map(|value| value * 1.15), NOISE.map(|value| value * 1.15)), Verdict::Same);
+        assert_eq!(verdict(NOISE.map(|value| value * 1.15), NOISE.map(|value| value * 1.13)), Verdict::Same);
     }
 
     #[test]

@@ -196,6 +196,8 @@ mod tests {
         assert_eq!(law(|_| 40.0), Law::Constant);
         assert_eq!(law(|n| 40.0 + 20.0 * n.log2()), Law::Logarithmic);
         assert_eq!(law(|n| 30.0 + 50.0 * n), Law::Linear);
+        // A logarithm would be off by a fifth.
+        assert_eq!(law(|n| 200.0 + 0.1 * n), Law::Linear);
         assert_eq!(law(|n| 30.0 + 50.0 * n * n.log2()), Law::Linearithmic);
     }
 
