@@ -152,15 +152,6 @@ impl Options {
         }
     }
 
-    /// The options that say how long a worker measures.
-    pub(crate) fn for_worker(&self) -> Vec<String> {
-        match self.extent() {
-            Extent::Quick => vec!["--quick".into()],
-            Extent::Normal => Vec::new(),
-            Extent::Full => vec!["--full".into()],
-        }
-    }
-
     /// Bytes that a row may need.
     pub(crate) fn memory(&self) -> u64 {
         let given = self.memory.map(|mebibytes| mebibytes.get().saturating_mul(1 << 20));

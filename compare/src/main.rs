@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let done = if options.list {
         list(&selection).map(|()| Exit::Ok).map_err(Failure::Output)
     } else if options.worker {
-        against::serve(options.settings()).map(|()| Exit::Ok)
+        against::serve().map(|()| Exit::Ok)
     } else if let Some(revision) = &options.against {
         against::compare(revision, &selection, &options)
     } else {

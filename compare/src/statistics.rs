@@ -107,9 +107,20 @@ fn gap(sorted: &[f64], at: usize) -> f64 {
 /// The half of the values around the median, as a share of it: (third quartile - first) / median.
 pub(crate) fn spread(values: &[f64]) -> f64 {
     let sorted = sorted(values);
-    let last = (sorted.len() - 1) as f64;
-    let quantile = |q: f64| sorted[(q * last).round() as usize];
-    (quantile(0.75) - quantile(0.25)) / median_of_sorted(&sorted)
+    (quantile_of_sorted(&sorted, 0.75) - quantile_of_sorted(&sorted, 0.25)) / median_of_sorted(&sorted)
+}
+
+/// The value that this share of the values stays within, to the nearest of them.
+///
+/// # Panics
+///
+/// Without values.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
+    quantile_of_sorted(&sorted(values), share)
+}
+
+fn quantile_of_sorted(sorted: &[f64], share: f64) -> f64 {
+    sorted[(share * (sorted.len() - 1) as f64).round() as usize]
 }
 
 #[cfg(test)]
@@ -167,6 +178,12 @@ mod tests {
         // One outlier is not a mode.
         assert_eq!(modes(&[10.0, 10.1, 10.2, 18.0]), None);
         assert_eq!(modes(&[10.0]), None);
+    }
+
+    #[test]
+    fn a_quantile_is_the_nearest_value() {
+        let values = [5.0, 1.0, 4.0, 2.0, 3.0, 6.0];
+        assert_eq!([0.0, 0.2, 0.5, 1.0].map(|share| quantile(&values, share)), [1.0, 2.0, 4.0, 6.0]);
     }
 
     #[test]

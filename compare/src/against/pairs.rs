@@ -1,9 +1,10 @@
 //! Two processes that take turns, and what the pairs of their figures say.
 //!
 //! For each row both builds run as processes at once. A pair is one repetition of each, one right after the other, in
-//! alternating order, so that what drifts concerns both. A process keeps its place in memory as long as it lives, and that
-//! alone can cost a few per cent, so both are started again for each launch. A launch counts as one value: the median of
-//! its pairs.
+//! alternating order, so that what drifts concerns both. Repetitions are short, because other work on the machine can only
+//! make them longer: many short ones leave some that nothing interrupted. Each build's figure is the one that a fifth of its
+//! repetitions stay within. A process keeps its place in memory as long as it lives, and that alone can cost a few per
+//! cent, so both are started again for each launch. A launch counts as one value: the quotient of the two figures.
 //!
 //! The peer runs in both builds with the same sources. A change of ours counts when its interval leaves 1 and it is
 //! also a change relative to the peer.
@@ -20,13 +21,17 @@ use crate::exit::Exit;
 use crate::output::wrap;
 use crate::row::{Plan, Workload};
 use crate::session::Failure;
-use crate::statistics::{Interval, median};
+use crate::statistics::{Interval, quantile};
 use crate::stop::Stop;
 
 /// Launches of both processes for each row: with eight, an interval from the least to the greatest value holds the true
 /// median with 99 %. Dozens of rows are judged at once, and 95 % would raise a false alarm in each run.
 const LAUNCHES: usize = 8;
 const CONFIDENCE: f64 = 0.99;
+/// Pairs for each repetition that a comparison within one process makes.
+const PAIRS: usize = 6;
+/// The share of a build's repetitions that its figure is taken from.
+const UNDISTURBED: f64 = 0.2;
 /// Changes below this are not reported: two builds of the same sources differ by as much through their layout alone.
 const LEAST: f64 = 0.05;
 
@@ -38,10 +43,9 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(program: &Path, options: &[String]) -> Result<Self, NoRevision> {
+    fn start(program: &Path) -> Result<Self, NoRevision> {
         let mut child = Command::new(program)
             .arg("--worker")
-            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -133,7 +137,6 @@ fn side(ratio: f64) -> Verdict {
 struct Sides<'a> {
     new: &'a Path,
     old: &'a Path,
-    options: Vec<String>,
     pairs: usize,
 }
 
@@ -141,29 +144,29 @@ impl Sides<'_> {
     /// Measures a row in both builds.
     fn row(&self, name: &str, stop: &Stop) -> Result<Option<Vec<Moved>>, NoRevision> {
         let mut moved: Vec<Moved> = Vec::new();
-        for launch in 0..LAUNCHES {
-            let mut new = Worker::start(self.new, &self.options)?;
-            let mut old = Worker::start(self.old, &self.options)?;
+        for _ in 0..LAUNCHES {
+            let mut new = Worker::start(self.new)?;
+            let mut old = Worker::start(self.old)?;
             let (parts, theirs) = (new.row(name)?, old.row(name)?);
             for part in parts {
                 let Some(other) = theirs.iter().find(|other| other.contender == part.contender) else {
                     continue;
                 };
-                let mut ratios = Vec::new();
+                let (mut ours, mut others) = (Vec::new(), Vec::new());
                 for pair in 0..self.pairs {
                     if stop.is_asked() {
                         return Ok(None);
                     }
                     // Who goes first has the caches of the other contender before it.
-                    ratios.push(if (launch + pair).is_multiple_of(2) {
-                        let ours = new.run(part.at)?;
-                        ours / old.run(other.at)?
+                    if pair.is_multiple_of(2) {
+                        ours.push(new.run(part.at)?);
+                        others.push(old.run(other.at)?);
                     } else {
-                        let theirs = old.run(other.at)?;
-                        new.run(part.at)? / theirs
-                    });
+                        others.push(old.run(other.at)?);
+                        ours.push(new.run(part.at)?);
+                    }
                 }
-                let value = median(&ratios);
+                let value = quantile(&ours, UNDISTURBED) / quantile(&others, UNDISTURBED);
                 match moved.iter_mut().find(|known| known.contender == part.contender) {
                     Some(known) => known.values.push(value),
                     None => {
@@ -191,13 +194,13 @@ pub(crate) fn compare(revision: &str, selection: &Selection, options: &Options) 
     let own = std::env::current_exe()?;
     let settings = options.settings();
     let (new, old) = (own.as_path(), other.program.as_path());
-    let sides = Sides { new, old, options: options.for_worker(), pairs: settings.repetitions };
+    let sides = Sides { new, old, pairs: PAIRS * settings.repetitions };
     let text = format!(
         "this build against {}, the same rows in both: {LAUNCHES} launches of both, {} pairs each, in turns. Above 1 this \
          build takes longer. In brackets the interval that holds the true median with 99 %. The peer is the same code in \
          both: it shows the noise. A change is beyond its interval, of {:.0} % at least, and not the peer's, too.",
         other.commit,
-        settings.repetitions,
+        sides.pairs,
         LEAST * 100.0
     );
     println!("{}", wrap("", 0, &text));

@@ -5,6 +5,7 @@
 //! the answer is the figure in the row's unit. The process ends with its input.
 
 use std::io::{self, BufRead, Write};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +24,11 @@ pub(super) struct Part {
     pub(super) exact: bool,
 }
 
+/// Repetitions are short: see `pairs`.
+const SETTINGS: Settings = Settings { repetitions: 1, target: Duration::from_millis(1) };
+
 /// Serves until its input ends.
-pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
+pub(crate) fn serve() -> Result<(), Failure> {
     let mut row: Option<Sized> = None;
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
@@ -33,7 +37,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
             Some(("row", name)) => {
                 // The old one first: its files and threads would disturb the new one.
                 drop(row.take());
-                let sized = Sized::new(name, settings)?;
+                let sized = Sized::new(name)?;
                 serde_json::to_writer(&mut out, &sized.parts()).map_err(io::Error::from)?;
                 row = Some(sized);
             }
@@ -62,7 +66,7 @@ struct Sized {
 }
 
 impl Sized {
-    fn new(name: &str, settings: Settings) -> Result<Self, Failure> {
+    fn new(name: &str) -> Result<Self, Failure> {
         let plans = workloads::ALL.iter().flat_map(|workload| (workload.plans)());
         let plan = plans.into_iter().find(|plan| plan.name == name);
         let mut row = plan.ok_or_else(|| io::Error::other(format!("no row {name:?}")))?.build();
@@ -71,11 +75,7 @@ impl Sized {
         let mut samples = Vec::new();
         for entry in contenders {
             let takes_part = entry.ours || entry.name == baseline;
-            samples.push(if takes_part {
-                Some(size_up(&mut bench, measure, entry, settings)?)
-            } else {
-                None
-            });
+            samples.push(if takes_part { Some(size_up(&mut bench, measure, entry)?) } else { None });
         }
         Ok(Self { row, samples })
     }
@@ -101,15 +101,10 @@ impl Sized {
     }
 }
 
-fn size_up(
-    bench: &mut Bench<'_>,
-    measure: Measure,
-    entry: &mut Entry,
-    settings: Settings,
-) -> Result<Samples, Failure> {
+fn size_up(bench: &mut Bench<'_>, measure: Measure, entry: &mut Entry) -> Result<Samples, Failure> {
     match measure {
         Measure::Memory => bench.weigh(entry),
-        Measure::Time | Measure::Tail => bench.size_up(entry, settings),
+        Measure::Time | Measure::Tail => bench.size_up(entry, SETTINGS),
     }
     .map_err(Failure::Wrong)
 }
