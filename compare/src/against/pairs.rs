@@ -12,6 +12,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::revision::{NoRevision, Revision};
 use super::worker::Part;
@@ -30,6 +31,10 @@ const LAUNCHES: usize = 8;
 const CONFIDENCE: f64 = 0.99;
 /// Pairs for each repetition that a comparison within one process makes.
 const PAIRS: usize = 6;
+/// A contender whose repetitions take long gets fewer pairs: no more begin after this time in a launch, but for the first
+/// few.
+const MOST: Duration = Duration::from_secs(1);
+const FEW: usize = 4;
 /// The share of a build's repetitions that its figure is taken from.
 const UNDISTURBED: f64 = 0.2;
 /// Changes below this are not reported: two builds of the same sources differ by as much through their layout alone.
@@ -152,10 +157,13 @@ impl Sides<'_> {
                 let Some(other) = theirs.iter().find(|other| other.contender == part.contender) else {
                     continue;
                 };
-                let (mut ours, mut others) = (Vec::new(), Vec::new());
+                let (mut ours, mut others, started) = (Vec::new(), Vec::new(), Instant::now());
                 for pair in 0..self.pairs {
                     if stop.is_asked() {
                         return Ok(None);
+                    }
+                    if pair >= FEW && started.elapsed() > MOST {
+                        break;
                     }
                     // Who goes first has the caches of the other contender before it.
                     if pair.is_multiple_of(2) {
