@@ -57,12 +57,22 @@ fn capture(info: &PanicHookInfo<'_>) -> bool {
         let Some(slot) = captured.as_mut() else { return false };
         let place = info.location().map_or_else(|| "an unknown place".into(), ToString::to_string);
         if slot.is_none() {
-            *slot = Some(format!("{} at {place}", message(info.payload())));
+            *slot = Some(format!("{} at {}", message(info.payload()), in_crate(&place)));
             CALLS.set(Some(Backtrace::force_capture()));
         }
         true
     };
     CAPTURED.try_with(capture).unwrap_or(false)
+}
+
+/// A place without the folder in which this machine keeps the sources of crates: another machine has another one.
+fn in_crate(place: &str) -> &str {
+    for folder in ["/registry/src/", "/rustc/"] {
+        if let Some((_, rest)) = place.split_once(folder) {
+            return rest.split_once('/').map_or(rest, |(_, inside)| inside);
+        }
+    }
+    place
 }
 
 /// More calls than this tell a person nothing more.
@@ -91,7 +101,7 @@ fn calls_until(backtrace: &str, is_end: impl Fn(&str) -> bool) -> Vec<String> {
     let mut calls: Vec<String> = Vec::new();
     for line in backtrace.lines().map(str::trim) {
         if let Some(place) = line.strip_prefix("at ") {
-            calls.last_mut().into_iter().for_each(|call| *call += &format!(" at {place}"));
+            calls.last_mut().into_iter().for_each(|call| *call += &format!(" at {}", in_crate(place)));
         } else if let Some((_, name)) = line.split_once(": ") {
             calls.push(name.to_owned());
         }
@@ -170,5 +180,13 @@ mod tests {
             panic!("first");
         });
         assert!(caught.unwrap_err().starts_with("first"));
+    }
+
+    #[test]
+    fn a_place_is_told_without_the_folders_of_a_machine() {
+        let told = |place| in_crate(place).to_owned();
+        assert_eq!(told("/home/a/.cargo/registry/src/index-1/engine-0.9.0/pager.rs:3:9"), "engine-0.9.0/pager.rs:3:9");
+        assert_eq!(told("/rustc/59807/library/core/src/option.rs:2:5"), "library/core/src/option.rs:2:5");
+        assert_eq!(told("src/pager.rs:3:9"), "src/pager.rs:3:9");
     }
 }
