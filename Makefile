@@ -1,6 +1,6 @@
 # Every task of the project.
 .DEFAULT_GOAL := help
-.PHONY: help engines stress job test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare hammer fuzz mutants mutants-check mutants-quick race doc ci slim tokio-free
+.PHONY: help engines stress job test bench loom loom-full orderings orderings-quick shuttle sanitize soak compare compare-full compare-against hammer fuzz mutants mutants-check mutants-quick race doc ci slim tokio-free
 
 DURATION ?= 8h
 MODEL ?=
@@ -87,8 +87,16 @@ job: ## run a long job of DURATION (8h) on the folder JOB: resumes, each bug onc
 bench: ## measure the cost of a simulated step
 	cargo bench -q -p tenterhook --bench simulator
 
-compare: ## compare throughput and latency with tokio, SQLite and redb
+compare: ## compare with tokio, SQLite and redb: the common sizes, some minutes
 	cargo run -q --release -p tenterhook-compare
+
+compare-full: ## the same with all sizes and a page with plots; run it again to resume after an interruption
+	@mkdir -p tenterhook-runs
+	cargo run -q --release -p tenterhook-compare -- --full --resume tenterhook-runs/compare.json --html tenterhook-runs/compare.html
+
+REV ?= main
+compare-against: ## which rows did the runtime change since revision REV (main)? Both builds alternate
+	cargo run -q --release -p tenterhook-compare -- --against $(REV)
 
 hammer: ## run groups on two real threads for a minute, some 25 million
 	cargo run -q --release -p tenterhook-runtime --example hammer -- 60

@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::contender::Workload;
 use crate::measure::Settings;
+use crate::row::{Extent, Workload};
 use crate::workloads;
 
 /// Compares the tenterhook runtime with tokio, SQLite and redb: the same work, with checked results.
@@ -15,29 +17,53 @@ use crate::workloads;
 /// interval that holds its true median with 95 per cent. A goal counts as met or missed only when the whole interval
 /// is on one side of it.
 ///
-/// Exit codes: 0 measured and every result right, whatever the figures; 2 the command line is wrong; 70 a contender
-/// produced a wrong result.
+/// Exit codes: 0 measured and every result right, whatever the figures; 1 with --baseline or --against a row of ours is
+/// slower beyond its intervals; 2 the command line or a file that it names is wrong; 69 the revision of --against can't
+/// be built; 70 a contender produced a wrong result; 74 a file can't be written; 130 interrupted, with what had been
+/// measured.
 #[derive(Debug, Parser)]
 #[command(name = "tenterhook-compare", version)]
 pub(crate) struct Options {
     /// Writes one JSON document instead of the table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Writes one Markdown table instead, with the machine and the commit
+    /// Writes Markdown tables instead, with the machine and the commit
     #[arg(long, conflicts_with = "json")]
     pub(crate) markdown: bool,
-    /// Few and short repetitions: shows that everything runs, but resolves little
+    /// Writes one page with plots to FILE, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Few rows, and short repetitions: under two minutes, but resolves little
     #[arg(long)]
     quick: bool,
-    /// Measures only these workloads, by the names that --list shows
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
-    only: Vec<String>,
-    /// Lists the workloads, their contenders and goals, and measures nothing
+    /// All sizes, and more repetitions
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
+    /// Measures only these scenarios or rows, by the names that --list shows. A row that is named is measured in a quick
+    /// run, too
+    #[arg(long, visible_alias = "only", value_name = "NAME,..", value_delimiter = ';')]
+    scenario: Vec<String>,
+    /// Lists the scenarios and their rows, and measures nothing
     #[arg(long)]
     pub(crate) list: bool,
-    /// How often each contender is measured [default: 9; with --quick 5]
+    /// How often each contender is measured [default: 9; with --quick 5, with --full 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repetitions: Option<u32>,
+    /// Keeps the results in FILE, row by row, and goes on with the rows that are not in it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Compares with the results that --json or --resume kept in FILE, by the ratios to the same peers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Compares with revision REV of the runtime: builds it with today's rows, and lets both builds alternate
+    #[arg(long, value_name = "REV", conflicts_with_all = ["baseline", "resume", "json", "markdown", "html"])]
+    pub(crate) against: Option<String>,
+    /// Skips rows that need more memory than this [default: what the system has available]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<NonZero<u64>>,
+    /// Serves one side of --against
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
 }
 
 /// Why the program ends before it measured anything.
@@ -49,6 +75,30 @@ pub(crate) enum Stop {
     Usage(String),
 }
 
+/// What was asked for: extents, and names.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    extent: Extent,
+    /// All rows when it is empty.
+    names: Vec<String>,
+}
+
+impl Selection {
+    /// Whether a workload has rows that may be asked for.
+    pub(crate) fn wants(&self, workload: &Workload, row: &str, extent: Extent) -> bool {
+        let named = |name: &str| self.names.iter().any(|wanted| wanted == name);
+        named(row) || (extent <= self.extent && (self.names.is_empty() || named(workload.name)))
+    }
+
+    /// The workloads that have any row that is asked for, in the order of the report.
+    pub(crate) fn workloads(&self) -> Vec<&'static Workload> {
+        let has_any = |workload: &&Workload| {
+            (workload.plans)().iter().any(|plan| self.wants(workload, &plan.name, plan.extent))
+        };
+        workloads::ALL.iter().filter(has_any).collect()
+    }
+}
+
 impl Options {
     /// Reads the command line.
     pub(crate) fn read(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, Stop> {
@@ -58,29 +108,63 @@ impl Options {
         })
     }
 
-    /// The workloads to measure, in the order of the report.
-    pub(crate) fn workloads(&self) -> Result<Vec<&'static Workload>, Stop> {
-        let known = || workloads::ALL.iter();
-        if let Some(unknown) = self.only.iter().find(|name| !known().any(|workload| workload.name == **name))
-        {
-            let names: Vec<_> = known().map(|workload| workload.name).collect();
-            return Err(Stop::Usage(format!(
-                "--only {unknown:?}: no such workload; there are {}",
-                names.join(", ")
-            )));
+    /// The rows to measure.
+    pub(crate) fn selection(&self) -> Result<Selection, Stop> {
+        // A row's name may have commas, a list of names has them between two: whole names first.
+        let rows: Vec<String> =
+            workloads::ALL.iter().flat_map(|workload| (workload.plans)()).map(|plan| plan.name).collect();
+        let is_known = |name: &str| {
+            workloads::ALL.iter().any(|workload| workload.name == name) || rows.iter().any(|row| row == name)
+        };
+        let mut names = Vec::new();
+        for name in &self.scenario {
+            if is_known(name) {
+                names.push(name.clone());
+                continue;
+            }
+            for name in name.split(',').map(str::trim) {
+                if !is_known(name) {
+                    return Err(unknown(name));
+                }
+                names.push(name.to_owned());
+            }
         }
-        let chosen =
-            |workload: &&Workload| self.only.is_empty() || self.only.iter().any(|name| name == workload.name);
-        Ok(known().filter(chosen).collect())
+        Ok(Selection { extent: self.extent(), names })
+    }
+
+    fn extent(&self) -> Extent {
+        match (self.quick, self.full) {
+            (true, _) => Extent::Quick,
+            (_, true) => Extent::Full,
+            _ => Extent::Normal,
+        }
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let (repetitions, milliseconds) = if self.quick { (5, 3) } else { (9, 30) };
+        let (repetitions, milliseconds) = match self.extent() {
+            Extent::Quick => (5, 8),
+            Extent::Normal => (9, 30),
+            Extent::Full => (15, 30),
+        };
         Settings {
             repetitions: self.repetitions.map_or(repetitions, |n| n as usize),
             target: Duration::from_millis(milliseconds),
         }
     }
+
+    /// Bytes that a row may need.
+    pub(crate) fn memory(&self) -> u64 {
+        let given = self.memory.map(|mebibytes| mebibytes.get().saturating_mul(1 << 20));
+        given.or_else(crate::host::available_memory).unwrap_or(u64::MAX)
+    }
+}
+
+fn unknown(name: &str) -> Stop {
+    let names: Vec<_> = workloads::ALL.iter().map(|workload| workload.name).collect();
+    let names = names.join(", ");
+    Stop::Usage(format!(
+        "--scenario {name:?}: no such scenario or row; there are {names}; --list shows their rows"
+    ))
 }
 
 /// What clap says over several lines: the error, its tips, and where to read on.
@@ -107,7 +191,7 @@ mod tests {
     }
 
     fn complaint(arguments: &[&str]) -> String {
-        match read(arguments).and_then(|options| options.workloads().map(drop)) {
+        match read(arguments).and_then(|options| options.selection().map(drop)) {
             Err(Stop::Usage(line)) => line,
             other => panic!("{arguments:?} gave {other:?}"),
         }
@@ -119,24 +203,73 @@ mod tests {
         assert!(unknown.contains("--jsno") && unknown.contains("--json"), "{unknown}");
         let none = complaint(&["--repetitions", "0"]);
         assert!(none.contains('0') && none.contains("1..=10000"), "{none}");
-        let workload = complaint(&["--only", "group,grupo"]);
+        let workload = complaint(&["--scenario", "group,grupo"]);
         assert!(workload.contains("grupo") && workload.contains("completion, await"), "{workload}");
         for line in [unknown, none, workload] {
             assert_eq!(line.lines().count(), 1, "{line}");
         }
     }
 
+    fn chosen(arguments: &[&str]) -> Vec<String> {
+        let selection = read(arguments).unwrap().selection().unwrap();
+        let plans = workloads::ALL.iter().flat_map(|workload| {
+            let plans = (workload.plans)().into_iter();
+            plans.filter(|plan| selection.wants(workload, &plan.name, plan.extent)).collect::<Vec<_>>()
+        });
+        plans.map(|plan| plan.name).collect()
+    }
+
     #[test]
-    fn only_keeps_the_order_of_the_report() {
-        let workloads = read(&["--only", "group,completion"]).unwrap().workloads().unwrap();
-        let names: Vec<_> = workloads.iter().map(|workload| workload.name).collect();
+    fn the_commands_of_the_documents_are_understood() {
+        let mut commands = 0;
+        for text in [include_str!("../README.md"), include_str!("../../Makefile")] {
+            for line in text.lines().filter(|line| line.contains("-p tenterhook-compare")) {
+                let line = line.split(" #").next().unwrap().replace("$(REV)", "main");
+                let given = line.split_once(" -- ").map_or("", |(_, given)| given);
+                let arguments: Vec<_> = given.split_whitespace().collect();
+                read(&arguments).and_then(|options| options.selection()).expect(&line);
+                commands += 1;
+            }
+        }
+        assert_eq!(commands, 9, "six in the README, three in the Makefile");
+    }
+
+    #[test]
+    fn scenarios_keep_the_order_of_the_report() {
+        let selection = read(&["--only", "group,completion"]).unwrap().selection().unwrap();
+        let names: Vec<_> = selection.workloads().iter().map(|workload| workload.name).collect();
         assert_eq!(names, ["completion", "group"]);
     }
 
     #[test]
-    fn quick_can_be_made_longer() {
-        assert_eq!(read(&["--quick"]).unwrap().settings().repetitions, 5);
-        assert_eq!(read(&["--quick", "--repetitions", "20"]).unwrap().settings().repetitions, 20);
-        assert_eq!(read(&[]).unwrap().settings().repetitions, 9);
+    fn a_row_is_chosen_by_its_name_although_it_has_commas_and_belongs_to_a_full_run() {
+        assert_eq!(
+            chosen(&["--quick", "--scenario", "reads, O_DIRECT, 256 at a time"]),
+            ["reads, O_DIRECT, 256 at a time"]
+        );
+    }
+
+    #[test]
+    fn each_extent_has_the_rows_of_the_smaller_ones_and_more() {
+        let [quick, normal, full] = [&["--quick"][..], &[], &["--full"]].map(chosen);
+        assert!(quick.len() < normal.len() && normal.len() < full.len());
+        assert!(quick.iter().all(|row| normal.contains(row)) && normal.iter().all(|row| full.contains(row)));
+    }
+
+    #[test]
+    fn no_two_rows_have_the_same_name() {
+        let mut names = chosen(&["--full"]);
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn extents_set_the_repetitions_unless_they_are_given() {
+        let repetitions = |arguments: &[&str]| read(arguments).unwrap().settings().repetitions;
+        assert_eq!(repetitions(&["--quick"]), 5);
+        assert_eq!(repetitions(&["--quick", "--repetitions", "20"]), 20);
+        assert_eq!((repetitions(&[]), repetitions(&["--full"])), (9, 15));
     }
 }

@@ -1,11 +1,10 @@
-//! Who is compared, and on what.
+//! Who is compared: the trait, and what its work must come to.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
-use crate::goal::Goal;
 use crate::sync::AtomicU64;
 
 /// One implementation of a row's work.
@@ -20,6 +19,12 @@ pub(crate) trait Contender {
 
     /// Does the work `operations` times, which is a multiple of the row's granule, and drops what it made.
     fn run(&mut self, operations: u64) -> Evidence;
+
+    /// How long the operations of the last run took, each from the moment at which it was due. In rows that measure the
+    /// tail: its percentiles are the figure.
+    fn last_run(&mut self) -> Option<Latencies> {
+        None
+    }
 
     /// The same, with the nanoseconds from the start to the end of each operation, where these are asked for. A pass of
     /// its own, without `prepare`: looking at the clock is not part of the work.
@@ -43,7 +48,7 @@ impl Latencies {
         self.keep(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
 
-    fn keep(&mut self, nanos: u64) {
+    pub(crate) fn keep(&mut self, nanos: u64) {
         self.0.record(nanos).expect("it grows by itself");
     }
 
@@ -101,80 +106,6 @@ impl Tally {
     pub(crate) fn take(&self) -> u64 {
         self.0.swap(0, Relaxed)
     }
-}
-
-/// What is measured in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Measure {
-    /// Nanoseconds an operation, of `run`.
-    Time,
-    /// Bytes alive an operation, between `prepare` and `run`.
-    Memory,
-}
-
-/// A contender and what it is called in the table.
-pub(crate) struct Entry {
-    pub(crate) name: &'static str,
-    pub(crate) contender: Box<dyn Contender>,
-}
-
-impl Entry {
-    pub(crate) fn new(name: &'static str, contender: impl Contender + 'static) -> Self {
-        Self { name, contender: Box::new(contender) }
-    }
-}
-
-/// One piece of work and those who do it.
-pub(crate) struct Row {
-    /// Short and unique in the report.
-    pub(crate) name: String,
-    /// What is done, in a line.
-    pub(crate) about: &'static str,
-    /// What one operation is: "completion", "group".
-    pub(crate) operation: &'static str,
-    pub(crate) measure: Measure,
-    /// Operations come in multiples of this.
-    pub(crate) granule: u64,
-    /// What the evidence of a run of so many operations must be.
-    pub(crate) expected: Box<dyn Fn(u64) -> u64>,
-    /// The contender that ratios are taken to.
-    pub(crate) baseline: &'static str,
-    pub(crate) contenders: Vec<Entry>,
-    pub(crate) goals: Vec<Goal>,
-}
-
-impl Row {
-    /// A timed row whose operations each add one to the evidence.
-    pub(crate) fn timed(name: impl Into<String>, operation: &'static str, baseline: &'static str) -> Self {
-        Self {
-            name: name.into(),
-            about: "",
-            operation,
-            measure: Measure::Time,
-            granule: 1,
-            expected: Box::new(|operations| operations),
-            baseline,
-            contenders: Vec::new(),
-            goals: Vec::new(),
-        }
-    }
-
-    /// The unit of the row's figures.
-    pub(crate) fn unit(&self) -> String {
-        let unit = match self.measure {
-            Measure::Time => "ns",
-            Measure::Memory => "bytes alive",
-        };
-        format!("{unit} per {}", self.operation)
-    }
-}
-
-/// A command line word for rows that belong together.
-pub(crate) struct Workload {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    /// Builds the rows; contenders may start threads, so each workload is built when its turn comes.
-    pub(crate) rows: fn() -> Vec<Row>,
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! What we go for, and whether a measurement shows that it was reached.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::statistics::Interval;
 
 /// A bound on one contender's figure.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Goal {
     /// Whose figure.
-    pub(crate) contender: &'static str,
+    pub(crate) contender: String,
     pub(crate) quantity: Quantity,
     pub(crate) at_most: f64,
 }
 
 /// The figure that a goal bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Quantity {
     /// The row's measure, as a multiple of another contender's.
-    Ratio { against: &'static str },
+    Ratio { against: String },
     /// Allocations an operation.
     Allocations,
     /// Bytes allocated an operation.
@@ -26,7 +26,7 @@ pub(crate) enum Quantity {
 }
 
 /// What the measurement says about a goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// The whole interval is within the goal.
@@ -39,16 +39,17 @@ pub(crate) enum Verdict {
 
 impl Goal {
     /// Our time, or memory, as a multiple of that of `against`.
-    pub(crate) fn ratio(contender: &'static str, against: &'static str, at_most: f64) -> Self {
-        Self { contender, quantity: Quantity::Ratio { against }, at_most }
+    pub(crate) fn ratio(contender: &str, against: &str, at_most: f64) -> Self {
+        let quantity = Quantity::Ratio { against: against.into() };
+        Self { contender: contender.into(), quantity, at_most }
     }
 
-    pub(crate) fn allocations(contender: &'static str, at_most: f64) -> Self {
-        Self { contender, quantity: Quantity::Allocations, at_most }
+    pub(crate) fn allocations(contender: &str, at_most: f64) -> Self {
+        Self { contender: contender.into(), quantity: Quantity::Allocations, at_most }
     }
 
-    pub(crate) fn bytes(contender: &'static str, at_most: f64) -> Self {
-        Self { contender, quantity: Quantity::Bytes, at_most }
+    pub(crate) fn bytes(contender: &str, at_most: f64) -> Self {
+        Self { contender: contender.into(), quantity: Quantity::Bytes, at_most }
     }
 
     pub(crate) fn judge(&self, measured: &Interval) -> Verdict {

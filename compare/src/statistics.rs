@@ -1,9 +1,9 @@
 //! Medians and what can be said of them without knowing the distribution.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A median and an interval that contains the true one with probability `coverage`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Interval {
     pub(crate) median: f64,
     pub(crate) low: f64,
@@ -21,16 +21,26 @@ impl Interval {
         Self { median: value, low: value, high: value, coverage: 1.0 }
     }
 
+    /// Whether `value` lies in it.
+    pub(crate) fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
     /// The median of `values` between two order statistics.
     ///
     /// The true median of any continuous distribution lies between the k-th smallest and the k-th largest of n values
     /// with probability 1 - 2 P(Bin(n, 1/2) < k); k is the largest that keeps [`CONFIDENCE`] (David and Nagaraja,
     /// Order Statistics, 7.1). Times here are bimodal, so nothing that assumes a bell is of use.
     pub(crate) fn of_median(values: &[f64]) -> Self {
+        Self::of_median_at(values, CONFIDENCE)
+    }
+
+    /// The same with another confidence.
+    pub(crate) fn of_median_at(values: &[f64], confidence: f64) -> Self {
         let sorted = sorted(values);
         let n = sorted.len();
         let mut k = 1;
-        while coverage(n, k + 1) >= CONFIDENCE {
+        while coverage(n, k + 1) >= confidence {
             k += 1;
         }
         let coverage = coverage(n, k).max(0.0);
@@ -97,9 +107,20 @@ fn gap(sorted: &[f64], at: usize) -> f64 {
 /// The half of the values around the median, as a share of it: (third quartile - first) / median.
 pub(crate) fn spread(values: &[f64]) -> f64 {
     let sorted = sorted(values);
-    let last = (sorted.len() - 1) as f64;
-    let quantile = |q: f64| sorted[(q * last).round() as usize];
-    (quantile(0.75) - quantile(0.25)) / median_of_sorted(&sorted)
+    (quantile_of_sorted(&sorted, 0.75) - quantile_of_sorted(&sorted, 0.25)) / median_of_sorted(&sorted)
+}
+
+/// The value that this share of the values stays within, to the nearest of them.
+///
+/// # Panics
+///
+/// Without values.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
+    quantile_of_sorted(&sorted(values), share)
+}
+
+fn quantile_of_sorted(sorted: &[f64], share: f64) -> f64 {
+    sorted[(share * (sorted.len() - 1) as f64).round() as usize]
 }
 
 #[cfg(test)]
@@ -157,6 +178,12 @@ mod tests {
         // One outlier is not a mode.
         assert_eq!(modes(&[10.0, 10.1, 10.2, 18.0]), None);
         assert_eq!(modes(&[10.0]), None);
+    }
+
+    #[test]
+    fn a_quantile_is_the_nearest_value() {
+        let values = [5.0, 1.0, 4.0, 2.0, 3.0, 6.0];
+        assert_eq!([0.0, 0.2, 0.5, 1.0].map(|share| quantile(&values, share)), [1.0, 2.0, 4.0, 6.0]);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::contender::Measure;
 use crate::host::Host;
 use crate::measure::{Samples, Settings};
+use crate::row::Measure;
 use crate::statistics::{modes, spread};
 
 /// Fewer than this, and no interval of 95 per cent leaves anything out.
@@ -20,7 +20,7 @@ const STEADY: f64 = 0.15;
 const QUIET_LOAD: f64 = 0.5;
 
 /// A reason to doubt a figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Warning {
     /// Unoptimised code was measured.
@@ -115,16 +115,7 @@ mod tests {
     use super::*;
 
     fn samples(values: &[f64], shortest: Duration) -> Samples {
-        let values = values.to_vec();
-        Samples {
-            contender: "it",
-            operations: 1,
-            values,
-            shortest,
-            allocations: 0.0,
-            bytes: 0.0,
-            latencies: None,
-        }
+        Samples { values: values.into(), ..Samples::of_one("it", shortest) }
     }
 
     fn doubts(values: &[f64], milliseconds: u64) -> Vec<Warning> {
@@ -150,14 +141,15 @@ mod tests {
             cpu: "any".into(),
             cores: 1,
             load: Some(2.0),
-            rustc: "any",
-            commit: "unknown",
-            peers: "any",
+            rustc: "any".into(),
+            commit: "unknown".into(),
+            peers: "any".into(),
             debug_build: true,
         };
         let settings = Settings { repetitions: 3, target: LONG_ENOUGH };
         assert_eq!(Warning::of_setting(&host, settings).len(), 5);
-        let host = Host { cores: 2, load: Some(0.1), commit: "123456789abc", debug_build: false, ..host };
+        let host =
+            Host { cores: 2, load: Some(0.1), commit: "123456789abc".into(), debug_build: false, ..host };
         let settings = Settings { repetitions: ENOUGH_REPETITIONS, ..settings };
         assert_eq!(Warning::of_setting(&host, settings), []);
     }

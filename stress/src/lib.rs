@@ -72,11 +72,13 @@
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
 //! | [`tape`] | every choice, by actor, choice point and occurrence; 0 is the default |
 //! | [`disk`] | a disk that delays, reorders, fails and loses writes, and the kinds of fault |
+//! | [`oracle`] | promises of stores to take: a line of commits, numbered transactions, a bank, keys, lists |
 //! | [`schedule`] | what runs next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, checks at rest, and what a seed draws of it |
 //! | [`sim`] | a subject, one seed at a time |
 //! | [`sweep`] | one operation at a time, exhaustively |
 //! | [`real`] | the same on real threads, files and processes |
+//! | [`explain`] | after which step a failure was likely, and the nearest run that does not fail |
 //! | [`campaign`] | many seeds on all cores, with a summary |
 //! | `job` | with the feature `job`: campaigns for hours on one folder, each bug once |
 //! | [`mod@sometimes`] | states that a good campaign reaches |
@@ -96,10 +98,12 @@ pub mod clock;
 mod complaint;
 pub mod disk;
 pub mod exit;
+pub mod explain;
 pub mod explore;
 #[cfg(feature = "job")]
 pub mod job;
 pub mod options;
+pub mod oracle;
 mod panics;
 pub mod prelude;
 pub mod progress;

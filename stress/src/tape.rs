@@ -170,6 +170,15 @@ pub enum Source {
     Seed(u64),
     /// What an earlier run drew; whatever is not on the tape is 0.
     Recorded(Arc<Tape>),
+    /// What an earlier run drew up to a step, and from there on a function of the seed.
+    Branch {
+        /// The choices before.
+        tape: Arc<Tape>,
+        /// So many steps follow the tape.
+        after: u64,
+        /// What decides the rest.
+        seed: u64,
+    },
 }
 
 impl From<Tape> for Source {
@@ -179,11 +188,16 @@ impl From<Tape> for Source {
 }
 
 impl Source {
+    /// A run that follows `tape` for so many steps, and draws from `seed` from there on. A schedule on the tape is told in turns.
+    pub fn branch(tape: Tape, after: u64, seed: u64) -> Source {
+        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed }
+    }
+
     /// The tape, if there is one.
     pub fn tape(&self) -> Option<&Tape> {
         match self {
             Source::Seed(_) => None,
-            Source::Recorded(tape) => Some(tape),
+            Source::Recorded(tape) | Source::Branch { tape, .. } => Some(tape),
         }
     }
 }

@@ -5,13 +5,16 @@
 //! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
 //! life is brought to rest, loses power, and has to come back once more.
 
+mod branch;
 mod captions;
 mod cuts;
 mod draw;
+mod ending;
 mod fibers;
 mod keep;
 mod liveness;
 mod lives;
+mod naps;
 mod nemesis;
 mod options;
 mod order;
@@ -28,10 +31,12 @@ use std::sync::Arc;
 
 use tenterhook_runtime::io::IO;
 
+pub use self::branch::Names;
 pub(crate) use self::captions::WAITS;
 use self::cuts::Next;
 use self::fibers::Fibers;
 pub use self::keep::Keep;
+use self::naps::Naps;
 pub use self::nemesis::NemesisOptions;
 use self::nemesis::{Cut, Nemesis};
 pub use self::options::WorldOptions;
@@ -43,8 +48,8 @@ use crate::clock::Clock;
 use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
-use crate::system::{Context, Crash, Memory, Step, System};
-use crate::tape::{Actor, Schedule, Source, Tape};
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Actor, Schedule, Source};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -60,6 +65,7 @@ pub struct World<S> {
     nemesis: Nemesis,
     raced: Raced,
     clock: Clock,
+    naps: Naps,
     trace: Trace,
     captions: Option<Vec<(usize, String)>>,
     /// What the system said to people in the present step.
@@ -76,6 +82,10 @@ pub struct World<S> {
     stillborn: u32,
     /// The step by which the present phase must be over.
     deadline: u64,
+    /// After so many steps the run draws what it has replayed until then.
+    leaves_after: Option<u64>,
+    /// How many events there were when each step began, if the story is kept.
+    steps_began: Option<Vec<u64>>,
 }
 
 /// Why a run stopped before its end.
@@ -118,6 +128,7 @@ impl<S: System> World<S> {
             disk,
             raced,
             clock: Clock::default(),
+            naps: Naps::default(),
             trace: Trace::new(keep >= Keep::Events),
             captions: (keep >= Keep::Story).then(Vec::new),
             remarks: Vec::new(),
@@ -128,6 +139,11 @@ impl<S: System> World<S> {
             steps: 0,
             stillborn: 0,
             deadline: options.patience,
+            leaves_after: match source {
+                Source::Branch { after, .. } => Some(*after),
+                Source::Recorded(_) | Source::Seed(_) => None,
+            },
+            steps_began: (keep >= Keep::Story).then(Vec::new),
             options,
         }
     }
@@ -162,15 +178,17 @@ impl<S: System> World<S> {
             if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
                 return Err(Halt::Interrupted);
             }
+            self.leave_tape_in_time();
             self.turn_phase()?;
+            self.naps.ring(self.clock.now());
             self.fibers.wake(&mut woken, &mut self.order);
             let told = self.trace.len();
-            let disk = self.disk.begin_step(self.clock.now(), &mut self.trace);
+            let disk = self.disk.begin_step_of(self.steps, self.clock.now(), &mut self.trace);
             self.locate(told as usize);
             self.struck = disk.struck;
             self.nemesis.look_at(&disk);
             let next = if self.order.follows_turns() {
-                match self.next_by_turn(disk.next_due.is_some())? {
+                match self.next_by_turn()? {
                     Next::Cut => continue,
                     Next::Pick(pick) => pick,
                 }
@@ -180,7 +198,7 @@ impl<S: System> World<S> {
             match next {
                 Some(Pick::Fiber(fiber)) => self.step_fiber(fiber)?,
                 Some(Pick::Delivery(index)) => self.deliver(index)?,
-                None => match disk.next_due {
+                None => match disk.next_due.into_iter().chain(self.naps.next()).min() {
                     Some(moment) => self.clock.jump_to(moment),
                     None if self.nothing_left_to_wait_for() => {}
                     None => return Err(self.deadlock().into()),
@@ -203,6 +221,9 @@ impl<S: System> World<S> {
     }
 
     fn count_step(&mut self) {
+        if let Some(began) = &mut self.steps_began {
+            began.push(self.trace.len());
+        }
         self.steps += 1;
         self.clock.tick();
     }
@@ -254,6 +275,9 @@ impl<S: System> World<S> {
         self.phase = phase;
         if was != is || phase == Phase::Running {
             self.disk.set_calm(is);
+            if is {
+                self.naps.end();
+            }
             self.note(EventKind::Calm, u32::from(is), self.steps);
         }
     }
@@ -332,7 +356,8 @@ impl<S: System> World<S> {
             Step::Stall { .. } if self.order.follows_turns() => self.ready(fiber, Readiness::Continued),
             Step::Stall { ticks } => {
                 self.order.possible(self.fibers.place(fiber, false));
-                self.fibers.park(fiber, self.disk.nap(ticks.into()), &mut self.order);
+                let nap = self.naps.until(self.clock.now() + u64::from(ticks));
+                self.fibers.park(fiber, nap, &mut self.order);
             }
             Step::Pending => self.fibers.park_pending(fiber, &mut self.order),
             Step::Parked(completion) if !is_control => {
@@ -383,67 +408,6 @@ impl<S: System> World<S> {
     fn note_of(&mut self, actor: Actor, kind: EventKind, detail: u32, value: u64) {
         self.trace.push(Event { actor, kind, detail, value });
     }
-
-    /// What was drawn, if it was recorded.
-    fn take_tape(&mut self) -> Tape {
-        let mut tape = Tape::default();
-        if self.order.follows_turns() {
-            tape.schedule = Schedule::Turns;
-        }
-        self.fibers.end_life();
-        self.order.save(&mut tape);
-        if let Some(record) = self.disk.with_lane(|stream| stream.take_record()) {
-            tape.insert(record);
-        }
-        self.fibers.save(&mut tape);
-        self.nemesis.save(&mut tape);
-        tape
-    }
-
-    fn finish(mut self, violation: Option<Violation>, interrupted: bool) -> RunOutcome {
-        let digest = self.disk.with_lane(|stream| stream.digest());
-        let told = self.trace.len() as usize;
-        self.disk.begin_step(self.clock.now(), &mut self.trace);
-        self.locate(told);
-        // A step that broke a promise has no event: what was said in it goes to the run's end.
-        let end = self.trace.len() as usize;
-        if let Some(captions) = &mut self.captions {
-            captions.extend(self.remarks.drain(..).map(|remark| (end, remark)));
-        }
-        self.note(EventKind::Finished, u32::from(violation.is_some()), digest);
-        let tape = self.take_tape();
-        let outcome = RunOutcome {
-            violation,
-            interrupted,
-            steps: self.steps,
-            lives: self.nemesis.lives(),
-            faults: self.disk.fault_counts(),
-            counters: self.system.counters(),
-            reached: sometimes::take(),
-            trace_hash: self.trace.hash(),
-            trace: self.trace,
-            captions: self.captions.take().unwrap_or_default(),
-            tape,
-            branching: self.order.branching(),
-            points: self.raced.points(),
-        };
-        // What they hold is never let go.
-        if self.raced.dismiss() {
-            std::mem::forget((self.fibers, self.system, self.disk, self.raced));
-            return outcome;
-        }
-        // After a panic the pieces may panic again while they are dropped.
-        let (system, disk, fibers, raced) = (self.system, self.disk, self.fibers, self.raced);
-        if system.memory() == Memory::Vanish {
-            std::mem::forget(disk.kill_process());
-        }
-        match crate::panics::catch(move || drop((raced, fibers, system, disk))) {
-            Err(panic) if outcome.violation.is_none() => {
-                RunOutcome { violation: Some(*Violation::panic(panic)), ..outcome }
-            }
-            _ => outcome,
-        }
-    }
 }
 
 fn step_code(step: &Step) -> u32 {
@@ -462,6 +426,8 @@ fn step_code(step: &Step) -> u32 {
     }
 }
 
+#[cfg(test)]
+mod in_turns;
 #[cfg(test)]
 mod own_ways;
 #[cfg(test)]

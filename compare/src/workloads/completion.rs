@@ -4,18 +4,23 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 
 use super::names::{OURS, TOKIO_ONESHOT};
-use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
+use crate::contender::{Contender, Evidence, Tally};
 use crate::goal::Goal;
+use crate::row::{Entry, Plan, Row, Workload};
 use crate::signal::{Futures, Oneshot, Signal, Tenterhook, Tokio};
 
 pub(crate) const WORKLOAD: Workload =
-    Workload { name: "completion", about: "create, complete and check one completion on one thread", rows };
+    Workload { name: "completion", about: "create, complete and check one completion on one thread", plans };
 
-fn rows() -> Vec<Row> {
-    let mut row = Row::timed("completion", "completion", TOKIO_ONESHOT);
+fn plans() -> Vec<Plan> {
+    vec![Plan::new("completion", row)]
+}
+
+fn row() -> Row {
+    let mut row = Row::timed("completion", TOKIO_ONESHOT);
     row.about = "create, complete and check, one thread";
     row.contenders = vec![
-        Entry::new(OURS, Lifetimes::<Tenterhook>::new()),
+        Entry::ours(OURS, Lifetimes::<Tenterhook>::new()),
         Entry::new(TOKIO_ONESHOT, Lifetimes::<Tokio>::new()),
         Entry::new(Futures::NAME, Lifetimes::<Futures>::new()),
         Entry::new(Oneshot::NAME, Lifetimes::<Oneshot>::new()),
@@ -29,7 +34,7 @@ fn rows() -> Vec<Row> {
         row.contenders.push(Entry::new(Turso::NAME, Lifetimes::<Turso>::new()));
         row.goals.push(Goal::ratio(OURS, Turso::NAME, 0.35));
     }
-    vec![row]
+    row
 }
 
 /// Signals that live one after another.

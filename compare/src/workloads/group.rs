@@ -11,29 +11,44 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::names::{FUTURES_UNORDERED, JOIN_ALL, JOIN_SET, OURS};
-use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
+use crate::contender::{Contender, Evidence, Tally};
 use crate::goal::Goal;
+use crate::row::{Entry, Extent, Plan, Row, Workload};
 use crate::signal::{Grouping, Tenterhook};
 
 pub(crate) const WORKLOAD: Workload =
-    Workload { name: "group", about: "create N children, group them, complete all, check", rows };
+    Workload { name: "group", about: "create N children, group them, complete all, check", plans };
 
-/// Children of a group, and our time as a multiple of `join_all`'s, where we have a goal.
-const SIZES: [(u64, Option<f64>); 4] = [(1, None), (8, Some(0.75)), (64, Some(0.35)), (1024, Some(0.35))];
+/// Children of a group, our time as a multiple of `join_all`'s where we have a goal, and what measures it.
+const SIZES: [(u64, Option<f64>, Extent); 9] = [
+    (1, None, Extent::Quick),
+    (2, None, Extent::Full),
+    (4, None, Extent::Full),
+    (8, Some(0.75), Extent::Quick),
+    (32, None, Extent::Full),
+    (64, Some(0.35), Extent::Quick),
+    (256, None, Extent::Full),
+    (1_024, Some(0.35), Extent::Quick),
+    (4_096, Some(0.35), Extent::Normal),
+];
 
 /// Allocations that a group may make beyond those of its children, whatever their number.
 const OWN_ALLOCATIONS: u64 = 4;
 
-fn rows() -> Vec<Row> {
-    SIZES.into_iter().map(|(children, goal)| row(children, goal)).collect()
+fn plans() -> Vec<Plan> {
+    let plan = |(children, goal, extent)| {
+        let plan = Plan::new(format!("group of {children}"), move || row(children, goal));
+        plan.whole("group", "children", children).from(extent)
+    };
+    SIZES.map(plan).into()
 }
 
 fn row(children: u64, goal: Option<f64>) -> Row {
-    let mut row = Row::timed(format!("group of {children}"), "group", JOIN_ALL);
+    let mut row = Row::timed("group", JOIN_ALL);
     row.about = "create the children, group, await, complete all, check; one thread";
     row.expected = Box::new(move |operations| operations * children);
     row.contenders = vec![
-        Entry::new(OURS, Grouped::<Tenterhook>::new(children)),
+        Entry::ours(OURS, Grouped::<Tenterhook>::new(children)),
         Entry::new(JOIN_ALL, JoinAll { children, senders: Vec::new() }),
         Entry::new(FUTURES_UNORDERED, Unordered { children, senders: Vec::new() }),
         Entry::new(JOIN_SET, Tasks::new(children)),

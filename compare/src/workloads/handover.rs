@@ -6,45 +6,64 @@ use std::rc::Rc;
 
 use super::names::{OURS, TOKIO_ONESHOT};
 use super::poller::Poller;
-use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
+use crate::contender::{Contender, Evidence, Tally};
 use crate::goal::Goal;
+use crate::row::{Entry, Extent, Plan, Row, Workload};
 use crate::signal::{AsyncOneshot, Await, Futures, Signal, Tenterhook, Tokio};
 
 pub(crate) const WORKLOAD: Workload =
-    Workload { name: "await", about: "tasks on one thread that wake each other", rows };
+    Workload { name: "await", about: "tasks on one thread that wake each other", plans };
 
-/// Tasks woken a pass in the second row.
-const CROWD: u64 = 256;
+/// Tasks woken a pass, in the rows of crowds.
+const CROWDS: [(u64, Extent); 4] =
+    [(16, Extent::Full), (256, Extent::Quick), (4_096, Extent::Full), (65_536, Extent::Full)];
 
-fn rows() -> Vec<Row> {
-    let mut two = Row::timed("await, 2 tasks", "hand-over", TOKIO_ONESHOT);
-    two.about = "two tasks that hand over to each other, one thread";
-    two.granule = 2;
-    two.contenders = vec![
-        Entry::new(OURS, Pair::<Tenterhook>::new()),
+fn plans() -> Vec<Plan> {
+    let crowd = |(tasks, extent)| {
+        Plan::new(format!("await, {tasks} tasks"), move || crowd(tasks))
+            .each("await", "tasks", tasks)
+            .from(extent)
+    };
+    let two = Plan::new("await, 2 tasks", two).each("await", "tasks", 2);
+    std::iter::once(two).chain(CROWDS.map(crowd)).collect()
+}
+
+fn two() -> Row {
+    let mut row = Row::timed("hand-over", TOKIO_ONESHOT);
+    row.about = "two tasks that hand over to each other, one thread";
+    row.granule = 2;
+    row.contenders = vec![
+        Entry::ours(OURS, Pair::<Tenterhook>::new()),
         Entry::new(TOKIO_ONESHOT, Pair::<Tokio>::new()),
         Entry::new(Futures::NAME, Pair::<Futures>::new()),
         Entry::new(AsyncOneshot::NAME, Pair::<AsyncOneshot>::new()),
     ];
-    two.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.0)];
-
-    let mut crowd = Row::timed(format!("await, {CROWD} tasks"), "wake", TOKIO_ONESHOT);
-    crowd.about = "all woken before any is polled, one thread";
-    crowd.granule = CROWD;
-    crowd.contenders = vec![
-        Entry::new(OURS, Crowd::<Tenterhook>::new()),
-        Entry::new(TOKIO_ONESHOT, Crowd::<Tokio>::new()),
-        Entry::new(Futures::NAME, Crowd::<Futures>::new()),
-        Entry::new(AsyncOneshot::NAME, Crowd::<AsyncOneshot>::new()),
-    ];
-    crowd.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.0)];
+    row.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 1.0)];
     #[cfg(feature = "turso")]
     {
         use crate::turso::Turso;
-        two.contenders.push(Entry::new(Turso::NAME, Pair::<Turso>::new()));
-        crowd.contenders.push(Entry::new(Turso::NAME, Crowd::<Turso>::new()));
+        row.contenders.push(Entry::new(Turso::NAME, Pair::<Turso>::new()));
     }
-    vec![two, crowd]
+    row
+}
+
+fn crowd(tasks: u64) -> Row {
+    let mut row = Row::timed("wake", TOKIO_ONESHOT);
+    row.about = "all woken before any is polled, one thread";
+    row.granule = tasks;
+    row.contenders = vec![
+        Entry::ours(OURS, Crowd::<Tenterhook>::new(tasks)),
+        Entry::new(TOKIO_ONESHOT, Crowd::<Tokio>::new(tasks)),
+        Entry::new(Futures::NAME, Crowd::<Futures>::new(tasks)),
+        Entry::new(AsyncOneshot::NAME, Crowd::<AsyncOneshot>::new(tasks)),
+    ];
+    row.goals = vec![Goal::ratio(OURS, TOKIO_ONESHOT, 0.95)];
+    #[cfg(feature = "turso")]
+    {
+        use crate::turso::Turso;
+        row.contenders.push(Entry::new(Turso::NAME, Crowd::<Turso>::new(tasks)));
+    }
+    row
 }
 
 /// Where a task leaves the right to wake it.
@@ -105,22 +124,23 @@ fn wake<S: Await>(mailbox: &Mailbox<S>) {
 
 /// Many tasks, all woken before any is polled.
 struct Crowd<S> {
+    tasks: u64,
     tally: &'static Tally,
     signal: PhantomData<S>,
 }
 
 impl<S> Crowd<S> {
-    fn new() -> Self {
-        Self { tally: Tally::leak(), signal: PhantomData }
+    fn new(tasks: u64) -> Self {
+        Self { tasks, tally: Tally::leak(), signal: PhantomData }
     }
 }
 
 impl<S: Await> Contender for Crowd<S> {
     fn run(&mut self, operations: u64) -> Evidence {
-        let turns = operations / CROWD;
+        let turns = operations / self.tasks;
         let sum = Rc::new(Cell::new(0));
         let mut poller = Poller::default();
-        let mailboxes: Vec<Mailbox<S>> = (0..CROWD).map(|_| Mailbox::<S>::default()).collect();
+        let mailboxes: Vec<Mailbox<S>> = (0..self.tasks).map(|_| Mailbox::<S>::default()).collect();
         for mailbox in &mailboxes {
             poller.spawn(listen::<S>(turns, mailbox.clone(), self.tally, sum.clone()));
         }

@@ -2,6 +2,7 @@
 //!
 //! A later row is a new file with a [`Workload`] and a line in [`ALL`].
 
+mod cancel;
 mod completion;
 mod group;
 mod handover;
@@ -9,12 +10,15 @@ mod memory;
 mod nested;
 mod pages;
 mod poller;
+mod progress;
 mod reads;
 mod round_trip;
 mod stepping;
+mod tail;
+mod wake;
 mod yielding;
 
-use crate::contender::Workload;
+use crate::row::Workload;
 
 /// What our contenders are called, and the peers that are named more than once.
 mod names {
@@ -25,6 +29,9 @@ mod names {
     pub(super) const JOIN_SET: &str = "tokio JoinSet";
 }
 
+/// The workload whose rows have a rate.
+pub(crate) const FIXED_RATE: &str = "tail";
+
 /// Every workload, in the order of the report.
 pub(crate) const ALL: &[Workload] = &[
     completion::WORKLOAD,
@@ -32,8 +39,38 @@ pub(crate) const ALL: &[Workload] = &[
     round_trip::WORKLOAD,
     group::WORKLOAD,
     nested::WORKLOAD,
+    cancel::WORKLOAD,
+    wake::WORKLOAD,
     stepping::WORKLOAD,
     memory::WORKLOAD,
     reads::WORKLOAD,
     pages::WORKLOAD,
+    pages::MIXED,
+    tail::WORKLOAD,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::goal::Quantity;
+    use crate::row::Extent;
+
+    #[test]
+    fn every_row_names_contenders_that_it_has() {
+        for plan in ALL.iter().flat_map(|workload| (workload.plans)()) {
+            // Building the others would write more files and measure rates, and they differ in size alone.
+            if plan.extent == Extent::Full || plan.name.starts_with("tail") {
+                continue;
+            }
+            let row = plan.build();
+            let has = |name: &str| row.contenders.iter().any(|entry| entry.name == name);
+            assert!(has(row.baseline), "{}: baseline", row.name);
+            for goal in &row.goals {
+                assert!(has(&goal.contender), "{}: {goal:?}", row.name);
+                if let Quantity::Ratio { against } = &goal.quantity {
+                    assert!(has(against), "{}: {goal:?}", row.name);
+                }
+            }
+        }
+    }
+}

@@ -10,60 +10,76 @@ use tokio::sync::oneshot;
 
 use super::group::{poll_once, receivers, send_all};
 use super::names::OURS;
-use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
+use crate::contender::{Contender, Evidence, Tally};
 use crate::goal::Goal;
+use crate::row::{Entry, Extent, Plan, Row, Workload};
 use crate::signal::{Grouping, Tenterhook};
 
 pub(crate) const WORKLOAD: Workload =
-    Workload { name: "nested", about: "groups of groups: a chain 1,000 deep, a tree 8x8x8", rows };
+    Workload { name: "nested", about: "groups of groups: a chain 1,000 deep, a tree 8x8x8", plans };
 
-const DEPTH: u64 = 1_000;
 const FAN_OUT: u64 = 8;
 const LEAVES: u64 = FAN_OUT * FAN_OUT * FAN_OUT;
+
+/// Levels of a chain. A boxed `join_all` overflows a stack of 2 MiB somewhat beyond the last.
+const DEPTHS: [(u64, Extent); 4] =
+    [(10, Extent::Full), (100, Extent::Full), (1_000, Extent::Quick), (8_000, Extent::Full)];
 
 const BOXED: &str = "boxed join_all";
 const JOIN_ALL: &str = "join_all of join_all";
 
-fn rows() -> Vec<Row> {
-    let mut chain = Row::timed(format!("chain {DEPTH} deep"), "level", BOXED);
-    chain.about = "each group waits for the one below; create, await, complete the leaf, check";
-    chain.granule = DEPTH;
-    chain.contenders = vec![Entry::new(OURS, Chain::<Tenterhook>::new()), Entry::new(BOXED, BoxedChain)];
-    chain.goals = vec![Goal::ratio(OURS, BOXED, 0.35)];
+fn plans() -> Vec<Plan> {
+    let chain = |(depth, extent)| {
+        Plan::new(format!("chain {depth} deep"), move || chain(depth))
+            .each("chain", "levels", depth)
+            .from(extent)
+    };
+    let tree = Plan::new(format!("tree {FAN_OUT}x{FAN_OUT}x{FAN_OUT}"), tree);
+    DEPTHS.map(chain).into_iter().chain([tree]).collect()
+}
 
-    let name = format!("tree {FAN_OUT}x{FAN_OUT}x{FAN_OUT}");
-    let mut tree = Row::timed(name, "tree", JOIN_ALL);
-    tree.about = "groups of groups of groups; create, await, complete the leaves, check";
-    tree.expected = Box::new(|operations| operations * LEAVES);
-    tree.contenders = vec![
-        Entry::new(OURS, Tree::<Tenterhook>::new()),
+fn chain(depth: u64) -> Row {
+    let mut row = Row::timed("level", BOXED);
+    row.about = "each group waits for the one below; create, await, complete the leaf, check";
+    row.granule = depth;
+    let ours = Chain::<Tenterhook>::new(depth);
+    row.contenders = vec![Entry::ours(OURS, ours), Entry::new(BOXED, BoxedChain { depth })];
+    row.goals = vec![Goal::ratio(OURS, BOXED, 0.35)];
+    #[cfg(feature = "turso")]
+    row.contenders.push(Entry::new("turso_core", Chain::<crate::turso::Turso>::new(depth)));
+    row
+}
+
+fn tree() -> Row {
+    let mut row = Row::timed("tree", JOIN_ALL);
+    row.about = "groups of groups of groups; create, await, complete the leaves, check";
+    row.expected = Box::new(|operations| operations * LEAVES);
+    row.contenders = vec![
+        Entry::ours(OURS, Tree::<Tenterhook>::new()),
         Entry::new(JOIN_ALL, JoinAllTree { senders: Vec::new() }),
     ];
-    tree.goals = vec![Goal::ratio(OURS, JOIN_ALL, 0.65)];
+    row.goals = vec![Goal::ratio(OURS, JOIN_ALL, 0.65)];
     #[cfg(feature = "turso")]
-    {
-        use crate::turso::Turso;
-        chain.contenders.push(Entry::new("turso_core", Chain::<Turso>::new()));
-        tree.contenders.push(Entry::new("turso_core", Tree::<Turso>::new()));
-    }
-    vec![chain, tree]
+    row.contenders.push(Entry::new("turso_core", Tree::<crate::turso::Turso>::new()));
+    row
 }
 
 /// Nested groups of one child.
 struct Chain<G> {
+    depth: u64,
     leaf: &'static Tally,
     levels: &'static Tally,
     grouping: PhantomData<G>,
 }
 
 impl<G: Grouping> Chain<G> {
-    fn new() -> Self {
-        Self { leaf: Tally::leak(), levels: Tally::leak(), grouping: PhantomData }
+    fn new(depth: u64) -> Self {
+        Self { depth, leaf: Tally::leak(), levels: Tally::leak(), grouping: PhantomData }
     }
 
     fn chain(&self) -> u64 {
         let (mut top, leaf) = G::pair(self.leaf);
-        for _ in 0..DEPTH {
+        for _ in 0..self.depth {
             let mut group = G::group(self.levels, 1);
             G::adopt(&mut group, top);
             top = G::build(group);
@@ -73,7 +89,7 @@ impl<G: Grouping> Chain<G> {
         }
         G::finish(leaf, 1);
         match poll_once(&mut top) {
-            Poll::Ready(output) => G::value(output).map_or(0, |_| DEPTH),
+            Poll::Ready(output) => G::value(output).map_or(0, |_| self.depth),
             Poll::Pending => 0,
         }
     }
@@ -81,13 +97,15 @@ impl<G: Grouping> Chain<G> {
 
 impl<G: Grouping> Contender for Chain<G> {
     fn run(&mut self, operations: u64) -> Evidence {
-        let results = (0..operations / DEPTH).map(|_| self.chain()).sum();
-        Evidence { results, callbacks: [Some(self.leaf.take() * DEPTH), Some(self.levels.take())] }
+        let results = (0..operations / self.depth).map(|_| self.chain()).sum();
+        Evidence { results, callbacks: [Some(self.leaf.take() * self.depth), Some(self.levels.take())] }
     }
 }
 
 /// Nested boxed futures that each `join_all` the one below.
-struct BoxedChain;
+struct BoxedChain {
+    depth: u64,
+}
 
 type Level = Pin<Box<dyn Future<Output = u64> + Send>>;
 
@@ -96,11 +114,11 @@ fn level(below: Level) -> Level {
 }
 
 impl BoxedChain {
-    fn chain() -> u64 {
+    fn chain(&self) -> u64 {
         let (leaf, receiver) = oneshot::channel();
         // The leaf is no level; a leaf that was dropped makes the sum wrong by one.
         let mut top: Level = Box::pin(async move { receiver.await.unwrap_or(1) });
-        for _ in 0..DEPTH {
+        for _ in 0..self.depth {
             top = level(top);
         }
         if poll_once(&mut top).is_ready() || leaf.send(0).is_err() {
@@ -115,7 +133,7 @@ impl BoxedChain {
 
 impl Contender for BoxedChain {
     fn run(&mut self, operations: u64) -> Evidence {
-        Evidence::results((0..operations / DEPTH).map(|_| Self::chain()).sum())
+        Evidence::results((0..operations / self.depth).map(|_| self.chain()).sum())
     }
 }
 

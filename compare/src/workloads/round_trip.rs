@@ -11,22 +11,30 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use super::names::{OURS, TOKIO_ONESHOT};
-use crate::contender::{Contender, Entry, Evidence, Row, Tally, Workload};
+use crate::contender::{Contender, Evidence, Tally};
+use crate::row::{Entry, Plan, Row, Workload};
 use crate::signal::{Block, Oneshot, Signal, Tenterhook, Tokio};
 use crate::sync::AtomicBool;
 
-pub(crate) const WORKLOAD: Workload =
-    Workload { name: "round-trip", about: "a thread blocks until another has finished its completion", rows };
+pub(crate) const WORKLOAD: Workload = Workload {
+    name: "round-trip",
+    about: "a thread blocks until another has finished its completion",
+    plans,
+};
 
-fn rows() -> Vec<Row> {
-    let mut row = Row::timed("round trip", "round trip", TOKIO_ONESHOT);
+fn plans() -> Vec<Plan> {
+    vec![Plan::new("round trip", row)]
+}
+
+fn row() -> Row {
+    let mut row = Row::timed("round trip", TOKIO_ONESHOT);
     row.about = "block until another thread, which spins, has finished it";
     row.contenders = vec![
-        Entry::new(OURS, RoundTrip::<Tenterhook>::new()),
+        Entry::ours(OURS, RoundTrip::<Tenterhook>::new()),
         Entry::new(TOKIO_ONESHOT, RoundTrip::<Tokio>::new()),
         Entry::new(Oneshot::NAME, RoundTrip::<Oneshot>::new()),
     ];
-    vec![row]
+    row
 }
 
 /// Hands finishers to the other thread. The same for all contenders; the lock is free whenever it is taken.

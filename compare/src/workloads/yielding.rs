@@ -53,7 +53,8 @@ impl Mixing {
 /// What all machines of a row together come to.
 pub(super) fn expected(steps_in_all: u64, machines: u64) -> u64 {
     let steps = steps_each(steps_in_all, machines);
-    machines / 2 * (Mixing::new(0, steps).result() + Mixing::new(1, steps).result())
+    // Even numbers start in one stage, odd ones in the other.
+    machines.div_ceil(2) * Mixing::new(0, steps).result() + machines / 2 * Mixing::new(1, steps).result()
 }
 
 /// Steps of one machine.

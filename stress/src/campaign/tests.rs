@@ -250,7 +250,7 @@ fn the_last_line_of_a_failure_is_the_command_that_repeats_it() {
     ))));
     let text = crate::report::failures(&options(4, 1), &summary, false);
     assert!(text.contains("expected  commit 5") && text.contains("seen      commit 4"), "{text}");
-    let text = crate::report::glance(&options(4, 1), &summary, None);
+    let text = crate::report::glance(&options(4, 1), &summary, &[]);
     assert_eq!(text.lines().last(), Some("tenterhook sim --seed 0x1"));
 }
 
@@ -264,7 +264,7 @@ fn a_summary_with_everything_in_it_fits_on_a_screen_and_ends_with_its_command() 
     summary.totals.reached = (0..30).map(|number| (format!("point {number:02}"), number / 20)).collect();
     summary.warnings = (0..9).map(|number| format!("warning {number}")).collect();
     summary.interrupted = true;
-    let text = crate::report::glance(&options(4, 1), &summary, None);
+    let text = crate::report::glance(&options(4, 1), &summary, &[]);
     let lines: Vec<&str> = text.trim_start().lines().collect();
     assert!(lines.len() <= 25, "{} lines:\n{text}", lines.len());
     assert!(lines[0].starts_with("verdict          passed, interrupted"), "{text}");

@@ -2,12 +2,14 @@
 
 mod answer;
 mod bisect;
+mod explain;
 #[cfg(feature = "job")]
 mod job;
 #[cfg(not(feature = "job"))]
 mod no_job;
 pub mod parse;
 pub mod scratch;
+mod shrinking;
 mod sim;
 mod storm;
 mod sweep;
@@ -59,6 +61,8 @@ enum Command<S: Subject, C: Commands> {
     Shrink(tape::ShrinkArguments<S>),
     /// Draw a tape or a seed as a timeline, one lane per connection.
     Trace(tape::TraceArguments<S>),
+    /// Find the step after which a failure was likely.
+    Explain(explain::ExplainArguments<S>),
     /// Find the commit from which on a tape fails.
     Bisect(bisect::BisectArguments),
     #[cfg(feature = "job")]
@@ -106,6 +110,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         ("replay", tape::REPLAY_EXAMPLE),
         ("shrink", tape::SHRINK_EXAMPLE),
         ("trace", tape::TRACE_EXAMPLE),
+        ("explain", explain::EXAMPLE),
         ("bisect", bisect::EXAMPLES),
         #[cfg(feature = "job")]
         ("job", job::EXAMPLES),
@@ -128,6 +133,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Replay(arguments) => tape::replay(arguments),
             Command::Shrink(arguments) => tape::shrink(arguments),
             Command::Trace(arguments) => tape::trace(arguments),
+            Command::Explain(arguments) => explain::run(arguments),
             Command::Bisect(arguments) => bisect::run::<S>(&arguments),
             #[cfg(feature = "job")]
             Command::Job(command) => job::run(command),

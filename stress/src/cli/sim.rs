@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{interruption, parse, print, usage};
+use super::{interruption, parse, print, shrinking, usage};
 use crate::campaign::{Campaign, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::report;
-use crate::shrink::{self, Budget};
+use crate::shrink::Budget;
 use crate::sim::{self, Setup};
+use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
+use crate::violation::Violation;
 use crate::watch::Watch;
 use crate::world::Keep;
 
@@ -52,7 +54,7 @@ pub(super) struct SimArguments<S: Subject> {
     /// Record finished seeds in this directory, and resume from it if it has some.
     #[arg(long, value_name = "DIRECTORY")]
     state: Option<PathBuf>,
-    /// Directory for the shrunk tape of a failure, its test and its timeline; none to skip shrinking.
+    /// Directory for the shrunk tape of each kind of failure, its test and its timeline; none to skip shrinking.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: String,
     /// Print every event of the run, for one seed only.
@@ -102,33 +104,49 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
         let tables = if verbose { report::tables(&summary) } else { String::new() };
         print(&(tables + &report::failures(&options, &summary, verbose)));
     }
-    let shrunk = artifacts.and_then(|directory| shrink_first(&directory, &options, &summary));
+    let shrunk = match artifacts {
+        Some(directory) if !summary.interrupted => shrink_all(&directory, &options, &summary, &interrupted),
+        _ => Vec::new(),
+    };
     if json {
-        print(&format!("{:#}\n", report::document(&options, &summary, shrunk.as_ref())));
+        print(&format!("{:#}\n", report::document(&options, &summary, &shrunk)));
     } else {
-        print(&report::glance(&options, &summary, shrunk.as_ref()));
+        print(&report::glance(&options, &summary, &shrunk));
     }
     summary.exit_code()
 }
 
-/// Makes the first broken promise small. A run that no longer moves cannot be run again.
-fn shrink_first<S: Subject>(
+/// Makes the broken promises small, the first of each that are told in the same words. Ctrl-C ends it with what is small so far.
+fn shrink_all<S: Subject>(
     directory: &Path,
     options: &CampaignOptions<S>,
     summary: &Summary,
-) -> Option<report::ShrunkFailure> {
-    let failure = summary.failures.iter().find(|failure| {
-        failure.steps > 0 && matches!(failure.finding, Finding::Violation(_)) && !summary.interrupted
-    })?;
-    let setup = Setup::<S> { seed: failure.seed, fixed: options.fixed.clone() };
-    let shrunk = shrink::shrink(&setup, &Source::Seed(failure.seed), Budget::default())?;
-    match report::ShrunkFailure::save(directory, failure.seed, &shrunk) {
-        Ok(saved) => Some(saved),
-        Err(error) => {
-            eprintln!("{}: --artifacts {}: cannot be written ({error})", S::PROGRAM, directory.display());
-            None
+    interrupted: &Stop,
+) -> Vec<report::ShrunkFailure> {
+    let mut known: Vec<&Violation> = Vec::new();
+    let mut shrunk = Vec::new();
+    for failure in &summary.failures {
+        let Finding::Violation(violation) = &failure.finding else { continue };
+        // A run that no longer moves cannot be run again.
+        if failure.steps == 0 || known.iter().any(|other| other.is_alike(violation)) || interrupted.is_told()
+        {
+            continue;
+        }
+        known.push(violation);
+        let setup = Setup::<S> { seed: failure.seed, fixed: options.fixed.clone() };
+        let limits = shrinking::Limits { budget: Budget::default(), duration: None, interrupted };
+        let found = shrinking::shrink(&setup, &Source::Seed(failure.seed), limits, options.progress);
+        match found.map(|found| report::ShrunkFailure::save(directory, failure.seed, &found)) {
+            Some(Ok(saved)) => shrunk.push(saved),
+            Some(Err(error)) => {
+                let directory = directory.display();
+                eprintln!("{}: --artifacts {directory}: cannot be written ({error})", S::PROGRAM);
+                break;
+            }
+            None => {}
         }
     }
+    shrunk
 }
 
 fn options<S: Subject>(arguments: SimArguments<S>) -> Result<CampaignOptions<S>, String> {

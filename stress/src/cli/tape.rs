@@ -1,15 +1,16 @@
 //! Commands about one run: play it, make it small, look at it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{parse, print, usage};
+use super::{interruption, parse, print, shrinking, usage};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::report::{ShrunkFailure, lanes, page};
-use crate::shrink::{self, Budget, Replay as _};
+use crate::shrink::{Budget, Replay as _};
 use crate::sim::Setup;
 use crate::subject::{self, Subject};
 use crate::tape::{Place, Source, TapeFile};
@@ -34,7 +35,8 @@ pub(super) struct ReplayArguments<S: Subject> {
 
 /// Makes a failing run small and writes its tape, a test that plays it, and a timeline.
 ///
-/// Fewer connections, operations, preemptions and faults, and lower values, as long as the same oracle fires.
+/// Fewer connections, operations, preemptions and faults, and lower values, as long as the same oracle fires. Ctrl-C ends it with the
+/// smallest run so far.
 #[derive(Debug, Args)]
 pub(super) struct ShrinkArguments<S: Subject> {
     #[command(flatten)]
@@ -45,6 +47,9 @@ pub(super) struct ShrinkArguments<S: Subject> {
     /// Budget in simulated steps over all runs.
     #[arg(long, value_name = "N", default_value_t = Budget::default().steps)]
     budget: u64,
+    /// How long to shrink at most: 30s, 5m. The result depends on the machine then.
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    duration: Option<Duration>,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -64,7 +69,7 @@ pub(super) struct TraceArguments<S: Subject> {
 }
 
 #[derive(Debug, Args)]
-struct Run<S: Subject> {
+pub(super) struct Run<S: Subject> {
     /// A tape file, or a seed.
     #[arg(value_name = "TAPE|SEED")]
     what: String,
@@ -74,7 +79,7 @@ struct Run<S: Subject> {
 
 impl<S: Subject> Run<S> {
     /// The run that is meant.
-    fn find(self) -> Result<(Setup<S>, Source), String> {
+    pub(super) fn find(self) -> Result<(Setup<S>, Source), String> {
         let fixed = self.fixed;
         fixed.validate().map_err(|error| error.to_string())?;
         let path = Path::new(&self.what);
@@ -114,12 +119,14 @@ pub(super) fn replay<S: Subject>(arguments: ReplayArguments<S>) -> ExitCode {
 }
 
 pub(super) fn shrink<S: Subject>(arguments: ShrinkArguments<S>) -> ExitCode {
-    let ShrinkArguments { run, artifacts, budget, json } = arguments;
+    let ShrinkArguments { run, artifacts, budget, duration, json } = arguments;
     let (setup, source) = match run.find() {
         Ok(run) => run,
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
-    let Some(shrunk) = shrink::shrink(&setup, &source, Budget { steps: budget }) else {
+    let interrupted = interruption(S::PROGRAM);
+    let limits = shrinking::Limits { budget: Budget { steps: budget }, duration, interrupted: &interrupted };
+    let Some(shrunk) = shrinking::shrink(&setup, &source, limits, !json) else {
         return usage(S::PROGRAM, "this run breaks no promise: there is nothing to shrink");
     };
     let saved = match ShrunkFailure::save(&artifacts, setup.seed, &shrunk) {

@@ -50,6 +50,15 @@ impl SimDisk {
         (calls.owner, calls.turn) = (owner, turn);
     }
 
+    /// The tape ends here: from here on the disk draws, delays too.
+    pub(crate) fn leave_tape(&self) {
+        let mut state = self.shared.lock();
+        state.stream.leave_tape();
+        if let Some(calls) = &mut state.calls {
+            calls.in_turns = false;
+        }
+    }
+
     /// It is `turn` now.
     pub(crate) fn set_turn(&self, turn: u32) {
         if let Some(calls) = &mut self.shared.lock().calls {
@@ -91,11 +100,6 @@ impl State {
         calls.call = address;
         self.stream.enter(address);
         address
-    }
-
-    /// The operation whose step or callback runs.
-    pub(super) fn owner(&self) -> Address {
-        self.calls.as_ref().map_or(Address::default(), |calls| calls.owner)
     }
 
     /// The call that began last.

@@ -81,7 +81,9 @@ impl State {
     /// A device may have done part of a write that it has not yet reported. What a read sees of one stays seen.
     pub(super) fn expose_overlapping_writes(&mut self, read: &Pending) {
         let range = read.operation.descriptor();
-        for write in self.queue.writes() {
+        let mut writes = 0;
+        while let Some(write) = self.queue.write(writes) {
+            writes += 1;
             let written = write.operation.descriptor();
             let overlaps = write.file == read.file
                 && written.offset < range.offset + range.len

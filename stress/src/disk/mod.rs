@@ -17,7 +17,6 @@ mod handle;
 mod image;
 mod machine;
 mod names;
-mod nap;
 mod odds;
 mod place;
 mod queue;
@@ -197,8 +196,14 @@ impl SimDisk {
     /// Tells the disk the time, moves its events into `trace`, and says what can be delivered.
     #[inline]
     pub fn begin_step(&self, now: u64, trace: &mut Trace) -> DiskStatus {
+        self.begin_step_of(now, now, trace)
+    }
+
+    /// The same where time jumps: the run has made so many `steps` so far.
+    #[inline]
+    pub(crate) fn begin_step_of(&self, steps: u64, now: u64, trace: &mut Trace) -> DiskStatus {
         let mut state = self.shared.lock();
-        state.now = now;
+        (state.now, state.machine.steps) = (now, steps);
         for event in state.events.drain(..) {
             trace.push(event);
         }
@@ -308,14 +313,16 @@ impl SimDisk {
     }
 
     /// Cancels one of the writes, syncs and truncations in flight, as a system does that tears its queue down: it ends
-    /// as cancelled, done, half done or not done at all. Returns whether there was one. `choose` is given how many.
+    /// as cancelled, done, half done or not done at all. Returns whether there was one. `choose` is given how many, and its answer
+    /// counts them in the order of submission.
     pub fn cancel_change(&self, choose: impl FnOnce(u32) -> u32) -> bool {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let changes = state.queue.iter_mut().filter(|pending| {
             pending.fault.is_none() && pending.operation.descriptor().kind != OperationKind::Read
         });
-        let tokens: Vec<u64> = changes.map(|pending| pending.token).collect();
+        let mut tokens: Vec<u64> = changes.map(|pending| pending.token).collect();
+        tokens.sort_unstable();
         if tokens.is_empty() {
             return false;
         }
@@ -356,7 +363,7 @@ impl SimDisk {
     }
 
     /// The stream, to put what it drew on a tape.
-    pub fn with_lane<R>(&self, read: impl FnOnce(&mut Stream) -> R) -> R {
+    pub fn with_stream<R>(&self, read: impl FnOnce(&mut Stream) -> R) -> R {
         read(&mut self.shared.lock().stream)
     }
 

@@ -53,7 +53,7 @@ pub(super) struct Queue {
     /// Not due yet: (due at, token, slot). An entry whose slot no longer holds that token at that time is stale.
     later: BinaryHeap<Reverse<(u64, u64, u32)>>,
     due: VecDeque<u32>,
-    /// Slots of writes. There are few: an engine has one writer and perhaps a checkpoint.
+    /// Slots of writes, in the order of submission. There are few: an engine has one writer and perhaps a checkpoint.
     writes: Vec<u32>,
 }
 
@@ -157,7 +157,7 @@ impl Queue {
         }
     }
 
-    /// In flight, in no particular but a reproducible order.
+    /// In flight, in an order that is reproducible and means nothing: nothing may be drawn by it.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pending> {
         self.slots.iter_mut().flatten()
     }
@@ -172,18 +172,9 @@ impl Queue {
             .min_by_key(|pending| pending.token)
     }
 
-    /// Writes in flight, in no particular but a reproducible order.
-    pub(super) fn writes(&mut self) -> impl Iterator<Item = &mut Pending> {
-        let slots = &mut self.slots;
-        // One at a time, so that the borrow checker sees disjoint slots without a scan over all of them.
-        let mut rest: &mut [Option<Pending>] = slots;
-        let mut base = 0;
-        self.writes.sort_unstable();
-        self.writes.iter().filter_map(move |&slot| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(slot as usize + 1 - base);
-            (rest, base) = (tail, slot as usize + 1);
-            head.last_mut()?.as_mut()
-        })
+    /// The `nth` write in flight, in the order of submission.
+    pub(super) fn write(&mut self, nth: usize) -> Option<&mut Pending> {
+        self.slots[*self.writes.get(nth)? as usize].as_mut()
     }
 
     /// Takes out everything, in the order of submission.

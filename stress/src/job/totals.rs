@@ -284,7 +284,7 @@ impl<S: Subject> Whole<S> {
 
     /// What a program reads: what `sim --json` says of the same seeds, with the causes and what a job has beside.
     pub(super) fn document(&self) -> Value {
-        let mut document = report::document(&self.options, &self.summary, None);
+        let mut document = report::document(&self.options, &self.summary, &[]);
         let by_mode = self.totals_by_mode.iter().filter(|(mode, _)| **mode != Mode::Sim).map(|(mode, totals)| {
             let counters: BTreeMap<_, _> = totals.counters.iter().cloned().collect();
             (mode.name(), json!({ "units": totals.seeds, "seconds": totals.busy_nanos as f64 / 1e9, "counters": counters }))

@@ -11,6 +11,8 @@ use crate::subject::Subject;
 const POINTS: usize = 4;
 /// Warnings: so many are listed.
 const WARNINGS: usize = 3;
+/// Failures that were shrunk beside the first: so many are listed.
+const SHRUNK: usize = 3;
 /// Counters of the system that are shown: the first of [`System::counters`](crate::system::System::counters).
 const COUNTERS: usize = 2;
 
@@ -18,7 +20,7 @@ const COUNTERS: usize = 2;
 pub fn glance<S: Subject>(
     options: &CampaignOptions<S>,
     summary: &Summary,
-    shrunk: Option<&ShrunkFailure>,
+    shrunk: &[ShrunkFailure],
 ) -> String {
     let totals = &summary.totals;
     let failed = !summary.failures.is_empty();
@@ -62,8 +64,18 @@ pub fn glance<S: Subject>(
         _ => totals.trace_hash(options.is_single()),
     };
     line(&mut text, "trace hash", &format!("{hash:#018x}"));
-    if let Some(shrunk) = shrunk {
-        let _ = write!(text, "\n{shrunk}");
+    if let Some((first, others)) = shrunk.split_first() {
+        let _ = write!(text, "\n{first}");
+        others.iter().take(SHRUNK).for_each(|other| {
+            line(
+                &mut text,
+                "also",
+                &format!("{}: {}", other.violation.oracle, other.files.timeline.display()),
+            );
+        });
+        if let Some(more) = others.len().checked_sub(SHRUNK + 1) {
+            line(&mut text, "also", &format!("{} more, beside them", more + 1));
+        }
     }
     let command = match summary.failures.first() {
         Some(first) => first.command.clone(),

@@ -10,7 +10,7 @@ use crate::tape::Source;
 pub fn document<S: Subject>(
     options: &CampaignOptions<S>,
     summary: &Summary,
-    shrunk: Option<&ShrunkFailure>,
+    shrunk: &[ShrunkFailure],
 ) -> Value {
     let totals = &summary.totals;
     let single = options.is_single();

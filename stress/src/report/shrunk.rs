@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::shrink::artifacts::{self, Artifacts};
-use crate::shrink::{Replay, Shrunk, Size};
+use crate::shrink::{Ending, Replay, Shrunk, Size};
 use crate::violation::Violation;
 
 /// What came of shrinking a failure, as a summary has it.
@@ -17,8 +17,8 @@ pub struct ShrunkFailure {
     pub after: Size,
     /// Runs that this took.
     pub runs: u64,
-    /// Whether the budget ended first.
-    pub cut_short: bool,
+    /// Why it took no more.
+    pub ending: Ending,
     /// What is broken in the small run.
     pub violation: Violation,
     /// Whether the small run shows something else than the failing run, by the same oracle.
@@ -42,7 +42,7 @@ impl ShrunkFailure {
             before: shrunk.before,
             after: shrunk.after,
             runs: shrunk.runs,
-            cut_short: shrunk.cut_short,
+            ending: shrunk.ending,
             violation: shrunk.violation.clone(),
             other_symptom: !shrunk.violation.is_alike(&shrunk.original),
         })
@@ -51,7 +51,11 @@ impl ShrunkFailure {
 
 impl std::fmt::Display for ShrunkFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let end = if self.cut_short { ", the budget was spent" } else { "" };
+        let end = match self.ending {
+            Ending::Exhausted => "",
+            Ending::BudgetSpent => ", the budget was spent",
+            Ending::Stopped => ", stopped: the smallest so far",
+        };
         writeln!(f, "shrunk           from {}", self.before)?;
         writeln!(f, "to               {} ({} runs{end})", self.after, self.runs)?;
         if self.other_symptom {

@@ -85,6 +85,12 @@ impl Turns {
         self.now = self.now.max(turn);
     }
 
+    /// Fibers that can run, each with whether it has yielded, in the order of their turns.
+    pub(crate) fn take_ready(&mut self) -> Vec<(FiberId, bool)> {
+        let ready = std::mem::take(&mut self.ready);
+        ready.into_iter().map(|(_, rank, fiber)| (fiber, matches!(rank, Rank::Yielded(_)))).collect()
+    }
+
     /// Another life begins, with no fibers and at the first turn.
     pub(crate) fn clear(&mut self) {
         *self = Turns::default();

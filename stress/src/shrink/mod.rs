@@ -7,9 +7,9 @@
 //! run really drew, so that what became unreachable falls off.
 //!
 //! A run is only taken if it fails in the same way and is smaller, and none is more than twice as long as the one that was found.
-//! A budget of simulated steps
-//! bounds the work, and no clock does. Runs are tried on all cores, and the first that succeeds in the order of the search is
-//! taken: the same tape shrinks to the same tape on any number of cores.
+//! A budget of simulated steps bounds the work. Runs are tried on all cores, and the first that succeeds in the order of the
+//! search is taken: the same tape shrinks to the same tape on any number of cores. A caller may stop the search at any round, by a
+//! clock or by a key ([`shrink_while`]), and gets the smallest run so far.
 
 pub mod artifacts;
 mod passes;
@@ -88,6 +88,33 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// How far a shrinker has come.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct SoFar {
+    /// Steps of the smallest run so far.
+    pub steps: u64,
+    /// Its operations.
+    pub operations: usize,
+    /// Its choices that are not default, the schedule's as the run was recorded.
+    pub choices: usize,
+    /// Runs that were tried.
+    pub runs: u64,
+    /// Steps of the budget that are spent.
+    pub spent: u64,
+}
+
+/// Why a shrinker has ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Nothing was left to try.
+    Exhausted,
+    /// The budget was spent.
+    BudgetSpent,
+    /// The caller stopped it.
+    Stopped,
+}
+
 /// What came of shrinking.
 #[derive(Debug)]
 pub struct Shrunk<R> {
@@ -107,8 +134,8 @@ pub struct Shrunk<R> {
     pub after: Size,
     /// Runs that this took.
     pub runs: u64,
-    /// Whether the budget ended before there was nothing left to try.
-    pub cut_short: bool,
+    /// Why it took no more.
+    pub ending: Ending,
 }
 
 impl<R: Replay> Shrunk<R> {
@@ -120,10 +147,20 @@ impl<R: Replay> Shrunk<R> {
 
 /// Shrinks the run of `setup` from `source`. `None` if it does not fail at all.
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
+    shrink_while(setup, source, budget, |_| true)
+}
+
+/// The same, asking `go_on` after each round of runs. Once it says no, the smallest run so far is the result.
+pub fn shrink_while<R: Replay>(
+    setup: &R,
+    source: &Source,
+    budget: Budget,
+    mut go_on: impl FnMut(SoFar) -> bool,
+) -> Option<Shrunk<R>> {
     let outcome = setup.play(source, Keep::Tape);
     let original = outcome.violation.clone()?;
     let found = outcome.steps;
-    let mut search = Search::new(setup, source, outcome, original.clone(), budget);
+    let mut search = Search::new(setup, source, outcome, original.clone(), budget, &mut go_on);
     search.follow_turns();
     let before = Size::of(found, &search.tape);
     search.exhaust();
@@ -134,10 +171,11 @@ pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<S
         source = search.played.clone();
         outcome = search.setup.play(&source, Keep::Story);
     }
-    let Search { setup, runs, left, .. } = search;
+    let ending = search.ending();
+    let Search { setup, runs, .. } = search;
     let after = Size::of(outcome.steps, &outcome.tape);
     let violation = outcome.violation.clone().unwrap_or_else(|| original.clone());
-    Some(Shrunk { setup, source, outcome, violation, original, before, after, runs, cut_short: left == 0 })
+    Some(Shrunk { setup, source, outcome, violation, original, before, after, runs, ending })
 }
 
 /// Numbers of steps after which a run that failed at step `failed_at` may end earlier than after `steps`. None if its tape says
@@ -150,7 +188,7 @@ pub fn earlier_ends(source: &Source, failed_at: u64, steps: u64) -> impl Iterato
 
 /// Whether two runs fail the same way: the same oracle says so in the same words, whatever the numbers, and a panic comes from
 /// the same place.
-fn is_same(one: &Violation, other: &Violation) -> bool {
+pub(crate) fn is_same(one: &Violation, other: &Violation) -> bool {
     let place = |violation: &Violation| violation.seen.rsplit(" at ").next().unwrap_or_default().to_owned();
     match one.class {
         Class::Panic => one.class == other.class && place(one) == place(other),

@@ -23,7 +23,7 @@ fn is_nemesis(place: &Place) -> bool {
     place.address.actor == Actor::NEMESIS
 }
 
-impl<R: Replay> Search<R> {
+impl<R: Replay> Search<'_, R> {
     /// Goes through all passes until none of them finds anything or the budget is spent.
     pub(super) fn exhaust(&mut self) {
         loop {

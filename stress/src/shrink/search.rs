@@ -1,6 +1,6 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{Budget, Replay, is_same};
+use super::{Budget, Ending, Replay, SoFar, is_same};
 use crate::tape::{Source, Tape};
 use crate::violation::Violation;
 use crate::world::{Keep, RunOutcome};
@@ -9,7 +9,7 @@ use crate::world::{Keep, RunOutcome};
 const RUN: u64 = 500;
 
 /// The smallest failing run so far.
-pub(super) struct Search<R> {
+pub(super) struct Search<'a, R> {
     pub(super) setup: R,
     pub(super) tape: Tape,
     /// The choices that were played for it. `tape` is what that run drew.
@@ -21,7 +21,10 @@ pub(super) struct Search<R> {
     longest: u64,
     /// Steps that may still be simulated.
     pub(super) left: u64,
+    budget: Budget,
     pub(super) runs: u64,
+    go_on: &'a mut dyn FnMut(SoFar) -> bool,
+    was_stopped: bool,
 }
 
 /// How small a run is: what comes first counts most.
@@ -43,7 +46,7 @@ impl Measure {
     }
 }
 
-impl<R: Replay> Search<R> {
+impl<'a, R: Replay> Search<'a, R> {
     /// Begins with the run that `outcome` is of.
     pub(super) fn new(
         setup: &R,
@@ -51,7 +54,8 @@ impl<R: Replay> Search<R> {
         outcome: RunOutcome,
         violation: Violation,
         budget: Budget,
-    ) -> Search<R> {
+        go_on: &'a mut dyn FnMut(SoFar) -> bool,
+    ) -> Search<'a, R> {
         Search {
             setup: setup.clone(),
             played: source.clone(),
@@ -60,7 +64,10 @@ impl<R: Replay> Search<R> {
             steps: outcome.steps,
             longest: outcome.steps.saturating_mul(2),
             left: budget.steps,
+            budget,
             runs: 1,
+            go_on,
+            was_stopped: false,
         }
     }
 
@@ -123,6 +130,7 @@ impl<R: Replay> Search<R> {
         runs: &[(R, Source)],
         fits: impl Fn(Measure, Measure) -> bool,
     ) -> Option<(usize, RunOutcome)> {
+        self.ask();
         if self.left == 0 {
             return None;
         }
@@ -140,6 +148,24 @@ impl<R: Replay> Search<R> {
             }
         }
         None
+    }
+
+    /// Asks the caller whether to go on. A search that is told not to has no budget left.
+    fn ask(&mut self) {
+        let Measure { operations, choices, steps, .. } = self.measure();
+        let spent = self.budget.steps - self.left;
+        if self.left > 0 && !(self.go_on)(SoFar { steps, operations, choices, runs: self.runs, spent }) {
+            (self.left, self.was_stopped) = (0, true);
+        }
+    }
+
+    /// Why nothing more is tried.
+    pub(super) fn ending(&self) -> Ending {
+        match self.left {
+            _ if self.was_stopped => Ending::Stopped,
+            0 => Ending::BudgetSpent,
+            _ => Ending::Exhausted,
+        }
     }
 
     fn take(&mut self, setup: R, played: Source, outcome: RunOutcome) {

@@ -116,7 +116,28 @@ fn a_run_that_does_not_fail_is_not_shrunk_and_a_spent_budget_says_so() {
     let toy = Toy { connections: 1, scheduler: SchedulerKind::Random };
     assert!(shrink(&toy, &Source::Seed(1), Budget::default()).is_none());
     let toy = Toy { connections: 9, ..toy };
-    assert!(shrink(&toy, &Source::Seed(1), Budget { steps: 1 }).expect("it fails").cut_short);
+    let shrunk = shrink(&toy, &Source::Seed(1), Budget { steps: 1 }).expect("it fails");
+    assert_eq!(shrunk.ending, Ending::BudgetSpent);
+}
+
+#[test]
+fn a_search_that_is_stopped_has_the_smallest_run_so_far() {
+    let toy = Toy { connections: 9, scheduler: SchedulerKind::Random };
+    let whole = shrink(&toy, &Source::Seed(1), Budget::default()).expect("it fails");
+    assert_eq!(whole.ending, Ending::Exhausted);
+    let mut rounds = 0;
+    let mut seen = Vec::new();
+    let stopped = shrink_while(&toy, &Source::Seed(1), Budget::default(), |so_far| {
+        rounds += 1;
+        seen.push(so_far.choices);
+        so_far.choices > whole.before.choices / 2
+    });
+    let stopped = stopped.expect("it fails");
+    assert_eq!(stopped.ending, Ending::Stopped);
+    assert!(stopped.runs < whole.runs && rounds == seen.len(), "{} of {}", stopped.runs, whole.runs);
+    assert!(stopped.after.choices > whole.after.choices, "{:?}", stopped.after);
+    assert!(stopped.after.choices < stopped.before.choices, "{:?}", stopped.after);
+    assert_eq!(stopped.violation.oracle, "sum");
 }
 
 #[test]
@@ -137,7 +158,7 @@ fn the_same_tape_comes_out_on_any_number_of_cores() {
     let on = |cores| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).build().expect("threads");
         let shrunk = pool.install(|| shrink(&toy, &Source::Seed(1), Budget::default())).expect("it fails");
-        (shrunk.file(), shrunk.runs, shrunk.cut_short)
+        (shrunk.file(), shrunk.runs, shrunk.ending)
     };
     assert_eq!(on(1), on(3));
 }

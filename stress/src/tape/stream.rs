@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::record::Section;
@@ -7,9 +8,11 @@ use crate::rng;
 impl Source {
     /// The stream of `actor`. With `record` the stream remembers what it draws.
     pub fn stream(&self, actor: Actor, record: bool) -> Stream {
+        let key_of = |seed: u64| rng::derive(rng::derive(0, seed), u64::from(actor.code()));
         let (key, replay) = match self {
-            Source::Seed(seed) => (rng::derive(rng::derive(0, *seed), u64::from(actor.code())), None),
+            Source::Seed(seed) => (key_of(*seed), None),
             Source::Recorded(tape) => (0, Some(Arc::clone(tape))),
+            Source::Branch { tape, seed, .. } => (key_of(*seed), Some(Arc::clone(tape))),
         };
         let memory = (record || replay.is_some()).then(|| {
             let mut memory = Memory {
@@ -18,6 +21,7 @@ impl Source {
                 address: Address::default(),
                 section: Section::default(),
                 counts: [0; CHOICE_POINTS],
+                names: BTreeMap::new(),
             };
             memory.enter(Address::operation(0, actor, 0));
             Box::new(memory)
@@ -37,6 +41,8 @@ struct Memory {
     section: Section,
     /// How often that address has been at each choice point.
     counts: [u32; CHOICE_POINTS],
+    /// Names of the choice points at which something other than the default was drawn.
+    names: BTreeMap<u8, &'static str>,
 }
 
 impl Memory {
@@ -68,6 +74,19 @@ impl Stream {
         if let Some(memory) = &mut self.memory {
             memory.enter(address);
         }
+    }
+
+    /// The tape that is replayed ends here: from here on the stream draws.
+    pub(crate) fn leave_tape(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.replay = None;
+            memory.section = Section::default();
+        }
+    }
+
+    /// The names of the choice points at which it has drawn, by number, if it is recorded or replayed.
+    pub(crate) fn names(&self) -> BTreeMap<u8, &'static str> {
+        self.memory.as_ref().map(|memory| memory.names.clone()).unwrap_or_default()
     }
 
     /// Whether it is recorded or replayed: draws belong to addresses then.
@@ -190,8 +209,11 @@ impl Stream {
                     Some(_) => memory.section.get(choice_point.index, occurrence_there).min(bound - 1),
                     None => pick(rng::at(rng::scramble(key), u64::from(occurrence))),
                 };
-                if let Some(record) = &mut memory.record {
+                if let Some(record) = &mut memory.record
+                    && value > 0
+                {
                     record.note(memory.address, choice_point, occurrence_there, value);
+                    memory.names.insert(choice_point.index(), choice_point.name());
                 }
                 value
             }

@@ -14,14 +14,10 @@ pub(super) enum Next {
 }
 
 impl<S: System> World<S> {
-    /// What is next as the tape's turns have it. A crash or a rest whose turn it is comes first, but I/O that `is_stuck` has its
-    /// turn before all that comes later.
-    pub(super) fn next_by_turn(&mut self, is_stuck: bool) -> Result<Next, Box<Violation>> {
+    /// What is next as the tape's turns have it. A crash or a rest whose turn it is comes first.
+    pub(super) fn next_by_turn(&mut self) -> Result<Next, Box<Violation>> {
         let due = self.disk.next_delivery().filter(|_| self.raced.deliverable(1) > 0);
         let next = self.order.turns().and_then(|turns| turns.peek(due));
-        if next.is_none() && is_stuck {
-            return Ok(Next::Pick(None));
-        }
         let cut = self.cut_before(next.map_or(u32::MAX, |(turn, _)| turn));
         if let Some((turn, cut)) = cut {
             self.cut(turn, cut)?;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -26,6 +27,8 @@ pub(super) struct Fibers {
     life: u32,
     /// How many operations connections begin, if the tape's turns are followed.
     limits: Option<Arc<Tape>>,
+    /// Connections of which the tape has no more operations in this life.
+    held: Vec<FiberId>,
     /// How many operations they began in lives that are over, if that is recorded.
     begun: Option<Vec<((u32, Actor), u32)>>,
     /// Connections that are parked between two operations.
@@ -70,8 +73,10 @@ impl Fibers {
             }
         };
         let limits = match source {
-            Source::Recorded(tape) if tape.schedule == Schedule::Turns => Some(Arc::clone(tape)),
-            Source::Recorded(_) | Source::Seed(_) => None,
+            Source::Recorded(tape) | Source::Branch { tape, .. } if tape.schedule == Schedule::Turns => {
+                Some(Arc::clone(tape))
+            }
+            Source::Recorded(_) | Source::Branch { .. } | Source::Seed(_) => None,
         };
         Fibers {
             all: (0..=connections).map(fiber).collect(),
@@ -82,6 +87,7 @@ impl Fibers {
             idle: 0,
             life: 0,
             limits,
+            held: Vec::new(),
             begun: record.then(Vec::new),
             between: 0,
         }
@@ -152,7 +158,23 @@ impl Fibers {
             self.ready(fiber, why, order);
         } else {
             self.idle += 1;
+            self.held.push(fiber);
         }
+    }
+
+    /// The tape ends here: from here on streams draw, and connections begin as many operations as they like.
+    pub(super) fn leave_tape(&mut self, order: &mut Order) {
+        self.limits = None;
+        self.all.iter_mut().for_each(|fiber| fiber.stream.leave_tape());
+        for fiber in std::mem::take(&mut self.held) {
+            self.idle -= 1;
+            self.fresh(fiber, order);
+        }
+    }
+
+    /// The names of the choice points at which connections, or the control fiber, have drawn.
+    pub(super) fn names(&self) -> impl Iterator<Item = (Actor, BTreeMap<u8, &'static str>)> + '_ {
+        self.all.iter().enumerate().map(|(id, fiber)| (self.actor(id as FiberId), fiber.stream.names()))
     }
 
     /// The fiber that is no connection.
@@ -341,6 +363,7 @@ impl Fibers {
         self.in_operation.fill(false);
         self.busy = 0;
         self.seated.clear();
+        self.held.clear();
         (self.idle, self.between) = (0, 0);
         self.ready.clear();
     }

@@ -51,6 +51,7 @@ impl<S: System> World<S> {
         });
         self.settle_threads()?;
         self.fibers.end_life();
+        self.naps.end();
         let wreck = match crash {
             Crash::PowerLoss => {
                 self.nemesis.power_lost(self.disk.sync_failed());

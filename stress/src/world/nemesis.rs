@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::disk::{DiskStatus, Struck};
 use crate::system::Crash;
 use crate::tape::{Actor, Address, Chance, ChoicePoint, Place, Stream, Tape};
@@ -106,6 +108,23 @@ impl Nemesis {
         self.lives += 1;
         self.stream.enter(Address::operation(self.life(), Actor::NEMESIS, 0));
         (self.rests, self.rests_replayed) = (0, 0);
+        self.draw_end(now);
+        self.rest_at = u64::MAX;
+    }
+
+    /// The tape ends here: from here on ends and rests are drawn, as if the life had just begun.
+    pub(super) fn leave_tape(&mut self, now: u64) {
+        self.in_turns = false;
+        self.stream.leave_tape();
+        self.draw_end(now);
+        self.draw_rest(now);
+    }
+
+    pub(super) fn names(&self) -> BTreeMap<u8, &'static str> {
+        self.stream.names()
+    }
+
+    fn draw_end(&mut self, now: u64) {
         let mean = self.options.mean_life;
         self.crash_at = match mean {
             0 => None,
@@ -118,7 +137,6 @@ impl Nemesis {
                 (steps > 0).then_some(now + u64::from(steps))
             }
         };
-        self.rest_at = u64::MAX;
     }
 
     pub(super) fn booted(&mut self, now: u64) {

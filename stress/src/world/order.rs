@@ -101,6 +101,17 @@ impl Order {
         }
     }
 
+    /// The tape ends here: `scheduler` draws from here on.
+    pub(super) fn leave_tape(&mut self, mut scheduler: Box<dyn Scheduler>) {
+        self.stream.leave_tape();
+        let How::Turns(turns) = &mut self.how else { return };
+        for (fiber, has_yielded) in turns.take_ready() {
+            let why = if has_yielded { Readiness::Yielded } else { Readiness::Continued };
+            scheduler.ready(fiber, why, &mut self.stream);
+        }
+        self.how = How::Drawn(scheduler);
+    }
+
     pub(super) fn follows_turns(&self) -> bool {
         matches!(self.how, How::Turns(_))
     }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::Names;
 use crate::disk::FaultCounts;
 use crate::tape::Tape;
 use crate::trace::Trace;
@@ -32,6 +33,10 @@ pub struct RunOutcome {
     pub tape: Tape,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
+    /// The names of its choice points, if the choices were recorded.
+    pub names: Names,
+    /// How many events there were when each step began, if the story was kept.
+    pub steps_began: Vec<u64>,
     /// Synchronisation operations of threads, each of which was a scheduling point; 0 for a run without threads.
     pub points: u64,
 }

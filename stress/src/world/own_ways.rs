@@ -9,7 +9,7 @@ use tenterhook_runtime::{Completer, Completion, CompletionError};
 
 use super::*;
 use crate::disk::{DiskOptions, FaultKind, FaultPlan};
-use crate::system::Complaint;
+use crate::system::{Complaint, Memory};
 use crate::tape::Chance;
 use crate::violation::Class;
 

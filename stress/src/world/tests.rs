@@ -10,7 +10,7 @@ use crate::disk::DiskOptions;
 use crate::disk::FaultKind;
 use crate::disk::FaultPlan;
 use crate::schedule::SchedulerKind;
-use crate::tape::Chance;
+use crate::tape::{Chance, Tape};
 
 /// What is wrong with the toy.
 #[derive(Copy, Clone, PartialEq, Eq)]

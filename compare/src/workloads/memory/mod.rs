@@ -1,5 +1,6 @@
 //! What a suspended task weighs.
 
+mod idle;
 mod parked;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,14 +10,15 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tenterhook_runtime::{IOResult, StateMachine};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contender::{Contender, Entry, Evidence, Measure, Row, Workload};
+use crate::contender::{Contender, Evidence};
 use crate::goal::Goal;
+use crate::row::{Entry, Measure, Plan, Row, Workload};
 use crate::sync::AtomicU64;
 use crate::workloads::stepping::drain;
 use crate::workloads::yielding::{Mixing, Steppable, YieldOnce, expected, mix};
 
 pub(crate) const WORKLOAD: Workload =
-    Workload { name: "memory", about: "bytes alive for each of 10,000 suspended tasks", rows };
+    Workload { name: "memory", about: "bytes alive for each of 10,000 suspended tasks", plans };
 
 const BOXED: &str = "tenterhook, Box<dyn> in a Vec";
 const IN_A_VEC: &str = "tenterhook, enum in a Vec";
@@ -28,8 +30,14 @@ const MACHINES: u64 = 10_000;
 /// Each machine's: one before it is weighed, the rest after.
 const STEPS: u32 = 3;
 
-fn rows() -> Vec<Row> {
-    let mut row = Row::timed("memory", "task", TOKIO);
+fn plans() -> Vec<Plan> {
+    let mut plans = vec![Plan::new("memory", row), Plan::new("memory, parked", parked::row)];
+    plans.extend(idle::plans());
+    plans
+}
+
+fn row() -> Row {
+    let mut row = Row::timed("task", TOKIO);
     row.about = "each of 10,000 suspended tasks with the same 12 bytes of state";
     row.measure = Measure::Memory;
     row.granule = MACHINES;
@@ -37,13 +45,13 @@ fn rows() -> Vec<Row> {
     let make = |state| mix(state, YieldOnce::default);
     let unordered = Unordered { futures: FuturesUnordered::new(), make };
     row.contenders = vec![
-        Entry::new(IN_A_VEC, InAVec::default()),
-        Entry::new(BOXED, Boxed::default()),
+        Entry::ours(IN_A_VEC, InAVec::default()),
+        Entry::ours(BOXED, Boxed::default()),
         Entry::new("FuturesUnordered", unordered),
         Entry::new(TOKIO, Tasks::new()),
     ];
     row.goals = vec![Goal::ratio(BOXED, TOKIO, 0.35), Goal::ratio(IN_A_VEC, TOKIO, 0.35)];
-    vec![row, parked::row()]
+    row
 }
 
 /// Steps to the end; the sum, or 0 if it ended before it was weighed.

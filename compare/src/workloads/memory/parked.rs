@@ -1,7 +1,6 @@
 //! Tasks of an executor that wait for something, as connections do most of the time.
 
 use std::convert::Infallible;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use tenterhook_runtime::executor::Executor;
 use tenterhook_runtime::{Completer, Completion, IOCompletions, IOResult, StateMachine};
@@ -9,9 +8,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
 use super::{MACHINES, STEPS};
-use crate::contender::{Contender, Entry, Evidence, Measure, Row};
+use crate::contender::{Contender, Evidence};
 use crate::goal::Goal;
-use crate::sync::AtomicU64;
+use crate::row::{Entry, Measure, Row};
+use crate::workloads::progress::Progress;
 use crate::workloads::yielding::{Mixing, Steppable, expected, mix};
 
 const EXECUTOR: &str = "tenterhook executor";
@@ -19,45 +19,14 @@ const TOKIO: &str = "tokio task";
 
 /// All wait for the same event, so that it weighs nothing.
 pub(super) fn row() -> Row {
-    let mut row = Row::timed("memory, parked", "task", TOKIO);
+    let mut row = Row::timed("task", TOKIO);
     row.about = "each of 10,000 spawned tasks with the same 12 bytes of state that wait for one event";
     row.measure = Measure::Memory;
     row.granule = MACHINES;
     row.expected = Box::new(|machines| machines / MACHINES * expected(MACHINES * u64::from(STEPS), MACHINES));
-    row.contenders = vec![Entry::new(EXECUTOR, Machines::new()), Entry::new(TOKIO, Tasks::new())];
+    row.contenders = vec![Entry::ours(EXECUTOR, Machines::new()), Entry::new(TOKIO, Tasks::new())];
     row.goals = vec![Goal::ratio(EXECUTOR, TOKIO, 0.35)];
     row
-}
-
-/// How far the tasks of one contender are. Statics, so that a task need not carry a pointer to them.
-struct Progress {
-    arrived: AtomicU64,
-    ended: AtomicU64,
-    sum: AtomicU64,
-}
-
-impl Progress {
-    const fn new() -> Self {
-        Self { arrived: AtomicU64::new(0), ended: AtomicU64::new(0), sum: AtomicU64::new(0) }
-    }
-
-    fn end(&self, value: u64) {
-        self.sum.fetch_add(value, Relaxed);
-        // ORDERING: Release, with the Acquire of `take`.
-        self.ended.fetch_add(1, AcqRel);
-    }
-
-    fn has_ended(&self, tasks: u64) -> bool {
-        // ORDERING: Acquire, with `end`.
-        self.ended.load(Acquire) == tasks
-    }
-
-    /// The sum, and a new start.
-    fn take(&self) -> u64 {
-        self.arrived.store(0, Relaxed);
-        self.ended.store(0, Relaxed);
-        self.sum.swap(0, Relaxed)
-    }
 }
 
 static MACHINES_PROGRESS: Progress = Progress::new();
@@ -83,7 +52,7 @@ fn machine(
     let (mut machine, mut gate) = (StateMachine::new(Mixing::new(number, STEPS)), Some(gate));
     move || {
         if let Some(gate) = gate.take() {
-            MACHINES_PROGRESS.arrived.fetch_add(1, Relaxed);
+            MACHINES_PROGRESS.arrive();
             return Ok(IOResult::IO(IOCompletions::Single(gate)));
         }
         Ok(Steppable::step(&mut machine).map(|value| MACHINES_PROGRESS.end(u64::from(value))))
@@ -97,7 +66,7 @@ impl Contender for Machines {
         for number in 0..machines {
             self.executor.spawn(machine(number, gate.clone())).detach();
         }
-        while MACHINES_PROGRESS.arrived.load(Relaxed) < machines {
+        while !MACHINES_PROGRESS.have_arrived(machines) {
             std::thread::yield_now();
         }
         // The worker goes to its queue again after its hand, so a machine that was served there finds all parked.
@@ -126,7 +95,7 @@ impl Tasks {
 
 async fn task(state: Mixing) {
     let gate = TASKS_GATE.notified();
-    TASKS_PROGRESS.arrived.fetch_add(1, Relaxed);
+    TASKS_PROGRESS.arrive();
     gate.await;
     TASKS_PROGRESS.end(mix(state, tokio::task::yield_now).await);
 }
@@ -137,7 +106,7 @@ impl Contender for Tasks {
             for number in 0..tasks {
                 tokio::spawn(task(Mixing::new(number, STEPS)));
             }
-            while TASKS_PROGRESS.arrived.load(Relaxed) < tasks {
+            while !TASKS_PROGRESS.have_arrived(tasks) {
                 tokio::task::yield_now().await;
             }
         });

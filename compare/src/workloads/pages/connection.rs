@@ -14,9 +14,9 @@ use super::{BYTES, CHANGED, Walk, count_up, mark_in};
 use crate::contender::Latencies;
 
 /// Where a connection keeps how long its operations took, if that is wanted.
-pub(super) type Clock = Option<Arc<Mutex<Latencies>>>;
+pub(in crate::workloads) type Clock = Option<Arc<Mutex<Latencies>>>;
 
-type Step = Result<IOResult<u64>, PagerError>;
+pub(in crate::workloads) type Step = Result<IOResult<u64>, PagerError>;
 
 /// The page of the file that has page `number` of the workload: the first is the pager's.
 pub(super) fn place_of(number: u64) -> u32 {
@@ -50,6 +50,16 @@ impl Reader {
         Self { pager, walk, left: reads, in_snapshot, sum: 0, snapshot, reading, clock, started }
     }
 
+    /// So many reads more.
+    pub(super) fn add(&mut self, reads: u64) {
+        self.left += reads;
+    }
+
+    /// Whether all reads so far are done.
+    pub(super) fn rests(&self) -> bool {
+        self.left == 0
+    }
+
     /// One read, then a yield. Done with the sum of the marks.
     pub(super) fn step(&mut self) -> Step {
         if self.left == 0 {
@@ -78,7 +88,7 @@ impl Reader {
 }
 
 /// Changes four pages at a time, and checkpoints when that is due.
-pub(super) struct Writer {
+pub(in crate::workloads) struct Writer {
     pager: Arc<Pager>,
     walk: Walk,
     left: u64,
@@ -98,13 +108,28 @@ enum Stage {
 }
 
 impl Writer {
-    pub(super) fn new(pager: &Arc<Pager>, connection: u64, commits: u64, clock: Clock) -> Self {
+    pub(in crate::workloads) fn new(pager: &Arc<Pager>, connection: u64, commits: u64, clock: Clock) -> Self {
         let (pager, walk) = (Arc::clone(pager), Walk::new(connection));
         Self { pager, walk, left: commits, commits: 0, stage: Stage::Idle, clock, started: None }
     }
 
+    /// So many commits more.
+    pub(super) fn add(&mut self, commits: u64) {
+        self.left += commits;
+    }
+
+    /// Whether there is no commit left, although a checkpoint may be under way.
+    pub(in crate::workloads) fn has_committed(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether all commits so far are done, and the checkpoint after the last of them.
+    pub(super) fn rests(&self) -> bool {
+        self.left == 0 && matches!(self.stage, Stage::Idle)
+    }
+
     /// Steps to the next commit, then yields. Done with the number of commits.
-    pub(super) fn step(&mut self) -> Step {
+    pub(in crate::workloads) fn step(&mut self) -> Step {
         loop {
             self.stage = match &mut self.stage {
                 Stage::Idle if self.left == 0 => return Ok(IOResult::Done(self.commits)),

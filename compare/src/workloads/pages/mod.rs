@@ -7,20 +7,24 @@
 //! connections are threads, as many as there are processors to read and one to write: more of them were slower.
 
 mod bare;
-mod connection;
-mod pager;
+pub(in crate::workloads) mod connection;
+mod mixed;
+pub(in crate::workloads) mod pager;
 mod redb;
 mod sqlite;
 mod tokio_io;
 
-use crate::contender::{Entry, Latencies, Row, Workload};
+use crate::contender::Latencies;
 use crate::goal::Goal;
+use crate::row::{Entry, Extent, Plan, Row, Workload};
 
 pub(crate) const WORKLOAD: Workload = Workload {
     name: "pages",
     about: "point reads and 4-page transactions of 1 to 10,000 connections, beside SQLite, redb and tokio",
-    rows,
+    plans,
 };
+
+pub(crate) use mixed::MIXED;
 
 const OURS: &str = "tenterhook pager";
 const TOKIO: &str = "the same pager on tokio";
@@ -39,40 +43,76 @@ const THREADS: usize = 2;
 
 /// When a transaction counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Durable {
+pub(in crate::workloads) enum Durable {
     /// When it survives a power loss.
     Full,
     /// When it survives the death of the process; after a power loss the newest may be missing.
     Normal,
 }
 
-fn rows() -> Vec<Row> {
-    let reads = [(1, 1), (64, 1), (1_000, 1), (10_000, 1), (64, 16)].map(read_row);
-    let writes = [
-        (1, Durable::Full),
-        (64, Durable::Full),
-        (1_000, Durable::Full),
-        (1, Durable::Normal),
-        (64, Durable::Normal),
-        (1_000, Durable::Normal),
-    ];
-    reads.into_iter().chain(writes.map(|(connections, durable)| write_row(connections, durable))).collect()
+/// Connections, and reads in a snapshot.
+const READS_OF: [(u64, u64, Extent); 5] = [
+    (1, 1, Extent::Quick),
+    (64, 1, Extent::Quick),
+    (1_000, 1, Extent::Normal),
+    (10_000, 1, Extent::Normal),
+    (64, 16, Extent::Normal),
+];
+
+/// Connections, and when a commit counts.
+const WRITES_OF: [(u64, Durable, Extent); 6] = [
+    (1, Durable::Full, Extent::Quick),
+    (64, Durable::Full, Extent::Quick),
+    (1_000, Durable::Full, Extent::Normal),
+    (1, Durable::Normal, Extent::Quick),
+    (64, Durable::Normal, Extent::Quick),
+    (1_000, Durable::Normal, Extent::Normal),
+];
+
+fn plans() -> Vec<Plan> {
+    let reads = READS_OF.map(|(connections, in_snapshot, extent)| match in_snapshot {
+        1 => {
+            let name = format!("page reads, {connections} connections");
+            let plan = Plan::new(name, move || read_row(connections, in_snapshot));
+            plan.each("page reads", "connections", connections).from(extent)
+        }
+        _ => {
+            let name = format!("page reads, {in_snapshot} in a snapshot, {connections} connections");
+            Plan::new(name, move || read_row(connections, in_snapshot)).from(extent)
+        }
+    });
+    let writes = WRITES_OF.map(|(connections, durable, extent)| {
+        let series = durable.series();
+        let plan = Plan::new(format!("{series}, {connections} connections"), move || {
+            write_row(connections, durable)
+        });
+        plan.each(series, "connections", connections).from(extent)
+    });
+    reads.into_iter().chain(writes).collect()
+}
+
+impl Durable {
+    fn series(self) -> &'static str {
+        match self {
+            Self::Full => "transactions, full",
+            Self::Normal => "transactions, normal",
+        }
+    }
 }
 
 /// The granule of reads: what it costs to begin a connection is not what is asked here.
 const READS: u64 = 16;
 
-fn read_row((connections, in_snapshot): (u64, u64)) -> Row {
-    let (name, about) = match in_snapshot {
-        1 => ("page reads", "each in a snapshot of its own, from the cache, copied out"),
-        _ => ("page reads, 16 in a snapshot", "from the cache, copied out"),
+fn read_row(connections: u64, in_snapshot: u64) -> Row {
+    let mut row = Row::timed("read", SQLITE);
+    row.about = match in_snapshot {
+        1 => "each in a snapshot of its own, from the cache, copied out",
+        _ => "from the cache, copied out",
     };
-    let mut row = Row::timed(format!("{name}, {connections} connections"), "read", SQLITE);
-    row.about = about;
     row.granule = connections * READS;
     row.expected = Box::new(move |reads| marks_of(connections, reads));
     row.contenders = vec![
-        Entry::new(OURS, pager::Reads::new(pager::Ours::start(), connections, in_snapshot)),
+        Entry::ours(OURS, pager::Reads::new(pager::Ours::start(), connections, in_snapshot)),
         Entry::new(TOKIO, pager::Reads::new(pager::Tokio::start(), connections, in_snapshot)),
         Entry::new(SQLITE, sqlite::Reads::new(connections, in_snapshot)),
         Entry::new(REDB, redb::Reads::new(connections, in_snapshot)),
@@ -83,25 +123,23 @@ fn read_row((connections, in_snapshot): (u64, u64)) -> Row {
 }
 
 fn write_row(connections: u64, durable: Durable) -> Row {
-    let level = match durable {
-        Durable::Full => "full",
-        Durable::Normal => "normal",
-    };
-    let mut row = Row::timed(format!("transactions, {level}, {connections} connections"), "commit", SQLITE);
+    let mut row = Row::timed("commit", SQLITE);
     row.about = match durable {
         Durable::Full => "four pages changed; acknowledged when synced",
         Durable::Normal => "four pages changed; acknowledged when written",
     };
     row.granule = connections;
     row.contenders = vec![
-        Entry::new(OURS, pager::Writes::new(pager::Ours::start(), connections, durable)),
+        Entry::ours(OURS, pager::Writes::new(pager::Ours::start(), connections, durable)),
         Entry::new(TOKIO, pager::Writes::new(pager::Tokio::start(), connections, durable)),
         Entry::new(SQLITE, sqlite::Writes::new(durable)),
         Entry::new(REDB, redb::Writes::new(durable)),
     ];
     row.goals = vec![Goal::ratio(OURS, TOKIO, 0.5)];
-    if connections > 1 {
-        row.goals.push(Goal::ratio(OURS, SQLITE, 1.0));
+    match durable {
+        Durable::Full if connections > 1 => row.goals.push(Goal::ratio(OURS, SQLITE, 0.25)),
+        Durable::Full => {}
+        Durable::Normal => row.goals.extend([Goal::ratio(OURS, SQLITE, 1.0), Goal::ratio(OURS, REDB, 1.0)]),
     }
     row
 }
@@ -196,17 +234,22 @@ fn timed(operations: u64, mut operation: impl FnMut()) -> Latencies {
 
 /// Commits of earlier runs, against which each preparation holds the counters in the store.
 #[derive(Default)]
-struct Ledger(u64);
+pub(in crate::workloads) struct Ledger(u64);
 
 impl Ledger {
-    fn add(&mut self, commits: u64) {
+    pub(in crate::workloads) fn add(&mut self, commits: u64) {
         self.0 += commits;
+    }
+
+    #[cfg(test)]
+    fn commits(&self) -> u64 {
+        self.0
     }
 
     /// # Panics
     ///
     /// When the store has lost a commit that it acknowledged, or has made one of its own.
-    fn check(&self, who: &str, counters: u64) {
+    pub(in crate::workloads) fn check(&self, who: &str, counters: u64) {
         assert_eq!(counters, self.0 * CHANGED, "{who}: the counters do not add up to the commits");
     }
 }

@@ -17,23 +17,28 @@ use super::{Durable, Ledger, PAGES, THREADS};
 use crate::contender::{Contender, Evidence, Latencies};
 
 /// Steps machines on two threads.
-pub(super) trait Steps {
+pub(in crate::workloads) trait Steps {
     fn io(&self) -> Arc<dyn IO>;
 
     /// Runs all machines to their ends, and adds up what they come to.
     fn run<M>(&self, machines: impl Iterator<Item = M>) -> u64
     where
         M: FnMut() -> Result<IOResult<u64>, PagerError> + Send + 'static;
+
+    /// Starts one machine that nothing waits for.
+    fn spawn<M>(&self, machine: M)
+    where
+        M: FnMut() -> Result<IOResult<u64>, PagerError> + Send + 'static;
 }
 
 /// Our executor, and our backend on real files.
-pub(super) struct Ours {
+pub(in crate::workloads) struct Ours {
     executor: Executor,
     io: Arc<ThreadsIO>,
 }
 
 impl Ours {
-    pub(super) fn start() -> Self {
+    pub(in crate::workloads) fn start() -> Self {
         let threads = NonZero::new(THREADS).expect("more than none");
         let io = Arc::new(ThreadsIO::new(threads).expect("the system gives threads"));
         Self { executor: Executor::new(THREADS), io }
@@ -54,15 +59,22 @@ impl Steps for Ours {
         let ends = tasks.into_iter().map(|task| task.join().expect("the pager works"));
         ends.fold(0, u64::wrapping_add)
     }
+
+    fn spawn<M>(&self, machine: M)
+    where
+        M: FnMut() -> Result<IOResult<u64>, PagerError> + Send + 'static,
+    {
+        self.executor.spawn(machine).detach();
+    }
 }
 
 /// tokio's tasks and its pool of blocking threads.
-pub(super) struct Tokio {
-    runtime: Runtime,
+pub(in crate::workloads) struct Tokio {
+    pub(super) runtime: Runtime,
 }
 
 impl Tokio {
-    pub(super) fn start() -> Self {
+    pub(in crate::workloads) fn start() -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         Self { runtime: builder.worker_threads(THREADS).build().expect("the system gives threads") }
     }
@@ -87,17 +99,24 @@ impl Steps for Tokio {
             sum
         })
     }
+
+    fn spawn<M>(&self, machine: M)
+    where
+        M: FnMut() -> Result<IOResult<u64>, PagerError> + Send + 'static,
+    {
+        self.runtime.spawn(MachineFuture::new(machine));
+    }
 }
 
 /// A new file with all pages, open. Dropped in this order.
-struct Store<S> {
-    pager: Arc<Pager>,
-    steps: S,
+pub(in crate::workloads) struct Store<S> {
+    pub(in crate::workloads) pager: Arc<Pager>,
+    pub(in crate::workloads) steps: S,
     _folder: TempDir,
 }
 
 impl<S: Steps> Store<S> {
-    fn make(steps: S, durable: Durable) -> Self {
+    pub(in crate::workloads) fn make(steps: S, durable: Durable) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("pages");
         let cache_pages = 2 * PAGES as usize;
@@ -126,6 +145,13 @@ fn options(durable: Durable) -> PagerOptions {
     let options = PagerOptions { durability, ..PagerOptions::default() };
     // No reader lasts here, so the log can be reset. SQLite resets its WAL, too.
     PagerOptions { restart_frames: 4 * options.checkpoint_frames, ..options }
+}
+
+impl<S: Steps> Store<S> {
+    /// Adds up all counters, and holds them against the commits so far.
+    pub(in crate::workloads) fn check(&self, ledger: &Ledger) {
+        ledger.check("pager", self.steps.run(std::iter::once(counters(&self.pager))));
+    }
 }
 
 pub(super) struct Reads<S> {
@@ -190,8 +216,7 @@ impl<S: Steps> Writes<S> {
 
 impl<S: Steps> Contender for Writes<S> {
     fn prepare(&mut self, _: u64) {
-        let counted = self.store.steps.run(std::iter::once(counters(&self.store.pager)));
-        self.ledger.check("pager", counted);
+        self.store.check(&self.ledger);
     }
 
     fn run(&mut self, operations: u64) -> Evidence {

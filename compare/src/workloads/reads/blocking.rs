@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use tenterhook_runtime::io::Buffer;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio::runtime::Runtime;
 
+use super::tasks::{Share, Tasks};
 use super::{Book, PAGE, Sum, Walk, mark_in};
 use crate::contender::{Contender, Evidence, Latencies};
 
@@ -19,7 +19,7 @@ pub(super) struct PreadLoop {
 
 impl PreadLoop {
     pub(super) fn new(book: &Book) -> Self {
-        Self { file: File::open(&book.path).expect("the file was written") }
+        Self { file: book.open().expect("the file was written") }
     }
 }
 
@@ -42,53 +42,6 @@ impl Contender for PreadLoop {
             latencies.record(started);
         }
         Some(latencies)
-    }
-}
-
-/// What a tokio task does with its share of the pages.
-trait Share: Send + Sync + 'static {
-    /// Reads `pages` one after the other; takes the times if there is somewhere to put them.
-    fn read(
-        &self,
-        pages: Vec<u64>,
-        latencies: Option<Latencies>,
-    ) -> impl Future<Output = Option<Latencies>> + Send;
-}
-
-/// As many tasks as reads at a time.
-struct Tasks<S> {
-    runtime: Runtime,
-    depth: usize,
-    share: Arc<S>,
-}
-
-impl<S: Share> Tasks<S> {
-    fn new(depth: usize, share: S) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
-        Self { runtime: runtime.expect("a runtime"), depth, share: Arc::new(share) }
-    }
-
-    fn read(&self, operations: u64, latencies: Option<&Latencies>) -> Option<Latencies> {
-        let mut shares = vec![Vec::new(); self.depth];
-        for (number, page) in Walk::new().take(operations as usize).enumerate() {
-            shares[number % self.depth].push(page);
-        }
-        self.runtime.block_on(async {
-            let tasks: Vec<_> = shares
-                .into_iter()
-                .map(|pages| {
-                    let (share, latencies) = (Arc::clone(&self.share), latencies.cloned());
-                    tokio::spawn(async move { share.read(pages, latencies).await })
-                })
-                .collect();
-            let mut all = latencies.cloned();
-            for task in tasks {
-                if let (Some(all), Some(latencies)) = (&mut all, task.await.expect("no page is missing")) {
-                    all.add(&latencies);
-                }
-            }
-            all
-        })
     }
 }
 
@@ -123,12 +76,72 @@ impl Share for BlockingShare {
 
 impl SpawnBlocking {
     pub(super) fn new(book: &Book, depth: usize) -> Self {
-        let file = Arc::new(File::open(&book.path).expect("the file was written"));
+        let file = Arc::new(book.open().expect("the file was written"));
         Self { tasks: Tasks::new(depth, BlockingShare { file, sum: Sum::leak() }) }
     }
 }
 
 impl Contender for SpawnBlocking {
+    fn run(&mut self, operations: u64) -> Evidence {
+        self.tasks.read(operations, None);
+        Evidence::results(self.tasks.share.sum.take())
+    }
+
+    fn latencies(&mut self, operations: u64) -> Option<Latencies> {
+        let latencies = self.tasks.read(operations, Some(&Latencies::new()));
+        self.tasks.share.sum.take();
+        latencies
+    }
+}
+
+/// A closure on the pool of blocking threads for each sixteen reads: the advice of tokio's `fs` module, which says that
+/// operations should be batched into as few blocking calls as possible.
+pub(super) struct Batched {
+    tasks: Tasks<BatchedShare>,
+}
+
+/// Reads of one batch.
+const BATCH: usize = 16;
+
+struct BatchedShare {
+    file: Arc<File>,
+    sum: &'static Sum,
+}
+
+impl Share for BatchedShare {
+    async fn read(&self, pages: Vec<u64>, mut latencies: Option<Latencies>) -> Option<Latencies> {
+        let mut buffer = Buffer::zeroed(PAGE);
+        for batch in pages.chunks(BATCH) {
+            let (file, batch, started) = (Arc::clone(&self.file), batch.to_vec(), Instant::now());
+            let read = move || {
+                let mut sum = 0_u64;
+                for page in &batch {
+                    file.read_exact_at(&mut buffer, page * PAGE as u64).expect("the page is there");
+                    sum = sum.wrapping_add(mark_in(&buffer));
+                }
+                (buffer, sum)
+            };
+            let sum;
+            (buffer, sum) = tokio::task::spawn_blocking(read).await.expect("no page is missing");
+            if let Some(latencies) = &mut latencies {
+                // Each of them had to wait for the whole batch.
+                (0..BATCH).for_each(|_| latencies.record(started));
+            }
+            self.sum.add(sum);
+        }
+        latencies
+    }
+}
+
+impl Batched {
+    pub(super) fn new(book: &Book, depth: usize) -> Self {
+        let file = Arc::new(book.open().expect("the file was written"));
+        // As many reads under way as the row says, or one batch.
+        Self { tasks: Tasks::new(depth.div_ceil(BATCH), BatchedShare { file, sum: Sum::leak() }) }
+    }
+}
+
+impl Contender for Batched {
     fn run(&mut self, operations: u64) -> Evidence {
         self.tasks.read(operations, None);
         Evidence::results(self.tasks.share.sum.take())

@@ -22,7 +22,8 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn new(io: Arc<dyn IO>, book: &Book, depth: usize) -> Self {
-        let file = io.open(&book.path, OpenOptions::default()).expect("the file was written");
+        let options = OpenOptions { direct: book.direct, ..OpenOptions::default() };
+        let file = io.open(&book.path, options).expect("the file was written");
         Self { io, file, buffers: BufferPool::new(PAGE, depth), depth, sum: Sum::leak() }
     }
 

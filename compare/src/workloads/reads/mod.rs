@@ -3,10 +3,13 @@
 
 mod blocking;
 mod completions;
+mod driver;
+mod tasks;
 
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZero;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,16 +17,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use tempfile::TempDir;
 use tenterhook_runtime::io::{IO, IoError, ThreadsIO, UringIO};
 
-use crate::contender::{Entry, Row, Workload};
 use crate::goal::Goal;
+use crate::row::{Absent, Entry, Extent, Plan, Row, Workload};
 use crate::sync::AtomicU64;
-use blocking::{PreadLoop, SpawnBlocking, TokioFs};
+use blocking::{Batched, PreadLoop, SpawnBlocking, TokioFs};
 use completions::Completions;
+use driver::DriverTask;
 
 pub(crate) const WORKLOAD: Workload = Workload {
     name: "reads",
-    about: "4 KiB reads from a file in the page cache, 1, 8 and 64 at a time",
-    rows,
+    about: "4 KiB reads from a file, 1 to 256 at a time, from the page cache and past it",
+    plans,
 };
 
 const PREAD: &str = "pread loop";
@@ -31,6 +35,8 @@ const STEPPED: &str = "tenterhook threads, stepped";
 const THREADS: &str = "tenterhook threads";
 const URING_STEPPED: &str = "tenterhook uring, stepped";
 const URING: &str = "tenterhook uring";
+const BATCHED: &str = "tokio spawn_blocking, 16 a batch";
+const DRIVER: &str = "tokio, io_uring in a driver task";
 const SPAWN_BLOCKING: &str = "tokio spawn_blocking per read";
 const TOKIO_FS: &str = "tokio::fs";
 
@@ -38,32 +44,68 @@ const PAGE: usize = 4096;
 /// 16 MiB: beyond the processor's caches, well within the page cache.
 const PAGES: u64 = 4096;
 
-fn rows() -> Vec<Row> {
-    let book = Arc::new(Book::write());
-    [1, 8, 64].map(|depth| row(&book, depth)).into()
+/// Reads at a time, and what measures so many from the page cache and past it.
+const DEPTHS: [(usize, Extent, Extent); 6] = [
+    (1, Extent::Quick, Extent::Normal),
+    (8, Extent::Normal, Extent::Full),
+    (16, Extent::Full, Extent::Full),
+    (64, Extent::Quick, Extent::Normal),
+    (128, Extent::Full, Extent::Full),
+    (256, Extent::Full, Extent::Full),
+];
+
+fn plans() -> Vec<Plan> {
+    let cached = DEPTHS.into_iter().map(|(depth, cached, _)| {
+        let plan = Plan::new(format!("reads, {depth} at a time"), move || row(depth, false));
+        plan.each("reads", "at a time", depth as u64).from(cached)
+    });
+    let direct = DEPTHS.into_iter().map(|(depth, _, direct)| {
+        let plan = Plan::new(format!("reads, O_DIRECT, {depth} at a time"), move || row(depth, true));
+        plan.each("reads, O_DIRECT", "at a time", depth as u64).from(direct)
+    });
+    cached.chain(direct).collect()
 }
 
-fn row(book: &Arc<Book>, depth: usize) -> Row {
-    let mut row = Row::timed(format!("reads, {depth} at a time"), "read", PREAD);
-    row.about = "4 KiB reads at random from a file in the page cache";
+fn row(depth: usize, direct: bool) -> Row {
+    let mut row = Row::timed("read", PREAD);
+    row.about = match direct {
+        false => "4 KiB reads at random from a file in the page cache",
+        true => "4 KiB reads at random with O_DIRECT: each goes to the disk",
+    };
     row.expected = Box::new(|reads| Walk::new().take(reads as usize).map(mark_of).fold(0, u64::wrapping_add));
-    row.contenders = vec![Entry::new(PREAD, PreadLoop::new(book))];
-    for (name, start) in OURS {
-        match start() {
-            Ok(io) => row.contenders.push(Entry::new(name, Completions::new(io, book, depth))),
-            // The table lacks a line then, and here is why.
-            Err(error) => eprintln!("tenterhook-compare: without {name}: {error}"),
-        }
+    let book = Arc::new(Book::write(direct));
+    if book.direct != direct {
+        row.absent
+            .push(Absent { name: "O_DIRECT", reason: "the file system refuses it: cached reads".into() });
     }
-    row.contenders.push(Entry::new(SPAWN_BLOCKING, SpawnBlocking::new(book, depth)));
-    row.contenders.push(Entry::new(TOKIO_FS, TokioFs::new(book, depth)));
+    row.contenders = vec![Entry::new(PREAD, PreadLoop::new(&book))];
+    add_ours(&mut row, &OURS, &book, depth);
+    row.contenders.push(Entry::new(SPAWN_BLOCKING, SpawnBlocking::new(&book, depth)));
+    row.contenders.push(Entry::new(BATCHED, Batched::new(&book, depth)));
+    match DriverTask::new(&book, depth) {
+        Ok(driver) => row.contenders.push(Entry::new(DRIVER, driver)),
+        Err(error) => row.absent.push(Absent { name: DRIVER, reason: error.to_string() }),
+    }
+    if !direct {
+        row.contenders.push(Entry::new(TOKIO_FS, TokioFs::new(&book, depth)));
+    }
     for ours in [STEPPED, URING_STEPPED] {
-        if row.contenders.iter().any(|entry| entry.name == ours) {
+        if row.contenders.iter().any(|entry| entry.name == ours) && !direct {
             row.goals.push(Goal::ratio(ours, PREAD, 1.1));
             row.goals.push(Goal::ratio(ours, SPAWN_BLOCKING, 0.2));
         }
     }
     row
+}
+
+/// Our backends, as far as the system has them: the table says why one is absent.
+fn add_ours(row: &mut Row, backends: &[(&'static str, Start)], book: &Book, depth: usize) {
+    for &(name, start) in backends {
+        match start() {
+            Ok(io) => row.contenders.push(Entry::ours(name, Completions::new(io, book, depth))),
+            Err(error) => row.absent.push(Absent { name, reason: error.to_string() }),
+        }
+    }
 }
 
 type Start = fn() -> Result<Arc<dyn IO>, IoError>;
@@ -77,16 +119,18 @@ const OURS: [(&str, Start); 4] = [
 ];
 
 const WORKERS: NonZero<usize> = NonZero::new(2).unwrap();
-const ENTRIES: NonZero<u32> = NonZero::new(128).unwrap();
+const ENTRIES: NonZero<u32> = NonZero::new(256).unwrap();
 
 /// The file, each of whose pages begins with its own mark.
 struct Book {
     _folder: TempDir,
     path: PathBuf,
+    /// Whether it is opened with `O_DIRECT`.
+    direct: bool,
 }
 
 impl Book {
-    fn write() -> Self {
+    fn write(direct: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("book");
         let mut file = File::create(&path).expect("a new file");
@@ -95,7 +139,17 @@ impl Book {
             page[..8].copy_from_slice(&mark_of(number).to_le_bytes());
             file.write_all(&page).expect("16 MiB fit");
         }
-        Self { _folder: folder, path }
+        // Direct reads would first write back what is dirty.
+        file.sync_all().expect("a file that can be synced");
+        let mut book = Self { _folder: folder, path, direct };
+        // A file system without direct I/O: measured through the page cache, and the row says so.
+        book.direct = direct && book.open().is_ok();
+        book
+    }
+
+    fn open(&self) -> std::io::Result<File> {
+        let flags = if self.direct { libc::O_DIRECT } else { 0 };
+        File::options().read(true).custom_flags(flags).open(&self.path)
     }
 }
 
@@ -145,5 +199,27 @@ impl Sum {
 
     fn take(&self) -> u64 {
         self.0.swap(0, Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_the_system_refuses_is_absent_and_its_reason_is_in_the_row() {
+        let refused: (&str, Start) = (URING, || {
+            let kind = std::io::ErrorKind::PermissionDenied;
+            Err(IoError { operation: "set up io_uring", path: None, kind, os_code: libc::EPERM })
+        });
+        let mut row = Row::timed("read", PREAD);
+        add_ours(&mut row, &[OURS[0], refused], &Book::write(false), 1);
+        assert_eq!(row.contenders.iter().map(|entry| entry.name).collect::<Vec<_>>(), [STEPPED]);
+        assert_eq!(row.absent.len(), 1);
+        assert!(
+            row.absent[0].name == URING && row.absent[0].reason.contains("permission denied"),
+            "{}",
+            row.absent[0].reason
+        );
     }
 }

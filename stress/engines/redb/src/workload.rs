@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, Savepoint, TableDefinition};
 use tenterhook_stress::blocking::{After, BlockingDisk, Call};
 use tenterhook_stress::disk::{SimDisk, Struck};
+use tenterhook_stress::oracle::Durable;
 use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
 
@@ -40,12 +41,22 @@ pub(crate) struct Counts {
 }
 
 /// What the jobs of a run share.
-#[derive(Default)]
 pub(crate) struct Store {
     pub(crate) model: Mutex<Model>,
     pub(crate) counts: Mutex<Counts>,
     pub(crate) open: Mutex<Option<Open>>,
     pub(crate) life: Mutex<Option<Life>>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store {
+            model: Mutex::new(Model::new(State::new())),
+            counts: Mutex::default(),
+            open: Mutex::default(),
+            life: Mutex::default(),
+        }
+    }
 }
 
 /// An open database, with the savepoint that was taken last and what it had.
@@ -101,7 +112,7 @@ impl Store {
     fn judge(&self, call: &Call, life: &Life, error: &redb::Error) -> Result<(), Box<Violation>> {
         call.remark(|| error.to_string());
         // The file is gone, and the next attempt makes it again.
-        let is_made_again = self.model.lock().is_empty()
+        let is_made_again = self.has_nothing_durable()
             && matches!(error, redb::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData);
         if is_made_again {
             return Ok(());
@@ -129,7 +140,7 @@ impl Store {
             1 => self.read(open),
             2 => {
                 let write = open.database.begin_write()?;
-                open.savepoint = Some((write.ephemeral_savepoint()?, self.model.lock().tip().1));
+                open.savepoint = Some((write.ephemeral_savepoint()?, self.newest().1));
                 Ok(write.abort()?)
             }
             3 => self.restore(call, open),
@@ -145,7 +156,7 @@ impl Store {
         let backend = Backend::open(call, &life.disk).map_err(failed)?;
         let database = match Builder::new().set_cache_size(CACHE).create_with_backend(backend) {
             // A creation that was cut off leaves a file that redb refuses for good. Nothing was in it: it is made again.
-            Err(error) if is_refused(&error) && self.model.lock().is_empty() => {
+            Err(error) if is_refused(&error) && self.has_nothing_durable() => {
                 self.counts.lock().cut_off += 1;
                 life.disk.remove(call, Path::new(PATH)).map_err(failed)?;
                 return Err(error.into());
@@ -153,18 +164,34 @@ impl Store {
             other => other?,
         };
         let (seen, found) = contents(&database)?;
-        let expected = self.model.lock().reopened(seen).map_err(broken)?;
+        let mut model = self.model.lock();
+        // Each opening may have lost what was not durable. What it has lost never comes back: the model is not told of crashes, since
+        // it would allow that after a loss of power.
+        let expected = model.reopened(seen, model.durable()).map_err(broken)?;
+        model.begins_with(seen);
+        drop(model);
         same(&expected, &found).map_err(broken)?;
         self.counts.lock().opened += 1;
         Ok(Open { database, savepoint: None })
     }
 
+    /// The newest commit, and what the database holds after it.
+    fn newest(&self) -> (u64, State) {
+        let model = self.model.lock();
+        let newest = model.newest();
+        (newest, model.state(newest).map(|state| State::clone(&state)).unwrap_or_default())
+    }
+
+    fn has_nothing_durable(&self) -> bool {
+        self.model.lock().durable() == 0
+    }
+
     fn read(&self, open: &Open) -> Result<(), Stop> {
         let (seen, found) = contents(&open.database)?;
-        let (tip, expected) = self.model.lock().tip();
-        if seen != tip {
-            let (tip, seen) = (format!("commit {tip}"), format!("commit {seen}"));
-            return Err(broken(Violation::safety("visibility", tip, seen)));
+        let (newest, expected) = self.newest();
+        if seen != newest {
+            let (newest, seen) = (format!("commit {newest}"), format!("commit {seen}"));
+            return Err(broken(Violation::safety("visibility", newest, seen)));
         }
         same(&expected, &found).map_err(broken)
     }
@@ -186,7 +213,7 @@ impl Store {
 
     fn write(&self, call: &Call, open: &Open) -> Result<(), Stop> {
         call.doing("write");
-        let mut state = self.model.lock().tip().1;
+        let mut state = self.newest().1;
         let write = open.database.begin_write()?;
         {
             let mut rows = write.open_table(ROWS)?;
@@ -230,14 +257,16 @@ impl Store {
             let refused = |error| Stop::Failed(redb::Error::from(error));
             write.set_durability(Durability::None).map_err(refused)?;
         }
-        self.model.lock().attempt(number, state);
+        let newest = self.newest().0;
+        self.model.lock().attempt(number, newest, state, Some(0));
         call.doing("commit");
         write.commit()?;
         if call.is_gone() {
             return Ok(());
         }
         call.observe(1, number);
-        self.model.lock().acknowledged(number, is_durable);
+        let durable = if is_durable { Durable::This } else { Durable::Nothing };
+        self.model.lock().acknowledged(number, durable).map_err(broken)?;
         let mut counts = self.counts.lock();
         if is_durable {
             counts.durable += 1;

@@ -1,6 +1,7 @@
 //! What a seed draws of a run, beside the world.
 
 use serde::{Deserialize, Serialize};
+use tenterhook_stress::oracle::Durable;
 use tenterhook_stress::subject::Options;
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 
@@ -33,17 +34,6 @@ pub(crate) enum Synchronous {
     Full,
     /// At each commit, the directory too.
     Extra,
-}
-
-/// Which acknowledged commits survive a loss of power.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// Each.
-    Every,
-    /// Each but the last: its journal was deleted, but the deletion not synced. SQLite documents that.
-    AllButLast,
-    /// None in particular. What is left is one that was committed.
-    None,
 }
 
 /// A way in which the adapter breaks its promises to SQLite, on purpose: to see that an oracle notices.
@@ -145,11 +135,13 @@ impl Plan {
         }
     }
 
-    pub(crate) fn durability(&self) -> Durability {
+    /// Which acknowledged commits survive a loss of power, as SQLite documents it.
+    pub(crate) fn durable(&self) -> Durable {
         match (self.journal, self.synchronous) {
-            (_, Synchronous::Normal) => Durability::None,
-            (Journal::Delete, Synchronous::Full) => Durability::AllButLast,
-            (Journal::Wal, Synchronous::Full) | (_, Synchronous::Extra) => Durability::Every,
+            (_, Synchronous::Normal) => Durable::Nothing,
+            // The journal of the last one was deleted, but the deletion not synced.
+            (Journal::Delete, Synchronous::Full) => Durable::Base,
+            (Journal::Wal, Synchronous::Full) | (_, Synchronous::Extra) => Durable::This,
         }
     }
 

@@ -10,7 +10,7 @@ use tenterhook_stress::system::Crash;
 use tenterhook_stress::violation::Violation;
 
 use crate::kernel::Kernel;
-use crate::model::Model;
+use crate::model::{Model, State};
 use crate::plan::Plan;
 use crate::vfs;
 use crate::workload::{Bank, Counts, Life, boot};
@@ -22,20 +22,20 @@ pub(crate) struct SqliteSystem {
     bank: Arc<Bank>,
     connections: u32,
     /// What the last life must have left.
-    floor: Option<u64>,
+    floor: u64,
 }
 
 impl SqliteSystem {
     pub(crate) fn new(plan: &Plan, connections: u32) -> SqliteSystem {
         vfs::install();
         let bank = Bank {
-            model: Mutex::new(Model::new(plan, connections)),
+            model: Mutex::new(Model::new(State::initial(plan, connections))),
             plan: plan.clone(),
             counts: Mutex::default(),
             connections: (0..=connections).map(|_| Mutex::default()).collect(),
             life: Mutex::default(),
         };
-        SqliteSystem { bank: Arc::new(bank), connections, floor: None }
+        SqliteSystem { bank: Arc::new(bank), connections, floor: 0 }
     }
 
     /// What was only in memory goes: connections, the log's index, the locks.
@@ -80,7 +80,7 @@ impl BlockingSystem for SqliteSystem {
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
         self.forget();
         // A loss of power right after a kill finds what the kill had to leave, or less if that was not durable.
-        self.floor = self.bank.model.lock().floor(crash);
+        self.floor = self.bank.model.lock().ended(crash);
         Ok(())
     }
 

@@ -18,7 +18,9 @@ use tenterhook_stress::violation::Violation;
 
 use crate::db::{Db, SqlError};
 use crate::kernel::Kernel;
-use crate::model::{Model, Verdict};
+use tenterhook_stress::oracle::Verdict;
+
+use crate::model::Model;
 use crate::plan::Plan;
 
 pub(crate) use self::setup::boot;
@@ -65,7 +67,7 @@ pub(crate) struct Life {
     /// Faults that had struck when it began.
     pub(crate) began: Struck,
     /// What the end of the life before must have left.
-    pub(crate) floor: Option<u64>,
+    pub(crate) floor: u64,
 }
 
 /// Why an operation did not come to its end.
@@ -148,10 +150,10 @@ impl Bank {
 
     /// A read transaction, which sees one commit and all of it. It waits `waits` times between its statements.
     fn read(&self, call: &Call, db: &Db, waits: u32) -> Done<()> {
-        let tip = self.model.lock().tip();
+        let newest = self.model.lock().newest();
         db.run("BEGIN")?;
         let seen = self.seen(db)?;
-        let state = self.model.lock().look(seen, tip)?;
+        let state = self.model.lock().look(seen, newest)?;
         call.observe(1, seen);
         for _ in 0..waits {
             call.doing("a reader waits");
@@ -159,7 +161,7 @@ impl Bank {
                 break;
             }
         }
-        let passed_by = self.model.lock().tip() != Some(seen);
+        let passed_by = self.model.lock().newest() != seen;
         self.compare(db, &state)?;
         sometimes!(passed_by, "a snapshot is read while later commits are made");
         self.counts.lock().snapshots += 1;

@@ -7,7 +7,9 @@ use tenterhook_stress::violation::Violation;
 use super::{Bank, Done, PATH};
 use crate::db::Db;
 use crate::kernel::Kernel;
-use crate::model::{State, Verdict};
+use tenterhook_stress::oracle::Verdict;
+
+use crate::model::State;
 use crate::plan::Journal;
 
 /// Boots the life of `bank`. What SQLite refuses because of a fault or a lock is tried again.
@@ -58,20 +60,19 @@ impl Bank {
         if is_set_up {
             db.run("BEGIN")?;
             let seen = self.seen(&db)?;
-            let state = self.model.lock().reopened(Some(seen), floor)?;
-            self.compare(&db, &state.unwrap_or_default())?;
+            let state = self.model.lock().reopened(seen, floor)?;
+            self.compare(&db, &state)?;
             self.check_integrity(&db)?;
             db.run("COMMIT")?;
             self.model.lock().begins_with(seen);
         } else {
-            self.model.lock().reopened(None, floor)?;
-            self.set_up(&db)?;
+            let state = self.model.lock().reopened(0, floor)?;
+            self.set_up(&db, &state)?;
         }
         Ok(db)
     }
 
-    fn set_up(&self, db: &Db) -> Done<()> {
-        let state = State::clone(&self.model.lock().initial());
+    fn set_up(&self, db: &Db, state: &State) -> Done<()> {
         db.run("BEGIN IMMEDIATE")?;
         db.run("CREATE TABLE latest (number INTEGER NOT NULL)")?;
         db.run("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)")?;
@@ -86,10 +87,10 @@ impl Bank {
         }
         let number = self.model.lock().reserve();
         db.run(&format!("INSERT INTO latest VALUES ({number})"))?;
-        self.model.lock().attempt(number, 0, state, u32::MAX);
+        self.model.lock().attempt(number, 0, state.clone(), None);
         db.run("COMMIT")?;
         self.model.lock().begins_with(number);
-        Ok(self.model.lock().acknowledged(number)?)
+        Ok(self.model.lock().acknowledged(number, self.plan.durable())?)
     }
 
     /// Looks over a database at rest.
@@ -108,14 +109,14 @@ impl Bank {
     }
 
     fn look_over_with(&self, _: &Call, first: &mut Option<Db>) -> Done<()> {
-        let tip = self.model.lock().tip();
+        let newest = self.model.lock().newest();
         let db = match first {
             Some(db) => db,
             None => first.insert(self.connect()?),
         };
         db.run("BEGIN")?;
         let seen = self.seen(db)?;
-        let state = self.model.lock().look(seen, tip)?;
+        let state = self.model.lock().look(seen, newest)?;
         self.compare(db, &state)?;
         self.check_integrity(db)?;
         db.run("COMMIT")?;

@@ -19,10 +19,10 @@ const COMMITS: u32 = 3;
 impl Bank {
     /// Changes the bank and the tree, and commits if `commits` says so.
     pub(super) fn write(&self, call: &Call, db: &Db, commits: bool) -> Done<()> {
-        let tip = self.model.lock().tip();
+        let newest = self.model.lock().newest();
         db.run(["BEGIN", "BEGIN IMMEDIATE"][call.choose(BEGIN, 2) as usize])?;
         let base = self.seen(db)?;
-        let mut state = State::clone(&*self.model.lock().look(base, tip)?);
+        let mut state = State::clone(&*self.model.lock().look(base, newest)?);
         for _ in 0..=call.choose(STATEMENTS, self.plan.statements) {
             match call.choose(SAVEPOINT, 8) {
                 7 => self.in_savepoint(call, db, &mut state)?,
@@ -43,7 +43,7 @@ impl Bank {
 
     fn commit(&self, call: &Call, db: &Db, number: u64, base: u64, state: State) -> Done<()> {
         // Others may see it before SQLite says that it is committed.
-        self.model.lock().attempt(number, base, state, call.fiber());
+        self.model.lock().attempt(number, base, state, Some(call.fiber()));
         for again in 0.. {
             let Err(error) = db.run("COMMIT") else { break };
             let is_locked = error.primary() == ffi::SQLITE_BUSY && !call.is_gone();
@@ -63,7 +63,7 @@ impl Bank {
         call.observe(3, number);
         call.remark(|| format!("commit {number} is acknowledged"));
         self.counts.lock().commits += 1;
-        Ok(self.model.lock().acknowledged(number)?)
+        Ok(self.model.lock().acknowledged(number, self.plan.durable())?)
     }
 
     /// A statement within a savepoint, which is kept or undone.

@@ -10,7 +10,7 @@ use crate::model::{Part, Seen};
 impl Bank {
     /// A read transaction, which has one snapshot. It lets others go `waits` times in its middle.
     pub(crate) async fn read(&self, session: &Session, waits: u32) -> Done<()> {
-        let floor = self.model.borrow().floor();
+        let floor = self.model.borrow().transactions.floor();
         session.run("BEGIN").await?;
         let seen = self.look(session, waits).await?;
         self.model.borrow().look(&seen, &floor)?;

@@ -20,7 +20,7 @@ pub(crate) async fn boot(bank: Rc<Bank>, io: Arc<SimIo>) -> Done<()> {
         bank.model.borrow().is_empty()?;
         bank.make(&session, is_mvcc).await?;
     }
-    let floor = bank.model.borrow().floor();
+    let floor = bank.model.borrow().transactions.floor();
     session.run("BEGIN").await?;
     let seen = bank.look(&session, 0).await?;
     session.run("COMMIT").await?;

@@ -3,18 +3,13 @@
 use super::draw::{Deed, Write};
 use super::{Bank, Done, Stop, number};
 use crate::db::Session;
-use crate::model::{Part, Transfer};
+use tenterhook_stress::oracle::bank::Transfer;
+
+use crate::model::Deeds;
 use crate::plan::Broken;
 
 /// Rows of a connection are this far from those of the next.
 pub(super) const KEYS_A_CONNECTION: i64 = 1_000_000;
-
-/// What a transaction has done so far.
-#[derive(Clone)]
-struct Progress {
-    part: Part,
-    transfers: Vec<Transfer>,
-}
 
 impl Bank {
     /// One transaction.
@@ -22,24 +17,23 @@ impl Bank {
         session.run(self.begin_to_write(write.immediate)).await?;
         let rows = session.run(&format!("SELECT number FROM sequence WHERE connection={fiber}")).await?;
         let base = number(&rows).unwrap_or(-1) as u64;
-        let (number, part) = self.model.borrow_mut().begin(fiber, base)?;
-        let mut progress = Progress { part, transfers: Vec::new() };
+        let number = self.model.borrow_mut().transactions.begin(fiber, base)?;
+        let mut deeds = Deeds { part: self.model.borrow().part(fiber, base), transfers: Vec::new() };
         for deed in &write.deeds {
-            self.deed(session, fiber, deed, &mut progress).await?;
+            self.deed(session, fiber, deed, &mut deeds).await?;
         }
         session.run(&format!("UPDATE sequence SET number={number} WHERE connection={fiber}")).await?;
         self.notes.rest(write.waits).await;
-        let Progress { part, transfers } = progress;
-        self.model.borrow_mut().attempt(fiber, number, base, part, transfers);
+        self.model.borrow_mut().transactions.attempt(fiber, number, base, deeds);
         if !write.commits {
-            self.model.borrow_mut().rolled_back(fiber, number);
+            self.model.borrow_mut().transactions.rolled_back(fiber, number);
             session.run("ROLLBACK").await?;
             return Ok(());
         }
         if let Err(error) = session.run("COMMIT").await {
             // After any other error its fate is unknown.
             if crate::verdict::is_refusal(&error.error) {
-                self.model.borrow_mut().rolled_back(fiber, number);
+                self.model.borrow_mut().transactions.rolled_back(fiber, number);
             }
             return Err(Stop::Refused(error));
         }
@@ -49,7 +43,7 @@ impl Bank {
         Ok(())
     }
 
-    async fn deed(&self, session: &Session, fiber: usize, deed: &Deed, progress: &mut Progress) -> Done<()> {
+    async fn deed(&self, session: &Session, fiber: usize, deed: &Deed, progress: &mut Deeds) -> Done<()> {
         let Deed::Savepoint { deeds, releases } = deed else {
             return self.simple_deed(session, fiber, deed, progress).await;
         };
@@ -71,9 +65,9 @@ impl Bank {
         session: &Session,
         fiber: usize,
         deed: &Deed,
-        progress: &mut Progress,
+        progress: &mut Deeds,
     ) -> Done<()> {
-        let Progress { part, transfers } = progress;
+        let Deeds { part, transfers } = progress;
         let row = |key: &i64| fiber as i64 * KEYS_A_CONNECTION + key;
         match deed {
             Deed::Transfer { from, to, amount } => {
@@ -84,7 +78,7 @@ impl Bank {
                 if self.plan.broken != Some(Broken::Transfer) {
                     session.run(&change(to, '+')).await?;
                 }
-                transfers.push((*from, *to, *amount));
+                transfers.push(Transfer { from: *from, to: *to, amount: *amount });
             }
             Deed::Put { key, length } => {
                 let text = text(*key, *length);

@@ -1,0 +1,121 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::tape::Run;
+use super::{interruption, print, usage};
+use crate::exit::ExitCode;
+use crate::explain::{self, Explanation, Pair, Question};
+use crate::progress::Progress;
+use crate::subject::Subject;
+
+pub(super) const EXAMPLE: &str =
+    "Example:\n  PROGRAM explain tenterhook-runs/failures/durability_2a.tape --svg curve.svg";
+
+/// Width of a share's bar.
+const BAR: usize = 40;
+
+/// Finds the step after which a failure was likely, and the nearest run that does not fail.
+///
+/// The run is followed for its first steps and drawn anew from there on, many times. The curve is the share of these continuations that
+/// fail in the same way. A shrunk tape is explained best. Ctrl-C ends it with what is known by then.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments<S: Subject> {
+    #[command(flatten)]
+    run: Run<S>,
+    /// Continuations from each point of the curve.
+    #[arg(long, value_name = "N", default_value_t = Question::default().continuations)]
+    continuations: u32,
+    /// Evenly spaced points of the curve.
+    #[arg(long, value_name = "N", default_value_t = Question::default().points)]
+    points: u32,
+    /// Write the curve as an SVG file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run<S: Subject>(arguments: ExplainArguments<S>) -> ExitCode {
+    let ExplainArguments { run, continuations, points, svg, json } = arguments;
+    if continuations == 0 || points == 0 {
+        return usage(S::PROGRAM, "--continuations and --points must be at least 1");
+    }
+    let (setup, source) = match run.find() {
+        Ok(run) => run,
+        Err(problem) => return usage(S::PROGRAM, &problem),
+    };
+    let interrupted = interruption(S::PROGRAM);
+    let question = Question { continuations, points };
+    // As many as the even points need, and about as many again for the jump and the pair.
+    let progress = Progress::new(!json, u64::from(continuations) * u64::from(points) * 2, "runs");
+    let explained = explain::explain(&setup, &source, question, |runs| {
+        progress.show(runs, || "Ctrl-C takes what is known".into());
+        !interrupted.is_told()
+    });
+    progress.clear();
+    let Some(explained) = explained else {
+        return usage(S::PROGRAM, "this run breaks no promise: there is nothing to explain");
+    };
+    if let Some(path) = &svg
+        && let Err(error) = std::fs::write(path, explained.svg())
+    {
+        let path = path.display();
+        return usage(S::PROGRAM, &format!("--svg {path}: cannot be written ({error}); name another file"));
+    }
+    if json {
+        print(&format!("{:#}\n", json!(explained)));
+    } else {
+        print(&text(&explained));
+    }
+    explained.violation.class.into()
+}
+
+fn text(explained: &Explanation) -> String {
+    let Explanation { violation, steps, curve, jump, pair, runs } = explained;
+    let mut text = format!("{violation}\n\nafter step  continuations that fail\n");
+    for share in curve {
+        let bar = "#".repeat((share.part() * BAR as f64).round() as usize);
+        let _ = writeln!(text, "{:>10}  {bar:<BAR$} {:>3} of {}", share.after, share.failed, share.of);
+    }
+    match jump {
+        Some(jump) => {
+            let (before, after) = (jump.before, jump.after);
+            let _ = writeln!(
+                text,
+                "\nIt rises most from step {} to {} of {steps}: {} of {} to {} of {}. By the timeline's numbers:",
+                before.after, after.after, before.failed, before.of, after.failed, after.of
+            );
+            lines(&mut text, &jump.lines);
+        }
+        None => text.push_str("\nIt rises nowhere.\n"),
+    }
+    match pair {
+        Some(pair) => tell_pair(pair, &mut text),
+        None => text.push_str("\nNo single choice was found without which the run does not fail.\n"),
+    }
+    let _ = writeln!(text, "\n{runs} runs");
+    text
+}
+
+fn tell_pair(pair: &Pair, text: &mut String) {
+    let Pair { choice, common, failing, passing, decisive } = pair;
+    let (decisive, of) = decisive;
+    let _ = writeln!(
+        text,
+        "\nWithout any one of {decisive} of its {of} choices the run does not fail. The nearest such run has {common} events in \
+         common with it, and differs in this choice:\n  {choice}\nIt fails with:"
+    );
+    lines(text, failing);
+    text.push_str("It does not fail with:\n");
+    lines(text, passing);
+}
+
+fn lines(text: &mut String, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
+}
