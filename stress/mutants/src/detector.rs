@@ -43,6 +43,10 @@ pub(crate) enum Detector {
     SimPct,
     SimPos,
     SimDelayBounded,
+    /// The simulator with four threads that are stopped at any synchronisation operation.
+    Race,
+    /// The same with the storm of completions, groups and tasks.
+    RaceStorm,
     /// The simulator with what Whopper has: round robin, all I/O in order after each step, bit flips, reopened only when
     /// drained.
     Baseline,
@@ -60,7 +64,7 @@ pub(crate) struct Budget {
 }
 
 impl Detector {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Unit,
         Self::Loom,
         Self::Shuttle,
@@ -73,6 +77,8 @@ impl Detector {
         Self::SimPct,
         Self::SimPos,
         Self::SimDelayBounded,
+        Self::Race,
+        Self::RaceStorm,
         Self::Baseline,
     ];
 
@@ -90,6 +96,8 @@ impl Detector {
             Self::SimPct => "sim-pct",
             Self::SimPos => "sim-pos",
             Self::SimDelayBounded => "sim-delay-bounded",
+            Self::Race => "race",
+            Self::RaceStorm => "race-storm",
             Self::Baseline => "baseline",
         }
     }
@@ -126,6 +134,7 @@ impl Detector {
             Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor" | "pager"),
             Self::Crash => matches!(area, "io" | "pager"),
             Self::Threads => area != "tester",
+            Self::RaceStorm => matches!(area, "completion" | "group" | "executor"),
             Self::Sweep | Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
             _ => matches!(area, "pager"),
         }
@@ -162,6 +171,10 @@ impl Detector {
         match self.build() {
             Build::Tests => self.cargo(area, "test --no-run --tests --lib"),
             Build::Loom | Build::Shuttle => words("build --profile models -p tenterhook-loom-tests"),
+            Build::Race => words("build --profile models -p tenterhook --bin tenterhook"),
+            Build::Storm => {
+                words("build --profile models -p tenterhook-stress --features cli --example storm")
+            }
             Build::Sim => words("build --profile stress -p tenterhook --bin tenterhook"),
         }
     }
@@ -178,6 +191,8 @@ impl Detector {
             Self::Unit => Build::Tests,
             Self::Loom => Build::Loom,
             Self::Shuttle => Build::Shuttle,
+            Self::Race => Build::Race,
+            Self::RaceStorm => Build::Storm,
             _ => Build::Sim,
         }
     }
@@ -225,6 +240,8 @@ impl Detector {
                     Self::SimPct => "--scheduler pct",
                     Self::SimPos => "--scheduler pos",
                     Self::SimDelayBounded => "--scheduler delay-bounded",
+                    Self::Race => "--threads 4 --steps 5000",
+                    Self::RaceStorm => "--threads 4",
                     Self::Baseline => "--profile baseline",
                     _ => "",
                 }));
@@ -241,6 +258,8 @@ pub(crate) enum Build {
     Loom,
     Shuttle,
     Sim,
+    Race,
+    Storm,
 }
 
 impl Build {
@@ -248,7 +267,7 @@ impl Build {
     pub(crate) fn environment(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let flags = match self {
             Self::Loom => "--cfg tenterhook_loom",
-            Self::Shuttle => "--cfg tenterhook_shuttle",
+            Self::Shuttle | Self::Race | Self::Storm => "--cfg tenterhook_shuttle",
             Self::Tests | Self::Sim => "",
         };
         QUICK_BUILDS.into_iter().chain([("RUSTFLAGS", flags)])
@@ -261,6 +280,8 @@ impl Build {
             Self::Loom => "loom",
             Self::Shuttle => "shuttle",
             Self::Sim => "sim",
+            Self::Race => "race",
+            Self::Storm => "race-storm",
         }
     }
 
@@ -270,6 +291,8 @@ impl Build {
             Self::Tests => None,
             Self::Loom | Self::Shuttle => Some("models/tenterhook-loom-tests"),
             Self::Sim => Some("stress/tenterhook"),
+            Self::Race => Some("models/tenterhook"),
+            Self::Storm => Some("models/examples/storm"),
         }
     }
 }

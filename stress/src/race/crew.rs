@@ -117,6 +117,11 @@ impl Crew {
         execution::keep_stacks();
     }
 
+    /// From here on gaps are drawn.
+    pub(crate) fn leave_tape(&mut self) {
+        self.tape = None;
+    }
+
     /// How many connections have a thread.
     pub(crate) fn connections(&self) -> u32 {
         self.connections
@@ -224,7 +229,8 @@ impl Crew {
         }
         self.gaps.spend(began);
         let member = &mut self.members[index];
-        member.operations += began;
+        // It may wait twice without an operation in between: each of its turns has a place of its own.
+        member.operations += began + u32::from(matches!(why, Why::Blocked | Why::GaveWay));
         let operations = member.operations;
         let done = match why {
             Why::Idle => {

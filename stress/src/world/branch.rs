@@ -18,6 +18,7 @@ impl<S: System> World<S> {
         self.leaves_after = None;
         let scheduler = self.options.scheduler.build(self.options.delivery_weight, self.options.depth);
         self.disk.leave_tape();
+        self.raced.leave_tape();
         self.order.leave_tape(scheduler);
         self.fibers.leave_tape(&mut self.order);
         self.nemesis.leave_tape(self.steps);

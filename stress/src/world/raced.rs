@@ -22,6 +22,8 @@ pub(super) struct Raced {
     connections: Vec<Option<Box<dyn crate::race::Connection>>>,
     /// Traces that no step uses.
     traces: Vec<Trace>,
+    /// The tape has been left: a stream that a thread had at that moment leaves it when it comes back.
+    has_left: bool,
 }
 
 impl Raced {
@@ -31,20 +33,30 @@ impl Raced {
             return Raced::default();
         }
         let tape = match source {
-            Source::Recorded(tape) if tape.schedule == Schedule::Turns => Some(Arc::clone(tape)),
-            Source::Recorded(_) | Source::Seed(_) => None,
+            Source::Recorded(tape) | Source::Branch { tape, .. } if tape.schedule == Schedule::Turns => {
+                Some(Arc::clone(tape))
+            }
+            Source::Recorded(_) | Source::Branch { .. } | Source::Seed(_) => None,
         };
         let gaps = (options.scheduler, options.depth, options.delivery_weight);
         let mut crew = Crew::new(connections, gaps, tape);
         if keep >= Keep::Story {
             crew.keep_stacks();
         }
-        Raced { crew: Some(crew), connections: Vec::new(), traces: Vec::new() }
+        Raced { crew: Some(crew), connections: Vec::new(), traces: Vec::new(), has_left: false }
     }
 
     /// Whether no thread is in the middle of a step or a delivery.
     pub(super) fn rests(&self) -> bool {
         self.crew.as_ref().is_none_or(Crew::rests)
+    }
+
+    /// From here on the tape no longer says where threads are stopped: that is drawn.
+    pub(super) fn leave_tape(&mut self) {
+        self.has_left = true;
+        if let Some(crew) = &mut self.crew {
+            crew.leave_tape();
+        }
     }
 
     /// How many of `due` operations can be delivered now: none without a thread for it.
@@ -211,7 +223,10 @@ impl<S: System> World<S> {
         job: Box<StepJob>,
         step: Result<Result<Step, Box<Violation>>, String>,
     ) -> Result<(), Box<Violation>> {
-        let StepJob { connection, fiber, actor, stream, mut trace, remarks, .. } = *job;
+        let StepJob { connection, fiber, actor, mut stream, mut trace, remarks, .. } = *job;
+        if self.raced.has_left {
+            stream.leave_tape();
+        }
         trace.take_events().into_iter().for_each(|event| self.trace.push(event));
         self.raced.traces.push(trace);
         self.remarks.extend(remarks.into_iter().flatten());
