@@ -2,11 +2,11 @@
 
 use std::sync::mpsc::{Receiver, channel};
 
-use tenterhook_runtime::Completion;
 use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
+use tenterhook_runtime::{Completion, CompletionError, Outcome};
 
 use super::*;
-use crate::tape::Source;
+use crate::tape::{Actor, Source};
 
 fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
     let mut plan = FaultPlan::NONE;
