@@ -38,6 +38,7 @@ use self::fibers::Fibers;
 pub use self::keep::Keep;
 use self::naps::Naps;
 pub use self::nemesis::NemesisOptions;
+pub(crate) use self::nemesis::is_cut;
 use self::nemesis::{Cut, Nemesis};
 pub use self::options::WorldOptions;
 use self::order::Order;

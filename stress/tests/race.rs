@@ -87,8 +87,7 @@ fn check() -> Check<fn(u32) -> Theatre> {
     Check::new("tickets", Theatre::new as fn(u32) -> Theatre).threads(4).steps(200)
 }
 
-/// The same seeds in both builds. Broken once by making the sale one `fetch_update`: with threads the search found nothing and the
-/// test failed.
+/// The same seeds in both builds.
 #[test]
 fn ticket_sold_twice_is_found_with_threads_alone_and_made_small() {
     let found = check().search(0, 200);
@@ -154,15 +153,13 @@ fn forks(connections: u32, is_ordered: bool) -> Forks {
     Forks { connections, locks: Arc::new((Mutex::new(0), Mutex::new(0))), is_ordered }
 }
 
-/// A thread that is stopped with a lock keeps the others out, and lets them in. Broken once by making a thread that waits one that can go
-/// on: shuttle refused it.
+/// A thread that is stopped with a lock keeps the others out, and lets them in.
 #[test]
 fn locks_exclude_and_are_let_go_of_with_threads() {
     let check = Check::new("ordered forks", |connections| forks(connections, true)).threads(4).steps(300);
     assert!(check.search(0, 50).is_none());
 }
 
-/// Broken once by taking both locks in one order: nothing was found.
 #[test]
 fn deadlock_names_the_threads_and_where_they_wait() {
     let check = Check::new("forks", |connections| forks(connections, false)).threads(3).steps(300);

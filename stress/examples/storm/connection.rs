@@ -165,7 +165,7 @@ impl Actor {
         Ok(wait)
     }
 
-    /// Ends one of the open completers, whoever made it.
+    /// Ends one of the open completers, also those of other connections.
     fn end_one(&self, stream: &mut Stream) -> bool {
         let Some(completer) = self.board.take(|count| stream.choose(WHICH, count)) else { return false };
         self.board.ended.set(self.board.ended.get() + 1);

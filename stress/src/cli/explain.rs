@@ -7,7 +7,7 @@ use serde_json::json;
 use super::tape::Run;
 use super::{interruption, print, usage};
 use crate::exit::ExitCode;
-use crate::explain::{self, Explanation, Pair, Question};
+use crate::explain::{self, Explanation, Pair, Question, Search};
 use crate::progress::Progress;
 use crate::subject::Subject;
 
@@ -19,7 +19,7 @@ const BAR: usize = 40;
 
 /// Finds the step after which a failure was likely, and the nearest run that does not fail.
 ///
-/// The run is followed for its first steps and drawn anew from there on, many times. The curve is the share of these continuations that
+/// The run is followed for its first steps and drawn from there on, many times. The curve is the share of these continuations that
 /// fail in the same way. A shrunk tape is explained best. Ctrl-C ends it with what is known by then.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments<S: Subject> {
@@ -51,14 +51,16 @@ pub(super) fn run<S: Subject>(arguments: ExplainArguments<S>) -> ExitCode {
     let interrupted = interruption(S::PROGRAM);
     let question = Question { continuations, points };
     // As many as the even points need, and about as many again for the jump and the pair.
-    let progress = Progress::new(!json, u64::from(continuations) * u64::from(points) * 2, "runs");
+    let expected = u64::from(continuations).saturating_mul(u64::from(points)).saturating_mul(2);
+    let progress = Progress::new(!json, expected, "runs");
     let explained = explain::explain(&setup, &source, question, |runs| {
         progress.show(runs, || "Ctrl-C takes what is known".into());
         !interrupted.is_told()
     });
     progress.clear();
-    let Some(explained) = explained else {
-        return usage(S::PROGRAM, "this run breaks no promise: there is nothing to explain");
+    let explained = match explained {
+        Ok(explained) => explained,
+        Err(problem) => return usage(S::PROGRAM, &problem.to_string()),
     };
     if let Some(path) = &svg
         && let Err(error) = std::fs::write(path, explained.svg())
@@ -91,11 +93,23 @@ fn text(explained: &Explanation) -> String {
             );
             lines(&mut text, &jump.lines);
         }
-        None => text.push_str("\nIt rises nowhere.\n"),
+        None => text.push_str("\nIt rises nowhere between the points that were tried.\n"),
     }
     match pair {
-        Some(pair) => tell_pair(pair, &mut text),
-        None => text.push_str("\nNo single choice was found without which the run does not fail.\n"),
+        Search::Found(pair) => tell_pair(pair, &mut text),
+        Search::NoneOf(of) => {
+            let _ = writeln!(text, "\nWithout any single one of its {of} choices the run still fails.");
+        }
+        Search::TooMany(of) => {
+            let _ =
+                writeln!(text, "\nIts {of} choices are too many to be tried one by one: shrink it first.");
+        }
+        Search::StoppedAfter(tried) => {
+            let _ = writeln!(
+                text,
+                "\nStopped: of {tried} choices none was found without which it does not fail."
+            );
+        }
     }
     let _ = writeln!(text, "\n{runs} runs");
     text
@@ -106,7 +120,7 @@ fn tell_pair(pair: &Pair, text: &mut String) {
     let (decisive, of) = decisive;
     let _ = writeln!(
         text,
-        "\nWithout any one of {decisive} of its {of} choices the run does not fail. The nearest such run has {common} events in \
+        "\nWithout any one of {decisive} of {of} choices the run does not fail. The nearest such run has {common} events in \
          common with it, and differs in this choice:\n  {choice}\nIt fails with:"
     );
     lines(text, failing);

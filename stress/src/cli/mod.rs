@@ -78,8 +78,8 @@ enum Command<S: Subject, C: Commands> {
 impl<S: Subject, C: Commands> Command<S, C> {
     /// Whether it runs seeds or tapes. With deterministic threads the runtime's primitives work nowhere else.
     fn is_simulated(&self) -> bool {
-        use Command::{Bisect, Replay, Shrink, Sim, Trace};
-        matches!(self, Sim(_) | Replay(_) | Shrink(_) | Trace(_) | Bisect(_))
+        use Command::{Bisect, Explain, Replay, Shrink, Sim, Trace};
+        matches!(self, Sim(_) | Replay(_) | Shrink(_) | Trace(_) | Explain(_) | Bisect(_))
     }
 }
 

@@ -116,19 +116,24 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     summary.exit_code()
 }
 
-/// Makes the broken promises small, the first of each that are told in the same words. Ctrl-C ends it with what is small so far.
+/// Makes broken promises small, the first of each that are told in the same words, of eight kinds at most. Ctrl-C ends it with what is small so far.
 fn shrink_all<S: Subject>(
     directory: &Path,
     options: &CampaignOptions<S>,
     summary: &Summary,
     interrupted: &Stop,
 ) -> Vec<report::ShrunkFailure> {
+    /// Each may take the whole budget of a shrinker.
+    const KINDS: usize = 8;
     let mut known: Vec<&Violation> = Vec::new();
     let mut shrunk = Vec::new();
     for failure in &summary.failures {
         let Finding::Violation(violation) = &failure.finding else { continue };
         // A run that no longer moves cannot be run again.
-        if failure.steps == 0 || known.iter().any(|other| other.is_alike(violation)) || interrupted.is_told()
+        if failure.steps == 0
+            || known.len() == KINDS
+            || known.iter().any(|other| other.is_alike(violation))
+            || interrupted.is_told()
         {
             continue;
         }

@@ -50,7 +50,7 @@ impl SimDisk {
         (calls.owner, calls.turn) = (owner, turn);
     }
 
-    /// The tape ends here: from here on the disk draws, delays too.
+    /// The tape ends here: from here on the disk draws, delays too. What is in flight has none, and can be delivered at once.
     pub(crate) fn leave_tape(&self) {
         let mut state = self.shared.lock();
         state.stream.leave_tape();

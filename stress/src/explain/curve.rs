@@ -57,12 +57,14 @@ impl<R: Replay> Asked<'_, R> {
             }
         }
         curve.sort_by_key(|share| share.after);
-        let lines = (low.after..high.after).flat_map(|step| self.said_in_step(step)).take(LINES).collect();
+        let lines = self.said_in_steps(low.after, high.after).into_iter().take(LINES).collect();
         (curve, Some(Jump { before: low, after: high, lines }))
     }
 
     fn share(&mut self, after: u64, continuations: u32) -> Option<Share> {
-        let branch = |seed| Source::branch(self.tape.clone(), after, u64::from(seed));
+        // A promise that is broken between two steps, by a crash for instance, is broken before the run would leave its tape.
+        let leaves = if after == self.outcome.steps { u64::MAX } else { after };
+        let branch = |seed| Source::branch(self.tape.clone(), leaves, u64::from(seed));
         let outcomes = self.play((0..continuations).map(branch).collect(), Keep::Hash)?;
         let failed = outcomes.iter().filter(|outcome| self.fails(outcome)).count() as u32;
         Some(Share { after, failed, of: continuations })

@@ -1,6 +1,6 @@
 //! After which choice a failure was likely, and the nearest run that does not fail.
 //!
-//! A failing run is followed for its first steps and drawn anew from there on, many times. The share of these continuations that fail
+//! A failing run is followed for its first steps and drawn from there on, many times. The share of these continuations that fail
 //! in the same way is small at the beginning and one at the end. Where it rises most, something happened that made the failure
 //! likely. The idea is that of rare-event simulation by splitting (Kahn and Harris, 1951), read backwards.
 //!
@@ -15,10 +15,10 @@ mod words;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 pub use self::curve::{Jump, Share};
-pub use self::pair::Pair;
+pub use self::pair::{Pair, Search};
 use crate::shrink::{Replay, is_same};
-use crate::tape::{Source, Tape};
-use crate::timeline;
+use crate::tape::{Actor, Source, Tape};
+use crate::timeline::{self, Moment};
 use crate::violation::Violation;
 use crate::world::{Keep, RunOutcome};
 
@@ -33,8 +33,8 @@ pub struct Explanation {
     pub curve: Vec<Share>,
     /// Where that rises most.
     pub jump: Option<Jump>,
-    /// The nearest run that does not fail.
-    pub pair: Option<Pair>,
+    /// The nearest run that does not fail, or why there is none.
+    pub pair: Search,
     /// Runs that this took.
     pub runs: u64,
 }
@@ -72,25 +72,45 @@ struct Asked<'a, R> {
     go_on: &'a mut dyn FnMut(u64) -> bool,
 }
 
-/// Explains the run of `setup` from `source`. `None` if it does not fail, or not when its schedule is told in turns. `go_on` is told
-/// after each round how many runs there were; once it says no, what is known by then is the result.
+/// Why a run has no explanation.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unexplained {
+    /// There is nothing to explain.
+    #[error("this run breaks no promise: there is nothing to explain")]
+    NoFailure,
+    /// The run can't be edited.
+    #[error(
+        "this run fails, but not when its schedule is told in turns: replay and trace show it, explain can't"
+    )]
+    NotInTurns,
+}
+
+/// Explains the run of `setup` from `source`. `go_on` is asked before each round, with the number of runs so far; once it says no,
+/// what is known by then is the result.
+///
+/// # Errors
+///
+/// The run does not fail, or not when its schedule is told in turns.
 pub fn explain<R: Replay>(
     setup: &R,
     source: &Source,
     question: Question,
     mut go_on: impl FnMut(u64) -> bool,
-) -> Option<Explanation> {
+) -> Result<Explanation, Unexplained> {
     let found = setup.play(source, Keep::Tape);
-    let violation = found.violation.clone()?;
+    let violation = found.violation.clone().ok_or(Unexplained::NoFailure)?;
     let tape = found.tape.in_turns();
     let outcome = setup.play(&Source::from(tape.clone()), Keep::Story);
-    outcome.violation.as_ref().filter(|&seen| is_same(seen, &violation))?;
+    let fails = outcome.violation.as_ref().is_some_and(|seen| is_same(seen, &violation));
+    if !fails {
+        return Err(Unexplained::NotInTurns);
+    }
     let steps = outcome.steps;
     let mut asked = Asked { setup, tape, outcome, violation, runs: 2, go_on: &mut go_on };
     let (curve, jump) = asked.curve(question);
     let pair = asked.pair();
     let Asked { violation, runs, .. } = asked;
-    Some(Explanation { violation, steps, curve, jump, pair, runs })
+    Ok(Explanation { violation, steps, curve, jump, pair, runs })
 }
 
 impl<R: Replay> Asked<'_, R> {
@@ -108,15 +128,23 @@ impl<R: Replay> Asked<'_, R> {
         outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
     }
 
-    /// What a timeline says of the step that follows `before` others, each line with the number of its event.
-    fn said_in_step(&self, before: u64) -> Vec<String> {
+    /// What a timeline says of the steps from `low` to `high`, each line with the number of its event. A crash or a rest comes
+    /// between two steps, and belongs to the one behind it.
+    fn said_in_steps(&self, low: u64, high: u64) -> Vec<String> {
         let began = &self.outcome.steps_began;
         let at = |step: u64| began.get(step as usize).map_or(usize::MAX, |&event| event as usize);
-        let events = at(before)..at(before + 1);
-        let moments = timeline::moments(&self.outcome).into_iter();
-        let moments = moments.filter(|moment| events.contains(&moment.event));
-        moments.map(|moment| format!("{:>7} {}: {}", moment.event, moment.actor, moment.text)).collect()
+        let (steps, before) = (at(low)..at(high), at(low.saturating_sub(1))..at(low));
+        let moments = timeline::moments(&self.outcome).into_iter().filter(|moment| {
+            let is_cut = moment.actor == Actor::NEMESIS && before.contains(&moment.event);
+            is_cut || steps.contains(&moment.event)
+        });
+        moments.map(|moment| line(&moment)).collect()
     }
+}
+
+/// A line of a timeline.
+fn line(moment: &Moment) -> String {
+    format!("{:>7} {}: {}", moment.event, moment.actor, moment.text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-use super::Asked;
 use super::words::describe;
+use super::{Asked, line};
 use crate::shrink::Replay;
 use crate::tape::Source;
 use crate::timeline;
@@ -16,8 +16,22 @@ pub struct Pair {
     pub failing: Vec<String>,
     /// What the other one does next.
     pub passing: Vec<String>,
-    /// How many single choices lead to a run that does not fail, of how many.
+    /// How many single choices lead to a run that does not fail, of how many that were tried.
     pub decisive: (usize, usize),
+}
+
+/// What came of the search for a [`Pair`].
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Search {
+    /// The nearest run that does not fail.
+    Found(Pair),
+    /// So many choices were set to the default by themselves, and the run fails without each of them.
+    NoneOf(usize),
+    /// There are so many choices that the run has to be shrunk first.
+    TooMany(usize),
+    /// The caller stopped it after so many choices, and none of them was decisive.
+    StoppedAfter(usize),
 }
 
 /// More choices than this are not tried one by one: the run has to be shrunk first.
@@ -29,10 +43,10 @@ const LINES: usize = 6;
 
 impl<R: Replay> Asked<'_, R> {
     /// Sets each choice to the default by itself. Of the runs that do not fail, the nearest is the one that differs last.
-    pub(super) fn pair(&mut self) -> Option<Pair> {
+    pub(super) fn pair(&mut self) -> Search {
         let choices: Vec<_> = self.tape.choices().collect();
         if choices.len() > MANY {
-            return None;
+            return Search::TooMany(choices.len());
         }
         let without = |place| {
             let mut tape = self.tape.clone();
@@ -40,10 +54,11 @@ impl<R: Replay> Asked<'_, R> {
             Source::from(tape)
         };
         let sources: Vec<Source> = choices.iter().map(|&(place, _)| without(place)).collect();
-        let mut decisive = 0;
+        let (mut decisive, mut tried) = (0, 0);
         let mut nearest: Option<(usize, usize)> = None;
         for (round, sources) in sources.chunks(ROUND).enumerate() {
-            let outcomes = self.play(sources.to_vec(), Keep::Events)?;
+            let Some(outcomes) = self.play(sources.to_vec(), Keep::Events) else { break };
+            tried += outcomes.len();
             for (index, outcome) in outcomes.iter().enumerate() {
                 // A run that breaks another promise is no run that does not fail.
                 if outcome.violation.is_some() {
@@ -56,15 +71,17 @@ impl<R: Replay> Asked<'_, R> {
                 }
             }
         }
-        let (common, index) = nearest?;
+        let Some((common, index)) = nearest else {
+            return if tried < choices.len() { Search::StoppedAfter(tried) } else { Search::NoneOf(tried) };
+        };
         let (place, value) = choices[index];
         let other = self.setup.play(&sources[index], Keep::Story);
-        Some(Pair {
+        Search::Found(Pair {
             choice: describe(place, value, &self.outcome.names),
             common,
             failing: next(&self.outcome, common),
             passing: next(&other, common),
-            decisive: (decisive, choices.len()),
+            decisive: (decisive, tried),
         })
     }
 }
@@ -77,8 +94,5 @@ fn common(one: &RunOutcome, other: &RunOutcome) -> usize {
 /// The lines of a timeline from event `from` on.
 fn next(outcome: &RunOutcome, from: usize) -> Vec<String> {
     let moments = timeline::moments(outcome).into_iter().skip_while(|moment| moment.event < from);
-    moments
-        .take(LINES)
-        .map(|moment| format!("{:>7} {}: {}", moment.event, moment.actor, moment.text))
-        .collect()
+    moments.take(LINES).map(|moment| line(&moment)).collect()
 }

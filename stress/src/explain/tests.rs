@@ -91,7 +91,7 @@ fn the_share_of_failing_continuations_jumps_where_the_fuse_is_armed() {
 #[test]
 fn the_nearest_run_that_does_not_fail_differs_in_the_choice_that_fires_or_arms() {
     let explained = explain(&Fused, &failing(), Question::default(), |_| true).expect("it fails");
-    let pair = explained.pair.expect("without the fuse it does not fail");
+    let Search::Found(pair) = explained.pair else { panic!("without the fuse it does not fail") };
     assert!(pair.choice.contains("arms is 399") || pair.choice.contains("fires is 11"), "{pair:#?}");
     assert!(pair.decisive.0 >= 1 && pair.decisive.0 <= pair.decisive.1);
     assert_ne!(pair.failing, pair.passing);
@@ -114,9 +114,11 @@ fn a_branch_follows_the_tape_and_then_its_seed() {
 fn a_run_that_does_not_fail_has_no_explanation_and_a_person_may_stop_it() {
     let passes = |&seed: &u64| Fused.play(&Source::Seed(seed), Keep::Hash).violation.is_none();
     let passing = Source::Seed((0..100).find(passes).expect("most do not fail"));
-    assert!(explain(&Fused, &passing, Question::default(), |_| true).is_none());
+    let refused = explain(&Fused, &passing, Question::default(), |_| true);
+    assert_eq!(refused.expect_err("it does not fail"), Unexplained::NoFailure);
     let stopped = explain(&Fused, &failing(), Question::default(), |runs| runs < 100).expect("it fails");
     assert!(stopped.runs < 200 && !stopped.curve.is_empty(), "{} runs", stopped.runs);
+    assert!(matches!(stopped.pair, Search::StoppedAfter(0)), "{:?}", stopped.pair);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A choice in words.
 
 use crate::tape::{Actor, Address, Place, RETRY, TURN};
-use crate::world::Names;
+use crate::world::{Names, is_cut};
 
 /// What `value` at `place` means: whose choice it is, and which.
 pub(super) fn describe(place: Place, value: u32, names: &Names) -> String {
@@ -12,6 +12,9 @@ pub(super) fn describe(place: Place, value: u32, names: &Names) -> String {
         TURN if occurrence == 0 => format!("{whose} begins late, at turn {}", value - 1),
         TURN => format!("{whose} is preempted before its step {}, until turn {}", occurrence + 1, value - 1),
         RETRY => format!("{whose} tries again at turn {}", value - 1),
+        _ if address.actor == Actor::NEMESIS && is_cut(choice_point) => {
+            format!("{whose}: a crash, a rest or the end comes at turn {}", value - 1)
+        }
         _ => {
             let name = name(address, choice_point, names);
             let times = if occurrence > 0 { format!(", time {}", occurrence + 1) } else { String::new() };
@@ -63,6 +66,7 @@ mod tests {
             "life 1, operation 2 of fiber 4 is preempted before its step 8, until turn 8"
         );
         let crash = Address::operation(0, Actor::NEMESIS, 0);
-        assert_eq!(told(crash, 7, 0), "nemesis: choice point 7 is 9");
+        assert_eq!(told(crash, 7, 0), "nemesis: a crash, a rest or the end comes at turn 8");
+        assert_eq!(told(crash, 2, 0), "nemesis: choice point 2 is 9");
     }
 }

@@ -45,11 +45,11 @@ impl Bank {
     ///
     /// A violation of "balances": an account is missing, or the sum is another one.
     pub fn look(&self, seen: &[i64]) -> Verdict {
-        let sum = self.balance * self.accounts as i64;
-        if seen.len() == self.accounts && seen.iter().sum::<i64>() == sum {
+        let right = i128::from(self.balance) * self.accounts as i128;
+        if seen.len() == self.accounts && sum(seen) == right {
             return Ok(());
         }
-        let expected = format!("{} accounts with {sum} in all", self.accounts);
+        let expected = format!("{} accounts with {right} in all", self.accounts);
         Err(broken(expected, seen))
     }
 
@@ -63,13 +63,18 @@ impl Bank {
         if right == seen {
             return Ok(());
         }
-        Err(broken(format!("balances {right:?}, in all {}", right.iter().sum::<i64>()), seen))
+        Err(broken(format!("balances {right:?}, in all {}", sum(&right)), seen))
     }
 }
 
 fn broken(expected: String, seen: &[i64]) -> Box<Violation> {
-    let seen = format!("balances {seen:?}, in all {}", seen.iter().sum::<i64>());
+    let seen = format!("balances {seen:?}, in all {}", sum(seen));
     Violation::safety("balances", expected, seen)
+}
+
+/// Damaged balances may be as large as they like.
+fn sum(balances: &[i64]) -> i128 {
+    balances.iter().copied().map(i128::from).sum()
 }
 
 #[cfg(test)]
@@ -82,6 +87,7 @@ mod tests {
         assert!(bank.look(&[90, 110, 100]).is_ok());
         assert!(bank.look(&[90, 100, 100]).is_err());
         assert!(bank.look(&[200, 100]).is_err(), "an account is missing");
+        assert!(bank.look(&[i64::MAX, i64::MAX, 302]).is_err(), "wrapped, the sum would be right");
     }
 
     #[test]

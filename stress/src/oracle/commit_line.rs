@@ -37,14 +37,16 @@ struct Commit<S> {
     state: Arc<S>,
     fate: Fate,
     by: Option<u32>,
+    /// A reader has seen it.
+    was_seen: bool,
 }
 
 /// The commits of a database, each with all that the database holds after it.
 ///
 /// A transaction that writes leaves its number in the database, so that a reader knows which commit its snapshot is of, and the
-/// model knows what must be in it. Commit 0 is the database before the first one. The committed ones must form one line. What a
-/// reader sees must be on it, and not before the newest commit that was acknowledged when it began: strict serializability of
-/// writers, and snapshots for readers.
+/// model knows what must be in it. Commit 0 is the database before the first one. The acknowledged ones must form one line. What a
+/// reader sees is not before the newest commit that was acknowledged when it began, and is not refused later: strict
+/// serializability of writers, and snapshots for readers. Two readers of commits that are under way are not compared.
 #[derive(Debug)]
 pub struct CommitLine<S> {
     /// By number. Numbers grow along the line.
@@ -88,16 +90,29 @@ impl<S> CommitLine<S> {
     }
 
     /// The commit `number` is tried from here on, upon `base`, by a connection or by the setup. The database holds `state` after it.
+    ///
+    /// # Panics
+    ///
+    /// If the base has not a lower number.
     pub fn attempt(&mut self, number: u64, base: u64, state: S, by: Option<u32>) {
+        assert!(base < number, "commit {number} is built on {base}");
         let state = Arc::new(state);
-        self.commits.insert(number, Commit { base, state, fate: Fate::Unknown, by });
+        self.commits.insert(number, Commit { base, state, fate: Fate::Unknown, by, was_seen: false });
     }
 
     /// The store has refused the commit, and says that nothing of it is left.
-    pub fn rolled_back(&mut self, number: u64) {
-        if let Some(commit) = self.commits.get_mut(&number) {
-            commit.fate = Fate::RolledBack;
+    ///
+    /// # Errors
+    ///
+    /// A violation of "atomicity": a reader has seen it.
+    pub fn rolled_back(&mut self, number: u64) -> Verdict {
+        let Some(commit) = self.commits.get_mut(&number) else { return Ok(()) };
+        commit.fate = Fate::RolledBack;
+        if commit.was_seen {
+            let seen = format!("{}, which a reader had seen", self.name(number));
+            return Err(Violation::safety("atomicity", "a commit that is refused before it is seen", seen));
         }
+        Ok(())
     }
 
     /// The store says that it is committed.
@@ -135,7 +150,7 @@ impl<S> CommitLine<S> {
     /// # Errors
     ///
     /// A violation of "atomicity": that commit was refused, or never tried. Of "visibility": it is older than `floor`.
-    pub fn look(&self, seen: u64, floor: u64) -> Verdict<Arc<S>> {
+    pub fn look(&mut self, seen: u64, floor: u64) -> Verdict<Arc<S>> {
         let was_refused = |commit: &Commit<S>| matches!(commit.fate, Fate::RolledBack | Fate::Undone);
         let state = self.state(seen).filter(|_| !self.commits.get(&seen).is_some_and(was_refused));
         let Some(state) = state else {
@@ -147,6 +162,7 @@ impl<S> CommitLine<S> {
             let expected = format!("{floor}, acknowledged before the transaction began, or a later one");
             return Err(Violation::safety("visibility", expected, self.name(seen)));
         }
+        self.commits.entry(seen).and_modify(|commit| commit.was_seen = true);
         Ok(state)
     }
 
@@ -167,7 +183,7 @@ impl<S> CommitLine<S> {
     /// # Errors
     ///
     /// A violation of "durability": it is older than `floor`. Else those of [`look`](CommitLine::look).
-    pub fn reopened(&self, seen: u64, floor: u64) -> Verdict<Arc<S>> {
+    pub fn reopened(&mut self, seen: u64, floor: u64) -> Verdict<Arc<S>> {
         if self.state(seen).is_some() && !self.is_before(floor, seen) {
             let expected = format!("{}, which had to survive, or a later one", self.name(floor));
             return Err(Violation::safety("durability", expected, self.name(seen)));
@@ -232,12 +248,16 @@ mod tests {
     #[test]
     fn a_reader_sees_the_newest_acknowledged_commit_or_one_that_is_under_way() {
         let mut line = line(Durable::This);
-        assert_eq!(oracle(line.look(1, line.newest())), "visibility");
-        assert_eq!(oracle(line.look(2, line.newest())), "none");
-        assert_eq!(oracle(line.look(3, line.newest())), "none");
-        line.rolled_back(3);
-        assert_eq!(oracle(line.look(3, line.newest())), "atomicity");
-        assert_eq!(oracle(line.look(9, line.newest())), "atomicity");
+        let newest = line.newest();
+        assert_eq!(oracle(line.look(1, newest)), "visibility");
+        assert_eq!(oracle(line.look(2, newest)), "none");
+        assert_eq!(oracle(line.look(3, newest)), "none");
+        assert_eq!(oracle(line.rolled_back(3)), "atomicity", "it was seen");
+        assert_eq!(oracle(line.look(3, newest)), "atomicity");
+        assert_eq!(line.reserve(), 4);
+        line.attempt(4, 2, (), Some(0));
+        assert_eq!(oracle(line.rolled_back(4)), "none");
+        assert_eq!(oracle(line.look(9, newest)), "atomicity");
     }
 
     #[test]
@@ -258,7 +278,8 @@ mod tests {
     fn what_a_life_began_without_comes_back_after_a_loss_of_power_only() {
         let mut line = line(Durable::This);
         line.begins_with(2);
-        assert_eq!(oracle(line.look(3, line.newest())), "atomicity");
+        let newest = line.newest();
+        assert_eq!(oracle(line.look(3, newest)), "atomicity");
         line.ended(Crash::ProcessKilled);
         assert_eq!(oracle(line.reopened(3, 2)), "atomicity");
         let floor = line.ended(Crash::PowerLoss);

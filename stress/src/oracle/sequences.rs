@@ -11,6 +11,10 @@ struct Attempt<T> {
     base: u64,
     what: T,
     was_rolled_back: bool,
+    /// A snapshot had it.
+    was_seen: bool,
+    /// The present life began without it.
+    is_undone: bool,
 }
 
 /// The transactions of one connection.
@@ -60,8 +64,13 @@ impl<T> Sequences<T> {
     }
 
     /// It is tried from here on, and does `what`.
+    ///
+    /// # Panics
+    ///
+    /// If the base has not a lower number.
     pub fn attempt(&mut self, connection: usize, number: u64, base: u64, what: T) {
-        let attempt = Attempt { base, what, was_rolled_back: false };
+        assert!(base < number, "transaction {number} is built on {base}");
+        let attempt = Attempt { base, what, was_rolled_back: false, was_seen: false, is_undone: false };
         self.connections[connection].attempts.insert(number, attempt);
     }
 
@@ -72,10 +81,22 @@ impl<T> Sequences<T> {
     }
 
     /// It was given up before its commit began, or refused, and nothing of it is left.
-    pub fn rolled_back(&mut self, connection: usize, number: u64) {
-        if let Some(attempt) = self.connections[connection].attempts.get_mut(&number) {
-            attempt.was_rolled_back = true;
+    ///
+    /// # Errors
+    ///
+    /// A violation of "atomicity": a snapshot had it.
+    pub fn rolled_back(&mut self, connection: usize, number: u64) -> Verdict {
+        let Some(attempt) = self.connections[connection].attempts.get_mut(&number) else { return Ok(()) };
+        attempt.was_rolled_back = true;
+        if attempt.was_seen {
+            let seen = format!("transaction {number} of connection {connection}, which a snapshot had");
+            return Err(Violation::safety(
+                "atomicity",
+                "transactions that are refused before they are seen",
+                seen,
+            ));
         }
+        Ok(())
     }
 
     /// Whether a snapshot may have `numbers` as the newest transactions, by connection. `floor` is what
@@ -83,15 +104,18 @@ impl<T> Sequences<T> {
     ///
     /// # Errors
     ///
-    /// A violation of "atomicity": one was refused, or never tried. Of "durability": one is older than the floor.
-    pub fn look(&self, numbers: &[u64], floor: &[u64]) -> Verdict {
-        for (connection, sequence) in self.connections.iter().enumerate() {
+    /// A violation of "atomicity": one was refused, never tried, or not there when this life began. Of "durability": one is older
+    /// than the floor.
+    pub fn look(&mut self, numbers: &[u64], floor: &[u64]) -> Verdict {
+        let connections = self.connections.len();
+        for (connection, sequence) in self.connections.iter_mut().enumerate() {
             let Some(&number) = numbers.get(connection) else {
-                let expected = format!("a number for each of {} connections", self.connections.len());
+                let expected = format!("a number for each of {connections} connections");
                 let seen = format!("{} numbers", numbers.len());
                 return Err(Violation::safety("atomicity", expected, seen));
             };
             sequence.look(connection, number, floor[connection])?;
+            sequence.attempts.entry(number).and_modify(|attempt| attempt.was_seen = true);
         }
         Ok(())
     }
@@ -109,17 +133,26 @@ impl<T> Sequences<T> {
         line.map(|attempt| &attempt.what)
     }
 
-    /// A life has begun with these: later snapshots of it must have at least them.
+    /// A life has begun with these: later snapshots of it must have at least them, and none that it began without. Only a loss of
+    /// power can bring such a one back: it takes what was written over it, and not synced.
     pub fn begins_with(&mut self, numbers: &[u64]) {
         for (sequence, &number) in self.connections.iter_mut().zip(numbers) {
             sequence.floor = number;
+            let undone: Vec<u64> =
+                sequence.attempts.keys().copied().filter(|&at| !sequence.is_before(at, number)).collect();
+            for at in undone {
+                sequence.attempts.entry(at).and_modify(|attempt| attempt.is_undone = true);
+            }
         }
     }
 
     /// A life has ended. What was seen and never acknowledged need not survive a loss of power.
     pub fn ended(&mut self, crash: Crash) {
         if crash == Crash::PowerLoss {
-            self.connections.iter_mut().for_each(|sequence| sequence.floor = sequence.acknowledged);
+            for sequence in &mut self.connections {
+                sequence.floor = sequence.acknowledged;
+                sequence.attempts.values_mut().for_each(|attempt| attempt.is_undone = false);
+            }
         }
     }
 }
@@ -127,7 +160,8 @@ impl<T> Sequences<T> {
 impl<T> Sequence<T> {
     fn look(&self, connection: usize, number: u64, floor: u64) -> Verdict {
         let attempt = self.attempts.get(&number);
-        if number != 0 && attempt.is_none_or(|attempt| attempt.was_rolled_back) {
+        let is_refused = |attempt: &Attempt<T>| attempt.was_rolled_back || attempt.is_undone;
+        if number != 0 && attempt.is_none_or(is_refused) {
             let seen = format!("transaction {number} of connection {connection}, which was not committed");
             return Err(Violation::safety("atomicity", "transactions that were committed", seen));
         }
@@ -178,7 +212,7 @@ mod tests {
         assert_eq!(oracle(sequences.look(&[3, 0], &floor)), "none");
         assert_eq!(oracle(sequences.look(&[4, 0], &floor)), "atomicity");
         assert_eq!(oracle(sequences.look(&[2], &floor)), "atomicity");
-        sequences.rolled_back(0, 3);
+        assert_eq!(oracle(sequences.rolled_back(0, 3)), "atomicity", "it was seen");
         assert_eq!(oracle(sequences.look(&[3, 0], &floor)), "atomicity");
     }
 
@@ -187,16 +221,30 @@ mod tests {
         let mut sequences = sequences();
         sequences.begins_with(&[3, 0]);
         sequences.ended(Crash::ProcessKilled);
-        assert_eq!(oracle(sequences.look(&[2, 0], &sequences.floor())), "durability");
+        let floor = sequences.floor();
+        assert_eq!(oracle(sequences.look(&[2, 0], &floor)), "durability");
         sequences.ended(Crash::PowerLoss);
-        assert_eq!(oracle(sequences.look(&[2, 0], &sequences.floor())), "none");
-        assert_eq!(oracle(sequences.look(&[1, 0], &sequences.floor())), "durability");
+        let floor = sequences.floor();
+        assert_eq!(oracle(sequences.look(&[2, 0], &floor)), "none");
+        assert_eq!(oracle(sequences.look(&[1, 0], &floor)), "durability");
+    }
+
+    #[test]
+    fn what_a_life_began_without_comes_back_after_a_loss_of_power_only() {
+        let mut sequences = sequences();
+        sequences.begins_with(&[2, 0]);
+        let floor = sequences.floor();
+        assert_eq!(oracle(sequences.look(&[3, 0], &floor)), "atomicity");
+        sequences.ended(Crash::ProcessKilled);
+        assert_eq!(oracle(sequences.look(&[3, 0], &floor)), "atomicity");
+        sequences.ended(Crash::PowerLoss);
+        assert_eq!(oracle(sequences.look(&[3, 0], &floor)), "none");
     }
 
     #[test]
     fn what_a_connection_did_is_told_along_the_line_that_was_built_on() {
         let mut sequences = sequences();
-        sequences.rolled_back(0, 3);
+        sequences.rolled_back(0, 3).unwrap();
         assert_eq!(sequences.begin(0, 2).unwrap(), 4);
         sequences.attempt(0, 4, 2, 40);
         assert_eq!(sequences.up_to(0, 4).copied().collect::<Vec<_>>(), [40, 20, 10]);

@@ -150,7 +150,7 @@ pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<S
     shrink_while(setup, source, budget, |_| true)
 }
 
-/// The same, asking `go_on` after each round of runs. Once it says no, the smallest run so far is the result.
+/// The same, asking `go_on` before each round of runs. Once it says no, the smallest run so far is the result.
 pub fn shrink_while<R: Replay>(
     setup: &R,
     source: &Source,

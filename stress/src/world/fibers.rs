@@ -202,6 +202,7 @@ impl Fibers {
             self.busy += usize::from(is_connection);
         }
         let fiber = &mut self.all[fiber as usize];
+        fiber.woken_in_step = false;
         (&mut fiber.stream, &fiber.waker)
     }
 
@@ -232,7 +233,6 @@ impl Fibers {
     #[cfg(tenterhook_shuttle)]
     pub(super) fn lend(&mut self, fiber: FiberId) -> (Stream, Waker) {
         let actor = self.actor(fiber);
-        self.all[fiber as usize].woken_in_step = false;
         let (stream, waker) = self.begin_step(fiber);
         (std::mem::replace(stream, Source::Seed(0).stream(actor, false)), waker.clone())
     }
@@ -358,7 +358,7 @@ impl Fibers {
     pub(super) fn forget(&mut self) {
         for fiber in &mut self.all {
             fiber.parked = None;
-            (fiber.pending, fiber.between) = (false, false);
+            (fiber.pending, fiber.between, fiber.woken_in_step) = (false, false, false);
         }
         self.in_operation.fill(false);
         self.busy = 0;

@@ -15,6 +15,11 @@ const CRASH_TURN: ChoicePoint = ChoicePoint::new(7, "turn of the crash");
 const REST_TURN: ChoicePoint = ChoicePoint::new(8, "turn of a rest");
 const END_TURN: ChoicePoint = ChoicePoint::new(9, "turn of the end");
 
+/// Whether the choice point of that number is the turn of a crash, of a rest or of the end.
+pub(crate) fn is_cut(choice_point: u8) -> bool {
+    [CRASH_TURN, REST_TURN, END_TURN].iter().any(|turn| turn.index() == choice_point)
+}
+
 /// More rests in a row than a shrinker has taken off one life.
 const MANY_RESTS: u32 = 64;
 

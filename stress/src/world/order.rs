@@ -106,7 +106,8 @@ impl Order {
         self.stream.leave_tape();
         let How::Turns(turns) = &mut self.how else { return };
         for (fiber, has_yielded) in turns.take_ready() {
-            let why = if has_yielded { Readiness::Yielded } else { Readiness::Continued };
+            // Fresh ones draw their priorities, where a scheduler has some.
+            let why = if has_yielded { Readiness::Yielded } else { Readiness::Fresh };
             scheduler.ready(fiber, why, &mut self.stream);
         }
         self.how = How::Drawn(scheduler);

@@ -6,7 +6,7 @@ use super::{Phase, World};
 use crate::race::{Crew, Delivery, Done, Slice, StepJob, Why, Work};
 use crate::schedule::{FiberId, Readiness};
 use crate::system::{Step, System};
-use crate::tape::{Actor, GAVE_WAY, LOCK, SLICE, Schedule, Source, Stage};
+use crate::tape::{Actor, GAVE_WAY, LOCK, SLICE, Schedule, Source, Stage, Stream};
 use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;
 use crate::world::order::Ready;
@@ -223,14 +223,11 @@ impl<S: System> World<S> {
         job: Box<StepJob>,
         step: Result<Result<Step, Box<Violation>>, String>,
     ) -> Result<(), Box<Violation>> {
-        let StepJob { connection, fiber, actor, mut stream, mut trace, remarks, .. } = *job;
-        if self.raced.has_left {
-            stream.leave_tape();
-        }
+        let StepJob { connection, fiber, actor, stream, mut trace, remarks, .. } = *job;
         trace.take_events().into_iter().for_each(|event| self.trace.push(event));
         self.raced.traces.push(trace);
         self.remarks.extend(remarks.into_iter().flatten());
-        self.fibers.give_back(fiber, stream);
+        self.give_back(fiber, stream);
         if let Some(place) = self.raced.connections.get_mut(fiber as usize) {
             *place = Some(connection);
         }
@@ -238,6 +235,14 @@ impl<S: System> World<S> {
             Ok(step) => self.after_step(fiber, actor, step?),
             Err(panic) => std::panic::resume_unwind(Box::new(panic)),
         }
+    }
+
+    /// The thread has stepped the fiber. The run may have left its tape meanwhile.
+    fn give_back(&mut self, fiber: FiberId, mut stream: Stream) {
+        if self.raced.has_left {
+            stream.leave_tape();
+        }
+        self.fibers.give_back(fiber, stream);
     }
 
     /// The thread of `id` can go on.
@@ -280,7 +285,7 @@ impl<S: System> World<S> {
                 Some(Done::Step(job, step)) => {
                     let StepJob { connection, fiber, stream, mut trace, .. } = *job;
                     trace.take_events().into_iter().for_each(|event| self.trace.push(event));
-                    self.fibers.give_back(fiber, stream);
+                    self.give_back(fiber, stream);
                     self.raced.connections[fiber as usize] = Some(connection);
                     match step {
                         Ok(step) => drop(step?),

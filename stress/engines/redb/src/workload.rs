@@ -167,7 +167,8 @@ impl Store {
         let mut model = self.model.lock();
         // Each opening may have lost what was not durable. What it has lost never comes back: the model is not told of crashes, since
         // it would allow that after a loss of power.
-        let expected = model.reopened(seen, model.durable()).map_err(broken)?;
+        let durable = model.durable();
+        let expected = model.reopened(seen, durable).map_err(broken)?;
         model.begins_with(seen);
         drop(model);
         same(&expected, &found).map_err(broken)?;

@@ -81,7 +81,7 @@ impl Model {
     }
 
     /// Whether a snapshot may be like this.
-    pub(crate) fn look(&self, seen: &Seen, floor: &[u64]) -> Verdict {
+    pub(crate) fn look(&mut self, seen: &Seen, floor: &[u64]) -> Verdict {
         self.transactions.look(&seen.numbers, floor)?;
         let numbers = || format!("transactions by connection: {:?}", seen.numbers);
         let deeds = (0..self.connections).flat_map(|at| self.transactions.up_to(at, seen.numbers[at]));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn half_a_transaction_is_no_snapshot() {
-        let model = model();
+        let mut model = model();
         let floor = model.transactions.floor();
         assert_eq!(oracle(model.look(&seen(2, [980, 1_020]), &floor)), "none");
         assert_eq!(oracle(model.look(&seen(2, [980, 1_010]), &floor)), "balances");

@@ -6,7 +6,7 @@ use super::graph::Kind;
 use super::{Level, Operation, Transaction};
 use crate::violation::Violation;
 
-/// Looks for the cycles that `level` forbids, the grossest first.
+/// Looks for the cycles that `level` forbids, those that fewer levels allow first.
 ///
 /// # Errors
 ///

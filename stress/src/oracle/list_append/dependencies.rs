@@ -30,7 +30,7 @@ pub(super) struct Dependencies {
 impl Dependencies {
     /// # Errors
     ///
-    /// A violation of "isolation" that needs no cycle: a read of what nobody appended, of an aborted or a half-done transaction, two
+    /// A violation of "isolation" that needs no cycle: a read of what was never appended, of an aborted or a half-done transaction, two
     /// reads that disagree on an order.
     pub(super) fn of(transactions: &[Transaction], level: Level) -> Verdict<Dependencies> {
         let writers = writers(transactions)?;
@@ -42,6 +42,9 @@ impl Dependencies {
         }
         for read in &reads {
             judge(read, &writers, transactions)?;
+        }
+        if level >= Level::Snapshot {
+            no_lost_update(&reads, transactions)?;
         }
         let orders = orders(&reads)?;
         let mut graph = Graph::new(transactions.len());
@@ -55,11 +58,10 @@ impl Dependencies {
             }
         }
         let unread = unread(transactions, &orders);
-        for (list, element, writer) in &unread {
+        for (list, writer) in &unread {
             if let Some(last) = orders.get(list).and_then(|order| order.last()) {
                 graph.add(writers[&(*list, *last)].transaction, *writer, Kind::Write);
             }
-            debug_assert!(writers.contains_key(&(*list, *element)));
         }
         for read in &reads {
             let order = &orders[&read.list];
@@ -70,7 +72,7 @@ impl Dependencies {
                 Some(next) => {
                     graph.add(read.transaction, writers[&(read.list, *next)].transaction, Kind::Anti);
                 }
-                None => unread.iter().filter(|(list, ..)| *list == read.list).for_each(|&(_, _, writer)| {
+                None => unread.iter().filter(|(list, _)| *list == read.list).for_each(|&(_, writer)| {
                     graph.add(read.transaction, writer, Kind::Anti);
                 }),
             }
@@ -144,6 +146,10 @@ fn judge(read: &Read<'_>, writers: &BTreeMap<(u64, u64), Writer>, transactions: 
             let seen = format!("T{reader} reads {element} twice in list {list}");
             return Err(violation("each element once", seen));
         }
+        if writer.transaction == reader {
+            let seen = format!("T{reader} reads {element} in list {list}, which it appends later");
+            return Err(violation("nothing of the future", seen));
+        }
         if transactions[writer.transaction].outcome() == Outcome::Aborted {
             let seen =
                 format!("T{reader} reads {element} of list {list}, which T{} appended", writer.transaction);
@@ -152,7 +158,7 @@ fn judge(read: &Read<'_>, writers: &BTreeMap<(u64, u64), Writer>, transactions: 
     }
     let Some(&last) = seen.last() else { return Ok(()) };
     let writer = writers[&(list, last)];
-    if !writer.is_last && writer.transaction != reader {
+    if !writer.is_last {
         let seen =
             format!("T{reader} reads list {list} up to {last}, T{} appends more to it", writer.transaction);
         return Err(violation("nothing of a transaction that is half done (G1b)", seen));
@@ -176,16 +182,39 @@ fn orders<'a>(reads: &[Read<'a>]) -> Verdict<BTreeMap<u64, &'a [u64]>> {
     Ok(orders)
 }
 
-/// Appends of committed transactions that no read has: they come behind all that was read.
-fn unread(transactions: &[Transaction], orders: &BTreeMap<u64, &[u64]>) -> Vec<(u64, u64, usize)> {
+/// Two transactions that read the same of a list and both append to it: whichever came first, the other one did not see it.
+fn no_lost_update(reads: &[Read<'_>], transactions: &[Transaction]) -> Verdict {
+    let mut updated: BTreeMap<(u64, &[u64]), usize> = BTreeMap::new();
+    for read in reads {
+        if !transactions[read.transaction].appends().any(|(list, _)| list == read.list) {
+            continue;
+        }
+        let first = *updated.entry((read.list, read.seen)).or_insert(read.transaction);
+        if first != read.transaction {
+            let (second, list, prefix) = (read.transaction, read.list, read.seen);
+            let seen =
+                format!("T{first} and T{second} both read list {list} as {prefix:?}, and append to it");
+            return Err(violation("no lost update (G-single)", seen));
+        }
+    }
+    Ok(())
+}
+
+/// Appends that no read has: they come behind all that was read. Each with its list and its transaction, which has committed, or has
+/// happened because another append of it was read.
+fn unread(transactions: &[Transaction], orders: &BTreeMap<u64, &[u64]>) -> Vec<(u64, usize)> {
     let read: BTreeSet<(u64, u64)> =
         orders.iter().flat_map(|(&list, order)| order.iter().map(move |&element| (list, element))).collect();
-    let committed = transactions.iter().enumerate();
-    let committed = committed.filter(|(_, transaction)| transaction.outcome() == Outcome::Committed);
-    let appends = committed.flat_map(|(index, transaction)| {
-        transaction.appends().map(move |(list, element)| (list, element, index))
+    let happened = transactions.iter().enumerate().filter(|(_, transaction)| match transaction.outcome() {
+        Outcome::Committed => true,
+        Outcome::Unknown => transaction.appends().any(|place| read.contains(&place)),
+        Outcome::Aborted => false,
     });
-    appends.filter(|&(list, element, _)| !read.contains(&(list, element))).collect()
+    let unread = happened.flat_map(|(index, transaction)| {
+        let appends = transaction.appends().filter(|place| !read.contains(place));
+        appends.map(move |(list, _)| (list, index))
+    });
+    unread.collect()
 }
 
 fn violation(expected: &str, seen: String) -> Box<Violation> {

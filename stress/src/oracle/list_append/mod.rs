@@ -15,7 +15,8 @@ use super::Verdict;
 /// What isolation is demanded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// No dirty writes, no reads of aborted or half-done transactions, no circular information flow (PL-2).
+    /// No dirty writes, no reads of aborted or half-done transactions, no circular information flow (PL-2). An append must not lose
+    /// elements that others have appended: a list that is read, changed and written back may do so at this level, and is told as G1c.
     ReadCommitted,
     /// Also no cycle with a single anti-dependency: read skew and lost updates (part of PL-SI).
     Snapshot,
@@ -28,7 +29,7 @@ pub enum Level {
 /// What a transaction does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Appends to a list. No two appends of a history have the same element.
+    /// Appends to a list. No two appends to one list have the same element.
     Append {
         /// The list.
         list: u64,

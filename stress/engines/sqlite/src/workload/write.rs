@@ -52,7 +52,7 @@ impl Bank {
                 return Err(error.into());
             }
             if again == COMMITS {
-                self.model.lock().rolled_back(number);
+                self.model.lock().rolled_back(number)?;
                 return Err(error.into());
             }
             let _ = call.yield_now();

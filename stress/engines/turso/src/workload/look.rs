@@ -13,7 +13,7 @@ impl Bank {
         let floor = self.model.borrow().transactions.floor();
         session.run("BEGIN").await?;
         let seen = self.look(session, waits).await?;
-        self.model.borrow().look(&seen, &floor)?;
+        self.model.borrow_mut().look(&seen, &floor)?;
         self.counts.borrow_mut().snapshots += 1;
         session.run("COMMIT").await?;
         Ok(())

@@ -24,7 +24,7 @@ pub(crate) async fn boot(bank: Rc<Bank>, io: Arc<SimIo>) -> Done<()> {
     session.run("BEGIN").await?;
     let seen = bank.look(&session, 0).await?;
     session.run("COMMIT").await?;
-    bank.model.borrow().look(&seen, &floor)?;
+    bank.model.borrow_mut().look(&seen, &floor)?;
     bank.model.borrow_mut().begins_with(&seen);
     bank.counts.borrow_mut().boots += 1;
     Ok(())

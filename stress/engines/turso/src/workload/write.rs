@@ -26,14 +26,14 @@ impl Bank {
         self.notes.rest(write.waits).await;
         self.model.borrow_mut().transactions.attempt(fiber, number, base, deeds);
         if !write.commits {
-            self.model.borrow_mut().transactions.rolled_back(fiber, number);
+            self.model.borrow_mut().transactions.rolled_back(fiber, number)?;
             session.run("ROLLBACK").await?;
             return Ok(());
         }
         if let Err(error) = session.run("COMMIT").await {
             // After any other error its fate is unknown.
             if crate::verdict::is_refusal(&error.error) {
-                self.model.borrow_mut().transactions.rolled_back(fiber, number);
+                self.model.borrow_mut().transactions.rolled_back(fiber, number)?;
             }
             return Err(Stop::Refused(error));
         }
