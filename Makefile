@@ -34,9 +34,8 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 	$(LOOM) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(WEAKENED) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
 	$(SHUTTLE) cargo clippy -q --profile models -p tenterhook-loom-tests -- -D warnings
-	cargo test -q --workspace
+	cargo test -q --workspace --features tenterhook-stress/job,tenterhook/job
 	cargo clippy -q -p tenterhook-stress -p tenterhook --features tenterhook-stress/job,tenterhook/job --all-targets -- -D warnings
-	cargo test -q -p tenterhook-stress --features job --lib --test job
 
 engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite and turso_core must fail as they did
 	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release

@@ -18,7 +18,7 @@
 //! assert_eq!(*total.lock(), 1);
 //! ```
 //!
-//! Cells are reached through [`UnsafeCell::with`] and [`UnsafeCell::with_mut`], the shape that loom tracks. Locks
+//! Cells are reached through `UnsafeCell::with` and `UnsafeCell::with_mut`, the shape that loom tracks. Locks
 //! hand out their guard directly: a panic while one is held does not poison it, since no user code runs under a lock.
 #![allow(clippy::disallowed_types, reason = "this is the facade that the lint points to")]
 
