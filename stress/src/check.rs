@@ -119,7 +119,7 @@ where
         self
     }
 
-    /// Each connection has a thread, which is stopped at any synchronisation operation (see [`race`](crate::race)); there are as many
+    /// Each connection has a thread, which is stopped at any synchronisation operation (see [`race`]); there are as many
     /// connections. In a build without deterministic threads it only sets the number of connections.
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Check<M> {
