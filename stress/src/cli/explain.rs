@@ -14,6 +14,9 @@ use crate::subject::Subject;
 pub(super) const EXAMPLE: &str =
     "Example:\n  PROGRAM explain tenterhook-runs/failures/durability_2a.tape --svg curve.svg";
 
+/// More continuations and points than this tell nothing more.
+const MOST: u32 = 10_000;
+
 /// Width of a share's bar.
 const BAR: usize = 40;
 
@@ -41,8 +44,8 @@ pub(super) struct ExplainArguments<S: Subject> {
 
 pub(super) fn run<S: Subject>(arguments: ExplainArguments<S>) -> ExitCode {
     let ExplainArguments { run, continuations, points, svg, json } = arguments;
-    if continuations == 0 || points == 0 {
-        return usage(S::PROGRAM, "--continuations and --points must be at least 1");
+    if !(1..=MOST).contains(&continuations) || !(1..=MOST).contains(&points) {
+        return usage(S::PROGRAM, &format!("--continuations and --points must be from 1 to {MOST}"));
     }
     let (setup, source) = match run.find() {
         Ok(run) => run,
@@ -62,16 +65,16 @@ pub(super) fn run<S: Subject>(arguments: ExplainArguments<S>) -> ExitCode {
         Ok(explained) => explained,
         Err(problem) => return usage(S::PROGRAM, &problem.to_string()),
     };
+    if json {
+        print(&format!("{:#}\n", json!(explained)));
+    } else {
+        print(&text(&explained));
+    }
     if let Some(path) = &svg
         && let Err(error) = std::fs::write(path, explained.svg())
     {
         let path = path.display();
         return usage(S::PROGRAM, &format!("--svg {path}: cannot be written ({error}); name another file"));
-    }
-    if json {
-        print(&format!("{:#}\n", json!(explained)));
-    } else {
-        print(&text(&explained));
     }
     explained.violation.class.into()
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{Asked, Question};
 use crate::shrink::Replay;
 use crate::tape::Source;
@@ -64,7 +66,8 @@ impl<R: Replay> Asked<'_, R> {
     fn share(&mut self, after: u64, continuations: u32) -> Option<Share> {
         // A promise that is broken between two steps, by a crash for instance, is broken before the run would leave its tape.
         let leaves = if after == self.outcome.steps { u64::MAX } else { after };
-        let branch = |seed| Source::branch(self.tape.clone(), leaves, u64::from(seed));
+        let tape = Arc::new(self.tape.clone());
+        let branch = |seed| Source::Branch { tape: Arc::clone(&tape), after: leaves, seed: u64::from(seed) };
         let outcomes = self.play((0..continuations).map(branch).collect(), Keep::Hash)?;
         let failed = outcomes.iter().filter(|outcome| self.fails(outcome)).count() as u32;
         Some(Share { after, failed, of: continuations })
