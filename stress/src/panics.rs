@@ -186,10 +186,10 @@ mod tests {
     fn a_place_is_told_without_the_folders_of_a_machine() {
         let told = |place| in_crate(place).to_owned();
         assert_eq!(
-            told("/home/a/.cargo/registry/src/index-1/engine-0.9.0/pager.rs:3:9"),
-            "engine-0.9.0/pager.rs:3:9"
+            told("/home/a/.cargo/registry/src/index-1/engine-0.9.0/log.rs:3:9"),
+            "engine-0.9.0/log.rs:3:9"
         );
         assert_eq!(told("/rustc/59807/library/core/src/option.rs:2:5"), "library/core/src/option.rs:2:5");
-        assert_eq!(told("src/pager.rs:3:9"), "src/pager.rs:3:9");
+        assert_eq!(told("src/log.rs:3:9"), "src/log.rs:3:9");
     }
 }
