@@ -28,6 +28,12 @@ impl tenterhook_stress::cli::Commands for Commands {
     }
 }
 
+/// Runs the program with the arguments of the process. The tester's code for the pager is generated here, in the library, and
+/// not again in the program and its tests.
+pub fn main() -> ExitCode {
+    tenterhook_stress::cli::main_with::<PagerSubject, Commands>()
+}
+
 fn usage(problem: &str) -> ExitCode {
     tenterhook_stress::cli::usage(PagerSubject::PROGRAM, problem)
 }
