@@ -14,8 +14,17 @@ seed=${1:?the first seed} seeds=${2:?the number of seeds} folder=${3:?a folder t
 program=${TENTERHOOK:-tenterhook}
 mkdir -p "$folder"
 
-# The program reads its shard from SLURM_ARRAY_TASK_ID, _MIN and _COUNT. Exit codes 10 to 12 say that a bug is open: the task has
-# done its work.
+# The program reads its shard from SLURM_ARRAY_TASK_ID, _MIN and _COUNT. Slurm tells this shell alone that the time is nearly up:
+# the shell hands it on as Ctrl-C, and the program keeps all that it has done.
+"$program" job "$folder/part-$SLURM_ARRAY_TASK_ID" --seed "$seed" --seeds "$seeds" --jobs "${SLURM_CPUS_PER_TASK:-1}" &
+child=$!
+trap 'kill -INT "$child"' INT TERM
 status=0
-"$program" job "$folder/part-$SLURM_ARRAY_TASK_ID" --seed "$seed" --seeds "$seeds" --jobs "${SLURM_CPUS_PER_TASK:-1}" || status=$?
+wait "$child" || status=$?
+# The signal has ended that wait, and not the program.
+if kill -0 "$child" 2>/dev/null; then
+    status=0
+    wait "$child" || status=$?
+fi
+# Exit codes 10 to 12 say that a bug is open: the task has done its work.
 case $status in 10 | 11 | 12) exit 0 ;; *) exit "$status" ;; esac

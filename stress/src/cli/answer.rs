@@ -18,7 +18,11 @@ pub fn interruption(program: &str) -> Stop {
     let handler = move || match stopper.take() {
         Some(stopper) => drop(stopper),
         // A second Ctrl-C ends the process.
-        None => std::process::exit(INTERRUPTED),
+        None => {
+            #[cfg(feature = "job")]
+            crate::job::restore_terminal();
+            std::process::exit(INTERRUPTED)
+        }
     };
     if ctrlc::set_handler(handler).is_err() {
         eprintln!("{program}: cannot handle Ctrl-C: it ends the process without a summary");

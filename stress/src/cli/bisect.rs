@@ -42,10 +42,11 @@ Examples:
 
 What plays the tape at each step fits `git bisect run`: 0 for good, 1 for bad, 125 for a commit to skip.";
 
-/// What plays the tape at a commit: good, bad, or skipped.
+/// What plays the tape at a commit: good, bad, or skipped. Where another oracle fires first, it is not known whether the failure is there.
 const STEP: &str = r#"sh -c "$BUILD" >/dev/null 2>&1 || exit 125
-"$PROGRAM" replay "$TAPE" >/dev/null 2>&1
-case $? in 0) exit 0 ;; 10 | 11 | 12) exit 1 ;; *) exit 125 ;; esac"#;
+said=$("$PROGRAM" replay --json "$TAPE" 2>/dev/null)
+case $? in 0) exit 0 ;; 10 | 11 | 12) ;; *) exit 125 ;; esac
+case $said in *"\"oracle\": \"$ORACLE"*) exit 1 ;; *) exit 125 ;; esac"#;
 
 pub(super) fn run<S: Subject>(arguments: &BisectArguments) -> ExitCode {
     match bisect::<S>(arguments) {
@@ -84,22 +85,28 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
     let copy = Copy::of(&root, &bad)?;
     let (build, program) = built_by::<S>(arguments);
     let environment = [("BUILD", build.as_str()), ("PROGRAM", &program), ("TAPE", &tape.to_string_lossy())];
-    let at = |revision: &str| -> Result<Option<i32>, String> {
+    let at = |revision: &str, oracle: &str| -> Result<Option<i32>, String> {
         git(&copy.path, &["checkout", "--quiet", "--detach", revision])?;
-        let step = Command::new("sh").args(["-c", STEP]).envs(environment).current_dir(&copy.path).status();
-        Ok(step.map_err(|error| error.to_string())?.code())
+        let mut step = Command::new("sh");
+        step.args(["-c", STEP]).envs(environment).env("ORACLE", oracle).current_dir(&copy.path);
+        Ok(step.status().map_err(|error| error.to_string())?.code())
     };
+    let mut oracle = String::new();
     // git believes what it is told of both ends. A tape that fails at neither, or at both, would lead to any commit.
     for (flag, revision, expected, wrong) in [
         ("--bad", &bad, 1, "the tape does not fail there"),
         ("--good", &good, 0, "the tape fails there, too"),
     ] {
-        match at(revision)? {
+        match at(revision, &oracle)? {
+            Some(code) if code == expected && expected == 1 => {
+                // The quote ends the name: another oracle's may begin like it.
+                oracle = oracle_of(&copy.path.join(&program), &tape)? + "\"";
+            }
             Some(code) if code == expected => {}
             Some(0 | 1) => return Err(format!("{flag} {revision}: {wrong}; name another commit")),
             _ => {
                 return Err(format!(
-                    "{flag} {revision}: '{build}' fails there, or '{program}' does not play the tape; give --build and --program"
+                    "{flag} {revision}: '{build}' fails there, or '{program}' does not play the tape, or another oracle fires; give --build and --program, or another commit"
                 ));
             }
         }
@@ -107,6 +114,7 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
     git(&copy.path, &["bisect", "start", &bad, &good])?;
     let mut run = Command::new("git");
     run.arg("-C").arg(&copy.path).args(["bisect", "run", "sh", "-c", STEP]).envs(environment);
+    run.env("ORACLE", &oracle);
     let output = run.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let first = told.lines().find(|line| {
@@ -128,6 +136,20 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
         ],
     )
     .map(|text| text + "\n")
+}
+
+/// The oracle that fires when `program` plays `tape`.
+fn oracle_of(program: &Path, tape: &Path) -> Result<String, String> {
+    let output = Command::new(program).args(["replay", "--json"]).arg(tape).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
+    let document: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+    let oracle = document.as_ref().and_then(|document| document["violation"]["oracle"].as_str());
+    oracle.map(str::to_owned).ok_or_else(|| {
+        format!(
+            "{}: it does not say which oracle fires; use a commit whose `replay --json` does",
+            program.display()
+        )
+    })
 }
 
 /// What builds the program, and the program.

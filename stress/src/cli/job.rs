@@ -37,6 +37,9 @@ Examples:
   PROGRAM job soak --until-failure                       no new seed after a failure
   PROGRAM job soak --seed 1 --seeds 100000 --shard 3/8   the third of eight machines";
 
+/// One in how many seeds is run twice, unless a person says otherwise.
+const RECHECK: u64 = 16;
+
 /// Runs seeds for hours on one folder.
 ///
 /// The folder has a database and the files of failures. Whatever ends the program, at most the seeds that were being run are lost.
@@ -71,7 +74,7 @@ pub(super) struct JobArguments<S: Subject> {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     /// Run one in N seeds twice and compare; 0 for none.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = RECHECK)]
     recheck: u64,
     /// This machine's part of the seeds, such as 3/8 [default: what JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID say, else all].
     #[arg(long, value_name = "K/N")]
@@ -178,10 +181,23 @@ fn start<S: Subject>(arguments: JobArguments<S>) -> Result<ExitCode, JobError> {
         false => print(&job::glance::<S>(&folder)?),
     }
     if !json {
-        let flags = options.fixed.flags();
-        print(&format!("\ngo on with:\n{} job {}{flags}\n", S::PROGRAM, folder.display()));
+        print(&format!("\ngo on with:\n{} job {}{}\n", S::PROGRAM, folder.display(), flags(&options)));
     }
     job::exit_code::<S>(&folder)
+}
+
+/// What a command has to repeat for the job to be the same.
+fn flags<S: Subject>(options: &JobOptions<S>) -> String {
+    let mut flags = options.fixed.flags();
+    let mut add = |name: &str, value: String, default: String| {
+        if value != default {
+            flags.push_str(&format!(" --{name} {value}"));
+        }
+    };
+    add("mix", options.mix.to_string(), Mix::default().to_string());
+    add("recheck", options.recheck.to_string(), RECHECK.to_string());
+    add("shard", options.shard.to_string(), Shard::WHOLE.to_string());
+    flags
 }
 
 fn options<S: Subject>(arguments: JobArguments<S>) -> Result<JobOptions<S>, String> {
@@ -231,7 +247,7 @@ fn retest<S: Subject>(arguments: &RetestArguments) -> Result<ExitCode, JobError>
             print(&format!("{looked}\n"));
         }
     };
-    let looked = job::retest::<S>(&arguments.folder, tell)?;
+    let looked = job::retest::<S>(&arguments.folder, &interruption(S::PROGRAM), tell)?;
     if arguments.json {
         print(&format!("{:#}\n", json!(looked)));
     }

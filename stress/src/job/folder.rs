@@ -38,6 +38,17 @@ pub(super) fn file(job: &Path, signature: &str, extension: &str) -> Option<PathB
         .min()
 }
 
+/// Whether `error` goes away when there is room again.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Whether there is a tape of `signature`.
+pub(super) fn has_tape(job: &Path, signature: &str) -> bool {
+    file(job, signature, "tape").is_some()
+}
+
 /// Writes the account of `cause` into its folder.
 pub(super) fn write_account(job: &Path, cause: &Cause) -> io::Result<()> {
     let folder = of(job, &cause.signature);

@@ -6,15 +6,15 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::catalogue;
-use super::counts::{Counts, Kind, Named};
+use super::counts::Named;
 use super::database::{self, Database};
 use super::folder;
+use super::names::{self, Names};
 use super::plan::Done;
-use super::row::{self, BLOCK, COLUMNS, Mode, Row};
+use super::row::{self, BLOCK, Mode, Row};
 use super::triage::Case;
 use super::{JobError, build};
-use crate::campaign::{FaultTotals, Totals};
-use crate::disk::FaultKind;
+use crate::campaign::Totals;
 
 /// A unit of work that is done.
 #[derive(Debug)]
@@ -33,113 +33,6 @@ pub(super) enum Trouble {
     Full(String),
     /// It will not go better the next time.
     Broken(JobError),
-}
-
-/// The names of counts and their numbers.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) known: Vec<(Kind, String)>,
-    numbers: BTreeMap<(Kind, String), u32>,
-    /// Those from here on are in memory only.
-    saved: usize,
-}
-
-impl Names {
-    /// Reads those of a database.
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Names> {
-        let mut names = Names::default();
-        let mut statement = connection.prepare("SELECT kind, name, id FROM names ORDER BY id")?;
-        let found =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
-        for name in found {
-            let (kind, name, id): (u8, _, i64) = name?;
-            // A kind that another version knows keeps its place.
-            if i64::from(names.number(Kind::of(kind).unwrap_or(Kind::Counter), name)) != id {
-                return Err(database::damage("names of counts are missing"));
-            }
-        }
-        names.saved = names.known.len();
-        Ok(names)
-    }
-
-    /// The number of a name, from 1.
-    pub(super) fn number(&mut self, kind: Kind, name: String) -> u32 {
-        let next = self.known.len() as u32 + 1;
-        let known = &mut self.known;
-        *self.numbers.entry((kind, name)).or_insert_with_key(|(kind, name)| {
-            known.push((*kind, name.clone()));
-            next
-        })
-    }
-
-    /// The name with a number.
-    pub(super) fn of(&self, number: u32) -> Option<&(Kind, String)> {
-        self.known.get((number as usize).checked_sub(1)?)
-    }
-
-    /// Puts new names into the database; [`Names::keep`] says that they are there.
-    pub(super) fn write(&self, to: &Connection) -> rusqlite::Result<()> {
-        for (index, (kind, name)) in self.known.iter().enumerate().skip(self.saved) {
-            let put = "INSERT INTO names VALUES (?, ?, ?)";
-            to.prepare_cached(put)?.execute(params![index as i64 + 1, *kind as u8, name])?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn keep(&mut self) {
-        self.saved = self.known.len();
-    }
-
-    /// `named` by number.
-    pub(super) fn counts(&mut self, named: Vec<Named>) -> Counts {
-        let mut counts = Counts::default();
-        for (kind, name, count) in named {
-            *counts.0.entry(self.number(kind, name)).or_default() += count;
-        }
-        counts
-    }
-}
-
-/// The sums of all runs, by mode. Each of their counts has one of `names`.
-pub(super) fn sums(connection: &Connection, names: &Names) -> rusqlite::Result<BTreeMap<Mode, Row>> {
-    let mut sums: BTreeMap<Mode, Row> = Mode::ALL.map(|mode| (mode, Row::default())).into();
-    let mut statement = connection.prepare(&format!("SELECT mode, {COLUMNS} FROM runs"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(sum) = Mode::of(row.get(0)?).and_then(|mode| sums.get_mut(&mode)) {
-            sum.add(&Row::read(row, 1)?);
-        }
-    }
-    let is_named = |number: &u32| names.known.len() >= *number as usize;
-    if !sums.values().flat_map(|sum| sum.counts.0.keys()).all(is_named) {
-        return Err(database::damage("a count of a run has no name"));
-    }
-    Ok(sums)
-}
-
-/// The same as a campaign has it.
-pub(super) fn totals(row: &Row, names: &Names) -> Totals {
-    let mut totals =
-        Totals { seeds: row.seeds, rechecked: row.rechecked, steps: row.steps, ..Totals::default() };
-    (totals.crashes, totals.busy_nanos, totals.trace_digest) = (row.crashes, row.nanos, row.digest);
-    totals.slowest = row.slowest;
-    let fault = |totals: &mut Totals, name: &str, count: &dyn Fn(&mut FaultTotals)| {
-        let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
-        totals.faults.iter_mut().filter(|fault| Some(fault.kind) == kind).for_each(count);
-    };
-    for (&number, &count) in &row.counts.0 {
-        let Some((kind, name)) = names.of(number) else { continue };
-        match kind {
-            Kind::Counter => totals.counters.push((name.clone(), count)),
-            Kind::Point => drop(totals.reached.insert(name.clone(), count)),
-            Kind::FaultSeeds => fault(&mut totals, name, &|fault| fault.seeds = count),
-            Kind::Requested => fault(&mut totals, name, &|fault| fault.requested = count),
-            Kind::Delivered => fault(&mut totals, name, &|fault| fault.delivered = count),
-            Kind::Noticed => fault(&mut totals, name, &|fault| fault.noticed = count),
-            Kind::Option => {}
-        }
-    }
-    totals
 }
 
 /// The database of a job that is running.
@@ -173,13 +66,14 @@ impl Ledger {
                 connection.query_row("SELECT COUNT(*) FROM failures", [], |row| row.get(0))?;
             let make = "INSERT INTO sittings (token, build, began, nanos, machine) VALUES (?, ?, ?, 0, ?)";
             #[expect(clippy::disallowed_methods, reason = "it only tells sittings apart")]
-            let token = format!("{:x}-{:x}-{:x}", build::now(), std::process::id(), earlier);
+            let token =
+                format!("{:x}-{:x}-{earlier:x}-{}", build::now(), std::process::id(), build::machine());
             connection.execute(make, params![token, build, build::now() as i64, build::machine()])?;
             let sitting = connection.last_insert_rowid();
             let canary = SittingCanary { began: build::now_nanos(), seeds: 0, found: 0 };
             canary.write(connection)?;
             let names = Names::read(connection)?;
-            let sums = sums(connection, &names)?;
+            let sums = names::sums(connection, &names)?;
             Ok((earlier, failures, sitting, names, sums, canary))
         };
         let (earlier, failures, sitting, names, sums, canary) =
@@ -244,7 +138,7 @@ impl Ledger {
                 return Err(Trouble::Full(error.to_string()));
             }
             Err(Refused::Database(error)) => return Err(Trouble::Broken(self.database.broken(&error))),
-            Err(Refused::Files(error)) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Err(Refused::Files(error)) if folder::is_full(&error) => {
                 return Err(Trouble::Full(error.to_string()));
             }
             Err(Refused::Files(error)) => {
@@ -364,7 +258,7 @@ impl Ledger {
 
     /// Sums of a mode.
     pub(super) fn totals(&self, mode: Mode) -> Totals {
-        self.sums.get(&mode).map(|row| totals(row, &self.names)).unwrap_or_default()
+        self.sums.get(&mode).map(|row| names::totals(row, &self.names)).unwrap_or_default()
     }
 
     pub(super) fn sum(&self, mode: Mode) -> &Row {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, bounded, select};
 use rusqlite::params;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::campaign::{Finding, SeedRunner};
 use crate::options::Fixed;
 use crate::shrink::Replay as _;
 use crate::sim::Setup;
+use crate::stop::Stop;
 use crate::subject::Subject;
 use crate::sweep::{self, Bounds, Case};
 use crate::tape::TapeFile;
@@ -57,11 +58,12 @@ impl std::fmt::Display for Looked {
     }
 }
 
-/// Looks at the causes of `database` that `wanted` chooses, and keeps what it finds.
+/// Looks at the causes of `database` that `wanted` chooses, and keeps what it finds. When `stop` is told it looks at no more of them.
 pub(super) fn look<S: Subject>(
     database: &Database,
     fixed: &Fixed<S::Options>,
     wanted: impl Fn(&Cause) -> bool,
+    stop: &Stop,
     mut tell: impl FnMut(&Looked),
 ) -> Result<Vec<Looked>, JobError> {
     let broken = |error: rusqlite::Error| database.broken(&error);
@@ -69,7 +71,12 @@ pub(super) fn look<S: Subject>(
     let mut all = Vec::new();
     for cause in catalogue::all(&database.connection).map_err(broken)?.into_iter().filter(wanted) {
         let seeds = seeds(database, &cause).map_err(broken)?;
-        let fails = fails::<S>(database.folder(), &cause, fixed, seeds);
+        let replay = start::<S>(database.folder(), &cause, fixed, seeds);
+        let fails = select! {
+            recv(replay) -> fails => fails.unwrap_or(Some(true)),
+            recv(stop.told()) -> _ => break,
+            default(PATIENCE) => Some(true),
+        };
         let after = fails.map_or(cause.state, |fails| cause.state.after(fails));
         if fails.is_some() {
             let put = "UPDATE signatures SET state = ?, looked = ?, looked_at = ? WHERE signature = ?";
@@ -92,23 +99,25 @@ fn seeds(database: &Database, cause: &Cause) -> rusqlite::Result<Vec<u64>> {
     statement.query_map(of_cause, |row| row.get::<_, i64>(0).map(|seed| seed as u64))?.collect()
 }
 
-/// Replays the tape, then the seeds, in a thread of its own: a build in which a step does not return still fails. `None` if there is
-/// nothing to replay.
-fn fails<S: Subject>(job: &Path, cause: &Cause, fixed: &Fixed<S::Options>, seeds: Vec<u64>) -> Option<bool> {
-    if cause.mode == Some(Mode::Threads) {
-        return None;
-    }
+/// Replays the tape, then the seeds, in a thread of its own: a build in which a step does not return still fails. It sends whether the
+/// cause still fails, and `None` if there is nothing to replay.
+fn start<S: Subject>(
+    job: &Path,
+    cause: &Cause,
+    fixed: &Fixed<S::Options>,
+    seeds: Vec<u64>,
+) -> Receiver<Option<bool>> {
     let (sender, receiver) = bounded(1);
     let (cause, fixed, job) = (cause.clone(), fixed.clone(), job.to_owned());
     std::thread::spawn(move || {
-        let found = crate::panics::catch(|| fails_here::<S>(&job, &cause, &fixed, &seeds));
+        let found = match cause.mode {
+            Some(Mode::Threads) => Ok(None),
+            _ => crate::panics::catch(|| fails_here::<S>(&job, &cause, &fixed, &seeds)),
+        };
         // A receiver that has gone has given up.
         let _ = sender.send(found.unwrap_or(Some(true)));
     });
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(fails) => fails,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Some(true),
-    }
+    receiver
 }
 
 fn fails_here<S: Subject>(

@@ -3,6 +3,7 @@
 //! A merged job is the union of its parts. Where two have the same seed, an order that does not depend on the parts' order decides
 //! which is kept. Merging in another order, or twice, therefore gives the same.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -11,8 +12,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::catalogue::{self, Cause, State};
 use super::counts::Counts;
 use super::database::{self, Database};
-use super::ledger::{Names, SittingCanary};
+use super::ledger::SittingCanary;
 use super::lock::Lock;
+use super::names::Names;
 use super::row::{self, BLOCK, COLUMNS, Mode, Row};
 use super::signature::Signature;
 use super::{JobError, folder};
@@ -72,7 +74,11 @@ pub fn merge(into: &Path, parts: &[impl AsRef<Path>]) -> Result<(), JobError> {
             let merged = merge_one(&mut database.connection, &part.connection);
             merged.map_err(|error| part.broken(&error))?
         };
-        for signature in changed {
+        for (signature, order) in changed {
+            // The same run: a merge that was killed may have kept it without its files.
+            if order.is_eq() && (folder::has_tape(into, &signature) || !folder::has_tape(path, &signature)) {
+                continue;
+            }
             copy(&folder::of(path, &signature), &scratch.join(&signature)).map_err(internal)?;
             folder::adopt(into, &signature, &scratch.join(&signature)).map_err(internal)?;
         }
@@ -113,8 +119,8 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Merges one part, all or nothing, and gives the signatures whose smallest run is the part's.
-fn merge_one(target: &mut Connection, part: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+/// Merges one part, all or nothing, and gives the signatures whose smallest run is the part's: how it compares to what the target had.
+fn merge_one(target: &mut Connection, part: &Connection) -> rusqlite::Result<BTreeMap<String, Ordering>> {
     let _moment = part.unchecked_transaction()?;
     let transaction = target.transaction()?;
     let builds = builds(&transaction, part)?;
@@ -122,10 +128,11 @@ fn merge_one(target: &mut Connection, part: &Connection) -> rusqlite::Result<BTr
     canary(&transaction, part)?;
     runs(&transaction, part, &builds)?;
     failures(&transaction, part, &builds)?;
-    let mut changed = BTreeSet::new();
+    let mut changed = BTreeMap::new();
     for cause in catalogue::all(part)? {
-        if signature(&transaction, part, &cause)? {
-            changed.insert(cause.signature);
+        let order = signature(&transaction, part, &cause)?;
+        if order.is_le() {
+            changed.insert(cause.signature, order);
         }
     }
     transaction.commit()?;
@@ -260,9 +267,9 @@ fn failures(to: &Transaction<'_>, part: &Connection, builds: &BTreeMap<i64, i64>
     Ok(())
 }
 
-/// Merges a signature, and gives whether its smallest run is the part's.
-fn signature(to: &Transaction<'_>, part: &Connection, cause: &Cause) -> rusqlite::Result<bool> {
-    let Some((_, rank)) = catalogue::of(part, &cause.signature)? else { return Ok(false) };
+/// Merges a signature, and gives how the part's smallest run compares to the target's: less where the target had none.
+fn signature(to: &Transaction<'_>, part: &Connection, cause: &Cause) -> rusqlite::Result<Ordering> {
+    let Some((_, rank)) = catalogue::of(part, &cause.signature)? else { return Ok(Ordering::Greater) };
     let before = look(to, &cause.signature)?;
     let known = catalogue::of(to, &cause.signature)?.map(|(_, rank)| rank);
     let signature = Signature {
@@ -272,7 +279,7 @@ fn signature(to: &Transaction<'_>, part: &Connection, cause: &Cause) -> rusqlite
         text: cause.text.clone(),
         operations: cause.operations.clone(),
     };
-    let is_smallest = known.is_none_or(|known| rank < known);
+    let order = known.map_or(Ordering::Less, |known| rank.cmp(&known));
     catalogue::offer(to, &signature, rank, &cause.expected, &cause.seen)?;
     // The last look is right; of two at once, the worse.
     let looked = cause.looked.as_ref();
@@ -290,7 +297,7 @@ fn signature(to: &Transaction<'_>, part: &Connection, cause: &Cause) -> rusqlite
     let put = "UPDATE signatures SET state = ?, looked_at = ?, looked = (SELECT id FROM builds WHERE build = ?) WHERE signature = ?";
     let state: &'static str = state.into();
     to.prepare_cached(put)?.execute(params![state, at.map(|at| at as i64), build, cause.signature])?;
-    Ok(is_smallest)
+    Ok(order)
 }
 
 fn severity(state: State) -> u8 {

@@ -14,11 +14,13 @@
 //! | `plan`, `mix` | which seed is next; which kind of run is next |
 //! | `real` | kinds of runs beside seeds: sweeps and real threads |
 //! | `canary` | a subject that is wrong on purpose and must be found |
-//! | `ledger`, `row`, `counts` | what is done, kept exactly |
+//! | `opening` | the database of a job that begins or goes on |
+//! | `ledger`, `row`, `counts`, `names` | what is done, kept exactly |
 //! | `database`, `schema`, `lock` | the file, its tables, one job a folder |
 //! | `triage`, `signature` | from a failing seed to its cause |
 //! | `catalogue`, `folder` | causes and what is kept of each |
 //! | `look` | whether a known failure is still there |
+//! | `screen` | what a person sees of a running job |
 //! | `metrics` | figures of a running job for Prometheus |
 //! | `merge` | jobs of several machines as one |
 //! | `totals` | what a job has come to |
@@ -44,12 +46,15 @@ mod look;
 mod merge;
 mod metrics;
 mod mix;
+mod names;
+mod opening;
 mod page;
 mod plan;
 mod real;
 mod row;
 mod runner;
 mod schema;
+mod screen;
 mod signature;
 mod totals;
 mod tracker;
@@ -70,9 +75,11 @@ pub use self::mix::Mix;
 pub use self::page::page;
 pub use self::plan::Shard;
 pub use self::runner::{Ended, run};
+pub(crate) use self::screen::restore as restore_terminal;
 pub use self::totals::{code_of, document, exit_code, glance, glance_at};
 pub use self::tracker::issue;
 use crate::options::Fixed;
+use crate::stop::Stop;
 use crate::subject::Subject;
 
 /// What a job is to do.
@@ -141,17 +148,22 @@ pub fn cause(folder: &Path, signature: &str) -> Result<Cause, JobError> {
     })
 }
 
-/// Replays every failure that the job in `folder` has found, fixed ones too, and keeps what it finds.
+/// Replays every failure that the job in `folder` has found, fixed ones too, and keeps what it finds. When `stop` is told it leaves the
+/// rest.
 ///
 /// # Errors
 ///
 /// When there is no job of `S` that can be written.
-pub fn retest<S: Subject>(folder: &Path, tell: impl FnMut(&Looked)) -> Result<Vec<Looked>, JobError> {
+pub fn retest<S: Subject>(
+    folder: &Path,
+    stop: &Stop,
+    tell: impl FnMut(&Looked),
+) -> Result<Vec<Looked>, JobError> {
     let database = Database::open(folder)?;
     let fixed = fixed::<S>(&database)?;
     let _lock = Lock::take(folder)?;
     folder::clear_scratch(folder).map_err(|error| JobError::internal(folder, error))?;
-    let looked = look::look::<S>(&database, &fixed, |_| true, tell)?;
+    let looked = look::look::<S>(&database, &fixed, |_| true, stop, tell)?;
     for cause in catalogue::all(&database.connection).map_err(|error| database.broken(&error))? {
         folder::write_account(folder, &cause).map_err(|error| JobError::internal(folder, error))?;
     }

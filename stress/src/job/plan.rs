@@ -13,6 +13,13 @@ pub struct Shard {
     pub of: u64,
 }
 
+impl std::fmt::Display for Shard {
+    /// As a person names it, counted from 1.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number + 1, self.of)
+    }
+}
+
 impl Shard {
     /// The only one.
     pub const WHOLE: Shard = Shard { number: 0, of: 1 };

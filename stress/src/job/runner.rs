@@ -1,7 +1,6 @@
 //! One sitting of a job.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::Write as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +13,11 @@ use super::database::Database;
 use super::ledger::{Finished, Ledger, Trouble};
 use super::lock::Lock;
 use super::metrics::{self, Metrics};
-use super::plan::{Done, Seeds, Shard};
+use super::opening::{create, desk, first_seed, open};
+use super::plan::Shard;
 use super::row::{Mode, Row};
-use super::work::{Desk, Sent, Shared};
+use super::screen::{Figures, Screen};
+use super::work::{AGAIN, Sent, Shared};
 use super::{JobError, JobOptions, Looked, build, folder, look, triage};
 use crate::campaign::{Heartbeat, SeedRunner, Totals};
 use crate::real::memory::Memory;
@@ -27,15 +28,12 @@ use crate::subject::Subject;
 const TICK: Duration = Duration::from_millis(100);
 /// How long runs have to notice that they were stopped, well within the second that Ctrl-C may take.
 const GRACE: Duration = Duration::from_millis(600);
-/// How often a full disk is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
 /// Results that wait to be kept. With a full disk the workers wait, too.
 const WAITING: usize = 64;
 /// Results that are kept at once.
 const AT_ONCE: usize = 256;
-/// How often how the job goes is kept, and a line is told.
+/// How often how the job goes is kept.
 const SAMPLE: Duration = Duration::from_secs(2);
-const TELL: Duration = Duration::from_secs(10);
 
 /// How a sitting has ended.
 #[derive(Clone, Debug)]
@@ -59,6 +57,13 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let path = options.folder.as_path();
     let exists = Database::exists(path)?;
     let database = if exists { Some(open(options)?) } else { None };
+    if database.is_none() && options.first_seed.is_none() && options.shard != Shard::WHOLE {
+        let shard = options.shard;
+        return Err(JobError::input(
+            path,
+            format!("shard {shard} needs the first seed of all shards; give --seed"),
+        ));
+    }
     let metrics = options.metrics.map(Metrics::serve).transpose()?;
     std::fs::create_dir_all(path).map_err(|error| {
         JobError::input(path, format!("cannot be made ({error}); name a folder that can be written"))
@@ -74,13 +79,14 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let first_seed = first_seed(&database)?;
     let fixed = options.fixed.clone();
     let build = build::name();
+    let mut screen = Screen::choose(options.quiet);
     if let Some(metrics) = &metrics {
-        warn(&format!("metrics at http://{}/metrics", metrics.address));
+        screen.warn(&format!("metrics at http://{}/metrics", metrics.address));
     }
     let is_due = |cause: &Cause| {
         cause.state.is_open() || cause.looked.as_ref().is_none_or(|(looked, _)| *looked != build)
     };
-    let looked = look::look::<S>(&database, &fixed, is_due, |looked| tell(options, &looked.to_string()))?;
+    let looked = look::look::<S>(&database, &fixed, is_due, stop, |looked| screen.tell(&looked.to_string()))?;
     let ledger = Ledger::begin(database, &build)?;
     let (watches, desk) =
         ((0..options.jobs).map(|_| Default::default()).collect(), desk(options, &ledger, first_seed)?);
@@ -93,6 +99,7 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
         scratch,
         failed: Mutex::default(),
         stop: stop.clone(),
+        no_room: Mutex::default(),
         canary_is_blind: options.blind_canary,
     });
     let heartbeats = vec![Heartbeat::new(now); options.jobs];
@@ -106,7 +113,8 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
         heartbeats,
         known,
         sampled: now,
-        told: now,
+        screen,
+        is_waiting: false,
         metrics,
         internal: None,
     };
@@ -126,103 +134,6 @@ fn catalogue_names(ledger: &Ledger) -> Result<BTreeSet<String>, JobError> {
     Ok(causes.into_iter().map(|cause| cause.signature).collect())
 }
 
-fn create<S: Subject>(options: &JobOptions<S>) -> Result<Database, JobError> {
-    let facts = [
-        ("system", S::NAME.to_owned()),
-        ("program", S::PROGRAM.to_owned()),
-        ("first_seed", options.first_seed.unwrap_or(options.fresh_seed).to_string()),
-        ("recheck", options.recheck.to_string()),
-        ("fixed", serde_json::json!(options.fixed).to_string()),
-        ("shard", shard(options.shard)),
-        ("began", build::now().to_string()),
-    ];
-    Database::create(&options.folder, &facts)
-}
-
-fn shard(shard: Shard) -> String {
-    format!("{}/{}", shard.number, shard.of)
-}
-
-/// Opens the job that is there. It must be this one.
-fn open<S: Subject>(options: &JobOptions<S>) -> Result<Database, JobError> {
-    let database = Database::open(&options.folder)?;
-    let wrong = |problem: String| Err(JobError::input(&options.folder, problem));
-    let (fixed, fact) = (super::fixed::<S>(&database)?, |name: &str| database.fact(name));
-    let recheck = fact("recheck")?.unwrap_or_default();
-    if fixed != options.fixed || recheck != options.recheck.to_string() {
-        let flags = fixed.flags();
-        return wrong(format!(
-            "was begun with other flags; use those ({flags} --recheck {recheck}) or a new folder"
-        ));
-    }
-    let first = first_seed(&database)?;
-    if options.first_seed.is_some_and(|seed| seed != first) {
-        return wrong(format!("was begun with --seed {first:#x}; use that, or a new folder"));
-    }
-    let known = fact("shard")?.unwrap_or_default();
-    if known != shard(options.shard) {
-        let (number, of) = known.split_once('/').unwrap_or(("0", "1"));
-        return wrong(format!(
-            "was begun as shard {number} of {of}, counted from 0; use that, or a new folder"
-        ));
-    }
-    Ok(database)
-}
-
-fn first_seed(database: &Database) -> Result<u64, JobError> {
-    let text = database.fact("first_seed")?.unwrap_or_default();
-    text.parse().map_err(|_| JobError::input(database.folder(), "has no first seed; use a whole copy of it"))
-}
-
-fn desk<S: Subject>(options: &JobOptions<S>, ledger: &Ledger, first_seed: u64) -> Result<Desk, JobError> {
-    let mix = &options.mix;
-    let wrong = |problem: String| Err(JobError::input(&options.folder, problem));
-    let (mut operations, mut threads) = (VecDeque::new(), None);
-    if mix.has(Mode::Sweep) {
-        let count = S::operations().len() as u64;
-        if count == 0 {
-            return wrong(format!("--mix {mix}: {} has no operations to sweep", S::NAME));
-        }
-        let swept = swept(ledger)?;
-        operations.extend((0..count).filter(|&number| options.shard.has_unit(number) && !swept.has(number)));
-    }
-    if mix.has(Mode::Threads) {
-        if S::threads(1).is_none() {
-            return wrong(format!("--mix {mix}: {} offers nothing for real threads", S::NAME));
-        }
-        // Shards begin at different seeds, so that they don't do the same.
-        threads = Some(first_seed.wrapping_add(ledger.sum(Mode::Threads).seeds) ^ options.shard.number << 48);
-    }
-    let had = Mode::ALL.into_iter().map(|mode| (mode, ledger.sum(mode).nanos)).collect::<BTreeMap<_, _>>();
-    Ok(Desk {
-        mix: mix.clone(),
-        seeds: Seeds::new(first_seed, options.seeds, options.shard, ledger.done(Mode::Sim)?),
-        operations,
-        threads,
-        canary: Some(Seeds::new(first_seed, None, options.shard, ledger.done(Mode::Canary)?)),
-        canaries: 0,
-        is_found: false,
-        had,
-        on_threads: false,
-        seeds_are_out: false,
-    })
-}
-
-/// Operations that this build has swept. Another build's sweep says nothing about this one.
-fn swept(ledger: &Ledger) -> Result<Done, JobError> {
-    let read = || -> rusqlite::Result<Done> {
-        let mut done = Done::default();
-        let query = "SELECT first FROM runs WHERE mode = ? AND build = ?";
-        let mut statement = ledger.database.connection.prepare(query)?;
-        let mut rows = statement.query([Mode::Sweep as i64, ledger.build])?;
-        while let Some(row) = rows.next()? {
-            done.insert(row.get::<_, i64>(0)? as u64, 1);
-        }
-        Ok(done)
-    };
-    read().map_err(|error| ledger.database.broken(&error))
-}
-
 /// A sitting under way.
 struct Runner<'a, S: Subject> {
     options: &'a JobOptions<S>,
@@ -234,7 +145,9 @@ struct Runner<'a, S: Subject> {
     /// Signatures that a person has been told of.
     known: BTreeSet<String>,
     sampled: Instant,
-    told: Instant,
+    screen: Screen,
+    /// Whether a person was told that workers wait for room.
+    is_waiting: bool,
     metrics: Option<Metrics>,
     /// Why there are no workers, if there are none.
     internal: Option<String>,
@@ -325,11 +238,7 @@ impl<S: Subject> Runner<'_, S> {
                 Err(Trouble::Full(problem)) => {
                     if !is_paused {
                         is_paused = true;
-                        warn(&format!(
-                            "{}: {}: no room ({problem}): the job waits, and all that is done is kept; make room, or press Ctrl-C",
-                            S::PROGRAM,
-                            self.options.folder.display()
-                        ));
+                        self.warn_of_no_room(&problem);
                     }
                     select! {
                         recv(after(AGAIN)) -> _ => {}
@@ -342,11 +251,7 @@ impl<S: Subject> Runner<'_, S> {
             }
         }
         if is_paused {
-            warn(&format!(
-                "{}: {}: there is room again: the job goes on",
-                S::PROGRAM,
-                self.options.folder.display()
-            ));
+            self.warn_of_room();
         }
         for unit in finished.iter().filter(|unit| unit.mode == Mode::Sim) {
             self.shared.failed.lock().remove(&unit.seed);
@@ -354,8 +259,8 @@ impl<S: Subject> Runner<'_, S> {
         for case in finished.iter().flat_map(|unit| &unit.cases) {
             let signature = &case.signature;
             if self.known.insert(signature.name.clone()) {
-                tell(self.options, &format!("new failure {}: {}", signature.name, signature.text));
-                tell(self.options, &format!("  {}", case.failure.command));
+                self.screen.tell(&format!("new failure {}: {}", signature.name, signature.text));
+                self.screen.tell(&format!("  {}", case.failure.command));
             }
         }
         if self.options.max_failures.is_some_and(|most| self.ledger.failures_now() >= most) {
@@ -385,7 +290,32 @@ impl<S: Subject> Runner<'_, S> {
         Ok(true)
     }
 
+    /// Says when workers wait for room, and when they no longer do.
+    fn tell_room(&mut self) {
+        let no_room = self.shared.no_room.lock().clone();
+        match (&no_room, self.is_waiting) {
+            (Some(problem), false) => self.warn_of_no_room(problem),
+            (None, true) => self.warn_of_room(),
+            _ => {}
+        }
+        self.is_waiting = no_room.is_some();
+    }
+
+    fn warn_of_no_room(&mut self, problem: &str) {
+        self.screen.warn(&format!(
+            "{}: {}: no room ({problem}): the job waits, and all that is done is kept; make room, or press Ctrl-C",
+            S::PROGRAM,
+            self.options.folder.display()
+        ));
+    }
+
+    fn warn_of_room(&mut self) {
+        let folder = self.options.folder.display();
+        self.screen.warn(&format!("{}: {folder}: there is room again: the job goes on", S::PROGRAM));
+    }
+
     fn show(&mut self, now: Instant) {
+        self.tell_room();
         if now.duration_since(self.sampled) >= SAMPLE {
             self.sampled = now;
             self.sample();
@@ -393,20 +323,9 @@ impl<S: Subject> Runner<'_, S> {
         if let Some(metrics) = &self.metrics {
             metrics.set(metrics::text(&self.ledger, self.elapsed(), self.known.len()));
         }
-        if now.duration_since(self.told) >= TELL {
-            self.told = now;
-            let totals = self.ledger.totals(Mode::Sim);
-            let rate = totals.steps as f64 / (totals.busy_nanos as f64 / 1e9).max(0.001);
-            let failures = self.ledger.failures();
-            let text = format!(
-                "{:.0} s: {} seeds, {:.2} M steps/s and job, {failures} failures of {} causes",
-                self.elapsed().as_secs_f64(),
-                totals.seeds,
-                rate / 1e6,
-                self.known.len()
-            );
-            tell(self.options, &text);
-        }
+        let (ledger, options) = (&self.ledger, self.options);
+        let worked = ledger.earlier + self.began.elapsed();
+        self.screen.show(now, || Figures::of(options, ledger, worked));
     }
 
     fn sample(&self) {
@@ -428,16 +347,4 @@ impl<S: Subject> Runner<'_, S> {
         }
         Ok(Ended { totals: self.ledger.totals(Mode::Sim), causes, looked, interrupted: self.stop.is_told() })
     }
-}
-
-/// Says something while the job runs.
-fn tell<S: Subject>(options: &JobOptions<S>, text: &str) {
-    if !options.quiet {
-        warn(text);
-    }
-}
-
-/// A reader of stderr that has gone is no reason to end a job.
-fn warn(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -10,7 +10,8 @@ use super::canary::BOUND;
 use super::catalogue::{self, Cause};
 use super::counts::Kind;
 use super::database::Database;
-use super::ledger::{self, Names, SittingCanary};
+use super::ledger::SittingCanary;
+use super::names::{self, Names};
 use super::row::{Mode, Row};
 use super::work::FOUND;
 use super::{JobError, fixed};
@@ -119,16 +120,16 @@ fn whole<S: Subject>(
     // One moment of a job that may be running.
     let _moment = connection.unchecked_transaction()?;
     let names = Names::read(connection)?;
-    let by_mode = ledger::sums(connection, &names)?;
+    let by_mode = names::sums(connection, &names)?;
     let causes = catalogue::all(connection)?;
     let number =
         |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(|number| number as u64);
     let list = |query: &str| -> rusqlite::Result<Vec<String>> {
         connection.prepare(query)?.query_map([], |row| row.get(0))?.collect()
     };
-    let totals = ledger::totals(&by_mode[&Mode::Sim], &names);
+    let totals = names::totals(&by_mode[&Mode::Sim], &names);
     let totals_by_mode =
-        by_mode.iter().map(|(&mode, row)| (mode, ledger::totals(row, &names))).collect::<BTreeMap<_, _>>();
+        by_mode.iter().map(|(&mode, row)| (mode, names::totals(row, &names))).collect::<BTreeMap<_, _>>();
     let all_canaries = (totals_by_mode[&Mode::Canary].seeds, totals_by_mode[&Mode::Canary].counter(FOUND));
     let newest_canaries = SittingCanary::read(connection)?.map(|canary| (canary.seeds, canary.found));
     let canary = match newest_canaries.unwrap_or(all_canaries) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folder;
 use super::signature::{self, Signature};
 use crate::campaign::{Failure, Finding};
 use crate::options::Fixed;
@@ -54,11 +55,12 @@ impl Small {
 ///
 /// # Errors
 ///
-/// When they cannot be written.
+/// When they cannot be written, and `waits` does not ask for another attempt. Where there is no room then, the case has no files.
 pub(super) fn triage<S: Subject>(
     failure: Failure,
     fixed: &Fixed<S::Options>,
     scratch: &Path,
+    waits: impl Fn(&std::io::Error) -> bool,
 ) -> std::io::Result<Case> {
     let violation = match &failure.finding {
         Finding::Violation(violation) => violation,
@@ -82,14 +84,21 @@ pub(super) fn triage<S: Subject>(
         Err(_) => String::new(),
     };
     let signature = Signature::new(S::NAME, &shrunk.violation, &operations);
-    artifacts::save(scratch, &artifacts::name(&shrunk.violation.oracle, failure.seed), &shrunk)?;
-    std::fs::write(scratch.join("lanes.json"), lanes::document(&shrunk.outcome).to_string())?;
+    let save = || {
+        artifacts::save(scratch, &artifacts::name(&shrunk.violation.oracle, failure.seed), &shrunk)?;
+        std::fs::write(scratch.join("lanes.json"), lanes::document(&shrunk.outcome).to_string())
+    };
+    let files = loop {
+        match save() {
+            Ok(()) => break Some(scratch.to_owned()),
+            Err(error) if waits(&error) => {}
+            Err(error) if folder::is_full(&error) => break None,
+            Err(error) => return Err(error),
+        }
+    };
     let Violation { expected, seen, .. } = shrunk.violation;
-    Ok(Case {
-        failure,
-        signature,
-        small: Small { size: shrunk.after, expected, seen, has_tape: true, files: Some(scratch.to_owned()) },
-    })
+    let small = Small { size: shrunk.after, expected, seen, has_tape: files.is_some(), files };
+    Ok(Case { failure, signature, small })
 }
 
 /// The same for a failure that has no tape.
@@ -102,4 +111,61 @@ pub(super) fn unshrunk(subject: &str, failure: Failure) -> Case {
     };
     let small = Small::unshrunk(&failure);
     Case { failure, signature, small }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::campaign::SeedRunner;
+    use crate::job::canary::Canary;
+    use crate::watch::Watch;
+
+    /// A seed of the canary that finds it.
+    fn failure() -> Failure {
+        let runner = SeedRunner::<Canary<false>> { recheck: 0, fixed: Fixed::default() };
+        let mut failures = (0..64).flat_map(|seed| runner.run(0, seed, &Watch::default()).failures);
+        failures.next().expect("one in three seeds finds it")
+    }
+
+    /// A folder in which one of the files has no room.
+    fn full() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("lanes.json")).expect("a link");
+        folder
+    }
+
+    #[test]
+    fn files_without_room_are_written_when_there_is_some() {
+        let folder = full();
+        let lanes = folder.path().join("lanes.json");
+        let makes_room = |error: &std::io::Error| {
+            assert!(folder::is_full(error), "{error}");
+            fs::remove_file(&lanes).expect("a link");
+            true
+        };
+        let case = triage::<Canary<false>>(failure(), &Fixed::default(), folder.path(), makes_room);
+        let small = case.expect("there is room").small;
+        assert!(small.has_tape && small.files.as_deref() == Some(folder.path()));
+        assert!(fs::metadata(&lanes).expect("a file").len() > 0);
+    }
+
+    #[test]
+    fn failure_whose_files_never_have_room_keeps_its_signature() {
+        let (folder, empty) = (full(), tempfile::tempdir().expect("a folder"));
+        let triage = |folder: &Path| triage::<Canary<false>>(failure(), &Fixed::default(), folder, |_| false);
+        let without = triage(folder.path()).expect("a full disk is no error");
+        let with = triage(empty.path()).expect("there is room");
+        assert_eq!(without.signature, with.signature);
+        assert!(without.small.files.is_none() && !without.small.has_tape && with.small.has_tape);
+    }
+
+    #[test]
+    fn other_errors_are_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "no folder").expect("writable");
+        assert!(triage::<Canary<false>>(failure(), &Fixed::default(), &file, |_| false).is_err());
+    }
 }

@@ -1,16 +1,18 @@
 //! What a worker does.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, after, select};
 use parking_lot::Mutex;
 
 use super::canary::{self, BOUND, Canary};
 use super::counts::{self, Kind, Named};
+use super::folder;
 use super::ledger::Finished;
 use super::mix::Mix;
 use super::plan::Seeds;
@@ -24,6 +26,9 @@ use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
 use crate::watch::Watch;
+
+/// How often a full disk is tried again.
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
 /// What is left to do, and who has had how much time.
 #[derive(Debug)]
@@ -101,6 +106,8 @@ pub(super) struct Shared<S: Subject> {
     /// Seeds that have failed and are not kept yet: a worker shrinks them, and the runner does not wait for it when the time is up.
     pub(super) failed: Mutex<BTreeMap<u64, Failed>>,
     pub(super) stop: Stop,
+    /// Why files of a failure can't be written, while a worker waits for room.
+    pub(super) no_room: Mutex<Option<String>>,
     /// Whether the canary does its work right, for the test of the job.
     pub(super) canary_is_blind: bool,
 }
@@ -164,6 +171,20 @@ impl<S: Subject> Shared<S> {
         }
     }
 
+    /// Waits a moment if `error` is a full disk, and says whether to try again. Not after Ctrl-C.
+    fn waits_for_room(&self, error: &io::Error) -> bool {
+        if !folder::is_full(error) {
+            return false;
+        }
+        *self.no_room.lock() = Some(error.to_string());
+        let goes_on = select! {
+            recv(after(AGAIN)) -> _ => true,
+            recv(self.stop.told()) -> _ => false,
+        };
+        *self.no_room.lock() = None;
+        goes_on
+    }
+
     fn simulate(&self, seed: u64, watch: &Watch, scratch: &Path) -> Sent {
         let result = self.runner.run(0, seed, watch);
         if result.interrupted {
@@ -176,21 +197,22 @@ impl<S: Subject> Shared<S> {
             let failed = Failed { row: row.clone(), named: named.clone(), failures: failures.clone() };
             self.failed.lock().insert(seed, failed);
         }
-        let cases = cases::<S>(failures, &self.runner.fixed, scratch);
+        let cases = cases::<S>(failures, &self.runner.fixed, scratch, |error| self.waits_for_room(error));
         let cases = cases.map_err(|error| JobError::internal(scratch, error))?;
         Ok(Some(Finished { mode: Mode::Sim, seed, row, named, cases }))
     }
 }
 
-/// The causes of what failed with a seed.
+/// The causes of what failed with a seed. `waits` says whether files that could not be written are to be written again.
 pub(super) fn cases<S: Subject>(
     failures: Vec<Failure>,
     fixed: &Fixed<S::Options>,
     scratch: &Path,
-) -> std::io::Result<Vec<Case>> {
+    waits: impl Fn(&io::Error) -> bool,
+) -> io::Result<Vec<Case>> {
     let failures = failures.into_iter().enumerate();
     failures
-        .map(|(index, failure)| triage::triage::<S>(failure, fixed, &scratch.join(index.to_string())))
+        .map(|(index, failure)| triage::triage::<S>(failure, fixed, &scratch.join(index.to_string()), &waits))
         .collect()
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn refused() {
         ("job whole --seed 1 --steps 300 --recheck 4", "--recheck 16"),
         ("job new --shard 0/8", "--shard 0/8: it must be K/N"),
         ("job new --shard 9/8", "--shard 9/8: it must be K/N"),
+        ("job new --shard 1/2", "new: shard 1/2 needs the first seed of all shards; give --seed"),
         ("job new --mix rain=1", "there is no kind 'rain'"),
         ("job new --seeds 0", "--seeds"),
         ("job new --jobs 5000", "1024"),

@@ -41,6 +41,10 @@ pub(crate) fn shards() {
         names
     };
     assert_eq!(files("forth"), files("whole"));
+    // A merge that was killed after the database has no files. The next one brings them.
+    std::fs::remove_dir_all(folder.join("forth/failures")).expect("removable");
+    expect(0, folder, "", "merge forth part1 part2 part3");
+    assert_eq!(files("forth"), files("whole"));
     // A merged job can go on as one.
     expect(10, folder, "racy", "job forth --seed 5 --seeds 320 --jobs 1 --steps 200 --quiet");
     let other = "--seed 6 --seeds 10 --jobs 1 --steps 200 --quiet";

@@ -13,7 +13,8 @@ use tenterhook_stress::system::{Context, Crash, Step, System};
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 use tenterhook_stress::violation::Violation;
 
-/// The variable with the names of the planted bugs: `hasty` and `racy`. `slow` makes each run take long. `clumsy` makes the list of
+/// The variable with the names of the planted bugs: `hasty` and `racy`. `slow` makes each run take long. `early`
+/// ends each run at its first boot, with another oracle. `clumsy` makes the list of
 /// operations panic in a worker.
 pub(crate) const BUGS: &str = "TENTERHOOK_PLANTED";
 
@@ -109,6 +110,9 @@ impl System for Planted {
     fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let path = Path::new("number");
         let Ok(file) = io.open(path, OpenOptions::creating()) else { return Ok(Step::Yield) };
+        if is_planted("early") {
+            return Err(Violation::safety("boot", "no early end".to_owned(), "an early end".to_owned()));
+        }
         let bytes = context.disk.content(path).unwrap_or_default();
         for (number, connection) in self.connections.iter_mut().enumerate() {
             let at = number * 512;
