@@ -6,6 +6,7 @@
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
 //! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
+//! | [`parts`] | completions, waiters, groups and tasks from several threads at once |
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 
@@ -13,5 +14,6 @@ pub mod delay;
 pub mod layer;
 pub mod memory;
 pub mod noise;
+pub mod parts;
 pub mod storm;
 pub mod threads;

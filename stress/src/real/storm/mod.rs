@@ -15,7 +15,7 @@
 mod actor;
 mod buffers;
 mod operation;
-mod planned;
+pub(super) mod planned;
 mod round;
 mod summary;
 
