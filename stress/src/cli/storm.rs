@@ -1,7 +1,8 @@
 //! The command `threads --storm`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
+use super::scratch::Scratch;
 use super::threads::ThreadsArguments;
 use super::{interruption, parse, print, usage};
 use crate::exit::ExitCode;
@@ -38,7 +39,7 @@ impl Kind {
     }
 }
 
-pub(super) fn run<S: Subject>(arguments: &ThreadsArguments, names: &str, directory: PathBuf) -> ExitCode {
+pub(super) fn run<S: Subject>(arguments: &ThreadsArguments, names: &str, directory: Scratch) -> ExitCode {
     let kinds = parse::names(names, "storm", &Kind::ALL, |kind| kind.name().to_owned());
     let kinds = match kinds {
         Ok(kinds) if kinds.is_empty() => return usage(S::PROGRAM, "--storm none: there is nothing to do"),
@@ -49,20 +50,21 @@ pub(super) fn run<S: Subject>(arguments: &ThreadsArguments, names: &str, directo
     let parts = run_parts(arguments, &kinds, &stop);
     let found = parts.as_ref().map_or(ExitCode::Ok, PartsSummary::exit_code);
     let is_io = kinds.contains(&Kind::Io) && found == ExitCode::Ok && !stop.is_told();
-    let io = match is_io.then(|| run_io(arguments, &kinds, directory, &stop)).transpose() {
+    let io = match is_io.then(|| run_io(arguments, &kinds, directory.path(), &stop)).transpose() {
         Ok(io) => io,
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let code = if found == ExitCode::Ok { io.as_ref().map_or(found, StormSummary::exit_code) } else { found };
+    let document = serde_json::json!({ "parts": parts, "io": io, "exit_code": code as u8 });
+    let saved = (code != ExitCode::Ok).then(|| directory.save(&document));
     if arguments.json {
-        let document = serde_json::json!({ "parts": parts, "io": io, "exit_code": code as u8 });
         print(&format!("{document:#}\n"));
         return code;
     }
     print(&parts.map_or_else(String::new, |parts| parts.text()));
     print(&io.map_or_else(String::new, |io| format!("\nstorm of io\n{}", io.text())));
-    if code != ExitCode::Ok {
-        print(&format!("\nrepeat with:\n{}\n", command::<S>(arguments, names)));
+    if let Some(saved) = saved {
+        print(&format!("\n{saved}\nrepeat with:\n{}\n", command::<S>(arguments, names)));
     }
     code
 }
@@ -88,11 +90,11 @@ fn run_parts(arguments: &ThreadsArguments, kinds: &[Kind], stop: &Stop) -> Optio
 fn run_io(
     arguments: &ThreadsArguments,
     kinds: &[Kind],
-    directory: PathBuf,
+    directory: &Path,
     stop: &Stop,
 ) -> Result<StormSummary, String> {
     let options = StormOptions {
-        directory,
+        directory: directory.to_owned(),
         seed: arguments.seed,
         actions: arguments.actions.unwrap_or(u64::MAX),
         duration: arguments.duration / kinds.len() as u32,

@@ -86,7 +86,7 @@ pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
     if let Some(kinds) = &arguments.storm {
-        return storm::run::<S>(&arguments, kinds, directory.path().to_owned());
+        return storm::run::<S>(&arguments, kinds, directory);
     }
     let options = match options::<S>(&arguments, &directory) {
         Ok(options) => options,
@@ -101,18 +101,16 @@ pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
     };
     let code = summary.exit_code();
     let broken = summary.runs.iter().any(|run| run.violation.is_some());
-    if broken {
-        directory.keep();
-    }
+    let mut document = serde_json::json!(summary);
+    document["exit_code"] = (code as u8).into();
+    let saved = broken.then(|| directory.save(&document));
     if arguments.json {
-        let mut document = serde_json::json!(summary);
-        document["exit_code"] = (code as u8).into();
         print(&format!("{document:#}\n"));
     } else {
         print(&summary.text());
-        if broken {
+        if let Some(saved) = saved {
             let (files, command) = (options.directory.display(), command::<S>(&arguments));
-            print(&format!("\nfiles: {files}\nrepeat with:\n{command}\n"));
+            print(&format!("\nfiles: {files}\n{saved}\nrepeat with:\n{command}\n"));
         }
     }
     code

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
+//! | [`stacks`] | what the threads of this process do, when nothing moves |
 //! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
 //! | [`parts`] | completions, waiters, groups and tasks from several threads at once |
@@ -15,5 +16,6 @@ pub mod layer;
 pub mod memory;
 pub mod noise;
 pub mod parts;
+pub mod stacks;
 pub mod storm;
 pub mod threads;

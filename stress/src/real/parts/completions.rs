@@ -8,7 +8,7 @@ use tenterhook_runtime::{Completer, Completion, CompletionError, Outcome};
 use super::counts::{Action, Counts};
 use super::meeting::Meeting;
 use super::near::Point;
-use super::storm::{Storm, nothing_left, wrong};
+use super::storm::{Storm, nothing_left, stalled, wrong};
 use super::told::Told;
 use crate::violation::Violation;
 
@@ -174,11 +174,7 @@ impl Storm for Completions {
             meeting.counts.add(Action::Blocked);
             if completion.wait_timeout(meeting.stall).is_none() {
                 let seen = format!("it has not in {:?}", meeting.stall);
-                return Err(Violation::liveness(
-                    "storm",
-                    "a completion that ends for a thread that blocks",
-                    seen,
-                ));
+                return Err(stalled("a completion that ends for a thread that blocks", seen));
             }
         }
         let looks = meeting.below(LOOKS);

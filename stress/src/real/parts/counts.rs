@@ -58,6 +58,8 @@ pub enum Action {
     SpawnedLate,
     /// A machine blocked its worker until another one had run.
     WorkerBlocked,
+    /// A machine was spawned on a worker that had run out of work.
+    SleeperWoken,
     /// A round of threads that share one processor.
     Pinned,
     /// A round of threads with processors of their own.

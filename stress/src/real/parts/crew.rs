@@ -13,7 +13,7 @@ use super::counts::{Action, Counts};
 use super::meeting::{Delays, Draws, Meeting};
 use super::near::{Near, Point};
 use super::plan::{self, Place, Plan};
-use super::storm::Storm;
+use super::storm::{Storm, stalled};
 use crate::panics;
 use crate::rng;
 use crate::stop::Stop;
@@ -81,6 +81,8 @@ struct Crew<S: Storm> {
 struct Standing {
     /// Cases that it has come to since the begin of the epoch.
     cases: AtomicU64,
+    /// Cases that it has set up, come to, or judged.
+    moves: AtomicU64,
     point: AtomicU64,
 }
 
@@ -142,14 +144,14 @@ impl<S: Storm> Epoch<S> {
 impl<S: Storm> Crew<S> {
     /// Waits until all threads have ended; false if some are left behind.
     fn watch(&self) -> bool {
-        let cases = || self.places.iter().map(|place| place.cases.load(Relaxed)).sum::<u64>();
-        let mut moved = (cases(), Instant::now());
+        let moves = || self.places.iter().map(|place| place.moves.load(Relaxed)).sum::<u64>();
+        let mut moved = (moves(), Instant::now());
         let mut left = self.left.lock();
         while *left > 0 {
             if !self.ended.wait_for(&mut left, LOOK).timed_out() {
                 continue;
             }
-            let now = cases();
+            let now = moves();
             // A thread that waits for an end reports it itself after the time of a stall.
             let patience =
                 if self.barrier.is_broken() { FAREWELL } else { self.limits.stall + self.limits.stall / 4 };
@@ -166,7 +168,7 @@ impl<S: Storm> Crew<S> {
     /// Who stands where.
     fn stalled(&self, time: Duration) -> Box<Violation> {
         let seen = format!("none for {:.1} s", time.as_secs_f64());
-        let mut violation = Violation::liveness("storm", "progress", seen);
+        let mut violation = stalled("progress", seen);
         for (thread, place) in self.places.iter().enumerate() {
             let (case, point) = (place.cases.load(Relaxed), place.point.load(Relaxed));
             let point = Point::from_repr(point as u8).map_or("nothing", <&str>::from);
@@ -239,6 +241,7 @@ impl<S: Storm> Crew<S> {
         let mut hands = Vec::with_capacity(self.plan.threads);
         let mut cases = Vec::with_capacity(S::CASES);
         for index in 0..S::CASES {
+            self.places[thread].moves.fetch_add(1, Relaxed);
             cases.push(self.storm.set_up(case_key(key, thread, index), &mut hands));
             debug_assert_eq!(hands.len(), self.plan.threads, "a hand for each thread");
             outgoing.iter_mut().zip(hands.drain(..)).for_each(|(to, hand)| to.push(hand));
@@ -262,7 +265,14 @@ impl<S: Storm> Crew<S> {
                 Meeting { thread, stall, draws, counts: &mut *counts, delays: &delays, last, doing };
             self.arrive(thread, looks);
             meeting.point(Point::Arrive);
-            given[from].push(self.storm.act(hand, &mut meeting)?);
+            match self.storm.act(hand, &mut meeting) {
+                Ok(seen) => given[from].push(seen),
+                Err(violation) => {
+                    // Their drops would call callbacks of a runtime that is broken, and callbacks that panic.
+                    std::mem::forget((incoming, given));
+                    return Err(violation);
+                }
+            }
         }
         given.into_iter().zip(&self.seen).for_each(|(given, places)| *places[thread].lock() = given);
         Ok(())
@@ -270,6 +280,7 @@ impl<S: Storm> Crew<S> {
 
     /// Waits a little for the others to come to the same case.
     fn arrive(&self, thread: usize, looks: bool) {
+        self.places[thread].moves.fetch_add(1, Relaxed);
         let own = self.places[thread].cases.fetch_add(1, Relaxed) + 1;
         for _ in 0..if looks { LOOKS } else { 0 } {
             if self.places.iter().all(|place| place.cases.load(Relaxed) >= own) {
@@ -285,6 +296,7 @@ impl<S: Storm> Crew<S> {
         let mut seen = Vec::with_capacity(columns.len());
         for case in cases {
             seen.extend(columns.iter_mut().filter_map(Iterator::next));
+            self.places[thread].moves.fetch_add(1, Relaxed);
             self.storm.judge(case, &mut seen, counts)?;
             seen.clear();
         }

@@ -300,12 +300,18 @@ impl Storm for Groups {
 
     fn act(&self, mut hand: Hand, meeting: &mut Meeting<'_>) -> Result<Seen, Box<Violation>> {
         let mut seen = Seen::default();
-        if hand.scene.plan.panics.is_none() {
-            hand.run(meeting, &mut seen)?;
+        let (mut ran, hand_panics) = (Ok(()), hand.scene.plan.panics.is_some());
+        let mut run = || ran = hand.run(meeting, &mut seen);
+        let contained = if hand_panics {
+            planned::contain(run)
         } else {
-            let mut ran = Ok(());
-            planned::contain(|| ran = hand.run(meeting, &mut seen)).map_err(Violation::panic)?;
-            ran?;
+            run();
+            Ok(())
+        };
+        if let Err(violation) = contained.map_err(Violation::panic).and(ran) {
+            // The members that are left have callbacks that panic.
+            std::mem::forget(hand);
+            return Err(violation);
         }
         if meeting.one_in(WAKER_FAILS) {
             waker_fails_a_sibling(meeting)?;

@@ -7,6 +7,9 @@ use super::meeting::Draws;
 /// The most threads of a crew.
 const MOST_THREADS: u64 = 4;
 
+/// What a thread of low priority gives up: others run three times as long. A busy machine would not run one with the most (19) for seconds.
+const LOW: i32 = 5;
+
 /// Which processors the threads may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -46,7 +49,7 @@ impl Plan {
         };
         // One of them at most, and not always: with all of them low none would be.
         let low = draws.below(3 * threads);
-        let nice = (0..threads).map(|thread| if thread == low { 19 } else { 0 });
+        let nice = (0..threads).map(|thread| if thread == low { LOW } else { 0 });
         let nice = nice.collect();
         // Threads that share a processor only meet where one of them is interrupted, which takes long.
         let rounds = if matches!(place, Place::Together | Place::Pair) { 4 } else { 64 };
@@ -101,7 +104,7 @@ mod tests {
         for place in [Place::Free, Place::Apart, Place::Pair, Place::Together] {
             assert!(plans.iter().any(|plan| plan.place == place), "{place:?}");
         }
-        let low = plans.iter().position(|plan| plan.nice.contains(&19)).expect("one of 64");
+        let low = plans.iter().position(|plan| plan.nice.contains(&LOW)).expect("one of 64");
         assert!(plans.iter().any(|plan| plan.threads == 4) && plans.iter().any(|plan| plan.delays));
         let processors = processors();
         let pinned = Plan { place: Place::Together, ..plans[low].clone() };

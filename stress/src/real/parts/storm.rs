@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::counts::{Action, Counts};
 use super::meeting::Meeting;
+use crate::real::stacks::stacks;
 use crate::violation::Violation;
 
 /// What threads do with one part of the runtime, and how it is judged. A value of the type is shared by the threads of one epoch.
@@ -46,6 +47,13 @@ pub(super) trait Storm: Send + Sync + Sized + 'static {
 /// A broken promise of safety.
 pub(super) fn wrong(expected: impl Into<String>, seen: impl Into<String>) -> Box<Violation> {
     Violation::safety("storm", expected, seen)
+}
+
+/// Something has not ended in the time of a stall: says what the threads do.
+pub(super) fn stalled(expected: impl Into<String>, seen: impl Into<String>) -> Box<Violation> {
+    let mut violation = Violation::liveness("storm", expected, seen);
+    violation.notes.extend(stacks().iter().map(ToString::to_string));
+    violation
 }
 
 /// Everything that was given away has come back: `count` owners are left of what one should have.

@@ -1,8 +1,10 @@
 //! Machines of an executor that are spawned, cancelled, joined and left alone while what they wait for ends.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,7 +15,7 @@ use super::completions::end;
 use super::counts::{Action, Counts};
 use super::meeting::Meeting;
 use super::near::Point;
-use super::storm::{Storm, nothing_left, wrong};
+use super::storm::{Storm, nothing_left, stalled, wrong};
 use super::told::Plain;
 use crate::violation::Violation;
 
@@ -23,6 +25,12 @@ const WAITS: usize = 2;
 const CLOSES: u64 = 64;
 const WORKERS: usize = 2;
 
+/// Turns of a loop in a slow waker, and in the step of a slow machine: the step is still running when the waker's successor is called.
+const SLOW_WAKE: u32 = 40;
+const SLOW_STEP: u32 = 120;
+/// Machines that a thread spawns in a row while another shuts their executor down.
+const LATE: usize = 4;
+
 type Machine = Task<u64, Infallible>;
 
 pub(super) struct Tasks {
@@ -30,6 +38,8 @@ pub(super) struct Tasks {
     stall: Duration,
     executor: Executor,
     spawner: Spawner,
+    /// By thread: an executor with one worker, which sleeps when its thread gives it nothing to do.
+    lone: Vec<Executor>,
     /// What machines leave whose end no thread waits for.
     detached: Mutex<Vec<Arc<Trail>>>,
 }
@@ -53,6 +63,26 @@ pub(super) struct Case {
     trail: Arc<Trail>,
     /// What the machines of an executor that was shut down wait for.
     unended: Vec<Completer>,
+    /// A waiter that is there before the machine.
+    _slow: Option<Completion>,
+}
+
+/// Takes its time when it is woken, so that the wakes of those behind it come late.
+struct SlowWaker;
+
+impl Wake for SlowWaker {
+    fn wake(self: Arc<Self>) {
+        (0..SLOW_WAKE).for_each(|_| std::hint::spin_loop());
+    }
+}
+
+/// A handle of `completion` that waits with a slow waker.
+fn slow_waiter(completion: &Completion) -> Completion {
+    let mut waiter = completion.clone();
+    let waker = Waker::from(Arc::new(SlowWaker));
+    // Its end is seen by others.
+    let _ = Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker));
+    waiter
 }
 
 pub(super) struct Hand {
@@ -79,8 +109,13 @@ enum Closing {
 #[derive(Default)]
 pub(super) struct Seen {
     task: Option<Machine>,
-    late: Option<Machine>,
+    late: Vec<Machine>,
     cancelled: bool,
+}
+
+/// Whether the machine of a case is slow, and what it waits for first has a slow waiter before it.
+fn is_slow(key: u64) -> bool {
+    key & 0x600 == 0
 }
 
 /// Waits for each of `waits` in turn, yields in between, and ends with `value`.
@@ -103,6 +138,10 @@ fn machine(
             let Some(completion) = waits.get(next) else { break IOResult::Done(value) };
             if completion.finished() {
                 (next, waited, yields) = (next + 1, false, value % 2);
+                if is_slow(value) {
+                    yields = 0;
+                    (0..SLOW_STEP).for_each(|_| std::hint::spin_loop());
+                }
                 continue;
             }
             if std::mem::replace(&mut waited, true) {
@@ -127,7 +166,7 @@ impl Tasks {
     ) -> Result<(), Box<Violation>> {
         if task.completion().wait_timeout(self.stall).is_none() {
             let seen = format!("it has not in {:?}, although all that it waits for has ended", self.stall);
-            return Err(Violation::liveness("storm", "a machine that ends", seen));
+            return Err(stalled("a machine that ends", seen));
         }
         counts.add(Action::TaskJoined);
         let outcome = task.try_take();
@@ -156,8 +195,24 @@ impl Tasks {
         meeting.point(Point::Join);
         executor.shutdown(Shutdown::Cancel, self.stall).map_err(|unfinished| {
             let expected = "an executor that ends all machines when it is shut down";
-            Violation::liveness("storm", expected, unfinished.to_string())
+            stalled(expected, unfinished.to_string())
         })
+    }
+
+    /// Spawns on a worker that has just run out of work, and waits for the machine's end.
+    fn wake_a_sleeper(&self, meeting: &mut Meeting<'_>) -> Result<(), Box<Violation>> {
+        let turns = meeting.below(96);
+        (0..turns).for_each(|_| std::hint::spin_loop());
+        meeting.point(Point::Spawn);
+        let mut task = self.lone[meeting.thread].spawn(|| Ok::<_, Infallible>(IOResult::Done(())));
+        meeting.counts.add(Action::SleeperWoken);
+        match task.completion().wait_timeout(self.stall) {
+            Some(_) => Ok(()),
+            None => {
+                let seen = format!("it has not in {:?}", self.stall);
+                Err(stalled("a machine that ends on a worker without other work", seen))
+            }
+        }
     }
 
     /// One worker is busy; a machine on the other spawns a machine, and blocks until that one has run.
@@ -191,7 +246,7 @@ impl Tasks {
             Some(Ok(true)) => Ok(()),
             outcome => {
                 let expected = "a machine that another worker steps while its spawner blocks";
-                Err(Violation::liveness("storm", expected, format!("{outcome:?}")))
+                Err(stalled(expected, format!("{outcome:?}")))
             }
         }
     }
@@ -213,12 +268,14 @@ impl Storm for Tasks {
         Action::TaskJoined,
         Action::SpawnedLate,
         Action::WorkerBlocked,
+        Action::SleeperWoken,
     ];
 
     fn begin(_: u64, threads: usize, stall: Duration) -> Self {
         let executor = Executor::new(WORKERS);
         let spawner = executor.spawner().clone();
-        Tasks { threads, stall, executor, spawner, detached: Mutex::default() }
+        let lone = (0..threads).map(|_| Executor::new(1)).collect();
+        Tasks { threads, stall, executor, spawner, lone, detached: Mutex::default() }
     }
 
     fn set_up(&self, key: u64, hands: &mut Vec<Hand>) -> Case {
@@ -234,6 +291,7 @@ impl Storm for Tasks {
         };
         hands.extend((0..self.threads).map(|_| empty()));
         let (waits, completers): (Vec<_>, Vec<_>) = (0..WAITS).map(|_| Completion::new(|_| {})).unzip();
+        let _slow = is_slow(key).then(|| slow_waiter(&waits[0]));
         let first = (key % self.threads as u64) as usize;
         let mut unended = Vec::new();
         if key.is_multiple_of(CLOSES) {
@@ -258,7 +316,7 @@ impl Storm for Tasks {
         for (index, completer) in completers.into_iter().enumerate() {
             hands[(first + index) % self.threads].completers.push(completer);
         }
-        Case { key, trail, unended }
+        Case { key, trail, unended, _slow }
     }
 
     fn act(&self, hand: Hand, meeting: &mut Meeting<'_>) -> Result<Seen, Box<Violation>> {
@@ -273,12 +331,16 @@ impl Storm for Tasks {
             Some(Closing::Spawner(spawner, waits)) => {
                 meeting.point(Point::Spawn);
                 meeting.counts.add(Action::SpawnedLate);
-                seen.late = Some(spawner.spawn(machine(vec![waits], Arc::default(), key)));
+                let late = |_| spawner.spawn(machine(vec![waits.clone()], Arc::default(), key));
+                seen.late = (0..LATE).map(late).collect();
             }
             None => {}
         }
         for completer in completers {
             end(completer, key as u32, meeting);
+        }
+        if meeting.one_in(3) {
+            self.wake_a_sleeper(meeting)?;
         }
         if meeting.one_in(6) {
             meeting.point(Point::Cancel);
@@ -297,9 +359,9 @@ impl Storm for Tasks {
     }
 
     fn judge(&self, case: Case, seen: &mut Vec<Seen>, counts: &mut Counts) -> Result<(), Box<Violation>> {
-        let Case { key, trail, unended } = case;
+        let Case { key, trail, unended, .. } = case;
         let cancelled = seen.iter().any(|seen| seen.cancelled);
-        for task in seen.iter_mut().filter_map(|seen| seen.late.take()) {
+        for task in seen.iter().flat_map(|seen| &seen.late) {
             // Its executor has ended all machines, and its own end is no thread's that could be waited for.
             if !task.is_finished() {
                 let expected = "the end of a machine whose executor has been shut down";
@@ -317,7 +379,7 @@ impl Storm for Tasks {
         let Tasks { stall, executor, spawner, detached, .. } = self;
         executor.shutdown(Shutdown::Drain, stall).map_err(|unfinished| {
             let expected = "an executor whose machines come to their ends";
-            Violation::liveness("storm", expected, unfinished.to_string())
+            stalled(expected, unfinished.to_string())
         })?;
         drop(spawner);
         detached.into_inner().iter().try_for_each(|trail| nothing_left("a machine", Arc::strong_count(trail)))

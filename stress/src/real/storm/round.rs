@@ -16,8 +16,9 @@ use super::buffers::{Quarantine, content};
 use super::operation::{Record, wrong};
 use super::summary::RoundEnd;
 use super::{StormBackend, StormOptions, planned};
+use crate::real::stacks::stacks;
 use crate::rng;
-use crate::violation::Violation;
+use crate::violation::{Class, Violation};
 
 /// Actions of one thread in a round.
 const ACTIONS: u64 = 400;
@@ -63,8 +64,14 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The first one counts.
-    pub(super) fn report(&self, violation: Box<Violation>) {
-        self.violation.lock().get_or_insert(violation);
+    pub(super) fn report(&self, mut violation: Box<Violation>) {
+        let mut first = self.violation.lock();
+        if first.is_none() {
+            if violation.class == Class::Liveness {
+                violation.notes.extend(stacks().iter().map(ToString::to_string));
+            }
+            *first = Some(violation);
+        }
     }
 
     pub(super) fn file(&self) -> Option<Arc<dyn File>> {
