@@ -33,6 +33,7 @@ fn main() {
     eprintln!("{}", summary.text());
     assert_eq!(summary.violation, None, "{}", summary.text());
     assert!(summary.actions >= actions && summary.panics > 0 && summary.dropped > 0, "{}", summary.text());
+    assert!(summary.ended_threads > 0, "{}", summary.text());
     parts_are_whole(actions / 6, &stop);
 }
 

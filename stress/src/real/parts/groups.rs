@@ -50,6 +50,8 @@ struct Plan {
     groups: [OneGroup; MOST],
     /// The member whose callback panics.
     panics: Option<usize>,
+    /// The callbacks of the threads' groups panic then, too: two panics in one walk.
+    groups_panic: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -77,7 +79,8 @@ impl Plan {
         }
         let inner_drains = draws.one_in(2);
         let panics = draws.one_in(PANICS).then(|| draws.below(leaves as u64) as usize);
-        Plan { leaves, inner, inner_drains, groups, panics }
+        let groups_panic = panics.is_some() && draws.one_in(2);
+        Plan { leaves, inner, inner_drains, groups, panics, groups_panic }
     }
 
     fn has(bits: u8, index: usize) -> bool {
@@ -143,6 +146,9 @@ impl Scene {
             self.saw[index].set(self.called(group.members));
         }
         self.groups[index].tell(outcome, self.key);
+        if self.plan.groups_panic {
+            planned::panic(1);
+        }
     }
 
     /// A group that was asked to end, and that waits for all its members, has asked this member.
@@ -313,6 +319,8 @@ impl Storm for Groups {
             std::mem::forget(hand);
             return Err(violation);
         }
+        // What a panic has left undone: its callbacks may panic as well.
+        planned::contain(|| drop(hand)).map_err(Violation::panic)?;
         if meeting.one_in(WAKER_FAILS) {
             waker_fails_a_sibling(meeting)?;
         }
@@ -406,6 +414,11 @@ fn judge_group(
         Made::Built(group) => group,
     };
     let result = told.judge("a group", &group)?;
+    if scene.plan.groups_panic {
+        let expected = "the failure of a group whose callback panics";
+        let panicked = result == Err(CompletionError::CallbackPanicked);
+        return if panicked { Ok(true) } else { Err(wrong(expected, format!("{result:?}"))) };
+    }
     explained(result, plan.members, results, inner.filter(|_| plan.nests))?;
     let saw = scene.saw[thread].get();
     let (members, must) = (u64::from(plan.members.count_ones()), result.is_ok() || plan.drains);

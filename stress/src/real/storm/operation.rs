@@ -28,6 +28,8 @@ pub(super) struct Record {
     /// It may fail: a group of operations that may, or a completion that the storm fails.
     may_fail: bool,
     panicked: AtomicBool,
+    /// It is a write that goes beyond what files may have.
+    too_long: bool,
 }
 
 impl Record {
@@ -40,7 +42,13 @@ impl Record {
             cancelled: AtomicBool::new(false),
             may_fail,
             panicked: AtomicBool::new(false),
+            too_long: false,
         }
+    }
+
+    /// Of a write that there is no room for: it can't end well.
+    pub(super) fn too_long(what: &'static str) -> Self {
+        Self { too_long: true, ..Self::new(what, None, false) }
     }
 
     /// Its callback has been called with `outcome`.
@@ -78,6 +86,8 @@ impl Record {
         }
         let cancelled = self.cancelled.load(Relaxed);
         let explained = match result {
+            Ok(_) if self.too_long => false,
+            Err(CompletionError::NoSpace) if self.too_long => true,
             Ok(moved) => self.moves.is_none_or(|moves| moved == moves),
             Err(CompletionError::CallbackPanicked) => self.panicked.load(Relaxed) || self.may_fail,
             Err(CompletionError::Cancelled) => cancelled || closed || self.may_fail,

@@ -39,6 +39,8 @@ pub(super) struct Tracked {
 pub(super) struct Shared {
     pub(super) key: u64,
     pub(super) direct: bool,
+    /// Whether the kernel moves the bytes.
+    pub(super) real: bool,
     /// How many kinds of length there are: with the longest, the device is busy for a while.
     pub(super) longest: u64,
     io: Mutex<Option<Arc<dyn IO>>>,
@@ -59,6 +61,8 @@ pub(super) struct Shared {
     pub(super) actions: AtomicU64,
     pub(super) operations: AtomicU64,
     pub(super) panics: AtomicU64,
+    /// Threads that have ended with operations under way.
+    pub(super) ended_threads: AtomicU64,
     violation: Mutex<Option<Box<Violation>>>,
 }
 
@@ -141,6 +145,7 @@ impl Round {
         let shared = Arc::new(Shared {
             key,
             direct,
+            real,
             longest: if direct && draw(3, 2) == 0 { 64 } else { 2 },
             io: Mutex::new(Some(io)),
             yielding: Mutex::new(yielding),
@@ -155,6 +160,7 @@ impl Round {
             actions: AtomicU64::new(0),
             operations: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            ended_threads: AtomicU64::new(0),
             violation: Mutex::default(),
         });
         Ok(Self { shared, executor })
@@ -196,6 +202,7 @@ impl Round {
             actions: shared.actions.load(Relaxed),
             operations: shared.operations.load(Relaxed),
             panics: shared.panics.load(Relaxed),
+            ended_threads: shared.ended_threads.load(Relaxed),
             dropped,
             violation: shared.violation.lock().take(),
         }
