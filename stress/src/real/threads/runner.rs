@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{RecvTimeoutError, unbounded};
 use tenterhook_runtime::executor::{Executor, Task};
 use tenterhook_runtime::io::{Backend, IO};
 
@@ -178,7 +178,7 @@ impl<'a> Runner<'a> {
         what: &str,
         call: impl FnOnce() -> Result<T, Box<Violation>> + Send + 'static,
     ) -> Option<T> {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = unbounded();
         // A receiver that has gone has given the call up.
         let thread = std::thread::spawn(move || drop(sender.send(call())));
         let moves = || self.shared.layer.watcher().seen();
