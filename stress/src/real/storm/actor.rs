@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Wake, Waker};
 
 use tenterhook_runtime::io::{Buffer, File, Submission};
-use tenterhook_runtime::{Completion, CompletionGroup, IOCompletions, IOResult, Outcome};
+use tenterhook_runtime::{Completion, CompletionError, CompletionGroup, IOCompletions, IOResult, Outcome};
 
 use super::buffers::{content, mark, wrong_byte};
 use super::operation::{Record, wrong};
@@ -145,7 +145,7 @@ impl Actor {
         let mut actor = self.child();
         let too_long = self.shared.real && self.below(2) == 0;
         let record = Arc::new(match too_long {
-            true => Record::too_long("a write beyond the limit"),
+            true => Record::failing("a write beyond the limit", CompletionError::NoSpace),
             false => Record::new("a write of many parts", Some((PARTS * PART) as u64), false),
         });
         let own = Arc::clone(&record);
@@ -165,11 +165,27 @@ impl Actor {
         file.submit(submission);
     }
 
+    /// A write at a place that no file has, which the system may take for another.
+    fn submit_nowhere(&mut self, file: &dyn File) {
+        let mut actor = self.child();
+        let invalid = CompletionError::Io { kind: std::io::ErrorKind::InvalidInput, os_code: 0 };
+        let record = Arc::new(Record::failing("a write at the highest offset", invalid));
+        let own = Arc::clone(&record);
+        let callback = move |outcome, buffer| actor.returned(&own, outcome, [buffer]);
+        let (completion, submission) = Submission::write(u64::MAX, Buffer::zeroed(64), callback);
+        self.track(Arc::clone(&record), completion, vec![record]);
+        file.submit(submission);
+    }
+
     fn submit(&mut self) {
         let Some(file) = self.shared.file() else { return };
         self.shared.operations.fetch_add(1, Relaxed);
         if !self.shared.direct && self.below(48) == 0 {
-            return self.submit_in_pieces(&*file);
+            return if self.below(8) == 0 {
+                self.submit_nowhere(&*file)
+            } else {
+                self.submit_in_pieces(&*file)
+            };
         }
         let blocks = 1 + self.below(self.shared.longest);
         let first = self.below(FILE / BLOCK - blocks);
@@ -298,7 +314,7 @@ impl Actor {
         let Some(completer) = completer else { return };
         let _ = match self.below(3) {
             0 => completer.complete(7),
-            1 => completer.fail(tenterhook_runtime::CompletionError::NoSpace),
+            1 => completer.fail(CompletionError::NoSpace),
             _ => {
                 drop(completer);
                 true

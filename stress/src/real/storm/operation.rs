@@ -28,8 +28,8 @@ pub(super) struct Record {
     /// It may fail: a group of operations that may, or a completion that the storm fails.
     may_fail: bool,
     panicked: AtomicBool,
-    /// It is a write that goes beyond what files may have.
-    too_long: bool,
+    /// It can't end well: its error, if nothing cancels it.
+    fails: Option<CompletionError>,
 }
 
 impl Record {
@@ -42,13 +42,13 @@ impl Record {
             cancelled: AtomicBool::new(false),
             may_fail,
             panicked: AtomicBool::new(false),
-            too_long: false,
+            fails: None,
         }
     }
 
-    /// Of a write that there is no room for: it can't end well.
-    pub(super) fn too_long(what: &'static str) -> Self {
-        Self { too_long: true, ..Self::new(what, None, false) }
+    /// Of an operation that can't end well, but with `error`.
+    pub(super) fn failing(what: &'static str, error: CompletionError) -> Self {
+        Self { fails: Some(error), ..Self::new(what, None, false) }
     }
 
     /// Its callback has been called with `outcome`.
@@ -86,8 +86,8 @@ impl Record {
         }
         let cancelled = self.cancelled.load(Relaxed);
         let explained = match result {
-            Ok(_) if self.too_long => false,
-            Err(CompletionError::NoSpace) if self.too_long => true,
+            Ok(_) if self.fails.is_some() => false,
+            Err(error) if self.fails == Some(error) => true,
             Ok(moved) => self.moves.is_none_or(|moves| moved == moves),
             Err(CompletionError::CallbackPanicked) => self.panicked.load(Relaxed) || self.may_fail,
             Err(CompletionError::Cancelled) => cancelled || closed || self.may_fail,
