@@ -51,8 +51,12 @@ impl Plan {
         let low = draws.below(3 * threads);
         let nice = (0..threads).map(|thread| if thread == low { LOW } else { 0 });
         let nice = nice.collect();
-        // Threads that share a processor only meet where one of them is interrupted, which takes long.
-        let rounds = if matches!(place, Place::Together | Place::Pair) { 4 } else { 64 };
+        // Where threads share a processor, or one of them is seldom run, a round takes long.
+        let rounds = match place {
+            Place::Together | Place::Pair => 4,
+            _ if low < threads => 8,
+            _ => 64,
+        };
         Plan { threads: threads as usize, rounds, place, nice, delays: draws.below(2) == 0 }
     }
 
