@@ -1,7 +1,7 @@
 //! Storms of the runtime's own parts: completions, waiters, groups and tasks, from several threads at once.
 //!
 //! An epoch is a crew of threads that live for some dozens of rounds. How many there are, which processors they may use, what priorities
-//! they have and whether they are delayed is drawn ([`Plan`](plan::Plan)). A round is some hundreds of cases. One thread sets a case up
+//! they have and whether they are delayed is drawn (`plan`). A round is some hundreds of cases. One thread sets a case up
 //! and gives each thread a hand in it: a handle, a completer, a task to spawn. All threads come to a case at about the same time, and do
 //! with it what is drawn. When all have done so, every completer has been used, so every promise is due: the thread that has set the case up
 //! judges it without waiting.
