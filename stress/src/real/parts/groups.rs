@@ -1,25 +1,21 @@
 //! Groups over members that several threads end, share, and build groups of.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tenterhook_runtime::{Completer, Completion, CompletionError, CompletionGroup, Outcome};
 
 use super::completions::{Ended, end, look};
 use super::counts::{Action, Counts};
-use super::meeting::{Draws, Meeting};
+use super::group_plan::{MOST, OneGroup, Plan};
+use super::group_waker::waker_fails_a_sibling;
+use super::meeting::Meeting;
 use super::near::Point;
 use super::storm::{Storm, nothing_left, wrong};
 use super::told::{Plain, Told, code};
 use crate::real::storm::planned;
 use crate::violation::Violation;
 
-/// The most members of a case, and the most threads.
-const MOST: usize = 4;
-/// One case in so many has a callback that panics.
-const PANICS: u64 = 48;
 /// One case in so many has a waker that fails a sibling.
 const WAKER_FAILS: u64 = 64;
 
@@ -37,55 +33,6 @@ struct Scene {
     groups: [Told; MOST],
     /// By thread: how many members' callbacks its group's callback has seen.
     saw: [Plain; MOST],
-}
-
-/// What is drawn for a case.
-#[derive(Clone, Copy)]
-struct Plan {
-    leaves: usize,
-    /// The members of the group that is there before, as bits; none if it is not there.
-    inner: u8,
-    inner_drains: bool,
-    /// By thread: the members of its group as bits, and what kind it is.
-    groups: [OneGroup; MOST],
-    /// The member whose callback panics.
-    panics: Option<usize>,
-    /// The callbacks of the threads' groups panic then, too: two panics in one walk.
-    groups_panic: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct OneGroup {
-    members: u8,
-    /// Whether the group that was there before is one.
-    nests: bool,
-    drains: bool,
-    /// The first member is added twice.
-    twice: bool,
-}
-
-impl Plan {
-    fn draw(key: u64, threads: usize) -> Plan {
-        let mut draws = Draws::new(key);
-        let leaves = 1 + draws.below(MOST as u64) as usize;
-        let all = (1u64 << leaves) - 1;
-        let inner = if draws.one_in(3) { (draws.below(all) + 1) as u8 } else { 0 };
-        let mut groups = [OneGroup::default(); MOST];
-        for (number, group) in groups[..threads.min(MOST)].iter_mut().enumerate() {
-            // The others may leave it to the first to have a group.
-            let members = if number == 0 || draws.one_in(2) { draws.below(all + 1) as u8 } else { 0 };
-            let nests = inner > 0 && draws.one_in(2);
-            *group = OneGroup { members, nests, drains: draws.one_in(2), twice: draws.one_in(8) };
-        }
-        let inner_drains = draws.one_in(2);
-        let panics = draws.one_in(PANICS).then(|| draws.below(leaves as u64) as usize);
-        let groups_panic = panics.is_some() && draws.one_in(2);
-        Plan { leaves, inner, inner_drains, groups, panics, groups_panic }
-    }
-
-    fn has(bits: u8, index: usize) -> bool {
-        bits >> index & 1 == 1
-    }
 }
 
 pub(super) struct Case {
@@ -158,7 +105,7 @@ impl Scene {
     }
 }
 
-fn builder(drains: bool, callback: impl FnOnce(Outcome) + Send + 'static) -> CompletionGroup {
+pub(super) fn builder(drains: bool, callback: impl FnOnce(Outcome) + Send + 'static) -> CompletionGroup {
     if drains { CompletionGroup::drain(callback) } else { CompletionGroup::new(callback) }
 }
 
@@ -428,42 +375,4 @@ fn judge_group(
         return Err(wrong(expected, format!("those of {saw}")));
     }
     Ok(true)
-}
-
-/// Fails a sibling when it is woken.
-struct FailingWaker(Mutex<Option<Completer>>);
-
-impl Wake for FailingWaker {
-    fn wake(self: Arc<Self>) {
-        let completer = self.0.lock().take();
-        if let Some(completer) = completer {
-            let _ = completer.fail(CompletionError::NoSpace);
-        }
-    }
-}
-
-/// A member fails, and one of its waiters fails another member from its waker: the group ends with the first failure.
-fn waker_fails_a_sibling(meeting: &mut Meeting<'_>) -> Result<(), Box<Violation>> {
-    let ((first, fails), (second, follows)) = (Completion::new(|_| {}), Completion::new(|_| {}));
-    let mut group = builder(meeting.one_in(2), |_| {});
-    group.add(&first);
-    group.add(&second);
-    let group = group.build();
-    let waker = Waker::from(Arc::new(FailingWaker(Mutex::new(Some(follows)))));
-    let mut waiter = first.clone();
-    let polled = std::pin::Pin::new(&mut waiter).poll(&mut std::task::Context::from_waker(&waker));
-    meeting.point(Point::End);
-    let error = CompletionError::Corrupt { page: 1 };
-    let won = fails.fail(error);
-    meeting.counts.add(Action::WakerFailed);
-    let result = group.result();
-    if polled.is_ready()
-        || !won
-        || result != Some(Err(error))
-        || second.result() != Some(Err(CompletionError::NoSpace))
-    {
-        let expected = "the failure of the member that woke the one who failed the other";
-        return Err(wrong(expected, format!("{result:?}")));
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@
 //! | --- | --- |
 //! | `storm` | what a storm is: cases, hands, verdicts |
 //! | `completions`, `waiters`, `groups`, `tasks` | the four storms |
+//! | `group_plan`, `group_waker` | what is drawn for a case of groups; a waker that fails a sibling |
 //! | `crew` | the threads of an epoch and their rounds |
 //! | `barrier` | where they wait for each other |
 //! | `meeting` | one thread in one case: its draws, and the points at which it may be delayed |
@@ -30,6 +31,8 @@ mod barrier;
 mod completions;
 mod counts;
 mod crew;
+mod group_plan;
+mod group_waker;
 mod groups;
 mod meeting;
 mod near;
