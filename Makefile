@@ -13,12 +13,16 @@ SANITIZE := RUSTC_BOOTSTRAP=1
 MISMATCH := -Cunsafe-allow-abi-mismatch=sanitizer
 SANITIZED := --target x86_64-unknown-linux-gnu
 SANITIZED_TESTS := -p tenterhook-runtime --test threads --test executor_hostile
-# Actions of the storm under each sanitizer.
+# Actions of the storm under each sanitizer, and the time that the storms of the program and the pager have each.
 STORM ?= 200000
-TSAN = TENTERHOOK_STORM_ACTIONS=$(STORM) TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1" $(SANITIZE) \
-	RUSTFLAGS="-Zsanitizer=thread $(MISMATCH)" CARGO_TARGET_DIR=target/tsan
+SANITIZED_TIME ?= 20s
+# The handler that tells a thread's calls when a run has stalled allocates; it interrupts threads in system calls alone.
+TSAN = TENTERHOOK_STORM_ACTIONS=$(STORM) TSAN_OPTIONS="suppressions=$(CURDIR)/runtime/tsan.supp halt_on_error=1 report_signal_unsafe=0" $(SANITIZE) \
+	RUSTFLAGS="-Zsanitizer=thread $(MISMATCH) --cfg tenterhook_unpooled" CARGO_TARGET_DIR=target/tsan
 ASAN = TENTERHOOK_STORM_ACTIONS=$(STORM) $(SANITIZE) \
 	RUSTFLAGS="-Zsanitizer=address $(MISMATCH) --cfg tenterhook_unpooled" CARGO_TARGET_DIR=target/asan
+# The program with its storms and the pager, both backends in turn. No file size limit: the sanitizers' own files would meet it.
+SANITIZED_PROGRAM := cargo run -q $(SANITIZED) --profile stress -p tenterhook -- threads --quiet --duration $(SANITIZED_TIME) --stall 60s
 MODELS := cargo run -q --profile models -p tenterhook-loom-tests --
 
 help: ## print the targets
@@ -70,11 +74,15 @@ race: ## simulate with THREADS (4) threads, stopped at any synchronisation opera
 	$(RACE) cargo run -q --profile stress -p tenterhook-stress --features cli --example storm -- sim --threads $(THREADS) --duration $(DURATION)
 	$(RACE) cargo test -q --profile stress -p tenterhook-stress --test race
 
-sanitize: ## threaded tests and the storm (STORM=200000 actions) under ThreadSanitizer and AddressSanitizer
+sanitize: ## threaded tests, storms (STORM=200000 actions) and the pager (SANITIZED_TIME=20s) under ThreadSanitizer and AddressSanitizer
 	$(TSAN) cargo test $(SANITIZED) $(SANITIZED_TESTS)
 	$(TSAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
+	$(TSAN) $(SANITIZED_PROGRAM) --storm
+	$(TSAN) $(SANITIZED_PROGRAM)
 	$(ASAN) cargo test $(SANITIZED) $(SANITIZED_TESTS) --test io_drop
 	$(ASAN) cargo test $(SANITIZED) -p tenterhook-stress --test storm
+	$(ASAN) $(SANITIZED_PROGRAM) --storm
+	$(ASAN) $(SANITIZED_PROGRAM)
 
 soak: ## simulate for DURATION (8h); run it again to resume after an interruption
 	cargo run -q --profile stress -p tenterhook -- sim --duration $(DURATION) --state tenterhook-runs/soak

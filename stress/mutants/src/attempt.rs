@@ -41,7 +41,7 @@ impl Attempt {
             Detector::Loom | Detector::Shuttle => summed(&ended.output, detector.unit()),
             Detector::Sweep => count(&ended.output, "cases"),
             Detector::Crash => count(&ended.output, "kills"),
-            Detector::Threads => None,
+            _ if detector.is_real_threads() => None,
             _ => count(&ended.output, "seeds"),
         };
         let status = ended.status.map(|status| (status.code(), status.signal()));
@@ -70,13 +70,15 @@ fn read(detector: Detector, code: i32, output: &str) -> Result<(Outcome, String)
         (Detector::Unit, _) if !output.contains("Running ") => Err(evidence(output)),
         (Detector::Unit, _) => Ok((Outcome::Found, evidence(output))),
         (_, 2) => Err(evidence(output)),
-        (Detector::Crash | Detector::Threads, 70) => {
-            Ok((Outcome::Inconclusive, "something that it was to do to the pager never happened".into()))
+        (_, 70) if detector == Detector::Crash || detector.is_real_threads() => {
+            Ok((Outcome::Inconclusive, "something that it was to do never happened".into()))
         }
         // A defect may show as anything; on the clean code nothing does.
-        (Detector::Loom | Detector::Shuttle | Detector::Crash | Detector::Threads, _) | (_, 10..=12) => {
+        (Detector::Loom | Detector::Shuttle | Detector::Crash, _) | (_, 10..=12) => {
             Ok((Outcome::Found, evidence(output)))
         }
+        // A sanitizer has codes of its own.
+        _ if detector.is_real_threads() => Ok((Outcome::Found, evidence(output))),
         // A gate of the simulator's own: a fault that was asked for and never struck.
         (_, 70) if output.contains("never delivered") => Ok((Outcome::Found, evidence(output))),
         _ => Err(format!("exit code {code}: {}", evidence(output))),
@@ -123,8 +125,16 @@ fn count(output: &str, name: &str) -> Option<u64> {
 
 /// The line that says most.
 fn evidence(output: &str) -> String {
-    const TELLING: [&str; 7] =
-        ["FAILED ", "\"seen\":", "never delivered", "panicked at", "... FAILED", "deadlock", "error:"];
+    const TELLING: [&str; 8] = [
+        "SUMMARY: ",
+        "FAILED ",
+        "\"seen\":",
+        "never delivered",
+        "panicked at",
+        "... FAILED",
+        "deadlock",
+        "error:",
+    ];
     let lines = || output.lines().map(str::trim);
     let told = TELLING.iter().find_map(|word| lines().find(|line| line.contains(word)));
     let line = told.or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default();
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn faults_that_never_struck_are_no_find_of_crash_and_threads() {
-        for detector in [Detector::Crash, Detector::Threads] {
+        for detector in [Detector::Crash, Detector::Threads, Detector::Storm, Detector::ThreadsTsan] {
             assert_eq!(outcome(detector, 70, "{}").unwrap().0, Outcome::Inconclusive, "{detector}");
             assert_eq!(outcome(detector, 10, "{}").unwrap().0, Outcome::Found, "{detector}");
         }

@@ -165,6 +165,12 @@ impl Bench {
         };
         // Machines differ in what they print along with a panic, and reading symbols takes longer than most tests.
         command.current_dir(self.tree.root()).env("RUST_BACKTRACE", "0");
+        if build == Build::Tsan {
+            // As in the Makefile.
+            let suppressions = self.tree.root().join("runtime/tsan.supp");
+            let options = "halt_on_error=1 report_signal_unsafe=0";
+            command.env("TSAN_OPTIONS", format!("suppressions={} {options}", suppressions.display()));
+        }
         command
     }
 

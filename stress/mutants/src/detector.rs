@@ -35,6 +35,12 @@ pub(crate) enum Detector {
     Crash,
     /// Real threads over real backends.
     Threads,
+    /// Storms of completions, waiters, groups, tasks and backends on real threads.
+    Storm,
+    /// The same under ThreadSanitizer.
+    ThreadsTsan,
+    /// The same under AddressSanitizer.
+    ThreadsAsan,
     /// The simulator as users run it: a scheduler for each seed.
     Sim,
     /// The simulator with one scheduler.
@@ -64,13 +70,16 @@ pub(crate) struct Budget {
 }
 
 impl Detector {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Unit,
         Self::Loom,
         Self::Shuttle,
         Self::Sweep,
         Self::Crash,
         Self::Threads,
+        Self::Storm,
+        Self::ThreadsTsan,
+        Self::ThreadsAsan,
         Self::Sim,
         Self::SimRandom,
         Self::SimRoundRobin,
@@ -90,6 +99,9 @@ impl Detector {
             Self::Sweep => "sweep",
             Self::Crash => "crash",
             Self::Threads => "threads",
+            Self::Storm => "storm",
+            Self::ThreadsTsan => "threads-tsan",
+            Self::ThreadsAsan => "threads-asan",
             Self::Sim => "sim",
             Self::SimRandom => "sim-random",
             Self::SimRoundRobin => "sim-round-robin",
@@ -111,19 +123,25 @@ impl Detector {
             Self::Shuttle => "schedules",
             Self::Sweep => "cases",
             Self::Crash => "deaths",
-            Self::Threads => "runs",
+            _ if self.is_real_threads() => "runs",
             _ => "seeds",
         }
     }
 
     /// Whether it draws seeds.
     pub(crate) fn is_sim(self) -> bool {
-        !matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep | Self::Crash | Self::Threads)
+        let others = matches!(self, Self::Unit | Self::Loom | Self::Shuttle | Self::Sweep | Self::Crash);
+        !others && !self.is_real_threads()
+    }
+
+    /// Whether it is the command `threads`, in whatever build.
+    pub(crate) fn is_real_threads(self) -> bool {
+        matches!(self, Self::Threads | Self::Storm | Self::ThreadsTsan | Self::ThreadsAsan)
     }
 
     /// Whether it is about real threads, which need processors to meet on. The others count executions, whatever they have.
     pub(crate) fn wants_all_processors(self) -> bool {
-        matches!(self, Self::Unit | Self::Crash | Self::Threads)
+        matches!(self, Self::Unit | Self::Crash) || self.is_real_threads()
     }
 
     /// Whether it can notice something in this area at all: the simulator has its own I/O and no executor, and the models
@@ -134,6 +152,7 @@ impl Detector {
             Self::Loom | Self::Shuttle => matches!(area, "completion" | "group" | "executor" | "pager"),
             Self::Crash => matches!(area, "io" | "pager"),
             Self::Threads => area != "tester",
+            Self::Storm | Self::ThreadsTsan | Self::ThreadsAsan => !matches!(area, "tester" | "pager"),
             Self::RaceStorm => matches!(area, "completion" | "group" | "executor"),
             Self::Sweep | Self::Sim => matches!(area, "completion" | "group" | "pager" | "tester"),
             _ => matches!(area, "pager"),
@@ -153,6 +172,8 @@ impl Detector {
             Self::Sweep => budget(60, 1, 1),
             Self::Crash => budget(120, runs, 50),
             Self::Threads => budget(60, runs, 1),
+            Self::Storm => budget(120, runs, 1),
+            Self::ThreadsTsan | Self::ThreadsAsan => budget(240, runs, 1),
             // What interleaves is the pager: there the schedulers are compared, with six runs, whose smallest and largest
             // enclose the true median with 97 %. The time is ten times what the seeds take here: on a slower machine, too,
             // it is seeds that are compared.
@@ -176,6 +197,9 @@ impl Detector {
                 words("build --profile models -p tenterhook-stress --features cli --example storm")
             }
             Build::Sim => words("build --profile stress -p tenterhook --bin tenterhook"),
+            Build::Tsan | Build::Asan => {
+                words(&format!("build --profile stress -p tenterhook --bin tenterhook --target {TARGET}"))
+            }
         }
     }
 
@@ -193,6 +217,8 @@ impl Detector {
             Self::Shuttle => Build::Shuttle,
             Self::Race => Build::Race,
             Self::RaceStorm => Build::Storm,
+            Self::ThreadsTsan => Build::Tsan,
+            Self::ThreadsAsan => Build::Asan,
             _ => Build::Sim,
         }
     }
@@ -227,6 +253,12 @@ impl Detector {
                 "threads --json --quiet --seed {} --duration 5s --connections 64 --noise --stall 10s",
                 repetition + 1
             )),
+            Self::Storm => {
+                words(&format!("threads --json --storm --seed {} --duration 30s --stall 10s", repetition + 1))
+            }
+            Self::ThreadsTsan | Self::ThreadsAsan => {
+                words(&format!("threads --json --storm --seed {} --duration 90s --stall 60s", repetition + 1))
+            }
             _ => {
                 let first = 1_000_000 * (repetition + 1);
                 let mut all = words(&format!(
@@ -260,17 +292,30 @@ pub(crate) enum Build {
     Sim,
     Race,
     Storm,
+    Tsan,
+    Asan,
 }
+
+/// A sanitizer needs the target to be named, so that build scripts and macros are built without it.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 impl Build {
     /// What cargo is told by its environment.
     pub(crate) fn environment(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let unstable = matches!(self, Self::Tsan | Self::Asan).then_some(("RUSTC_BOOTSTRAP", "1"));
         let flags = match self {
             Self::Loom => "--cfg tenterhook_loom",
             Self::Shuttle | Self::Race | Self::Storm => "--cfg tenterhook_shuttle",
             Self::Tests | Self::Sim => "",
+            // As in the Makefile.
+            Self::Tsan => {
+                "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tenterhook_unpooled"
+            }
+            Self::Asan => {
+                "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer --cfg tenterhook_unpooled"
+            }
         };
-        QUICK_BUILDS.into_iter().chain([("RUSTFLAGS", flags)])
+        QUICK_BUILDS.into_iter().chain([("RUSTFLAGS", flags)]).chain(unstable)
     }
 
     /// The name of its target folder.
@@ -282,6 +327,8 @@ impl Build {
             Self::Sim => "sim",
             Self::Race => "race",
             Self::Storm => "race-storm",
+            Self::Tsan => "tsan",
+            Self::Asan => "asan",
         }
     }
 
@@ -293,6 +340,7 @@ impl Build {
             Self::Sim => Some("stress/tenterhook"),
             Self::Race => Some("models/tenterhook"),
             Self::Storm => Some("models/examples/storm"),
+            Self::Tsan | Self::Asan => Some("x86_64-unknown-linux-gnu/stress/tenterhook"),
         }
     }
 }

@@ -53,6 +53,15 @@ impl Scratch {
         &self.path
     }
 
+    /// Leaves `document` in it, and leaves it there. Where, in a line for a person.
+    pub fn save(self, document: &serde_json::Value) -> String {
+        let path = self.keep().join("found.json");
+        match std::fs::write(&path, format!("{document:#}\n")) {
+            Ok(()) => format!("saved: {}", path.display()),
+            Err(error) => format!("not saved: {}: {error}", path.display()),
+        }
+    }
+
     /// Leaves it there: what it shows is worth more than a tidy machine.
     pub fn keep(self) -> PathBuf {
         if let Some(temporary) = self.temporary {

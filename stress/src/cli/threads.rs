@@ -38,12 +38,17 @@ pub(super) struct ThreadsArguments {
     /// Kinds of fault to inject, separated by commas: names, all, or none.
     #[arg(long, value_name = "KINDS", default_value = "all")]
     faults: String,
-    /// Instead of the system, run a storm of user code that re-enters, panics and cancels, over every backend.
-    #[arg(long, conflicts_with_all = ["connections", "workers", "faults", "noise"])]
-    storm: bool,
-    /// End the storm after N actions [default: run for --duration].
+    /// Instead of the system, run storms of the runtime, separated by commas: completions, waiters, groups, tasks, io (user code
+    /// that re-enters and panics, over every backend), or all.
+    #[arg(long, value_name = "KINDS", num_args = 0..=1, default_missing_value = "all",
+        conflicts_with_all = ["connections", "workers", "faults", "noise"])]
+    storm: Option<String>,
+    /// End each storm after N actions or cases [default: run for --duration].
     #[arg(long, value_name = "N", requires = "storm", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) actions: Option<u64>,
+    /// Leave the storms' threads without delays, processors and priorities of their own.
+    #[arg(long, requires = "storm")]
+    pub(super) unperturbed: bool,
     /// Kernel noise, separated by commas: names, all, or none.
     #[arg(long, value_name = "KINDS", num_args = 0..=1, default_value = "all", default_missing_value = "all")]
     noise: String,
@@ -66,10 +71,11 @@ Examples:
   PROGRAM threads                                        30 s, threads and io_uring in turn
   PROGRAM threads --duration 20m --connections 1000      longer
   PROGRAM threads --backend uring --faults cancelled     one backend, one kind of fault
-  PROGRAM threads --storm --actions 1000000              user code that panics and re-enters";
+  PROGRAM threads --storm                                completions, waiters, groups, tasks and backends, by themselves
+  PROGRAM threads --storm groups --duration 10m          one of them";
 
 pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
-    if !arguments.storm && S::threads(arguments.connections).is_none() {
+    if arguments.storm.is_none() && S::threads(arguments.connections).is_none() {
         return usage(
             S::PROGRAM,
             &format!("{} is only simulated: it offers nothing for real threads", S::NAME),
@@ -79,8 +85,8 @@ pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
         Ok(directory) => directory,
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
-    if arguments.storm {
-        return storm::run::<S>(&arguments, directory.path().to_owned());
+    if let Some(kinds) = &arguments.storm {
+        return storm::run::<S>(&arguments, kinds, directory);
     }
     let options = match options::<S>(&arguments, &directory) {
         Ok(options) => options,
@@ -95,18 +101,16 @@ pub(super) fn run<S: Subject>(arguments: ThreadsArguments) -> ExitCode {
     };
     let code = summary.exit_code();
     let broken = summary.runs.iter().any(|run| run.violation.is_some());
-    if broken {
-        directory.keep();
-    }
+    let mut document = serde_json::json!(summary);
+    document["exit_code"] = (code as u8).into();
+    let saved = broken.then(|| directory.save(&document));
     if arguments.json {
-        let mut document = serde_json::json!(summary);
-        document["exit_code"] = (code as u8).into();
         print(&format!("{document:#}\n"));
     } else {
         print(&summary.text());
-        if broken {
+        if let Some(saved) = saved {
             let (files, command) = (options.directory.display(), command::<S>(&arguments));
-            print(&format!("\nfiles: {files}\nrepeat with:\n{command}\n"));
+            print(&format!("\nfiles: {files}\n{saved}\nrepeat with:\n{command}\n"));
         }
     }
     code

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use tenterhook_runtime::io::{File, Submission};
 
 /// A thread that submits what it is given when its time has come. When it is dropped, everything goes at once.
@@ -24,7 +24,7 @@ struct Held {
 
 impl Delayer {
     pub(super) fn start() -> Delayer {
-        let (sender, receiver) = mpsc::channel::<Held>();
+        let (sender, receiver) = unbounded::<Held>();
         let thread = std::thread::spawn(move || {
             let mut waiting = Waiting::default();
             loop {

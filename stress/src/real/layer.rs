@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tenterhook_runtime::io::{
     Buffer, Canceller, Descriptor, File, IO, InFlight, IoError, OpenOptions, Operation, Submission,
 };
@@ -99,13 +100,14 @@ pub struct Layer<W> {
     shared: Arc<Shared<W>>,
 }
 
+/// The locks are parking_lot's, which ThreadSanitizer sees: std comes built without it.
 struct Shared<W> {
     watcher: W,
     next: AtomicU64,
     /// What is under way below, to be cancelled.
     below: Mutex<BTreeMap<u64, (Passing, Completion)>>,
     /// Started by the first operation that is held back.
-    delayer: OnceLock<Delayer>,
+    delayer: Mutex<Option<Delayer>>,
 }
 
 struct LayerFile<W> {
@@ -118,7 +120,7 @@ impl<W: Watcher> Layer<W> {
     /// `below`, watched by `watcher`.
     pub fn new(below: Arc<dyn IO>, watcher: W) -> Layer<W> {
         let (next, below_now) = (AtomicU64::new(0), Mutex::default());
-        let shared = Shared { watcher, next, below: below_now, delayer: OnceLock::new() };
+        let shared = Shared { watcher, next, below: below_now, delayer: Mutex::default() };
         Layer { below, shared: Arc::new(shared) }
     }
 
@@ -166,7 +168,7 @@ impl<W: Watcher> IO for Layer<W> {
 
 impl<W: Watcher> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Passing, Completion)>> {
-        self.below.lock().unwrap_or_else(PoisonError::into_inner)
+        self.below.lock()
     }
 
     /// The operation has ended below: tell the watcher, then wake the waiters.
@@ -214,7 +216,7 @@ impl<W: Watcher> File for LayerFile<W> {
         shared.lock().insert(number, (passing, completion.clone()));
         match verdict {
             Verdict::Delay(delay) | Verdict::FailLate(delay, _) | Verdict::RefuseLate(delay, _) => {
-                shared.delayer.get_or_init(Delayer::start).hold(delay, &self.file, below);
+                shared.delayer.lock().get_or_insert_with(Delayer::start).hold(delay, &self.file, below);
             }
             _ => self.file.submit(below),
         }
@@ -293,13 +295,13 @@ mod tests {
     impl Watcher for Script {
         fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
             let kind = passing.descriptor.kind;
-            self.seen.lock().unwrap().push(format!("{kind:?} {}", bytes.concat().len()));
-            let mut verdicts = self.verdicts.lock().unwrap();
+            self.seen.lock().push(format!("{kind:?} {}", bytes.concat().len()));
+            let mut verdicts = self.verdicts.lock();
             if verdicts.is_empty() { Verdict::Pass } else { verdicts.remove(0) }
         }
 
         fn ended(&self, _: &Passing, outcome: Outcome) {
-            self.seen.lock().unwrap().push(format!("{outcome:?}"));
+            self.seen.lock().push(format!("{outcome:?}"));
         }
     }
 
@@ -324,7 +326,7 @@ mod tests {
         file.submit(Submission::read(1, Buffer::zeroed(4), land).1);
         while layer.step().unwrap() > 0 {}
         assert_eq!(receiver.recv().unwrap(), (Ok(4), b"bcde".to_vec()));
-        assert_eq!(*layer.watcher().seen.lock().unwrap(), ["Write 6", "Ok(6)", "Read 0", "Ok(4)"]);
+        assert_eq!(*layer.watcher().seen.lock(), ["Write 6", "Ok(6)", "Read 0", "Ok(4)"]);
         assert!(layer.shared.lock().is_empty(), "nothing stays listed");
     }
 
@@ -332,7 +334,7 @@ mod tests {
     fn verdicts_refuse_shorten_fail_and_cancel() {
         let micro = Duration::from_micros(1);
         let script = Script::default();
-        *script.verdicts.lock().unwrap() = vec![
+        *script.verdicts.lock() = vec![
             Verdict::Refuse(INJECTED),
             Verdict::RefuseLate(micro, INJECTED),
             Verdict::Shorten(4),

@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
+//! | [`stacks`] | what the threads of this process do, when nothing moves |
 //! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
+//! | [`parts`] | completions, waiters, groups and tasks from several threads at once |
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 
@@ -13,5 +15,7 @@ pub mod delay;
 pub mod layer;
 pub mod memory;
 pub mod noise;
+pub mod parts;
+pub mod stacks;
 pub mod storm;
 pub mod threads;

@@ -51,6 +51,25 @@ impl Drop for Full {
     }
 }
 
+/// No file of the process grows beyond so many bytes as long as this lives.
+pub(in crate::real) struct SizeLimit {
+    before: Option<u64>,
+}
+
+impl SizeLimit {
+    pub(in crate::real) fn new(len: u64) -> SizeLimit {
+        let before = getrlimit(Resource::Fsize).current;
+        limit([len].into_iter().chain(before).min());
+        SizeLimit { before }
+    }
+}
+
+impl Drop for SizeLimit {
+    fn drop(&mut self) {
+        limit(self.before);
+    }
+}
+
 /// Sets the soft limit, which may be moved below the hard one at will; `None` is no limit.
 fn limit(len: Option<u64>) {
     let maximum = getrlimit(Resource::Fsize).maximum;

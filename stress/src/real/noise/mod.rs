@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tenterhook_runtime::io::IO;
 
+pub(in crate::real) use self::full::SizeLimit;
 pub use self::mortal::in_mortal_thread;
 use crate::panics::message;
 use crate::violation::Violation;

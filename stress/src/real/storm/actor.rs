@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Wake, Waker};
 
-use tenterhook_runtime::io::{Buffer, Submission};
-use tenterhook_runtime::{Completion, CompletionGroup, IOCompletions, IOResult, Outcome};
+use tenterhook_runtime::io::{Buffer, File, Submission};
+use tenterhook_runtime::{Completion, CompletionError, CompletionGroup, IOCompletions, IOResult, Outcome};
 
 use super::buffers::{content, mark, wrong_byte};
 use super::operation::{Record, wrong};
@@ -26,6 +26,10 @@ const RECENT: usize = 64;
 
 /// What direct I/O wants multiples of.
 const BLOCK: u64 = 4096;
+
+/// More parts than one system call takes (1,024 on Linux), and the bytes of each.
+const PARTS: usize = 1_100;
+const PART: usize = 8;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -62,7 +66,9 @@ impl Actor {
     fn action(&mut self) {
         self.shared.actions.fetch_add(1, Relaxed);
         match self.below(1000) {
-            0..500 => self.submit(),
+            0..492 => self.submit(),
+            492..500 if DEPTH.get() == 0 => self.submit_and_end(),
+            492..500 => self.submit(),
             500..580 => self.cancel(),
             580..640 => self.poll(),
             640..720 => self.group(),
@@ -119,9 +125,68 @@ impl Actor {
         recent.get(drawn % recent.len().max(1)).cloned()
     }
 
+    /// A thread of its own submits, hands over to the kernel, and ends while that is under way.
+    fn submit_and_end(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut actor = self.child();
+        let ends = || {
+            (0..4).for_each(|_| actor.submit());
+            shared.step();
+        };
+        let ended = std::thread::scope(|scope| scope.spawn(ends).join());
+        self.shared.ended_threads.fetch_add(1, Relaxed);
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// A transfer that no single system call makes.
+    fn submit_in_pieces(&mut self, file: &dyn File) {
+        let mut actor = self.child();
+        let too_long = self.shared.real && self.below(2) == 0;
+        let record = Arc::new(match too_long {
+            true => Record::failing("a write beyond the limit", CompletionError::NoSpace),
+            false => Record::new("a write of many parts", Some((PARTS * PART) as u64), false),
+        });
+        let own = Arc::clone(&record);
+        let (completion, submission) = if too_long {
+            let inside = 1 + self.below(BLOCK);
+            let mut bytes = content(FILE - inside, inside as usize).to_vec();
+            bytes.resize((inside + 1 + self.below(BLOCK)) as usize, 0);
+            let callback = move |outcome, buffer| actor.returned(&own, outcome, [buffer]);
+            Submission::write(FILE - inside, Buffer::copy_of(&bytes), callback)
+        } else {
+            let offset = self.below(FILE - (PARTS * PART) as u64);
+            let parts = (0..PARTS).map(|part| content(offset + (part * PART) as u64, PART));
+            let callback = move |outcome, buffers: Vec<Buffer>| actor.returned(&own, outcome, buffers);
+            Submission::write_vectored(offset, parts.collect(), callback)
+        };
+        self.track(Arc::clone(&record), completion, vec![record]);
+        file.submit(submission);
+    }
+
+    /// A write at a place that no file has, which the system may take for another.
+    fn submit_nowhere(&mut self, file: &dyn File) {
+        let mut actor = self.child();
+        let invalid = CompletionError::Io { kind: std::io::ErrorKind::InvalidInput, os_code: 0 };
+        let record = Arc::new(Record::failing("a write at the highest offset", invalid));
+        let own = Arc::clone(&record);
+        let callback = move |outcome, buffer| actor.returned(&own, outcome, [buffer]);
+        let (completion, submission) = Submission::write(u64::MAX, Buffer::zeroed(64), callback);
+        self.track(Arc::clone(&record), completion, vec![record]);
+        file.submit(submission);
+    }
+
     fn submit(&mut self) {
         let Some(file) = self.shared.file() else { return };
         self.shared.operations.fetch_add(1, Relaxed);
+        if !self.shared.direct && self.below(48) == 0 {
+            return if self.below(8) == 0 {
+                self.submit_nowhere(&*file)
+            } else {
+                self.submit_in_pieces(&*file)
+            };
+        }
         let blocks = 1 + self.below(self.shared.longest);
         let first = self.below(FILE / BLOCK - blocks);
         let (mut offset, mut len) = (first * BLOCK, (blocks * BLOCK) as usize);
@@ -249,7 +314,7 @@ impl Actor {
         let Some(completer) = completer else { return };
         let _ = match self.below(3) {
             0 => completer.complete(7),
-            1 => completer.fail(tenterhook_runtime::CompletionError::NoSpace),
+            1 => completer.fail(CompletionError::NoSpace),
             _ => {
                 drop(completer);
                 true

@@ -2,7 +2,8 @@
 //!
 //! A round builds one backend with drawn sizes. Several threads submit to it, cancel, poll, build groups, spawn machines,
 //! and step; callbacks, wakers and machines do the same from inside, panic, panic with payloads whose drop panics, and drop
-//! the backend while it works. Then the round ends, and judges:
+//! the backend while it works. Writes of more parts than one system call takes, and writes beyond a file size limit, are transfers in pieces;
+//! some threads end while what they have submitted is under way. Then the round ends, and judges:
 //!
 //! - each callback ran once, and each completion has finished;
 //! - each outcome is explained: by success, by a cancel that was asked for, by a panic that was planned, or by the end of
@@ -15,7 +16,7 @@
 mod actor;
 mod buffers;
 mod operation;
-mod planned;
+pub(super) mod planned;
 mod round;
 mod summary;
 
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use self::buffers::Quarantine;
 use self::round::Round;
 pub use self::summary::StormSummary;
+use super::noise::SizeLimit;
 use crate::rng;
 use crate::stop::Stop;
 
@@ -88,6 +90,8 @@ pub struct StormOptions {
 pub fn run(options: &StormOptions, stop: &Stop) -> io::Result<StormSummary> {
     planned::keep_quiet();
     buffers::prepare();
+    // Writes go beyond it, and end in the middle.
+    let _limit = SizeLimit::new(round::FILE);
     let started = Instant::now();
     let mut summary = StormSummary::new(options.seed);
     let mut quarantine = Quarantine::default();

@@ -28,6 +28,8 @@ pub(super) struct Record {
     /// It may fail: a group of operations that may, or a completion that the storm fails.
     may_fail: bool,
     panicked: AtomicBool,
+    /// It can't end well: its error, if nothing cancels it.
+    fails: Option<CompletionError>,
 }
 
 impl Record {
@@ -40,7 +42,13 @@ impl Record {
             cancelled: AtomicBool::new(false),
             may_fail,
             panicked: AtomicBool::new(false),
+            fails: None,
         }
+    }
+
+    /// Of an operation that can't end well, but with `error`.
+    pub(super) fn failing(what: &'static str, error: CompletionError) -> Self {
+        Self { fails: Some(error), ..Self::new(what, None, false) }
     }
 
     /// Its callback has been called with `outcome`.
@@ -78,6 +86,8 @@ impl Record {
         }
         let cancelled = self.cancelled.load(Relaxed);
         let explained = match result {
+            Ok(_) if self.fails.is_some() => false,
+            Err(error) if self.fails == Some(error) => true,
             Ok(moved) => self.moves.is_none_or(|moves| moved == moves),
             Err(CompletionError::CallbackPanicked) => self.panicked.load(Relaxed) || self.may_fail,
             Err(CompletionError::Cancelled) => cancelled || closed || self.may_fail,

@@ -6,7 +6,7 @@ use std::sync::Once;
 use crate::panics::message;
 
 /// What a planned panic carries; with `fuse`, its drop panics in its turn, so many times.
-pub(super) struct Planned {
+pub(in crate::real) struct Planned {
     fuse: u32,
 }
 
@@ -19,12 +19,12 @@ impl Drop for Planned {
 }
 
 /// Panics on purpose.
-pub(super) fn panic(fuse: u32) -> ! {
+pub(in crate::real) fn panic(fuse: u32) -> ! {
     panic_any(Planned { fuse })
 }
 
 /// Runs user code whose panics are planned. The message of one that was not comes back.
-pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
+pub(in crate::real) fn contain(user: impl FnOnce()) -> Result<(), String> {
     match catch_unwind(AssertUnwindSafe(user)) {
         Ok(()) => Ok(()),
         Err(payload) => match payload.downcast::<Planned>() {
@@ -39,7 +39,7 @@ pub(super) fn contain(user: impl FnOnce()) -> Result<(), String> {
 }
 
 /// Runs user code and calls `panicked` before its panic resumes.
-pub(super) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
+pub(in crate::real) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(user)) {
         panicked();
         resume_unwind(payload);
@@ -47,7 +47,7 @@ pub(super) fn notice(user: impl FnOnce(), panicked: impl FnOnce()) {
 }
 
 /// Keeps planned panics out of the panic hook, from now on and once for the process.
-pub(super) fn keep_quiet() {
+pub(in crate::real) fn keep_quiet() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let hook = take_hook();

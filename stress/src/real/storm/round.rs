@@ -16,8 +16,9 @@ use super::buffers::{Quarantine, content};
 use super::operation::{Record, wrong};
 use super::summary::RoundEnd;
 use super::{StormBackend, StormOptions, planned};
+use crate::real::stacks::stacks;
 use crate::rng;
-use crate::violation::Violation;
+use crate::violation::{Class, Violation};
 
 /// Actions of one thread in a round.
 const ACTIONS: u64 = 400;
@@ -38,6 +39,8 @@ pub(super) struct Tracked {
 pub(super) struct Shared {
     pub(super) key: u64,
     pub(super) direct: bool,
+    /// Whether the kernel moves the bytes.
+    pub(super) real: bool,
     /// How many kinds of length there are: with the longest, the device is busy for a while.
     pub(super) longest: u64,
     io: Mutex<Option<Arc<dyn IO>>>,
@@ -58,13 +61,21 @@ pub(super) struct Shared {
     pub(super) actions: AtomicU64,
     pub(super) operations: AtomicU64,
     pub(super) panics: AtomicU64,
+    /// Threads that have ended with operations under way.
+    pub(super) ended_threads: AtomicU64,
     violation: Mutex<Option<Box<Violation>>>,
 }
 
 impl Shared {
     /// The first one counts.
-    pub(super) fn report(&self, violation: Box<Violation>) {
-        self.violation.lock().get_or_insert(violation);
+    pub(super) fn report(&self, mut violation: Box<Violation>) {
+        let mut first = self.violation.lock();
+        if first.is_none() {
+            if violation.class == Class::Liveness {
+                violation.notes.extend(stacks().iter().map(ToString::to_string));
+            }
+            *first = Some(violation);
+        }
     }
 
     pub(super) fn file(&self) -> Option<Arc<dyn File>> {
@@ -134,6 +145,7 @@ impl Round {
         let shared = Arc::new(Shared {
             key,
             direct,
+            real,
             longest: if direct && draw(3, 2) == 0 { 64 } else { 2 },
             io: Mutex::new(Some(io)),
             yielding: Mutex::new(yielding),
@@ -148,6 +160,7 @@ impl Round {
             actions: AtomicU64::new(0),
             operations: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            ended_threads: AtomicU64::new(0),
             violation: Mutex::default(),
         });
         Ok(Self { shared, executor })
@@ -189,6 +202,7 @@ impl Round {
             actions: shared.actions.load(Relaxed),
             operations: shared.operations.load(Relaxed),
             panics: shared.panics.load(Relaxed),
+            ended_threads: shared.ended_threads.load(Relaxed),
             dropped,
             violation: shared.violation.lock().take(),
         }

@@ -19,6 +19,8 @@ pub struct StormSummary {
     pub operations: u64,
     /// Panics that were planned and made.
     pub panics: u64,
+    /// Threads that ended with operations under way.
+    pub ended_threads: u64,
     /// Rounds that dropped their backend with operations in flight.
     pub dropped: u64,
     /// What was found first.
@@ -34,6 +36,7 @@ pub(super) struct RoundEnd {
     pub(super) actions: u64,
     pub(super) operations: u64,
     pub(super) panics: u64,
+    pub(super) ended_threads: u64,
     pub(super) dropped: bool,
     pub(super) violation: Option<Box<Violation>>,
 }
@@ -46,6 +49,7 @@ impl StormSummary {
             actions: 0,
             operations: 0,
             panics: 0,
+            ended_threads: 0,
             dropped: 0,
             violation: None,
             elapsed: Duration::ZERO,
@@ -57,6 +61,7 @@ impl StormSummary {
         self.actions += end.actions;
         self.operations += end.operations;
         self.panics += end.panics;
+        self.ended_threads += end.ended_threads;
         self.dropped += u64::from(end.dropped);
         let round = self.rounds;
         self.violation = end.violation.map(|violation| {
@@ -78,12 +83,13 @@ impl StormSummary {
     pub fn text(&self) -> String {
         let mut text = format!(
             "seed             {:#x}\nrounds           {}\nactions          {}\noperations       {}\n\
-             planned panics   {}\nbackends dropped in flight   {}\nelapsed          {:.1} s\n",
+             planned panics   {}\nthreads ended in flight      {}\nbackends dropped in flight   {}\nelapsed          {:.1} s\n",
             self.seed,
             self.rounds,
             self.actions,
             self.operations,
             self.panics,
+            self.ended_threads,
             self.dropped,
             self.elapsed.as_secs_f64()
         );

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{CompletionError, Outcome};
 
@@ -110,7 +110,7 @@ impl Faults {
     }
 
     fn coming(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<FaultKind>>> {
-        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
+        self.coming.lock()
     }
 
     fn strike(&self, kind: FaultKind) {

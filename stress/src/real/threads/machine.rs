@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
-use super::shared::Shared;
+use super::shared::{IDLE, STEPPED, Shared};
 use super::workload::Connection;
 use crate::real::noise::{NoiseKind, Report as _, in_mortal_thread};
 use crate::rng;
@@ -54,6 +54,7 @@ impl Machine {
 
     fn go_on(&mut self, stepped: Result<Step, Box<Violation>>) -> IOResult<()> {
         self.shared.does(self.number, self.connection.describe());
+        self.shared.waits(self.number, waited_for(&stepped));
         self.between_operations = matches!(stepped, Ok(Step::Ended | Step::Parked(_) | Step::Restart));
         if self.between_operations {
             self.shared.ended();
@@ -88,7 +89,7 @@ impl Machine {
     }
 
     fn over(&self) -> IOResult<()> {
-        self.shared.does(self.number, "nothing");
+        self.shared.does(self.number, IDLE);
         IOResult::Done(())
     }
 
@@ -105,6 +106,17 @@ impl Machine {
             self.shared.delivered(NoiseKind::EndedThreads, 1);
         }
         stepped
+    }
+}
+
+/// For a person who wants to know why nothing moves.
+fn waited_for(stepped: &Result<Step, Box<Violation>>) -> &'static str {
+    match stepped {
+        Ok(Step::Wait(_)) => "a completion that has not finished",
+        Ok(Step::Parked(_)) => "a completion, between two operations",
+        Ok(Step::Pending) => "a wake of its own",
+        Ok(Step::Restart) => "the system to be opened again",
+        _ => STEPPED,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{RecvTimeoutError, unbounded};
 use tenterhook_runtime::executor::{Executor, Task};
 use tenterhook_runtime::io::{Backend, IO};
 
@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::real::layer::Layer;
 use crate::real::memory::Memory;
 use crate::real::noise::{Noise, NoiseKind, Place, Report};
+use crate::real::stacks::stacks;
 use crate::rng;
 use crate::stop::Stop;
 use crate::violation::Violation;
@@ -177,7 +178,7 @@ impl<'a> Runner<'a> {
         what: &str,
         call: impl FnOnce() -> Result<T, Box<Violation>> + Send + 'static,
     ) -> Option<T> {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = unbounded();
         // A receiver that has gone has given the call up.
         let thread = std::thread::spawn(move || drop(sender.send(call())));
         let moves = || self.shared.layer.watcher().seen();
@@ -194,7 +195,9 @@ impl<'a> Runner<'a> {
                     let seen = format!("no I/O for {:.0} s", self.options.stall.as_secs_f64());
                     let under_way = format!("I/O under way: {}", self.shared.layer.under_way().join(", "));
                     let expected = format!("a system that can be {what}");
-                    break Err(Violation::liveness("liveness", expected, seen).note(under_way));
+                    let mut violation = Violation::liveness("liveness", expected, seen).note(under_way);
+                    violation.notes.extend(stacks().iter().map(ToString::to_string));
+                    break Err(violation);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -265,10 +268,12 @@ impl<'a> Runner<'a> {
     fn stalled(&self, incarnation: &dyn Incarnation) {
         let doings = self.shared.doings().into_iter().map(|(doing, count)| format!("{count} at {doing}"));
         let seen = format!("none for {:.0} s", self.options.stall.as_secs_f64());
-        let violation = Violation::liveness("liveness", "progress", seen)
+        let mut violation = Violation::liveness("liveness", "progress", seen)
             .note(format!("connections: {}", doings.collect::<Vec<_>>().join(", ")))
             .note(format!("system: {}", incarnation.describe()))
             .note(format!("I/O under way: {}", self.shared.layer.under_way().join(", ")));
+        violation.notes.extend(self.shared.waiting());
+        violation.notes.extend(stacks().iter().map(ToString::to_string));
         self.shared.object(*violation);
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -14,7 +15,7 @@ use crate::violation::Violation;
 pub(super) struct Shared {
     pub(super) layer: Arc<Layer<Faults>>,
     /// What each connection is doing, for a person who wants to know why nothing moves.
-    doings: Box<[Mutex<&'static str>]>,
+    doings: Box<[Mutex<Doing>]>,
     /// No new operation begins.
     stop: AtomicBool,
     /// The system cannot go on: a new incarnation has to begin.
@@ -26,6 +27,28 @@ pub(super) struct Shared {
     pub(super) noise: Vec<NoiseKind>,
     delivered: [AtomicU64; NoiseKind::ALL.len()],
 }
+
+/// What a connection is doing, since when, and what it waits for.
+#[derive(Clone, Copy, Debug)]
+struct Doing {
+    what: &'static str,
+    waits: &'static str,
+    since: Instant,
+}
+
+impl Doing {
+    fn begin(what: &'static str) -> Doing {
+        Doing { what, waits: STEPPED, since: Instant::now() }
+    }
+}
+
+/// What a connection does that has nothing to do.
+pub(super) const IDLE: &str = "nothing";
+/// What a connection waits for that waits for nothing else.
+pub(super) const STEPPED: &str = "its turn";
+
+/// More connections than these are not listed one by one.
+const MOST_LISTED: usize = 24;
 
 impl Report for Shared {
     fn delivered(&self, kind: NoiseKind, times: u64) {
@@ -42,7 +65,7 @@ impl Shared {
     pub(super) fn new(layer: Arc<Layer<Faults>>, connections: u64, noise: &[NoiseKind]) -> Shared {
         Shared {
             layer,
-            doings: (0..connections).map(|_| Mutex::new("nothing yet")).collect(),
+            doings: (0..connections).map(|_| Mutex::new(Doing::begin("nothing yet"))).collect(),
             stop: AtomicBool::new(false),
             restart: AtomicBool::new(false),
             ended: AtomicU64::new(0),
@@ -110,14 +133,37 @@ impl Shared {
         self.ended.load(Ordering::Relaxed)
     }
 
-    pub(super) fn does(&self, connection: u64, doing: &'static str) {
-        *self.doings[connection as usize].lock() = doing;
+    /// The connection begins something. It is told when it does something else, so that a stall says for how long.
+    pub(super) fn does(&self, connection: u64, what: &'static str) {
+        let mut doing = self.doings[connection as usize].lock();
+        if doing.what != what {
+            *doing = Doing::begin(what);
+        }
     }
 
-    /// How many connections do what.
+    /// What the connection waits for now.
+    pub(super) fn waits(&self, connection: u64, waits: &'static str) {
+        self.doings[connection as usize].lock().waits = waits;
+    }
+
+    /// How many connections do what, for those that are not listed.
     pub(super) fn doings(&self) -> Vec<(&'static str, usize)> {
         let mut counts = std::collections::BTreeMap::new();
-        self.doings.iter().for_each(|doing| *counts.entry(*doing.lock()).or_default() += 1);
+        self.doings.iter().for_each(|doing| *counts.entry(doing.lock().what).or_default() += 1);
         counts.into_iter().collect()
+    }
+
+    /// Each connection that does something, the one that has done it longest first.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        let all = self.doings.iter().map(|doing| *doing.lock()).enumerate();
+        let mut busy: Vec<(usize, Doing)> = all.filter(|(_, doing)| doing.what != IDLE).collect();
+        busy.sort_by_key(|(number, doing)| (doing.since, *number));
+        let one = |&(number, Doing { what, waits, since }): &(usize, Doing)| {
+            format!(
+                "connection {number}: {what} for {:.1} s, waits for {waits}",
+                since.elapsed().as_secs_f64()
+            )
+        };
+        busy.iter().take(MOST_LISTED).map(one).collect()
     }
 }

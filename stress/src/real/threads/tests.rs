@@ -1,14 +1,16 @@
 //! Systems that cannot be opened, and options that make no sense.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tenterhook_runtime::io::Backend;
+use tenterhook_runtime::{Completer, Completion};
 
-use super::{Environment, Incarnation, ThreadsOptions, Workload, run};
+use super::{Connection, Environment, Incarnation, ThreadsOptions, Workload, run};
 use crate::disk::FaultKind;
 use crate::stop::Stop;
+use crate::system::Step;
 use crate::violation::{Class, Violation};
 
 type Opened = Result<Option<Arc<dyn Incarnation>>, Box<Violation>>;
@@ -67,6 +69,39 @@ fn a_system_that_hangs_while_it_is_opened_is_found() {
 fn a_system_that_panics_while_it_is_opened_is_found() {
     let violation = found_by(|| panic!("the needle broke"));
     assert_eq!((violation.class, &*violation.seen), (Class::Panic, "the needle broke"));
+}
+
+/// A system whose connections wait for what never comes.
+struct Stuck(Mutex<Vec<Completer>>);
+
+impl Incarnation for Stuck {
+    fn connect(self: Arc<Self>, _: u64, _: u64) -> Box<dyn Connection> {
+        let (completion, completer) = Completion::new(|_| {});
+        self.0.lock().expect("no panic").push(completer);
+        Box::new(StuckConnection(completion))
+    }
+}
+
+struct StuckConnection(Completion);
+
+impl Connection for StuckConnection {
+    fn step(&mut self) -> Result<Step, Box<Violation>> {
+        Ok(Step::Wait(self.0.clone()))
+    }
+
+    fn describe(&self) -> &'static str {
+        "a purchase"
+    }
+}
+
+#[test]
+fn a_stall_says_what_each_connection_waits_for_and_where_threads_sleep() {
+    let violation = found_by(|| Ok(Some(Arc::new(Stuck(Mutex::default())))));
+    assert_eq!((violation.class, &*violation.oracle), (Class::Liveness, "liveness"));
+    let told = |text: &str| violation.notes.iter().any(|note| note.contains(text));
+    assert!(told("connection 0: a purchase for "), "{violation}");
+    assert!(told("waits for a completion that has not finished"), "{violation}");
+    assert!(told("thread executor-0 sleeps: "), "{violation}");
 }
 
 #[test]
