@@ -74,6 +74,8 @@ pub struct Check<M> {
     make: M,
     seeds: u64,
     faults: Vec<FaultKind>,
+    /// A failure is not made smaller than this.
+    min_connections: u32,
     setup: Setup,
 }
 
@@ -109,13 +111,21 @@ where
     /// A test that is called `name` of the systems that `make` makes for a number of connections.
     pub fn new(name: &'static str, make: M) -> Check<M> {
         let setup = Setup { connections: 3, steps: 2_000, scheduler: None, threads: 0 };
-        Check { name, make, seeds: 100, faults: Vec::new(), setup }
+        Check { name, make, seeds: 100, faults: Vec::new(), min_connections: 1, setup }
     }
 
     /// How many connections there are; 3 unless said otherwise.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Check<M> {
         self.setup.connections = connections;
+        self
+    }
+
+    /// With fewer connections the system cannot be made, or its failure means something else: a failure is shrunk to no fewer.
+    /// 1 unless said otherwise.
+    #[must_use]
+    pub fn min_connections(mut self, connections: u32) -> Check<M> {
+        self.min_connections = connections;
         self
     }
 
@@ -329,8 +339,8 @@ where
 
     fn smaller(&self, source: &Source, failed_at: u64) -> Vec<Check<M>> {
         let with = |setup| Check { setup, ..self.clone() };
-        let fewer =
-            (1..self.setup.connections).map(|connections| Setup { connections, ..self.setup.clone() });
+        let fewer = (self.min_connections.max(1)..self.setup.connections)
+            .map(|connections| Setup { connections, ..self.setup.clone() });
         let shorter = shrink::earlier_ends(source, failed_at, self.setup.steps);
         let shorter = shorter.map(|steps| Setup { steps, ..self.setup.clone() });
         fewer.chain(shorter).map(with).collect()
@@ -347,5 +357,40 @@ where
         let tape = source.tape().cloned().unwrap_or_default();
         let setup = serde_json::to_string(&self.setup).unwrap_or_default();
         TapeFile { system: self.name.into(), oracle, setup, tape }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::{Context, Crash, Step};
+    use crate::violation::Violation;
+
+    struct Idler(u32);
+
+    impl System for Idler {
+        fn connections(&self) -> u32 {
+            self.0
+        }
+
+        fn step(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+            Ok(Step::Ended)
+        }
+
+        fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failure_is_not_shrunk_below_the_connections_that_the_test_needs() {
+        let fewest = |least| {
+            let check = Check::new("idling", Idler).connections(6).min_connections(least);
+            let smaller = check.smaller(&Source::Seed(0), 100);
+            smaller.iter().map(|check| check.setup.connections).min()
+        };
+        assert_eq!(fewest(1), Some(1));
+        assert_eq!(fewest(4), Some(4));
+        assert_eq!(fewest(0), Some(1), "a system has a connection");
     }
 }

@@ -71,6 +71,7 @@
 //! | [`subject`] | a system with its options, for every command |
 //! | [`options`] | what a person fixes instead of leaving it to the seed |
 //! | [`tape`] | every choice, by actor, choice point and occurrence; 0 is the default |
+//! | [`conformance`] | tests an adapter of an engine's I/O before it tests the engine |
 //! | [`disk`] | a disk that delays, reorders, fails and loses writes, and the kinds of fault |
 //! | [`oracle`] | promises of stores to take: a line of commits, numbered transactions, a bank, keys, lists |
 //! | [`schedule`] | what runs next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
@@ -96,6 +97,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 mod complaint;
+pub mod conformance;
 pub mod disk;
 pub mod exit;
 pub mod explain;

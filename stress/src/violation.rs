@@ -56,8 +56,8 @@ impl Violation {
     pub fn is_alike(&self, other: &Violation) -> bool {
         self.oracle == other.oracle
             && self.class == other.class
-            && without_numbers(&self.expected) == without_numbers(&other.expected)
-            && without_numbers(&self.seen) == without_numbers(&other.seen)
+            && words(&self.expected) == words(&other.expected)
+            && words(&self.seen) == words(&other.seen)
     }
 
     fn of(
@@ -77,7 +77,7 @@ impl Violation {
 }
 
 /// The words of `text`: each that has a digit, such as a page's number or a digest, is left out.
-fn without_numbers(text: &str) -> Vec<&str> {
+pub(crate) fn words(text: &str) -> Vec<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
     words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect()

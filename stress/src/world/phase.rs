@@ -36,6 +36,17 @@ pub(super) enum Rest {
 }
 
 impl Phase {
+    /// What goes on in it, for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Phase::Booting(_) => "while the system boots",
+            Phase::Running => "while connections run",
+            Phase::Draining(_) => "while operations end",
+            Phase::Quiescing(_) => "while the system is looked over",
+            Phase::Over => "after the run",
+        }
+    }
+
     /// Whether faults have stopped.
     pub(super) fn is_calm(self) -> bool {
         !matches!(self, Phase::Booting(Boot::Struck) | Phase::Running)

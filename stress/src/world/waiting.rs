@@ -1,5 +1,6 @@
-use super::liveness;
+use super::liveness::{self, Waiting};
 use super::{Phase, World};
+use crate::schedule::FiberId;
 use crate::system::System;
 use crate::violation::Violation;
 
@@ -18,18 +19,27 @@ impl<S: System> World<S> {
     }
 
     pub(super) fn deadlock(&self) -> Box<Violation> {
-        self.who_waits(liveness::deadlock(self.steps, self.fibers.waiting().len()))
+        self.who_waits(liveness::deadlock(self.steps, &self.waiting()))
     }
 
     pub(super) fn too_late(&self, what: &str) -> Box<Violation> {
-        let waiting = self.fibers.waiting().len();
-        self.who_waits(liveness::too_late(self.steps, waiting, what, self.options.patience))
+        self.who_waits(liveness::too_late(self.steps, &self.waiting(), what, self.options.patience))
     }
 
     /// What was in the way may be an error that it is told each time, and not a wait.
     pub(super) fn not_booted(&self, what: &str) -> Box<Violation> {
         let boot = self.system.describe(self.fibers.control());
         self.too_late(what).note(format!("the last attempt: {boot}"))
+    }
+
+    fn waiting(&self) -> Waiting {
+        let waiting = self.fibers.waiting();
+        let doing = waiting.iter().map(|&(fiber, _)| self.doing(fiber)).collect();
+        Waiting { count: waiting.len(), phase: self.phase.name(), doing }
+    }
+
+    fn doing(&self, fiber: FiberId) -> String {
+        self.raced.describe(fiber).unwrap_or_else(|| self.system.describe(fiber))
     }
 
     /// Adds who is still waiting for what.
@@ -42,7 +52,7 @@ impl<S: System> World<S> {
             } else {
                 format!("fiber {fiber}")
             };
-            let doing = self.raced.describe(fiber).unwrap_or_else(|| self.system.describe(fiber));
+            let doing = self.doing(fiber);
             let how = if self.raced.is_in_step(fiber) { "is in the middle of a step" } else { how };
             violation = violation.note(format!("{who}: {doing}; {how}"));
         }
