@@ -24,6 +24,8 @@ struct Batches {
     batches: VecDeque<Vec<TaskRef>>,
     /// The tasks in all of them.
     len: usize,
+    /// An empty batch that keeps its allocation for the next push.
+    spare: Vec<TaskRef>,
 }
 
 impl Batches {
@@ -31,7 +33,11 @@ impl Batches {
         self.len += 1;
         match self.batches.back_mut() {
             Some(batch) if batch.len() < BATCH => batch.push(task),
-            _ => self.batches.push_back(vec![task]),
+            _ => {
+                let mut batch = mem::take(&mut self.spare);
+                batch.push(task);
+                self.batches.push_back(batch);
+            }
         }
     }
 
@@ -83,7 +89,12 @@ impl RunQueue {
         batches.append(returned);
         let share = if sharing { batches.len.div_ceil(2) } else { batches.len };
         if let Some(empty) = batches.take(share.min(most), taken) {
-            *returned = empty;
+            // If nothing was returned, that still has its allocation.
+            if returned.capacity() == 0 {
+                *returned = empty;
+            } else if batches.spare.capacity() == 0 {
+                batches.spare = empty;
+            }
         }
         batches.len
     }
@@ -92,7 +103,11 @@ impl RunQueue {
     pub(super) fn steal(&self, taken: &mut Vec<TaskRef>, most: usize) -> usize {
         let mut batches = self.batches.lock();
         let share = batches.len.div_ceil(2).min(most);
-        batches.take(share, taken);
+        if let Some(empty) = batches.take(share, taken)
+            && batches.spare.capacity() == 0
+        {
+            batches.spare = empty;
+        }
         batches.len
     }
 
