@@ -51,7 +51,9 @@ engines: ## build and try the engines that no one here wrote (stress/engines); t
 	cd stress/engines/raft-engine && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
 	cd stress/engines/turso && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
 	cd stress/engines/turso && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
+	cd stress/engines/turso && cargo run -q --release --bin groups
 	cd stress/engines/turso-old && cargo build -q --release
+	cd stress/engines/turso-old && cargo run -q --release --bin groups; test $$? -eq 11
 
 loom: ## verify the atomics: every execution of every model, within its bound
 	$(LOOM) $(MODELS) $(MODEL)
