@@ -21,7 +21,7 @@ impl FullScreen {
     /// Takes the terminal behind stderr; `None` if there is none that can be drawn on.
     pub(super) fn take() -> Option<FullScreen> {
         let is_dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
-        if is_dumb || !std::io::stderr().is_terminal() {
+        if is_dumb || !std::io::stderr().is_terminal() || !is_in_front() {
             return None;
         }
         let mut drawn = Terminal::new(CrosstermBackend::new(std::io::stderr())).ok()?;
@@ -37,7 +37,7 @@ impl FullScreen {
     pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) {
         // The thread of a second Ctrl-C waits for the frame, so that nothing is drawn after the terminal was given back.
         let taken = TAKEN.lock();
-        if taken.is_some() {
+        if taken.is_some() && is_in_front() {
             let _ = self.0.draw(frame);
         }
     }
@@ -49,9 +49,17 @@ pub(crate) fn restore() {
     let mut stderr = std::io::stderr();
     let _ = execute!(stderr, terminal::LeaveAlternateScreen, cursor::Show);
     let _ = stderr.flush();
-    if let Some(modes) = modes {
+    if let Some(modes) = modes
+        && is_in_front()
+    {
         let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &modes);
     }
+}
+
+/// Whether the shell lets this process have the terminal. One in the background that changes its modes is stopped, and the screen is
+/// another program's.
+fn is_in_front() -> bool {
+    termios::tcgetpgrp(std::io::stderr()).is_ok_and(|front| front == rustix::process::getpgrp())
 }
 
 /// Keeps what a person types from being drawn into the view. Ctrl-C stays a signal, which raw mode would take away.
