@@ -1,5 +1,7 @@
 //! turso_core under the deterministic stress tester: `cargo run --release -- sim --duration 10s`.
 
+#[cfg(test)]
+mod conformance;
 mod db;
 mod file;
 mod io;
@@ -89,7 +91,11 @@ mod tests {
     use crate::plan::{Broken, Journal};
 
     fn run(seed: u64, broken: Option<Broken>, faults: Option<&[FaultKind]>) -> RunOutcome {
-        let own = Habits { journal: Some(Journal::Wal), broken, ..Habits::default() };
+        run_with(seed, faults, Habits { broken, ..Habits::default() })
+    }
+
+    fn run_with(seed: u64, faults: Option<&[FaultKind]>, habits: Habits) -> RunOutcome {
+        let own = Habits { journal: Some(Journal::Wal), ..habits };
         let mut fixed = Fixed { own, ..Fixed::default() };
         fixed.world.faults = faults.map(|kinds| Kinds(kinds.to_vec()));
         let drawn = subject::draw::<TursoSubject>(&Source::Seed(seed), seed, &fixed);
@@ -123,5 +129,19 @@ mod tests {
             assert!(oracles.contains(&violation.oracle.as_str()), "seed {seed}: {violation}");
             assert_eq!(run(seed, None, Some(ENDS)).violation, None, "seed {seed} fails with a sound adapter");
         }
+    }
+
+    #[test]
+    fn lists_that_forget_are_found_and_sound_ones_are_strictly_serializable() {
+        let lists = |seed, broken| {
+            run_with(seed, Some(ENDS), Habits { lists: Some(true), broken, ..Habits::default() })
+        };
+        for seed in 0..20 {
+            let outcome = lists(seed, None);
+            assert_eq!(outcome.violation, None, "seed {seed}");
+            assert_eq!(outcome.trace_hash, lists(seed, None).trace_hash, "seed {seed}");
+        }
+        let found = (0..20).find_map(|seed| lists(seed, Some(Broken::Lists)).violation);
+        assert_eq!(found.expect("an append that forgets is found").oracle, "isolation");
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Broken {
     Sync,
     /// A transfer's second half is left out.
     Transfer,
+    /// An append forgets what was in the list.
+    Lists,
 }
 
 /// What a person may fix.
@@ -61,6 +63,10 @@ pub(crate) struct Habits {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) schema: Option<bool>,
+    /// Whether every other transaction appends to lists and reads them, for the checker of isolation.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lists: Option<bool>,
     /// Whether memory vanishes at a crash instead of being dropped. It leaks.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -98,6 +104,7 @@ pub(crate) struct Plan {
     pub(crate) weights: [u32; 6],
     /// Weights of what a transaction does, see `workload::DEEDS`.
     pub(crate) deed_weights: [u32; 5],
+    pub(crate) lists: bool,
     pub(crate) memory: Memory,
     pub(crate) forgives_panics: bool,
     pub(crate) broken: Option<Broken>,
@@ -137,6 +144,7 @@ impl Plan {
                 },
                 pick(DEEDS, &[0, 1, 3]),
             ],
+            lists: habits.lists == Some(true),
             memory: if habits.vanish == Some(true) { Memory::Vanish } else { Memory::Drop },
             forgives_panics: habits.forgive_panics == Some(true),
             broken: habits.broken,

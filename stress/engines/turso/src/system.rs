@@ -44,6 +44,7 @@ impl Turso {
             plan: plan.clone(),
             connections,
             model: RefCell::new(Model::new(plan.accounts, connections)),
+            history: RefCell::default(),
             counts: RefCell::default(),
             database: RefCell::default(),
             sessions: (0..connections).map(|_| RefCell::default()).collect(),
@@ -173,6 +174,7 @@ impl System for Turso {
         self.forget();
         drop((self.bank.notes.take_said(), self.bank.notes.take_yield()));
         self.bank.model.borrow_mut().ended(crash);
+        self.bank.history.borrow_mut().crashed();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 
+use super::lists::Lists;
 use crate::plan::{Journal, Mode, Plan};
 
 /// What a connection may do next, in the order of their weights.
@@ -21,6 +22,7 @@ const ACCOUNT: ChoicePoint = ChoicePoint::new(7, "account");
 const KEY: ChoicePoint = ChoicePoint::new(8, "key");
 const LENGTH: ChoicePoint = ChoicePoint::new(9, "length");
 const TABLE: ChoicePoint = ChoicePoint::new(10, "table");
+const IS_LISTS: ChoicePoint = ChoicePoint::new(16, "a transaction on lists");
 const RELEASES: ChoicePoint = ChoicePoint::new(11, "releases");
 
 /// Names of tables of a connection that come and go.
@@ -36,6 +38,7 @@ pub(crate) struct Operation {
 #[derive(Debug)]
 pub(crate) enum What {
     Write(Write),
+    Lists(Lists),
     Read { waits: u32 },
     Checkpoint(Mode),
     Check,
@@ -83,6 +86,7 @@ impl Operation {
         let operation = stream.weighted(OPERATION, &plan.weights);
         let closes = stream.choose(CLOSES, 4) == 3;
         let what = match operation {
+            0 if plan.lists && stream.choose(IS_LISTS, 2) == 1 => What::Lists(Lists::draw(stream)),
             0 | 3 => What::Write(Write::draw(stream, plan, operation == 0)),
             1 => What::Read { waits: [0, 1, 10, 100][stream.choose(WAITS, 4) as usize] },
             2 => {
@@ -106,6 +110,7 @@ impl Operation {
         match &self.what {
             What::Write(write) if write.commits => "a transaction".into(),
             What::Write(_) => "a transaction that is given up".into(),
+            What::Lists(_) => "a transaction on lists".into(),
             What::Read { .. } => "a snapshot".into(),
             What::Checkpoint(mode) => format!("a checkpoint, {mode:?}"),
             What::Check => "an integrity check".into(),

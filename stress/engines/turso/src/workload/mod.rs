@@ -2,6 +2,7 @@
 //! Each transaction writes its number, so that what a snapshot must have is known to the last row.
 
 mod draw;
+mod lists;
 mod look;
 mod setup;
 mod write;
@@ -10,6 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tenterhook_stress::oracle::list_append::History;
 use tenterhook_stress::violation::Violation;
 use turso_core::{Database, Value};
 
@@ -38,6 +40,8 @@ pub(crate) struct Bank {
     pub(crate) plan: Plan,
     pub(crate) connections: u32,
     pub(crate) model: RefCell<Model>,
+    /// Of transactions on lists.
+    pub(crate) history: RefCell<History>,
     pub(crate) counts: RefCell<Counts>,
     /// The open database, once a life has booted.
     pub(crate) database: RefCell<Option<Arc<Database>>>,
@@ -90,6 +94,7 @@ impl Bank {
     async fn operate_on(&self, session: &Session, fiber: usize, operation: &Operation) -> Done<()> {
         match &operation.what {
             draw::What::Write(write) => self.write(session, fiber, write).await,
+            draw::What::Lists(lists) => self.append(session, fiber, lists).await,
             draw::What::Read { waits } => self.read(session, *waits).await,
             draw::What::Checkpoint(mode) => self.checkpoint(session, *mode).await,
             draw::What::Check => self.check_integrity(session).await,

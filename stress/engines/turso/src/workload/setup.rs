@@ -34,6 +34,7 @@ pub(crate) async fn boot(bank: Rc<Bank>, io: Arc<SimIo>) -> Done<()> {
 pub(crate) async fn look_over(bank: Rc<Bank>) -> Done<()> {
     let session = bank.connect().await?;
     bank.read(&session, 0).await?;
+    bank.judge_lists()?;
     bank.check_integrity(&session).await
 }
 
@@ -51,6 +52,9 @@ impl Bank {
             "CREATE INDEX by_length ON tree (length)",
         ] {
             session.run(table).await?;
+        }
+        if self.plan.lists {
+            session.run("CREATE TABLE lists (id INTEGER PRIMARY KEY, items TEXT)").await?;
         }
         for connection in 0..self.connections {
             session.run(&format!("INSERT INTO sequence VALUES ({connection}, 0)")).await?;
