@@ -152,12 +152,12 @@ mod tests {
         let backtrace = "   0: std::backtrace::Backtrace::force_capture\n             at /rustc/library/std/src/backtrace.rs:1:2\n\
                           1: {closure#0}\n             at ./stress/src/panics.rs:46:28\n\
                           2: core::panicking::panic_fmt\n\
-                          3: engine::pager::read\n             at ./pager.rs:7:9\n\
+                          3: engine::cache::read\n             at ./cache.rs:7:9\n\
                           4: engine::open\n\
                           5: step_fiber<S>\n             at ./stress/src/world.rs:9:9\n\
                           6: std::panicking::catch_unwind\n\
                           7: main";
-        assert_eq!(calls_in(backtrace), ["engine::pager::read at ./pager.rs:7:9", "engine::open"]);
+        assert_eq!(calls_in(backtrace), ["engine::cache::read at ./cache.rs:7:9", "engine::open"]);
     }
 
     #[test]

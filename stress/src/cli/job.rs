@@ -76,7 +76,7 @@ pub(super) struct JobArguments<S: Subject> {
     /// Run one in N seeds twice and compare; 0 for none.
     #[arg(long, value_name = "N", default_value_t = RECHECK)]
     recheck: u64,
-    /// This machine's part of the seeds, such as 3/8 [default: what JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID say, else all].
+    /// This machine's part of the seeds, such as 3/8; a new job needs --seed with it [default: what JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID say, else all].
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
     /// Serve figures for Prometheus at this address, such as 127.0.0.1:9184.
