@@ -93,7 +93,7 @@ soak: ## simulate for DURATION (8h); run it again to resume after an interruptio
 
 JOB ?= tenterhook-runs/job
 job: ## run a long job of DURATION (8h) on the folder JOB: resumes, each bug once, `tenterhook report JOB --html FILE`
-	cargo run -q --profile stress -p tenterhook --features job -- job $(JOB) --duration $(DURATION) --mix sim=8,sweep=1,threads=1
+	cargo run -q --profile stress -p tenterhook --features job -- job $(JOB) --duration $(DURATION) --mix sim=8,sweep=1,threads=1,crash=1
 
 bench: ## measure the cost of a simulated step
 	cargo bench -q -p tenterhook --bench simulator

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use crate::disk::FaultKind;
 pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, Options, OptionsError};
+use crate::real::killed::KilledProcesses;
 use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
@@ -93,6 +94,11 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
     /// What so many connections do on real threads; none if they are only simulated. Fresh for each backend.
     fn threads(connections: u64) -> Option<Box<dyn Workload>> {
         let _ = connections;
+        None
+    }
+
+    /// How it is run in processes that are killed; none if it is not.
+    fn killed_processes() -> Option<Box<dyn KilledProcesses>> {
         None
     }
 

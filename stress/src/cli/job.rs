@@ -33,7 +33,7 @@ pub(super) enum Commands<S: Subject> {
 pub(super) const EXAMPLES: &str = "\
 Examples:
   PROGRAM job soak --duration 8h                         the same command resumes after an interruption or a kill
-  PROGRAM job soak --mix sim=8,sweep=1,threads=1         shares of the time
+  PROGRAM job soak --mix sim=8,sweep=1,threads=1,crash=1 shares of the time
   PROGRAM job soak --until-failure                       no new seed after a failure
   PROGRAM job soak --seed 1 --seeds 100000 --shard 3/8   the third of eight machines";
 
@@ -65,7 +65,7 @@ pub(super) struct JobArguments<S: Subject> {
     /// Start no new seed after N failures of this sitting.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_failures: Option<u64>,
-    /// Shares of the time: sim, sweep and threads.
+    /// Shares of the time: sim, sweep, threads and crash.
     #[arg(long, value_name = "SHARES", default_value = "sim=1", value_parser = Mix::parse)]
     mix: Mix,
     #[command(flatten)]

@@ -111,7 +111,7 @@ fn start<S: Subject>(
     let (cause, fixed, job) = (cause.clone(), fixed.clone(), job.to_owned());
     std::thread::spawn(move || {
         let found = match cause.mode {
-            Some(Mode::Threads) => Ok(None),
+            Some(mode) if mode.is_real() => Ok(None),
             _ => crate::panics::catch(|| fails_here::<S>(&job, &cause, &fixed, &seeds)),
         };
         // A receiver that has gone has given up.

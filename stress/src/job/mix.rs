@@ -16,7 +16,7 @@ impl Default for Mix {
 }
 
 /// Kinds of runs that can be named.
-const NAMED: [Mode; 3] = [Mode::Sim, Mode::Sweep, Mode::Threads];
+const NAMED: [Mode; 4] = [Mode::Sim, Mode::Sweep, Mode::Threads, Mode::Crash];
 /// Of so many parts of all time, the canary has one.
 const CANARY_PART: u64 = 64;
 
@@ -30,7 +30,7 @@ impl Mix {
         let mut shares = BTreeMap::new();
         for part in text.split(',') {
             let (name, share) =
-                part.split_once('=').ok_or("it must be shares such as sim=8,sweep=1,threads=1")?;
+                part.split_once('=').ok_or("it must be shares such as sim=8,sweep=1,threads=1,crash=1")?;
             let mode = NAMED.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
                 format!("there is no kind '{name}': it must be one of {}", NAMED.map(Mode::name).join(", "))
             })?;
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_mix_is_read_as_it_is_printed_and_nonsense_is_refused() {
-        for text in ["sim=8,sweep=1,threads=1", "sim=1", "threads=3"] {
+        for text in ["sim=8,sweep=1,threads=1,crash=2", "sim=1", "threads=3", "crash=1"] {
             assert_eq!(Mix::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "sim", "sim=0", "sim=1001", "sim=-1", "rain=1", "sim=1,sim=2", "canary=1"] {

@@ -92,6 +92,22 @@ pub(super) fn sums(connection: &Connection, names: &Names) -> rusqlite::Result<B
     Ok(sums)
 }
 
+/// What was to happen in runs of a real kind by name, how often, and how often it did.
+pub(super) type Meant = BTreeMap<String, (u64, u64)>;
+
+/// What was to happen in the runs of `row`.
+pub(super) fn meant(row: &Row, names: &Names) -> Meant {
+    let mut meant = Meant::new();
+    for (&number, &count) in &row.counts.0 {
+        match names.of(number) {
+            Some((Kind::Requested, name)) => meant.entry(name.clone()).or_default().0 += count,
+            Some((Kind::Delivered, name)) => meant.entry(name.clone()).or_default().1 += count,
+            _ => {}
+        }
+    }
+    meant
+}
+
 /// The same as a campaign has it.
 pub(super) fn totals(row: &Row, names: &Names) -> Totals {
     let mut totals =

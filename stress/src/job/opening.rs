@@ -68,7 +68,7 @@ pub(super) fn desk<S: Subject>(
 ) -> Result<Desk, JobError> {
     let mix = &options.mix;
     let wrong = |problem: String| Err(JobError::input(&options.folder, problem));
-    let (mut operations, mut threads) = (VecDeque::new(), None);
+    let (mut operations, mut stretches) = (VecDeque::new(), BTreeMap::new());
     if mix.has(Mode::Sweep) {
         let count = S::operations().len() as u64;
         if count == 0 {
@@ -77,24 +77,29 @@ pub(super) fn desk<S: Subject>(
         let swept = swept(ledger)?;
         operations.extend((0..count).filter(|&number| options.shard.has_unit(number) && !swept.has(number)));
     }
-    if mix.has(Mode::Threads) {
-        if S::threads(1).is_none() {
-            return wrong(format!("--mix {mix}: {} offers nothing for real threads", S::NAME));
+    let real = [
+        (Mode::Threads, "real threads", S::threads(1).is_some()),
+        (Mode::Crash, "processes that are killed", S::killed_processes().is_some()),
+    ];
+    for (mode, what, is_offered) in real.into_iter().filter(|(mode, ..)| mix.has(*mode)) {
+        if !is_offered {
+            return wrong(format!("--mix {mix}: {} offers nothing for {what}", S::NAME));
         }
         // Shards begin at different seeds, so that they don't do the same.
-        threads = Some(first_seed.wrapping_add(ledger.sum(Mode::Threads).seeds) ^ options.shard.number << 48);
+        let next = first_seed.wrapping_add(ledger.sum(mode).seeds) ^ options.shard.number << 48;
+        stretches.insert(mode, next);
     }
     let had = Mode::ALL.into_iter().map(|mode| (mode, ledger.sum(mode).nanos)).collect::<BTreeMap<_, _>>();
     Ok(Desk {
         mix: mix.clone(),
         seeds: Seeds::new(first_seed, options.seeds, options.shard, ledger.done(Mode::Sim)?),
         operations,
-        threads,
+        stretches,
         canary: Some(Seeds::new(first_seed, None, options.shard, ledger.done(Mode::Canary)?)),
         canaries: 0,
         is_found: false,
         had,
-        on_threads: false,
+        on_stretch: false,
         seeds_are_out: false,
     })
 }

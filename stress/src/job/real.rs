@@ -1,4 +1,5 @@
-//! Kinds of runs beside the simulator's seeds: an operation that is swept, and a stretch on real threads.
+//! Kinds of runs beside the simulator's seeds: an operation that is swept, a stretch on real threads, and one of processes that are
+//! killed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::triage::{self, Case};
 use super::work::{Sent, nanos};
 use crate::campaign::{Failure, Finding, SlowestSeed};
 use crate::panics;
+use crate::real::killed::Stretch;
 use crate::real::noise::NoiseKind;
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 use crate::stop::Stop;
@@ -20,7 +22,7 @@ use crate::subject::Subject;
 use crate::sweep::{self, Bounds};
 use crate::violation::Violation;
 
-/// How long a stretch on real threads is.
+/// How long a stretch of a real kind is.
 const STRETCH: Duration = Duration::from_secs(5);
 const CONNECTIONS: u64 = 64;
 const STALL: Duration = Duration::from_secs(30);
@@ -115,4 +117,33 @@ pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sen
         None => drop(std::fs::remove_dir_all(scratch)),
     }
     Ok(Some(Finished { mode: Mode::Threads, seed, row: row(seed, ended, began), named, cases }))
+}
+
+/// Kills processes of the subject for a while, in `scratch`.
+pub(super) fn crash<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sent {
+    let began = Instant::now();
+    let error = |error: std::io::Error| JobError::internal(scratch, error);
+    std::fs::create_dir_all(scratch).map_err(error)?;
+    let processes = S::killed_processes().expect("the job has asked for it");
+    let killed =
+        processes.run(&Stretch { directory: scratch, seed, duration: STRETCH }, stop).map_err(error)?;
+    // What was found before Ctrl-C is found.
+    if killed.interrupted && killed.found.is_none() {
+        return Ok(None);
+    }
+    let counts = killed.counts.into_iter().map(|(name, count)| (Kind::Counter, name, count));
+    let meant = killed.meant.into_iter().flat_map(|meant| {
+        [(Kind::Requested, meant.name.clone(), meant.meant), (Kind::Delivered, meant.name, meant.done)]
+    });
+    let named = counts.chain(meant).filter(|&(.., count)| count > 0).collect();
+    let mut case = killed
+        .found
+        .map(|(violation, command)| triage::unshrunk(S::NAME, failed(seed, *violation, Vec::new(), command)));
+    // What is wrong with the files is in them.
+    match &mut case {
+        Some(case) => case.small.files = Some(scratch.to_owned()),
+        None => drop(std::fs::remove_dir_all(scratch)),
+    }
+    let row = row(seed, killed.deaths, began);
+    Ok(Some(Finished { mode: Mode::Crash, seed, row, named, cases: case.into_iter().collect() }))
 }

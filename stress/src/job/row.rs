@@ -19,24 +19,32 @@ pub(super) enum Mode {
     Sweep = 1,
     /// A stretch of time on real threads.
     Threads = 2,
+    /// A stretch of time with processes that are killed.
+    Crash = 3,
     /// A seed of the canary.
     Canary = 4,
 }
 
 impl Mode {
-    pub(super) const ALL: [Mode; 4] = [Mode::Sim, Mode::Sweep, Mode::Threads, Mode::Canary];
+    pub(super) const ALL: [Mode; 5] = [Mode::Sim, Mode::Sweep, Mode::Threads, Mode::Crash, Mode::Canary];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Mode::Sim => "sim",
             Mode::Sweep => "sweep",
             Mode::Threads => "threads",
+            Mode::Crash => "crash",
             Mode::Canary => "canary",
         }
     }
 
     pub(super) fn of(number: i64) -> Option<Mode> {
         Mode::ALL.into_iter().find(|&mode| mode as i64 == number)
+    }
+
+    /// Whether it takes real time and real files: it has no end, and its failures can't be replayed.
+    pub(super) fn is_real(self) -> bool {
+        matches!(self, Mode::Threads | Mode::Crash)
     }
 
     /// Whether a whole block of its seeds becomes one row.

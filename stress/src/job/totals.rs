@@ -1,6 +1,6 @@
 //! What a job has come to, for reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::catalogue::{self, Cause};
 use super::counts::Kind;
 use super::database::Database;
 use super::ledger::SittingCanary;
-use super::names::{self, Names};
+use super::names::{self, Meant, Names};
 use super::row::{Mode, Row};
 use super::work::FOUND;
 use super::{JobError, fixed};
@@ -24,6 +24,8 @@ use crate::subject::Subject;
 const NEWEST: &str = "(SELECT build FROM sittings ORDER BY began DESC, id DESC LIMIT 1)";
 /// Failing seeds that a document lists. All are in the database.
 const FAILURES: usize = 1_000;
+/// Something that was meant for fewer processes may have been missed by chance: many die before they come to it.
+const ENOUGH: u64 = 40;
 
 /// How a job went at one moment.
 #[derive(Copy, Clone, Debug)]
@@ -54,6 +56,7 @@ pub(super) struct Whole<S: Subject> {
     pub(super) causes: Vec<Cause>,
     pub(super) by_mode: BTreeMap<Mode, Row>,
     pub(super) totals_by_mode: BTreeMap<Mode, Totals>,
+    pub(super) meant_by_mode: BTreeMap<Mode, Meant>,
     pub(super) canary: Canary,
     pub(super) builds: Vec<String>,
     pub(super) sittings: u64,
@@ -164,6 +167,13 @@ fn whole<S: Subject>(
         internal: None,
     };
     summary.judge();
+    let real = by_mode.iter().filter(|(mode, _)| mode.is_real());
+    let meant_by_mode: BTreeMap<_, _> = real.map(|(&mode, row)| (mode, names::meant(row, &names))).collect();
+    let missed = meant_by_mode[&Mode::Crash].iter().find(|(_, (meant, done))| *meant >= ENOUGH && *done == 0);
+    if let Some((what, (meant, _))) = missed {
+        summary.internal =
+            Some(format!("crash: {meant} processes were to come to {what}, and none did: it tests nothing"));
+    }
     if let Canary::Lost { .. } = canary {
         summary.internal = Some(format!("the canary, a bug of ours, was {canary}"));
     }
@@ -173,6 +183,7 @@ fn whole<S: Subject>(
         causes,
         by_mode,
         totals_by_mode,
+        meant_by_mode,
         canary,
         builds: list("SELECT build FROM builds ORDER BY first_used, build")?,
         sittings: number("SELECT COUNT(*) FROM sittings")?,
@@ -264,7 +275,14 @@ impl<S: Subject> Whole<S> {
         let open: Vec<&Cause> = self.open().collect();
         if !open.is_empty() {
             let causes = if open.len() == 1 { "1 cause".into() } else { format!("{} causes", open.len()) };
-            return (format!("FAILED: {causes}, in {failed} of {seeds} seeds"), code_of(open));
+            let others: BTreeSet<&str> = open
+                .iter()
+                .filter_map(|cause| cause.mode)
+                .filter(|&mode| mode != Mode::Sim)
+                .map(Mode::name)
+                .collect();
+            let others = others.iter().map(|name| format!(", and in {name}")).collect::<String>();
+            return (format!("FAILED: {causes}, in {failed} of {seeds} seeds{others}"), code_of(open));
         }
         // The canary of the newest sitting is part of it, and what the judge of a campaign says.
         if let Some(problem) = &self.summary.internal {
@@ -288,7 +306,12 @@ impl<S: Subject> Whole<S> {
         let mut document = report::document(&self.options, &self.summary, &[]);
         let by_mode = self.totals_by_mode.iter().filter(|(mode, _)| **mode != Mode::Sim).map(|(mode, totals)| {
             let counters: BTreeMap<_, _> = totals.counters.iter().cloned().collect();
-            (mode.name(), json!({ "units": totals.seeds, "seconds": totals.busy_nanos as f64 / 1e9, "counters": counters }))
+            let mut kind = json!({ "units": totals.seeds, "seconds": totals.busy_nanos as f64 / 1e9, "counters": counters });
+            if let Some(meant) = self.meant_by_mode.get(mode) {
+                let done = meant.iter().map(|(name, &(meant, done))| (name, json!({ "meant": meant, "done": done })));
+                kind["faults"] = json!(done.collect::<BTreeMap<_, _>>());
+            }
+            (mode.name(), kind)
         });
         document["exit_code"] = json!(self.verdict().1 as u8);
         document["job"] = json!({

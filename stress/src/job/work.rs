@@ -37,8 +37,8 @@ pub(super) struct Desk {
     pub(super) seeds: Seeds,
     /// Operations that this build has not swept.
     pub(super) operations: VecDeque<u64>,
-    /// The seed of the next stretch on real threads.
-    pub(super) threads: Option<u64>,
+    /// The seed of the next stretch of each kind that is real and that the mix has.
+    pub(super) stretches: BTreeMap<Mode, u64>,
     /// The next seed of the canary, unless there is none.
     pub(super) canary: Option<Seeds>,
     /// Seeds of the canary that this sitting has given out.
@@ -47,8 +47,8 @@ pub(super) struct Desk {
     pub(super) is_found: bool,
     /// Busy time by mode, in nanoseconds.
     pub(super) had: BTreeMap<Mode, u64>,
-    /// A stretch on real threads takes all cores: there is one at a time.
-    pub(super) on_threads: bool,
+    /// A stretch of a real kind takes all cores: there is one at a time.
+    pub(super) on_stretch: bool,
     pub(super) seeds_are_out: bool,
 }
 
@@ -69,25 +69,26 @@ impl Desk {
             if !ends && !is_endless {
                 return None;
             }
-            let mut possible = Vec::new();
             let offers = [
                 (Mode::Sim, self.mix.has(Mode::Sim) && !self.seeds_are_out),
                 (Mode::Sweep, !self.operations.is_empty()),
-                (Mode::Threads, self.threads.is_some() && !self.on_threads),
                 (Mode::Canary, self.canary.is_some()),
             ];
-            possible.extend(offers.into_iter().filter_map(|(mode, is_possible)| is_possible.then_some(mode)));
+            let offers = offers.into_iter().filter_map(|(mode, is_possible)| is_possible.then_some(mode));
+            let stretches = self.stretches.keys().copied().filter(|_| !self.on_stretch);
+            let possible: Vec<Mode> = offers.chain(stretches).collect();
             match self.mix.next(&possible, &self.had)? {
                 Mode::Sim => match self.seeds.next() {
                     Some(seed) => return Some((Mode::Sim, seed)),
                     None => self.seeds_are_out = true,
                 },
                 Mode::Sweep => return self.operations.pop_front().map(|operation| (Mode::Sweep, operation)),
-                Mode::Threads => {
-                    let seed = self.threads.as_mut()?;
-                    *seed += 1;
-                    self.on_threads = true;
-                    return Some((Mode::Threads, *seed - 1));
+                mode @ (Mode::Threads | Mode::Crash) => {
+                    let next = self.stretches.get_mut(&mode)?;
+                    let seed = *next;
+                    *next = seed.wrapping_add(1);
+                    self.on_stretch = true;
+                    return Some((mode, seed));
                 }
                 Mode::Canary => return canary(self),
             }
@@ -147,7 +148,7 @@ impl<S: Subject> Shared<S> {
                 let mut desk = self.desk.lock();
                 *desk.had.entry(mode).or_default() += nanos(began.elapsed());
                 match mode {
-                    Mode::Threads => desk.on_threads = false,
+                    Mode::Threads | Mode::Crash => desk.on_stretch = false,
                     Mode::Canary => {
                         desk.is_found |= matches!(&sent, Ok(Some(finished)) if !finished.named.is_empty())
                     }
@@ -168,6 +169,7 @@ impl<S: Subject> Shared<S> {
             Mode::Canary => Ok(canary::<false>(seed, watch)),
             Mode::Sweep => Ok(real::sweep::<S>(seed)),
             Mode::Threads => real::threads::<S>(seed, &scratch, &self.stop),
+            Mode::Crash => real::crash::<S>(seed, &scratch, &self.stop),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`killed`] | what a system offers to be run in processes that are killed |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
 //! | [`stacks`] | what the threads of this process do, when nothing moves |
@@ -12,6 +13,7 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 
 pub mod delay;
+pub mod killed;
 pub mod layer;
 pub mod memory;
 pub mod noise;

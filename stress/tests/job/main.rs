@@ -5,6 +5,7 @@ mod bad_input;
 mod commits;
 mod honest;
 mod kept;
+mod killed;
 mod known;
 mod merged;
 mod metrics;
@@ -26,6 +27,8 @@ const TESTS: &[Test] = &[
     ("two_bugs_are_two_signatures_with_a_folder_each", known::two_bugs),
     ("a_bug_that_goes_is_fixed_and_one_that_comes_back_has_regressed", known::regressed),
     ("an_operation_that_is_swept_is_swept_once_a_build", known::swept),
+    ("processes_that_are_killed_are_a_kind_of_run", killed::found),
+    ("a_point_that_no_killed_process_reached_is_a_fault_of_the_tester", killed::unreached),
     ("a_job_that_misses_its_canary_says_that_its_green_means_nothing", known::blind),
     ("bisect_names_the_commit_and_leaves_the_work_tree_alone", commits::bisect),
     ("an_issue_has_what_repeats_the_failure", commits::issue),

@@ -47,8 +47,10 @@ impl Figures {
         ledger: &Ledger,
         worked: Duration,
     ) -> Figures {
-        let others =
-            [Mode::Sweep, Mode::Threads].into_iter().filter(|&mode| options.mix.has(mode)).map(|mode| {
+        let others = [Mode::Sweep, Mode::Threads, Mode::Crash]
+            .into_iter()
+            .filter(|&mode| options.mix.has(mode))
+            .map(|mode| {
                 let sum = ledger.sum(mode);
                 (mode, sum.seeds, Duration::from_nanos(sum.nanos))
             });

@@ -24,6 +24,7 @@ mod remains;
 mod replay;
 mod seat;
 mod stops;
+mod stretch;
 mod summary;
 mod variety;
 mod verify;
@@ -42,6 +43,7 @@ pub use self::child::{ChildOptions, run as run_child};
 pub use self::evidence::{Exhibit, examine};
 pub use self::plant::Plant;
 pub use self::points::{Point, UnknownPoint};
+pub use self::stretch::Children;
 pub use self::summary::{Failure, HarmCount, PointCount, Summary};
 
 /// Small pages, a small cache and frequent checkpoints: everything happens often.
