@@ -74,6 +74,7 @@
 //! | [`conformance`] | tests an adapter of an engine's I/O before it tests the engine |
 //! | [`disk`] | a disk that delays, reorders, fails and loses writes, and the kinds of fault |
 //! | [`oracle`] | promises of stores to take: a line of commits, numbered transactions, a bank, keys, lists |
+//! | [`history`] | what connections did, as text that other checkers read |
 //! | [`schedule`] | what runs next: uniform random, round robin, PCT, POS, delay-bounded, exhaustive |
 //! | [`world`] | one run: fibers, lives, checks at rest, and what a seed draws of it |
 //! | [`sim`] | a subject, one seed at a time |
@@ -102,6 +103,7 @@ pub mod disk;
 pub mod exit;
 pub mod explain;
 pub mod explore;
+pub mod history;
 #[cfg(feature = "job")]
 pub mod job;
 pub mod options;

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::history::Event;
 use crate::options::Fixed;
 use crate::race;
 use crate::shrink::{self, Replay};
 use crate::subject::{self, Drawn, Subject};
+use crate::system::System as _;
 use crate::tape::{Source, TapeError, TapeFile};
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome, World};
@@ -28,6 +30,18 @@ pub fn run_from<S: Subject>(
         outcome.tape.insert(drawn.record.clone());
     }
     outcome
+}
+
+/// The history of a run, for checkers of other people; `None` if the system records none. The run is that of [`run_from`].
+pub fn history<S: Subject>(source: &Source, drawn: &Drawn<S::Plan>) -> Option<Vec<Event>> {
+    let run = || {
+        let mut system = S::system(drawn);
+        let record = system.record()?;
+        World::new(system, drawn.world, source, Keep::Hash).run(&Watch::default());
+        let events = record.borrow().events();
+        Some(events)
+    };
+    race::enter(run)
 }
 
 /// What a run is made of, next to its tape.

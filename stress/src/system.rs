@@ -8,6 +8,7 @@ use tenterhook_runtime::{Completion, IOCompletions};
 
 pub use crate::complaint::Complaint;
 use crate::disk::{FaultKind, Place, SimDisk, Struck};
+use crate::history::Record;
 use crate::schedule::FiberId;
 use crate::tape::{Actor, Stream};
 use crate::trace::{Event, EventKind, Trace};
@@ -207,6 +208,12 @@ pub trait System {
     /// What a connection is doing, for a person who wants to know why it does not finish.
     fn describe(&self, fiber: FiberId) -> String {
         format!("operation of connection {fiber}")
+    }
+
+    /// Begins to record what connections do, for checkers of other people ([`history`](crate::history)); asked before the run begins.
+    /// `None` if there is no such record. Recording may change nothing of a run.
+    fn record(&mut self) -> Option<Record> {
+        None
     }
 
     /// Counters for the summary: name and value, always the same names in the same order. The short summary shows the

@@ -3,6 +3,7 @@
 mod answer;
 mod bisect;
 mod explain;
+mod history;
 #[cfg(feature = "job")]
 mod job;
 #[cfg(not(feature = "job"))]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::history::{self, HistoryArguments};
 use super::{interruption, parse, print, shrinking, usage};
 use crate::campaign::{Campaign, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
@@ -57,6 +58,8 @@ pub(super) struct SimArguments<S: Subject> {
     /// Directory for the shrunk tape of each kind of failure, its test and its timeline; none to skip shrinking.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: String,
+    #[command(flatten)]
+    history: HistoryArguments,
     /// Print every event of the run, for one seed only.
     #[arg(long)]
     events: bool,
@@ -78,7 +81,8 @@ Examples:
   PROGRAM sim --seeds 1000 --faults power-loss,process-killed   a thousand seeds with crashes only
   PROGRAM sim --duration 8h --state soak       overnight; the same command resumes after an interruption";
 
-pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
+pub(super) fn run<S: Subject>(mut arguments: SimArguments<S>) -> ExitCode {
+    let history = std::mem::take(&mut arguments.history);
     let (json, events, verbose) = (arguments.json, arguments.events, arguments.verbose);
     let artifacts = (arguments.artifacts != "none").then(|| PathBuf::from(&arguments.artifacts));
     let options = match options(arguments) {
@@ -88,6 +92,10 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
     if events && (json || !options.is_single()) {
         return usage(S::PROGRAM, "--events is for one seed and for text: give --seed alone, without --json");
     }
+    let history = match history.directory(options.seeds) {
+        Ok(history) => history,
+        Err(problem) => return usage(S::PROGRAM, &problem),
+    };
     let interrupted = interruption(S::PROGRAM);
     let campaign = match Campaign::open(&options) {
         Ok(campaign) => campaign,
@@ -108,6 +116,13 @@ pub(super) fn run<S: Subject>(arguments: SimArguments<S>) -> ExitCode {
         Some(directory) if !summary.interrupted => shrink_all(&directory, &options, &summary, &interrupted),
         _ => Vec::new(),
     };
+    if let Some(directory) = history.filter(|_| !summary.interrupted) {
+        match history::write_all(&directory, &options) {
+            Ok(written) if !json => print(&written),
+            Ok(_) => {}
+            Err(problem) => return usage(S::PROGRAM, &problem),
+        }
+    }
     if json {
         print(&format!("{:#}\n", report::document(&options, &summary, &shrunk)));
     } else {

@@ -102,7 +102,7 @@ fn advance(system: &mut PagerSystem, io: &Arc<dyn IO>, context: &mut Context<'_>
         },
         Stage::Prepare(write) => {
             let Some(pager) = &system.pager else { return Ok(Step::Restart) };
-            match write.step(&mut fixture!(system, pager))? {
+            match write.step(&mut fixture!(system, pager, system.plan.connections))? {
                 Progress::More => Ok(Step::Continue),
                 Progress::Wait(io) => Ok(Step::from(io)),
                 Progress::Done => {
@@ -136,7 +136,7 @@ fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> 
     if sequence == 0 {
         system.oracles.borrow_mut().observe(&Observation::Recovered { pages: &[] })?;
         let job = Job::Prepare(Box::new(Prepare::new(PREPARATION, system.plan.extent)));
-        let fixture = fixture!(system, pager);
+        let fixture = fixture!(system, pager, system.plan.connections);
         system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &fixture));
     } else {
         let transaction = pager.begin_read()?;
@@ -196,7 +196,7 @@ fn failed(
     system.refusal = Some((times, error.to_string()));
     let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
-        match write.failed(error, &mut fixture!(system, pager)) {
+        match write.failed(error, &mut fixture!(system, pager, system.plan.connections)) {
             Err(Failure::Violation(violation)) => return Err(violation),
             Err(Failure::Pager(_)) | Ok(()) => {}
         }

@@ -8,6 +8,7 @@ use crate::workload::{
     Progress, Read, SavepointRollback, Transfer, Write, WriteEnd,
 };
 use tenterhook_stress::disk::Struck;
+use tenterhook_stress::history::Outcome;
 use tenterhook_stress::sometimes;
 use tenterhook_stress::system::{Context, Step};
 use tenterhook_stress::tape::ChoicePoint;
@@ -96,6 +97,7 @@ impl Connection {
                 Ok(Progress::More) => {}
                 Ok(Progress::Wait(io)) => return self.suspended(io, plan, fixture, context),
                 Ok(Progress::Done) => {
+                    fixture.recorder.end(Outcome::Aborted);
                     fixture.tally.borrow_mut().operations += 1;
                     context.observe(
                         fixture.oracles.borrow().history().head() as u32,
@@ -259,6 +261,7 @@ impl Connection {
             Operation::Checkpoint(checkpoint) => checkpoint.leave(fixture).or_else(oracle_fired)?,
             _ => {}
         }
+        fixture.recorder.end(Outcome::Aborted);
         fixture.tally.borrow_mut().drops += 1;
         self.forget();
         Ok(Step::Ended)
@@ -299,6 +302,7 @@ impl Connection {
             sometimes!(true, "a transaction continues after an error");
             self.cancelled = false;
         } else {
+            fixture.recorder.end(Outcome::Aborted);
             self.forget();
         }
         let seen = Observation::Failed { what, error: &error, cause };

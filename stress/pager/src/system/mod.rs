@@ -21,8 +21,10 @@ use self::quiesce::Quiesce;
 use crate::oracle::{Observation, Oracles};
 use crate::profile::Profile;
 use crate::workload::layout::{Layout, Shape};
+use crate::workload::record::{self, Kept, Recorder};
 use crate::workload::{OperationKind, Tally};
 use tenterhook_stress::disk::{Flippable, Place, Struck};
+use tenterhook_stress::history::Record;
 use tenterhook_stress::race;
 use tenterhook_stress::schedule::FiberId;
 use tenterhook_stress::sometimes;
@@ -96,6 +98,7 @@ pub struct PagerSystem {
     quiesce: Quiesce,
     oracles: Rc<RefCell<Oracles>>,
     tally: Rc<RefCell<Tally>>,
+    recorded: Kept,
     /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
     refusal: Option<(u32, String)>,
     /// Delivered faults when this life began.
@@ -123,6 +126,7 @@ impl PagerSystem {
                 (false, Durability::Normal | Durability::Off) => Oracles::of_late_syncs(),
             })),
             tally: Rc::default(),
+            recorded: None,
             refusal: None,
             struck_at_birth: Struck::default(),
             struck_at_verification: Struck::default(),
@@ -138,6 +142,7 @@ struct Raced {
     pager: Arc<Pager>,
     oracles: Rc<RefCell<Oracles>>,
     tally: Rc<RefCell<Tally>>,
+    recorded: Kept,
     struck_at_birth: Struck,
     connection: Connection,
 }
@@ -150,6 +155,7 @@ impl race::Connection for Raced {
             layout: &self.layout,
             oracles: &self.oracles,
             tally: &self.tally,
+            recorder: Recorder { kept: &self.recorded, client: context.fiber },
             raced: true,
         };
         self.connection.step(&self.plan, self.struck_at_birth, &mut fixture, context)
@@ -162,13 +168,14 @@ impl race::Connection for Raced {
 
 /// Everything that an operation needs of `$system`, borrowed field by field.
 macro_rules! fixture {
-    ($system:expr, $pager:expr) => {
+    ($system:expr, $pager:expr, $client:expr) => {
         $crate::workload::Fixture {
             pager: $pager,
             shape: &$system.shape,
             layout: &$system.layout,
             oracles: &$system.oracles,
             tally: &$system.tally,
+            recorder: $crate::workload::record::Recorder { kept: &$system.recorded, client: $client },
             raced: false,
         }
     };
@@ -197,7 +204,7 @@ impl System for PagerSystem {
 
     fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
-        let mut fixture = fixture!(self, pager);
+        let mut fixture = fixture!(self, pager, context.fiber);
         let connection = &mut self.connections[context.fiber as usize];
         connection.step(&self.plan, self.struck_at_birth, &mut fixture, context)
     }
@@ -210,6 +217,7 @@ impl System for PagerSystem {
             pager: Arc::clone(self.pager.as_ref()?),
             oracles: Rc::clone(&self.oracles),
             tally: Rc::clone(&self.tally),
+            recorded: self.recorded.clone(),
             struck_at_birth: self.struck_at_birth,
             connection: Connection::default(),
         }))
@@ -217,7 +225,7 @@ impl System for PagerSystem {
 
     fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
-        let mut fixture = fixture!(self, pager);
+        let mut fixture = fixture!(self, pager, context.fiber);
         self.quiesce.step(&mut fixture, context)
     }
 
@@ -226,6 +234,9 @@ impl System for PagerSystem {
         sometimes!(has_spilled, "a crash leaves frames of an unfinished commit");
         for connection in &mut self.connections {
             connection.forget();
+        }
+        if let Some(recorded) = &self.recorded {
+            recorded.borrow_mut().crashed();
         }
         self.boot = Boot::default();
         self.quiesce = Quiesce::default();
@@ -251,6 +262,10 @@ impl System for PagerSystem {
                 None => self.boot.describe().unwrap_or_else(|| self.quiesce.describe()),
             },
         }
+    }
+
+    fn record(&mut self) -> Option<Record> {
+        Some(record::begin(&mut self.recorded))
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

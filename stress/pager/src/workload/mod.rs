@@ -10,6 +10,7 @@ mod multi_page_write;
 mod operation_context;
 mod prepare;
 mod read;
+pub(crate) mod record;
 mod savepoint_rollback;
 mod transfer;
 mod upkeep;
@@ -27,6 +28,7 @@ use self::layout::{Layout, Shape};
 pub(crate) use self::multi_page_write::MultiPageWrite;
 pub(crate) use self::prepare::Prepare;
 pub(crate) use self::read::{Plan, Read};
+use self::record::Recorder;
 pub(crate) use self::savepoint_rollback::SavepointRollback;
 pub(crate) use self::transfer::Transfer;
 pub(crate) use self::upkeep::{CheckIntegrity, Checkpoints};
@@ -43,6 +45,8 @@ pub(crate) struct Fixture<'a> {
     pub(crate) oracles: &'a RefCell<Oracles>,
     /// The same holds here.
     pub(crate) tally: &'a RefCell<Tally>,
+    /// For checkers of other people.
+    pub(crate) recorder: Recorder<'a>,
     /// Whether threads are stopped in the middle of a step: what is told of a call may be told late.
     pub(crate) raced: bool,
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::pager::{PageNo, WriteTransaction};
 
-use super::layout::Shape;
+use super::layout::{Shape, stamp};
 use super::{Failure, Fixture, Progress, await_io};
 use crate::oracle::{ABSENT, Observation, Oracles};
 
@@ -14,6 +14,8 @@ use crate::oracle::{ABSENT, Observation, Oracles};
 pub(crate) struct Changes {
     pub(super) base: u64,
     pub(super) pages: Vec<(PageNo, u64)>,
+    /// The stamps of the changed pages, if there is a record.
+    stamps: Vec<(PageNo, u64)>,
 }
 
 /// A transaction at work, with what it needs to report what it sees and does.
@@ -52,10 +54,15 @@ impl Changes {
     }
 
     pub(crate) fn set(&mut self, page: PageNo, digest: u64) {
-        match self.pages.iter_mut().find(|(changed, _)| *changed == page) {
-            Some((_, known)) => *known = digest,
-            None => self.pages.push((page, digest)),
-        }
+        put(&mut self.pages, page, digest);
+    }
+
+    /// The changed pages that are there, with the stamps that they carry now.
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = (PageNo, u64)> {
+        self.stamps
+            .iter()
+            .copied()
+            .filter(|&(page, _)| self.digest(page).is_some_and(|digest| digest != ABSENT))
     }
 }
 
@@ -83,6 +90,7 @@ impl OperationContext<'_, '_> {
         };
         let digest = self.fixture.shape.digest(&bytes);
         self.fixture.tally.borrow_mut().looked(digest);
+        self.record_read(page, stamp(&bytes));
         compare(self.fixture.oracles, self.changes, page, digest)?;
         Ok(Ok(read(&bytes)))
     }
@@ -93,10 +101,12 @@ impl OperationContext<'_, '_> {
         let shape = self.fixture.shape;
         let digest = shape.digest(bytes);
         self.fixture.tally.borrow_mut().looked(digest);
+        let before = stamp(bytes);
         compare(self.fixture.oracles, self.changes, page, digest)?;
         edit(bytes);
-        let digest = shape.digest(bytes);
-        self.changed(page, digest)
+        let (digest, after) = (shape.digest(bytes), stamp(bytes));
+        self.record_read(page, before);
+        self.changed(page, digest, after)
     }
 
     /// A new page, empty so far; or the wait for it.
@@ -114,15 +124,25 @@ impl OperationContext<'_, '_> {
     pub(crate) fn fill(&mut self, page: PageNo, fill: impl FnOnce(&mut [u8])) -> Result<Progress, Failure> {
         let bytes = await_io!(self.transaction.page_mut(page));
         fill(bytes);
-        let digest = self.fixture.shape.digest(bytes);
-        self.changed(page, digest)
+        let (digest, after) = (self.fixture.shape.digest(bytes), stamp(bytes));
+        self.changed(page, digest, after)
     }
 
     /// From here on the transaction may write this to the log, before its commit and without one.
-    fn changed(&mut self, page: PageNo, digest: u64) -> Result<Progress, Failure> {
+    fn changed(&mut self, page: PageNo, digest: u64, stamp: u64) -> Result<Progress, Failure> {
         self.changes.set(page, digest);
+        if self.fixture.recorder.is_on() {
+            put(&mut self.changes.stamps, page, stamp);
+        }
         self.fixture.observe(&Observation::PageChanged { page, digest })?;
         Ok(Progress::Done)
+    }
+
+    /// A page that the transaction has changed itself says nothing of others.
+    fn record_read(&self, page: PageNo, stamp: u64) {
+        if self.fixture.recorder.is_on() && self.changes.digest(page).is_none() {
+            self.fixture.recorder.read(page, stamp);
+        }
     }
 
     /// Frees `page`.
@@ -130,6 +150,13 @@ impl OperationContext<'_, '_> {
         await_io!(self.transaction.free(page));
         self.changes.set(page, ABSENT);
         Ok(Progress::Done)
+    }
+}
+
+fn put(pages: &mut Vec<(PageNo, u64)>, page: PageNo, value: u64) {
+    match pages.iter_mut().find(|(known, _)| *known == page) {
+        Some((_, known)) => *known = value,
+        None => pages.push((page, value)),
     }
 }
 

@@ -4,6 +4,7 @@ use super::layout::{Kind, is_kind, stamp};
 use super::transfer::INITIAL_BALANCE;
 use super::{Failure, Fixture, Progress, await_io};
 use crate::oracle::Observation;
+use tenterhook_stress::history::{Access, Outcome};
 use tenterhook_stress::sometimes;
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 
@@ -65,6 +66,7 @@ impl Read {
     pub(crate) fn begin(plan: Plan, fixture: &mut Fixture<'_>) -> Result<Read, Failure> {
         let floor = fixture.acknowledged();
         let transaction = fixture.pager.begin_read()?;
+        fixture.recorder.begin(Access::Read);
         fixture.observe(&Observation::ReadBegan { sequence: transaction.commit_sequence(), floor })?;
         Ok(Read { transaction, plan, position: 0 })
     }
@@ -80,6 +82,7 @@ impl Read {
                 .acknowledged()
                 .saturating_sub(self.transaction.commit_sequence());
             sometimes!(behind >= 10, "a reader ends ten commits behind");
+            fixture.recorder.end(Outcome::Committed);
             self.plan.conclude(self.transaction.commit_sequence(), fixture)?;
             return Ok(Progress::Done);
         };
@@ -87,6 +90,7 @@ impl Read {
         let sequence = self.transaction.commit_sequence();
         let digest = fixture.shape.digest(&page);
         fixture.tally.borrow_mut().looked(digest);
+        fixture.recorder.read(number, stamp(&page));
         fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
         self.plan.look(sequence, page, digest, fixture)?;
         self.position += 1;

@@ -3,12 +3,13 @@ use tenterhook_runtime::pager::{
     Audit, BeginWrite, Commit, PagerError, ReadTransaction, Upgrade, Vacuum, WriteTransaction,
 };
 
-use super::layout::Layout;
+use super::layout::{Layout, stamp};
 use super::operation_context::{Changes, OperationContext};
 use super::{
     Aside, Churn, Failure, Fixture, MultiPageWrite, Prepare, Progress, SavepointRollback, Transfer, await_io,
 };
 use crate::oracle::{Observation, TransactionId};
+use tenterhook_stress::history::{Access, Outcome};
 use tenterhook_stress::sometimes;
 use tenterhook_stress::tape::Stream;
 
@@ -73,6 +74,7 @@ enum Stage {
 impl Write {
     /// A transaction that waits for the write lock first.
     pub(crate) fn new(id: TransactionId, job: Job, end: WriteEnd, fixture: &Fixture<'_>) -> Write {
+        fixture.recorder.begin(Access::Write);
         Write::at(id, job, end, Stage::Begin(fixture.pager.begin_write()))
     }
 
@@ -86,6 +88,7 @@ impl Write {
     ) -> Result<Write, Failure> {
         let floor = fixture.acknowledged();
         let reader = fixture.pager.begin_read()?;
+        fixture.recorder.begin(Access::Read);
         fixture.observe(&Observation::ReadBegan { sequence: reader.commit_sequence(), floor })?;
         Ok(Write::at(id, job, end, Stage::Look(Box::new(reader), looks)))
     }
@@ -176,6 +179,7 @@ impl Write {
                 let page = await_io!(reader.page(number));
                 let digest = fixture.shape.digest(&page);
                 fixture.tally.borrow_mut().looked(digest);
+                fixture.recorder.read(number, stamp(&page));
                 fixture.observe(&Observation::PageRead { sequence, page: number, digest })?;
                 *left -= 1;
                 Ok(Progress::More)
@@ -282,6 +286,7 @@ impl Write {
                     log_syncs > 0 && commits_published > log_syncs,
                     "one sync acknowledges several commits"
                 );
+                fixture.recorder.end(Outcome::Committed);
                 fixture.observe(&Observation::Committed { id: self.id, sequence })?;
                 Ok(Progress::Done)
             }
@@ -316,6 +321,7 @@ impl Write {
     ) -> Result<Progress, Failure> {
         fixture.observe(&Observation::TurnCame { id: self.id, asked: self.asked.unwrap_or(0) })?;
         self.changes.base = transaction.commit_sequence();
+        fixture.recorder.upgrade();
         let ahead = self.changes.base.saturating_sub(fixture.pager.commit_sequence());
         sometimes!(ahead > 0, "a writer starts from a commit that is in flight");
         sometimes!(ahead >= 3, "three commits are in flight");
@@ -342,7 +348,8 @@ impl Write {
             fixture.tally.borrow_mut().rollbacks += 1;
             return Ok(Progress::Done);
         }
-        let Changes { base, pages } = &self.changes;
+        let Changes { base, pages, .. } = &self.changes;
+        fixture.recorder.wrote(self.changes.stamps());
         fixture.observe(&Observation::CommitBegan { id: self.id, base: *base, changes: pages })?;
         self.stage = Stage::Commit(Box::new(transaction.commit()));
         Ok(Progress::More)
@@ -354,12 +361,14 @@ impl Write {
         match self.stage {
             Stage::Commit(_) if matches!(error, PagerError::OutcomeUnknown { .. }) => {
                 sometimes!(true, "the outcome of a commit is never reported");
+                fixture.recorder.end(Outcome::Unknown);
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted: true })
             }
             Stage::Commit(_) => {
                 fixture.tally.borrow_mut().failed_commits += 1;
                 sometimes!(true, "a commit ends with an error");
                 sometimes!(is_doomed, "a commit in flight fails because an earlier one did");
+                fixture.recorder.end(Outcome::Unknown);
                 fixture.observe(&Observation::CommitFailed { id: self.id })
             }
             Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),
@@ -377,6 +386,7 @@ impl Write {
                 let submitted = commit.is_submitted();
                 sometimes!(submitted, "a commit is dropped midway");
                 sometimes!(!submitted, "a commit is dropped before it is handed to the log");
+                fixture.recorder.end(if submitted { Outcome::Unknown } else { Outcome::Aborted });
                 fixture.observe(&Observation::CommitDropped { id: self.id, submitted })
             }
             Stage::Begin(_) | Stage::Upgrade(..) => fixture.observe(&Observation::TurnLeft { id: self.id }),

@@ -2,15 +2,15 @@
 //!
 //! A list remembers the order of its appends, so that reads tell which transaction came before which. A cycle of such
 //! dependencies is an anomaly, named as by Adya ("Weak consistency", 1999); the method is that of Elle (Kingsbury and Alvaro, VLDB
-//! 2020). The judge is for histories of some thousand transactions. [`History::write_json`] and [`History::write_edn`] hand a
-//! history to other checkers, in the shape that Jepsen and Elle read.
+//! 2020). The judge is for histories of some thousand transactions. [`crate::history`] hands one to other checkers.
 
 mod anomaly;
 mod dependencies;
-mod export;
 mod graph;
+mod recorded;
 
 use super::Verdict;
+pub use crate::history::Outcome;
 
 /// What isolation is demanded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,17 +43,6 @@ pub enum Operation {
         /// All its elements; none as long as the read has not ended.
         seen: Option<Vec<u64>>,
     },
-}
-
-/// What became of a transaction.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was acknowledged.
-    Committed,
-    /// It was refused, and nothing of it may be seen.
-    Aborted,
-    /// It may have happened.
-    Unknown,
 }
 
 /// A transaction of a history.

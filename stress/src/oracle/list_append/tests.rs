@@ -1,4 +1,5 @@
 use super::*;
+use crate::history::{Event, Recorded as _, write_edn, write_json};
 
 fn append(list: u64, element: u64) -> Operation {
     Operation::Append { list, element }
@@ -182,12 +183,12 @@ fn a_history_is_written_as_json_and_as_edn() {
     history.committed(id, vec![append(7, element), read(7, &[element])]);
     history.begin(4, vec![append(7, 2)]);
     history.crashed();
-    let text = |write: fn(&History, &mut Vec<u8>) -> std::io::Result<()>| {
+    let text = |write: fn(&[Event], &mut Vec<u8>) -> std::io::Result<()>| {
         let mut text = Vec::new();
-        write(&history, &mut text).unwrap();
+        write(&history.events(), &mut text).unwrap();
         String::from_utf8(text).unwrap()
     };
-    let edn = text(|history, text| history.write_edn(text));
+    let edn = text(|events, text| write_edn(events, text));
     assert_eq!(
         edn,
         "{:index 0 :time 1 :type :invoke :process 3 :f :txn :value [[:append 7 1] [:r 7 nil]]}\n\
@@ -195,7 +196,7 @@ fn a_history_is_written_as_json_and_as_edn() {
          {:index 2 :time 3 :type :invoke :process 4 :f :txn :value [[:append 7 2]]}\n\
          {:index 3 :time 4 :type :info :process 4 :f :txn :value [[:append 7 2]]}\n"
     );
-    let json = text(|history, text| history.write_json(text));
+    let json = text(|events, text| write_json(events, text));
     assert!(json.starts_with(
         r#"{"f":"txn","index":0,"process":3,"type":"invoke","value":[["append",7,1],["r",7,null]]}"#
     ));

@@ -4,7 +4,7 @@
 //! "tentacks"   8 bytes
 //! connections  u64
 //! then for each connection:
-//!   asked      u64   commits that it has asked for
+//!   asked      u64   the highest number of a commit that it has asked for since the last opening
 //!   told       u64   commits that it was told of
 //! ```
 //!
@@ -15,6 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::seat::Seat;
 
@@ -26,6 +27,8 @@ const HEAD: u64 = 16;
 pub(super) struct Acks {
     file: File,
     connections: u64,
+    /// The highest number that each connection has asked for since it was reset, as in the file.
+    most: Box<[AtomicU64]>,
 }
 
 impl Acks {
@@ -44,23 +47,37 @@ impl Acks {
             let problem = format!("{} is no table of {connections} connections", path.display());
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
-        Ok(Acks { file, connections })
+        let acks = Acks { file, connections, most: (0..connections).map(|_| AtomicU64::new(0)).collect() };
+        for (most, seat) in acks.most.iter().zip(acks.read()?) {
+            // ORDERING: Relaxed, as in `asked`.
+            most.store(seat.asked, Ordering::Relaxed);
+        }
+        Ok(acks)
     }
 
-    /// `connection` is about to ask for its `own`-th commit.
+    /// `connection` is about to ask for its `own`-th commit. It may have asked for a later one before: those have failed, and what was
+    /// written of them may still be found.
     pub(super) fn asked(&self, connection: u64, own: u64) -> io::Result<()> {
-        self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16)
+        // ORDERING: Relaxed: each number is one connection's.
+        let before = self.most[connection as usize].fetch_max(own, Ordering::Relaxed);
+        self.write(connection, 0, own.max(before))
     }
 
     /// `connection` was told that its `own`-th commit is durable.
     pub(super) fn told(&self, connection: u64, own: u64) -> io::Result<()> {
-        self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16 + 8)
+        self.write(connection, 8, own)
+    }
+
+    fn write(&self, connection: u64, place: u64, own: u64) -> io::Result<()> {
+        self.file.write_all_at(&own.to_le_bytes(), HEAD + connection * 16 + place)
     }
 
     /// A recovery has found so much, or a power loss has left it. What was asked for beyond that is gone for good.
     pub(super) fn reset(&self, seats: &[Seat]) -> io::Result<()> {
         (0..).zip(seats).try_for_each(|(connection, seat)| {
-            self.asked(connection, seat.asked)?;
+            // ORDERING: Relaxed, as in `asked`.
+            self.most[connection as usize].store(seat.asked, Ordering::Relaxed);
+            self.write(connection, 0, seat.asked)?;
             self.told(connection, seat.kept)
         })
     }
@@ -91,6 +108,9 @@ mod tests {
         drop(acks);
         let acks = Acks::open(&path, 3).unwrap();
         let [none, some] = [(0, 0), (8, 7)].map(|(asked, kept)| Seat { asked, kept });
+        assert_eq!(acks.read().unwrap(), [none, some, none]);
+        // Commit 8 has failed.
+        acks.asked(1, 7).unwrap();
         assert_eq!(acks.read().unwrap(), [none, some, none]);
         acks.reset(&[none, none, some]).unwrap();
         assert_eq!(acks.read().unwrap(), [none, none, some]);

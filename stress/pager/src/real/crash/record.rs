@@ -14,7 +14,8 @@
 //!         known of its range; 6 a sync failed, and what it covered will not be synced again, but for what a coin with
 //!         `value` as its key spares; 7 connection `number` asks for its commit `value`; 8 commits of connection `number` up to
 //!         `value` survive every power loss from here on; 9 the process died; 10 a harm, `number`, hit it `value` times;
-//!         11 noise of kind `number` was delivered `value` times; 12 the process has come to its point and kills itself there
+//!         11 noise of kind `number` was delivered `value` times; 12 the process has come to its point and kills itself there;
+//!         13 an opening has found `value` commits of connection `number`: they survive, and those beyond them are gone
 //! ```
 
 use std::io::{self, Write};
@@ -26,7 +27,7 @@ use tenterhook_runtime::io::OperationKind;
 use tenterhook_stress::real::layer::{Passing, Role};
 use tenterhook_stress::real::noise::NoiseKind;
 
-const HEAD: usize = 24;
+pub(super) const HEAD: usize = 24;
 
 /// Where a log has its headers; its frames come after.
 pub(super) const LOG_HEADERS: u64 = 8192;
@@ -47,10 +48,11 @@ pub(super) enum Tag {
     Harm = 10,
     Noise = 11,
     Reached = 12,
+    Found = 13,
 }
 
 impl Tag {
-    const ALL: [Tag; 12] = [
+    const ALL: [Tag; 13] = [
         Tag::Write,
         Tag::Sync,
         Tag::Truncate,
@@ -63,6 +65,7 @@ impl Tag {
         Tag::Harm,
         Tag::Noise,
         Tag::Reached,
+        Tag::Found,
     ];
 }
 
@@ -107,8 +110,7 @@ impl Recorder {
 
     /// A recovery has found `own` commits of `connection`: it keeps them, and those that were asked for beyond them are gone.
     pub(super) fn finds(&self, connection: u64, own: u64) {
-        self.asks(connection, own);
-        self.keeps(connection, own);
+        self.append(Tag::Found, Role::Database, connection, own, &[]);
     }
 
     /// The process has come to its point.

@@ -100,7 +100,14 @@ impl Replay {
                 let spared = |change: u64| rng::below(rng::at(value, change), 3) == 0;
                 self.disk.drop_unsynced(&self.file(role), spared);
             }
-            Tag::Asked => self.seats.get_mut(usize::try_from(number).ok()?)?.asked = value,
+            Tag::Asked => {
+                // Lower than the one before: that has failed, and what was written of it may be found.
+                let seat = self.seats.get_mut(usize::try_from(number).ok()?)?;
+                seat.asked = seat.asked.max(value);
+            }
+            Tag::Found => {
+                *self.seats.get_mut(usize::try_from(number).ok()?)? = Seat { asked: value, kept: value };
+            }
             Tag::Kept => {
                 let seat = self.seats.get_mut(usize::try_from(number).ok()?)?;
                 seat.kept = seat.kept.max(value);
@@ -186,7 +193,7 @@ impl Replay {
 mod tests {
     use tenterhook_runtime::io::{Descriptor, OperationKind};
 
-    use super::super::record::{Recorder, ends};
+    use super::super::record::{HEAD, Recorder, ends};
     use super::*;
     use tenterhook_stress::disk::Fate;
     use tenterhook_stress::real::layer::Passing;
@@ -297,6 +304,19 @@ mod tests {
         append(&mut whole, Tag::Died, Role::Log, 0, 0, &[]).unwrap();
         assert_eq!(left(&whole, Fate::Everything), "abcx");
         assert_eq!(left(&whole, Fate::Nothing), "ab--");
+    }
+
+    /// Broke: of the commits 67 and 68 of a connection, which had failed, 67 was asked for again; a loss of power left what had been
+    /// written of the first two, and the file was called wrong.
+    #[test]
+    fn what_has_failed_stays_asked_for_until_an_opening_has_not_found_it() {
+        let mut record = Vec::new();
+        for (tag, own) in [(Tag::Asked, 67), (Tag::Asked, 68), (Tag::Asked, 67), (Tag::Found, 66)] {
+            append(&mut record, tag, Role::Database, 1, own, &[]).unwrap();
+        }
+        let at = |entries: usize| replay(&record[..entries * HEAD]).seats[1];
+        assert_eq!(at(3), Seat { asked: 68, kept: 0 });
+        assert_eq!(at(4), Seat { asked: 66, kept: 66 });
     }
 
     #[test]

@@ -41,10 +41,11 @@ impl Table {
         self.newest_told.load(Ordering::Acquire)
     }
 
-    /// `connection` asks for a commit.
+    /// `connection` asks for a commit. Its number may be lower than the one before: commits have failed, and what was written of them
+    /// may still be found by the next opening.
     pub(super) fn asked(&self, connection: u64, committed: Committed) {
         // ORDERING: Relaxed: read after the connection's machine has been joined, or by itself.
-        self.rows[connection as usize].asked.store(committed.own, Ordering::Relaxed);
+        self.rows[connection as usize].asked.fetch_max(committed.own, Ordering::Relaxed);
     }
 
     /// `connection` was told of a commit.
@@ -104,6 +105,22 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Broke: a connection whose commits had failed asked for a lower number, and the next opening, which found what had been written
+    /// of them, was called wrong.
+    #[test]
+    fn commits_that_have_failed_stay_asked_for_until_the_next_opening() {
+        let table = Table::new(1);
+        let asks = |own| table.asked(0, Committed { number: own, own });
+        let asked = || table.rows().map(|(asked, _)| asked).collect::<Vec<_>>();
+        asks(67);
+        asks(68);
+        asks(67);
+        assert_eq!(asked(), [68]);
+        table.settle(&[66]);
+        asks(67);
+        assert_eq!(asked(), [67]);
+    }
 
     /// Broke: what was asked for and not found stayed asked for, so that a stale commit could come back in a later life.
     #[test]
