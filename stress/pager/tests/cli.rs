@@ -57,6 +57,8 @@ fn bad_input_is_one_line_that_says_what_and_what_would_be_right_and_exit_code_2(
         ("sim --operations none", "--operations is empty"),
         ("sim --state /dev/null/x --seeds 1", "--state /dev/null/x"),
         ("sim --events", "--events is for one seed"),
+        ("sim --duration 1s --history histories", "--history is for a number of seeds"),
+        ("sim --seed 1 --history /dev/null/x", "--history /dev/null/x: cannot be written"),
         ("sim --scheduler fifo", "random, round-robin, pct"),
         ("replay no-such.tape", "no-such.tape"),
         ("sweep --only tornado", "no operation has that in its name"),
@@ -168,6 +170,29 @@ fn a_campaign_of_two_jobs_has_the_hash_of_one_job() {
     let (one, two) = (document(1), document(2));
     assert_eq!(one["trace_hash"], two["trace_hash"]);
     assert_eq!(one["counters"], two["counters"]);
+}
+
+/// Seen red with a run that is recorded and has another hash, and with events without their ends.
+#[test]
+fn a_history_has_the_transactions_of_each_seed_and_changes_no_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seeds = "sim --seed 7 --seeds 3 --steps 4000 --json --artifacts none";
+    let told = json(&format!("{seeds} --history {}", folder.path().display()));
+    assert_eq!(told["trace_hash"], json(seeds)["trace_hash"]);
+    for seed in ["0x7", "0x8", "0x9"] {
+        let file = |kind: &str| {
+            std::fs::read_to_string(folder.path().join(format!("{seed}.{kind}"))).expect("a history")
+        };
+        let (edn, lines) = (file("edn"), file("jsonl"));
+        assert_eq!(edn.lines().count(), lines.lines().count());
+        let committed = lines.lines().filter(|line| {
+            let event: Value = serde_json::from_str(line).expect("an event");
+            let writes = event["value"].as_array().expect("a list").iter().any(|part| part[0] == "w");
+            writes && event["type"] == "ok"
+        });
+        assert!(committed.count() > 3, "{seed} commits");
+        assert!(edn.contains(":type :ok") && edn.contains("[:w "), "{edn}");
+    }
 }
 
 #[test]

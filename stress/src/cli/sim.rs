@@ -92,7 +92,7 @@ pub(super) fn run<S: Subject>(mut arguments: SimArguments<S>) -> ExitCode {
     if events && (json || !options.is_single()) {
         return usage(S::PROGRAM, "--events is for one seed and for text: give --seed alone, without --json");
     }
-    let history = match history.directory(options.seeds) {
+    let history = match history.directory(&options) {
         Ok(history) => history,
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
@@ -116,19 +116,23 @@ pub(super) fn run<S: Subject>(mut arguments: SimArguments<S>) -> ExitCode {
         Some(directory) if !summary.interrupted => shrink_all(&directory, &options, &summary, &interrupted),
         _ => Vec::new(),
     };
-    if let Some(directory) = history.filter(|_| !summary.interrupted) {
-        match history::write_all(&directory, &options) {
-            Ok(written) if !json => print(&written),
-            Ok(_) => {}
-            Err(problem) => return usage(S::PROGRAM, &problem),
-        }
+    let written = history.filter(|_| !summary.interrupted).map(|to| history::write_all(&to, &options));
+    if let (Some(Ok(written)), false) = (&written, json) {
+        print(written);
     }
     if json {
         print(&format!("{:#}\n", report::document(&options, &summary, &shrunk)));
     } else {
         print(&report::glance(&options, &summary, &shrunk));
     }
-    summary.exit_code()
+    match (written, summary.exit_code()) {
+        (Some(Err(problem)), ExitCode::Ok) => usage(S::PROGRAM, &problem),
+        (Some(Err(problem)), code) => {
+            usage(S::PROGRAM, &problem);
+            code
+        }
+        (_, code) => code,
+    }
 }
 
 /// Makes broken promises small, the first of each that are told in the same words, of eight kinds at most. Ctrl-C ends it with what is small so far.

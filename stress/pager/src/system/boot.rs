@@ -29,7 +29,7 @@ enum Stage {
     /// The pager creates or recovers.
     Open(Open),
     /// Nothing was ever committed: the first transaction.
-    Prepare(Write),
+    Prepare(Box<Write>),
     /// Reads every page and tells the oracles what is there.
     Verify(Verify),
 }
@@ -137,7 +137,8 @@ fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> 
         system.oracles.borrow_mut().observe(&Observation::Recovered { pages: &[] })?;
         let job = Job::Prepare(Box::new(Prepare::new(PREPARATION, system.plan.extent)));
         let fixture = fixture!(system, pager, system.plan.connections);
-        system.boot.stage = Stage::Prepare(Write::new(PREPARATION, job, WriteEnd::Commit, &fixture));
+        let write = Write::new(PREPARATION, job, WriteEnd::Commit, &fixture);
+        system.boot.stage = Stage::Prepare(Box::new(write));
     } else {
         let transaction = pager.begin_read()?;
         let digests = Vec::with_capacity(transaction.page_count() as usize + 1);

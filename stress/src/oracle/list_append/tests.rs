@@ -188,7 +188,7 @@ fn a_history_is_written_as_json_and_as_edn() {
         write(&history.events(), &mut text).unwrap();
         String::from_utf8(text).unwrap()
     };
-    let edn = text(|events, text| write_edn(events, text));
+    let edn = text(write_edn);
     assert_eq!(
         edn,
         "{:index 0 :time 1 :type :invoke :process 3 :f :txn :value [[:append 7 1] [:r 7 nil]]}\n\
@@ -196,7 +196,7 @@ fn a_history_is_written_as_json_and_as_edn() {
          {:index 2 :time 3 :type :invoke :process 4 :f :txn :value [[:append 7 2]]}\n\
          {:index 3 :time 4 :type :info :process 4 :f :txn :value [[:append 7 2]]}\n"
     );
-    let json = text(|events, text| write_json(events, text));
+    let json = text(write_json);
     assert!(json.starts_with(
         r#"{"f":"txn","index":0,"process":3,"type":"invoke","value":[["append",7,1],["r",7,null]]}"#
     ));
