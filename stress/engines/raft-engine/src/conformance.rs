@@ -89,9 +89,12 @@ fn the_adapter_has_every_behaviour_but_locks_which_raft_engine_does_not_ask_for(
 fn an_adapter_whose_syncs_do_nothing_is_told_so() {
     let report = report(&Plan { broken: Some(Broken::Sync), ..Plan::default() });
     let wrong: Vec<_> = report.wrong().map(|(name, _)| name).collect();
-    for behaviour in
-        ["a sync error is handed on", "a sync covers what was written before it", "a name lasts", "a new name lasts"]
-    {
+    for behaviour in [
+        "a sync error is handed on",
+        "a sync covers what was written before it",
+        "a name lasts",
+        "a new name lasts",
+    ] {
         assert!(wrong.contains(&behaviour), "{report}");
     }
 }

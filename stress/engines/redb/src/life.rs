@@ -36,8 +36,7 @@ impl Life {
     /// Whether the error may be: a fault of this life explains it, or the file was refused of a creation that was cut off and is made again.
     pub(crate) fn explains(&self, call: &Call, error: &redb::Error, is_empty: bool) -> bool {
         call.remark(|| error.to_string());
-        let is_refused =
-            matches!(error, redb::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData);
+        let is_refused = matches!(error, redb::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData);
         let is_corrupt = matches!(error, redb::Error::Corrupted(_) | redb::Error::RepairAborted);
         (is_empty && is_refused) || (!is_corrupt && self.faults.fault_counts().struck() > self.began)
     }

@@ -15,8 +15,7 @@ use crate::kernel::Kernel;
 use crate::plan::Broken;
 
 /// A journal: its name lasts with its first sync.
-const FLAGS: c_int =
-    ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE | ffi::SQLITE_OPEN_MAIN_JOURNAL;
+const FLAGS: c_int = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE | ffi::SQLITE_OPEN_MAIN_JOURNAL;
 
 struct Sqlite(Arc<Kernel>);
 
