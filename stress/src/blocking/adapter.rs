@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenterhook_runtime::io::IO;
 use tenterhook_runtime::{Completer, Completion};
 
-use super::foreign::Foreign;
+use super::foreign::{Foreign, NOT_PROVEN};
 use super::kernel::Sleep;
 use super::seat::{News, Order, Seat, Watch};
 use super::{After, BlockingSystem, thread};
@@ -84,7 +84,7 @@ impl<B: BlockingSystem> Blocking<B> {
     /// such a lock is stopped there, and its fiber is stepped again after the lock has changed, when the tape says so. Without
     /// this it is a thread that does not come back.
     ///
-    /// Two counters tell of it: sleeps, and runs that are not proven deterministic. A run is not proven if a thread waited with a time limit,
+    /// Two counters tell of it: sleeps, and runs that are not proven deterministic, which a campaign warns of. A run is not proven if a thread waited with a time limit,
     /// or if threads exist that the engine has started: they follow the machine. Locks that are handed over after some real time (those of
     /// `parking_lot`, in half a millisecond) follow it too, and no counter tells. The jobs must not leave their work to other threads.
     /// Linux on x86-64 or AArch64 only: elsewhere nothing changes.
@@ -331,7 +331,7 @@ impl<B: BlockingSystem> System for Blocking<B> {
         let mut counters = self.system().counters();
         if let Some(foreign) = &self.foreign {
             counters.push(("sleeps in the engine's locks", foreign.sleeps));
-            counters.push(("runs not proven deterministic", u64::from(foreign.doubt.is_some())));
+            counters.push((NOT_PROVEN, u64::from(foreign.doubt.is_some())));
         }
         counters
     }

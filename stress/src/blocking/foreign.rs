@@ -26,6 +26,9 @@ pub(super) const LOOK_AFTER: Duration = Duration::from_micros(500);
 /// The time between two attempts to find all threads asleep.
 const PAUSE: Duration = Duration::from_micros(50);
 
+/// The counter of runs whose order may not have been the tape's alone.
+pub(crate) const NOT_PROVEN: &str = "runs not proven deterministic";
+
 /// Sleeps of a run, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Foreign {

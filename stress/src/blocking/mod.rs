@@ -86,6 +86,7 @@ mod thread;
 pub use self::adapter::Blocking;
 pub use self::call::{Call, Gone};
 pub use self::disk::{BlockingDisk, BlockingError, BlockingFile};
+pub(crate) use self::foreign::NOT_PROVEN;
 pub(crate) use self::hand::{Hand, Stand};
 pub use self::latch::Latch;
 pub use self::locks::{FileLocks, LockKind};
