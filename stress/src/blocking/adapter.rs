@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tenterhook_runtime::Completion;
 use tenterhook_runtime::io::IO;
+use tenterhook_runtime::{Completer, Completion};
 
-use super::seat::{News, Order, Seat};
+use super::foreign::{Foreign, NOT_PROVEN};
+use super::kernel::Sleep;
+use super::seat::{News, Order, Seat, Watch};
 use super::{After, BlockingSystem, thread};
 use crate::disk::Place;
 use crate::schedule::FiberId;
@@ -31,6 +33,8 @@ pub struct Blocking<B: BlockingSystem> {
     stalls: Chance,
     /// For fewer ticks than this.
     longest_stall: u32,
+    /// Sleeps in locks of the engine, for an engine that has some.
+    foreign: Option<Foreign>,
 }
 
 /// A choice point of a fiber, beside those in `call.rs`.
@@ -49,6 +53,8 @@ enum Stand {
     Free,
     /// It stands at a scheduling point, perhaps until this has finished.
     Parked(Option<Completion>),
+    /// It is stopped in a lock of the engine. Its fiber waits until this is completed.
+    Asleep(Sleep, Option<Completer>),
     /// The thread did not give the token back. It is never waited for again.
     Lost,
 }
@@ -70,7 +76,22 @@ impl<B: BlockingSystem> Blocking<B> {
             patience: PATIENCE,
             stalls: Chance::NEVER,
             longest_stall: 0,
+            foreign: None,
         }
+    }
+
+    /// The engine has locks of its own, which can't be replaced, and holds some of them across scheduling points. A thread that sleeps in
+    /// such a lock is stopped there, and its fiber is stepped again after the lock has changed, when the tape says so. Without
+    /// this it is a thread that does not come back.
+    ///
+    /// Two counters tell of it: sleeps, and runs that are not proven deterministic, which a campaign warns of. A run is not proven if a thread waited with a time limit,
+    /// or if threads exist that the engine has started: they follow the machine. Locks that are handed over after some real time (those of
+    /// `parking_lot`, in half a millisecond) follow it too, and no counter tells. The jobs must not leave their work to other threads.
+    /// Linux on x86-64 or AArch64 only: elsewhere nothing changes.
+    #[must_use]
+    pub fn foreign_locks(mut self) -> Blocking<B> {
+        self.foreign = Some(Foreign::new());
+        self
     }
 
     /// How likely a thread stalls at a scheduling point at which it could go on, as one does that loses its processor or meets a page
@@ -116,10 +137,16 @@ impl<B: BlockingSystem> Blocking<B> {
     ) -> Result<Step, Box<Violation>> {
         let worker = &mut self.workers[fiber as usize];
         worker.start()?;
-        let Ok(news) = worker.seat.resume(order, context, self.patience) else {
+        let watch = Watch { patience: self.patience, foreign: self.foreign.as_mut() };
+        let Ok(news) = worker.seat.resume(order, context, watch) else {
             return Err(self.silent(fiber, "a call that blocks outside of the disk, or never yields"));
         };
         worker.stand = Stand::Parked(None);
+        self.wake_sleepers();
+        if let Some(doubt) = self.foreign.as_mut().and_then(|foreign| foreign.unsaid.take()) {
+            context.remark(|| format!("this run is not proven deterministic: {doubt}"));
+        }
+        let worker = &mut self.workers[fiber as usize];
         Ok(match news {
             News::Continue if !context.calm && context.stream.happens(STALL, self.stalls) => {
                 let ticks = 1 + context.stream.mostly_small(STALL_LENGTH, self.longest_stall);
@@ -130,6 +157,11 @@ impl<B: BlockingSystem> Blocking<B> {
             News::Wait(completion) => {
                 worker.stand = Stand::Parked(Some(completion.clone()));
                 Step::Wait(completion)
+            }
+            News::Asleep(sleep) => {
+                let (woken, completer) = Completion::new(|_| {});
+                worker.stand = Stand::Asleep(sleep, Some(completer));
+                Step::Wait(woken)
             }
             News::Over(end) => {
                 worker.stand = Stand::Free;
@@ -143,6 +175,19 @@ impl<B: BlockingSystem> Blocking<B> {
             }
             News::Stuck => return Err(self.silent(fiber, CALLS_ON)),
         })
+    }
+
+    /// Wakes each fiber whose thread would not sleep on: another one has changed the lock.
+    fn wake_sleepers(&mut self) {
+        for worker in &mut self.workers {
+            if let Stand::Asleep(sleep, completer) = &mut worker.stand
+                && sleep.is_over()
+                && let Some(completer) = completer.take()
+            {
+                // A fiber that was dropped has cancelled its wait.
+                let _ = completer.complete(0);
+            }
+        }
     }
 
     /// Takes each job to its end: the life is over. Threads run one at a time, in the order of their fibers. A job may have found a
@@ -160,7 +205,8 @@ impl<B: BlockingSystem> Blocking<B> {
                     continue;
                 }
                 has_moved = true;
-                worker.stand = match worker.seat.resume_gone(Order::GoOn, self.patience) {
+                let watch = Watch { patience: self.patience, foreign: self.foreign.as_mut() };
+                worker.stand = match worker.seat.resume_gone(Order::GoOn, watch) {
                     Ok(News::Over(end)) => {
                         if let Err(violation) = end
                             && violation.class != Class::Panic
@@ -170,6 +216,7 @@ impl<B: BlockingSystem> Blocking<B> {
                         }
                         Stand::Free
                     }
+                    Ok(News::Asleep(sleep)) => Stand::Asleep(sleep, None),
                     Ok(News::Wait(completion)) => Stand::Parked(Some(completion)),
                     Ok(News::Continue | News::Yield) => Stand::Parked(None),
                     Ok(News::Stuck) => return Err(self.silent(fiber as FiberId, CALLS_ON)),
@@ -182,7 +229,8 @@ impl<B: BlockingSystem> Blocking<B> {
                 break;
             }
         }
-        let left = self.workers.iter().find(|worker| matches!(worker.stand, Stand::Parked(_)));
+        let is_left = |worker: &&Worker| matches!(worker.stand, Stand::Parked(_) | Stand::Asleep(..));
+        let left = self.workers.iter().find(is_left);
         if let Some(fiber) = left.map(|worker| worker.seat.fiber) {
             return Err(self.silent(fiber, "a job that waits for another one of which none ends"));
         }
@@ -222,6 +270,7 @@ impl Worker {
         match &self.stand {
             Stand::Free | Stand::Lost => false,
             Stand::Parked(None) => true,
+            Stand::Asleep(sleep, _) => sleep.is_over(),
             // On a latch, or on the disk, whose operations of this life never end. Only the first must be free.
             Stand::Parked(Some(_)) => {
                 self.seat.lock().waits_for_thread.as_ref().is_none_or(Completion::finished)
@@ -279,7 +328,12 @@ impl<B: BlockingSystem> System for Blocking<B> {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.system().counters()
+        let mut counters = self.system().counters();
+        if let Some(foreign) = &self.foreign {
+            counters.push(("sleeps in the engine's locks", foreign.sleeps));
+            counters.push((NOT_PROVEN, u64::from(foreign.doubt.is_some())));
+        }
+        counters
     }
 }
 
@@ -294,9 +348,8 @@ impl<B: BlockingSystem> Drop for Blocking<B> {
         let _ = self.end_jobs();
         for worker in &mut self.workers {
             let Some(thread) = worker.thread.take() else { continue };
-            if matches!(worker.stand, Stand::Free)
-                && worker.seat.resume_gone(Order::Leave, self.patience).is_ok()
-            {
+            let watch = Watch { patience: self.patience, foreign: None };
+            if matches!(worker.stand, Stand::Free) && worker.seat.resume_gone(Order::Leave, watch).is_ok() {
                 let _ = thread.join();
             }
         }

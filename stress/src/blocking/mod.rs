@@ -11,7 +11,8 @@
 //!   run to their ends, one thread at a time, always in the same order. Then the engine's memory is dropped.
 //!
 //! Since only the holder of the token runs, a run is a function of its tape, whatever the machine does with the threads. Real
-//! time is looked at for one purpose: a thread that does not give the token back within [`Blocking::patience`] is reported.
+//! time is looked at for one purpose: a thread that does not give the token back within [`Blocking::patience`] is reported. With
+//! [`Blocking::foreign_locks`] a thread that sleeps in a lock of the engine is not: it waits for its turn there.
 //!
 //! | part | what it is |
 //! | --- | --- |
@@ -21,6 +22,9 @@
 //! | [`BlockingDisk`], [`BlockingFile`] | files, names and directories of the simulated disk, for code that blocks |
 //! | [`FileLocks`] | advisory locks between connections that stand for processes |
 //! | [`Latch`] | a mutex for the engine: who waits for it gives the token away |
+//! | [`Blocking::foreign_locks`] | for locks of the engine that can't be replaced |
+//!
+//! The adapter that calls [`BlockingFile`] for the engine is tested first: [`conformance::blocking`](crate::conformance::blocking).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -69,6 +73,10 @@
 mod adapter;
 mod call;
 mod disk;
+mod foreign;
+mod gate;
+mod hand;
+mod kernel;
 mod latch;
 mod locks;
 mod seat;
@@ -78,6 +86,8 @@ mod thread;
 pub use self::adapter::Blocking;
 pub use self::call::{Call, Gone};
 pub use self::disk::{BlockingDisk, BlockingError, BlockingFile};
+pub(crate) use self::foreign::NOT_PROVEN;
+pub(crate) use self::hand::{Hand, Stand};
 pub use self::latch::Latch;
 pub use self::locks::{FileLocks, LockKind};
 pub use self::system::{After, BlockingSystem, Job};

@@ -6,6 +6,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tenterhook_runtime::Completion;
 
+use super::foreign::{self, Foreign};
+use super::gate::Gate;
+use super::kernel::{Sleep, Thread};
 use super::{After, Job};
 use crate::disk::Struck;
 use crate::schedule::FiberId;
@@ -41,6 +44,8 @@ pub(super) enum News {
     Wait(Completion),
     /// Its job has ended.
     Over(Result<After, Box<Violation>>),
+    /// It sleeps in a lock of the engine, and is stopped there.
+    Asleep(Sleep),
     /// Its job does not end although the life has ended: the thread stays where it is for ever.
     Stuck,
 }
@@ -74,6 +79,8 @@ pub(super) struct State {
     pub(super) waits_for_thread: Option<Completion>,
     /// Calls since then.
     pub(super) late_calls: u32,
+    /// Who serves the seat.
+    pub(super) thread: Option<Thread>,
 }
 
 /// One thread's place. Both sides park on it.
@@ -82,6 +89,15 @@ pub(super) struct Seat {
     state: Mutex<State>,
     to_thread: Condvar,
     to_world: Condvar,
+    /// Where the thread is stopped when it sleeps outside of this.
+    pub(super) gate: Gate,
+}
+
+/// How the world waits for a thread.
+pub(super) struct Watch<'a> {
+    pub(super) patience: Duration,
+    /// For an engine whose locks are its own.
+    pub(super) foreign: Option<&'a mut Foreign>,
 }
 
 /// The thread has not given the token back in time.
@@ -111,8 +127,15 @@ impl Seat {
             gone: false,
             waits_for_thread: None,
             late_calls: 0,
+            thread: None,
         };
-        Seat { fiber, state: Mutex::new(state), to_thread: Condvar::new(), to_world: Condvar::new() }
+        Seat {
+            fiber,
+            state: Mutex::new(state),
+            to_thread: Condvar::new(),
+            to_world: Condvar::new(),
+            gate: Gate::default(),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,7 +147,7 @@ impl Seat {
         &self,
         order: Order,
         context: &mut Context<'_>,
-        patience: Duration,
+        watch: Watch<'_>,
     ) -> Result<News, Silent> {
         let mut state = self.lock();
         let lent = &mut state.lent;
@@ -135,7 +158,7 @@ impl Seat {
         if matches!(order, Order::Begin(_)) {
             lent.doing.clear();
         }
-        let news = self.switch(&mut state, order, patience);
+        let news = self.switch(&mut state, order, watch);
         // Also from a thread that is given up: its choices so far are on the run's tape, and from here on it draws from another
         // stream.
         let lent = &mut state.lent;
@@ -148,28 +171,85 @@ impl Seat {
     }
 
     /// The world gives the token to a thread whose life is over: it draws nothing and tells nothing.
-    pub(super) fn resume_gone(&self, order: Order, patience: Duration) -> Result<News, Silent> {
+    pub(super) fn resume_gone(&self, order: Order, watch: Watch<'_>) -> Result<News, Silent> {
         let mut state = self.lock();
         state.lent.is_told = false;
-        self.switch(&mut state, order, patience)
+        self.switch(&mut state, order, watch)
     }
 
     fn switch(
         &self,
         state: &mut MutexGuard<'_, State>,
         order: Order,
-        patience: Duration,
+        watch: Watch<'_>,
     ) -> Result<News, Silent> {
         state.order = Some(order);
+        match watch.foreign {
+            None => {
+                self.release(state);
+                self.await_news(state, watch.patience)?;
+            }
+            Some(foreign) => {
+                if let Some(sleep) = self.switch_watched(state, watch.patience, foreign)? {
+                    return Ok(News::Asleep(sleep));
+                }
+            }
+        }
+        sometimes::add(std::mem::take(&mut state.lent.reached));
+        state.news.take().ok_or(Silent)
+    }
+
+    /// From here on the thread runs.
+    fn release(&self, state: &mut MutexGuard<'_, State>) {
         state.turn = Turn::Thread;
+        self.gate.open();
         self.to_thread.notify_one();
+    }
+
+    fn await_news(&self, state: &mut MutexGuard<'_, State>, patience: Duration) -> Result<(), Silent> {
         while state.turn == Turn::Thread {
             if self.to_world.wait_for(state, patience).timed_out() && state.turn == Turn::Thread {
                 return Err(Silent);
             }
         }
-        sometimes::add(std::mem::take(&mut state.lent.reached));
-        state.news.take().ok_or(Silent)
+        Ok(())
+    }
+
+    /// As above, for a thread that may sleep in a lock of the engine: then it is stopped there.
+    fn switch_watched(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        patience: Duration,
+        foreign: &mut Foreign,
+    ) -> Result<Option<Sleep>, Silent> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let turns = foreign::TURNS.read();
+            if waited.is_zero() {
+                self.release(state);
+            }
+            let has_news = self.await_news(state, foreign::LOOK_AFTER).is_ok();
+            drop(turns);
+            if has_news {
+                return Ok(None);
+            }
+            waited += foreign::LOOK_AFTER;
+            if waited >= patience {
+                return Err(Silent);
+            }
+            let Some(thread) = state.thread else { continue };
+            // The thread may be about to take this lock.
+            let asleep = MutexGuard::unlocked(state, || foreign.look(thread, &self.gate, patience));
+            let Some(sleep) = asleep else { continue };
+            if state.turn == Turn::World {
+                // It had given the token back meanwhile, and slept in its seat.
+                self.gate.open();
+                return Ok(None);
+            }
+            foreign.sleeps += 1;
+            state.turn = Turn::World;
+            return Ok(Some(sleep));
+        }
     }
 
     /// What the thread does, for people.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::call::{Call, Gone};
+use super::foreign::Here;
+use super::kernel;
 use super::seat::{News, Order, Seat};
 use super::{After, Job};
 use crate::panics;
@@ -19,6 +21,9 @@ pub(super) fn start(seat: &Arc<Seat>) -> std::io::Result<JoinHandle<()>> {
 fn serve(seat: &Arc<Seat>) {
     let call = Call::new(seat);
     call.settle();
+    // SAFETY: the seat outlives this function.
+    let _here = unsafe { Here::new(&seat.gate) };
+    seat.lock().thread = Some(kernel::this());
     loop {
         match seat.await_order() {
             Order::Begin(job) => {

@@ -221,6 +221,7 @@ impl<S: Subject> Coordinator<'_, S> {
         };
         summary.judge_faults();
         summary.judge_points(self.options.strict);
+        summary.judge_order();
         summary
     }
 }

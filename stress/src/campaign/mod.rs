@@ -26,6 +26,7 @@ pub(crate) use self::{
     heartbeat::Heartbeat,
     worker::{SeedResult, SeedRunner},
 };
+use crate::blocking::NOT_PROVEN;
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::stop::Stop;
@@ -155,6 +156,17 @@ impl Summary {
     pub(crate) fn judge(&mut self) {
         self.judge_faults();
         self.judge_points(false);
+        self.judge_order();
+    }
+
+    /// Looks for runs whose order may not have been the tape's alone.
+    fn judge_order(&mut self) {
+        let runs = self.totals.counter(NOT_PROVEN);
+        if runs > 0 {
+            let seeds = self.totals.seeds;
+            self.warnings
+                .push(format!("{runs} of {seeds} seeds are not proven deterministic: see --verbose"));
+        }
     }
 
     /// Looks for points that no run reached. `strict` says that there must be none.

@@ -206,6 +206,19 @@ fn a_fault_that_was_requested_and_never_delivered_fails_a_large_campaign() {
 }
 
 #[test]
+fn a_seed_that_is_not_proven_deterministic_is_a_warning() {
+    let judge = |counters| {
+        let mut summary = empty_summary();
+        summary.totals = Totals { seeds: 9, counters, ..Totals::default() };
+        summary.judge_order();
+        summary.warnings.concat()
+    };
+    assert_eq!(judge(vec![(NOT_PROVEN.to_owned(), 0)]) + &judge(Vec::new()), "");
+    let warning = judge(vec![("commits".to_owned(), 7), (NOT_PROVEN.to_owned(), 2)]);
+    assert!(warning.starts_with("2 of 9 seeds are not proven deterministic"), "{warning}");
+}
+
+#[test]
 fn a_point_that_is_never_reached_is_named_and_fails_a_strict_campaign() {
     let judge = |seeds, strict, count| {
         let reached = [("pigs fly".to_owned(), count), ("the sun rises".to_owned(), 9)];

@@ -82,10 +82,11 @@
 //! assert!(report.is_clean(), "{report}");
 //! ```
 //!
-//! What is not tested: an adapter whose calls block (it has no operations in flight), locks, names, memory maps.
+//! An adapter whose calls block has no operations in flight: it is tested by [`blocking`]. What neither tests: memory maps.
 
 mod adapter;
 mod behaviours;
+pub mod blocking;
 mod report;
 mod rig;
 

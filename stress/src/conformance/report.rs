@@ -12,11 +12,11 @@ use crate::disk::{FaultKind, SimDisk};
 use crate::panics;
 
 /// Each behaviour is run with so many seeds.
-const SEEDS: u64 = 64;
+pub(super) const SEEDS: u64 = 64;
 
 /// What became of one behaviour.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Finding {
+pub(super) enum Finding {
     Kept,
     Absent,
     /// In this seed, or in all of them, the adapter did this.
@@ -26,7 +26,7 @@ enum Finding {
 /// All behaviours, and what the adapter did wrong. Its text has one line for each.
 #[derive(Clone, Debug)]
 pub struct Report {
-    findings: Vec<(&'static str, Finding)>,
+    pub(super) findings: Vec<(&'static str, Finding)>,
 }
 
 /// Runs each behaviour with 64 seeds on adapters that `make` makes for a life of the disk. The same adapter gives the same report.
@@ -56,16 +56,21 @@ fn examine<A: Adapter>(behaviour: &Behaviour<A>, make: Make<'_, A>) -> Finding {
             *sum += counts.delivered(fault);
         }
     }
-    let undelivered = |(sum, &fault): (&u64, &FaultKind)| (*sum == 0).then_some(fault);
-    match delivered.iter().zip(behaviour.faults).find_map(undelivered) {
-        _ if kept == Seen::Absent => Finding::Absent,
-        None => Finding::Kept,
-        Some(fault) => {
-            let fault: &'static str = fault.into();
-            Finding::Wrong(
-                None,
-                format!("the fault {fault} could never strike: the disk is not asked for it"),
-            )
+    Finding::of(kept, &delivered, behaviour.faults)
+}
+
+impl Finding {
+    /// What all seeds came to, none of which went wrong. `delivered` says how often each of `faults` has struck.
+    pub(super) fn of(kept: Seen, delivered: &[u64], faults: &[FaultKind]) -> Finding {
+        let undelivered = |(sum, &fault): (&u64, &FaultKind)| (*sum == 0).then_some(fault);
+        match delivered.iter().zip(faults).find_map(undelivered) {
+            _ if kept == Seen::Absent => Finding::Absent,
+            None => Finding::Kept,
+            Some(fault) => {
+                let fault: &'static str = fault.into();
+                let wrong = format!("the fault {fault} could never strike: the disk is not asked for it");
+                Finding::Wrong(None, wrong)
+            }
         }
     }
 }

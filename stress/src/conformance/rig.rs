@@ -13,7 +13,7 @@ use crate::trace::Trace;
 pub(super) type Make<'a, A> = &'a dyn Fn(&SimDisk, &Arc<dyn IO>) -> A;
 
 /// How often each kind of fault strikes that a behaviour asks for.
-const OFTEN: Chance = Chance::per_mille(300);
+pub(super) const OFTEN: Chance = Chance::per_mille(300);
 /// More deliveries than this come from an adapter that submits without end.
 const PATIENCE: u32 = 10_000;
 /// The file of most behaviours.

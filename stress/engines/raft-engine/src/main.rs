@@ -1,5 +1,7 @@
 //! raft-engine under the deterministic stress tester: `cargo run --release -- sim --duration 10s`.
 
+#[cfg(test)]
+mod conformance;
 mod disk;
 mod log;
 mod plan;

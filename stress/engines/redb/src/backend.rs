@@ -7,6 +7,8 @@ use redb::StorageBackend;
 use tenterhook_runtime::io::OpenOptions;
 use tenterhook_stress::blocking::{BlockingDisk, BlockingError, BlockingFile, Call};
 
+use crate::plan::Broken;
+
 const DIRECTORY: &str = "d";
 pub(crate) const PATH: &str = "d/data.redb";
 
@@ -14,14 +16,20 @@ pub(crate) const PATH: &str = "d/data.redb";
 #[derive(Debug)]
 pub(crate) struct Backend {
     file: BlockingFile,
+    /// On purpose: syncs end well and do nothing.
+    ignores_syncs: bool,
 }
 
 impl Backend {
     /// Opens the file, or makes it; its name is to last.
-    pub(crate) fn open(call: &Call, disk: &BlockingDisk) -> Result<Backend, BlockingError> {
+    pub(crate) fn open(
+        call: &Call,
+        disk: &BlockingDisk,
+        broken: Option<Broken>,
+    ) -> Result<Backend, BlockingError> {
         let file = disk.open(Path::new(PATH), OpenOptions::creating())?;
         disk.sync_directory(call, Path::new(DIRECTORY))?;
-        Ok(Backend { file })
+        Ok(Backend { file, ignores_syncs: broken == Some(Broken::Sync) })
     }
 }
 
@@ -52,6 +60,9 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> Result<(), Error> {
+        if self.ignores_syncs {
+            return Ok(());
+        }
         Ok(self.file.sync(&call()?)?)
     }
 

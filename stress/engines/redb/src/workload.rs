@@ -1,18 +1,18 @@
 //! What the connection does: transactions of each durability, savepoints, reads, integrity checks, and opening again.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, Savepoint, TableDefinition};
-use tenterhook_stress::blocking::{After, BlockingDisk, Call};
-use tenterhook_stress::disk::{SimDisk, Struck};
+use tenterhook_stress::blocking::{After, Call};
 use tenterhook_stress::oracle::Durable;
 use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
 
 use crate::backend::{Backend, PATH};
+use crate::life::{CACHE, Life, Stop, broken, is_refused};
 use crate::model::{Model, State};
+use crate::plan::Broken;
 
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 const LATEST: TableDefinition<u64, u64> = TableDefinition::new("latest");
@@ -24,8 +24,6 @@ const KEY: ChoicePoint = ChoicePoint::new(3, "key");
 const LENGTH: ChoicePoint = ChoicePoint::new(4, "length");
 const HOW: ChoicePoint = ChoicePoint::new(5, "how it commits");
 
-/// Small, so that pages are read and written again.
-const CACHE: usize = 64 << 10;
 const KEYS: u32 = 200;
 
 /// How often each thing happened.
@@ -40,23 +38,26 @@ pub(crate) struct Counts {
     pub(crate) cut_off: u64,
 }
 
+impl Counts {
+    pub(crate) fn told(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("durable commits", self.durable),
+            ("other commits", self.others),
+            ("openings", self.opened),
+            ("savepoints restored", self.restored),
+            ("integrity checks", self.checked),
+            ("I/O errors", self.io_errors),
+            ("creations cut off", self.cut_off),
+        ]
+    }
+}
+
 /// What the jobs of a run share.
 pub(crate) struct Store {
     pub(crate) model: Mutex<Model>,
     pub(crate) counts: Mutex<Counts>,
     pub(crate) open: Mutex<Option<Open>>,
-    pub(crate) life: Mutex<Option<Life>>,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Store {
-            model: Mutex::new(Model::new(State::new())),
-            counts: Mutex::default(),
-            open: Mutex::default(),
-            life: Mutex::default(),
-        }
-    }
+    broken: Option<Broken>,
 }
 
 /// An open database, with the savepoint that was taken last and what it had.
@@ -65,40 +66,26 @@ pub(crate) struct Open {
     database: Database,
 }
 
-#[derive(Clone)]
-pub(crate) struct Life {
-    pub(crate) disk: Arc<BlockingDisk>,
-    pub(crate) faults: SimDisk,
-    pub(crate) began: Struck,
-}
-
-enum Stop {
-    Failed(redb::Error),
-    Broken(Box<Violation>),
-}
-
-impl<E: Into<redb::Error>> From<E> for Stop {
-    fn from(error: E) -> Stop {
-        Stop::Failed(error.into())
-    }
-}
-
-fn broken(violation: Box<Violation>) -> Stop {
-    Stop::Broken(violation)
-}
-
 impl Store {
+    pub(crate) fn new(broken: Option<Broken>) -> Store {
+        Store {
+            model: Mutex::new(Model::new(State::new())),
+            counts: Mutex::default(),
+            open: Mutex::default(),
+            broken,
+        }
+    }
+
     /// One operation; the boot is that of opening. After an error the database is opened again.
-    pub(crate) fn operate(&self, call: &Call, boots: bool) -> Result<After, Box<Violation>> {
-        let life = self.life.lock().clone().expect("booted");
+    pub(crate) fn operate(&self, call: &Call, life: &Life, boots: bool) -> Result<After, Box<Violation>> {
         let mut open = self.open.lock().take();
-        let done = self.operate_on(call, &life, &mut open, boots);
+        let done = self.operate_on(call, life, &mut open, boots);
         let is_done = done.is_ok();
         let verdict = match done {
             _ if call.is_gone() => Ok(()),
             Ok(()) => Ok(()),
             Err(Stop::Broken(violation)) => Err(violation),
-            Err(Stop::Failed(error)) => self.judge(call, &life, &error),
+            Err(Stop::Failed(error)) => self.judge(call, life, &error),
         };
         if is_done && !call.is_gone() {
             *self.open.lock() = open;
@@ -110,19 +97,11 @@ impl Store {
     }
 
     fn judge(&self, call: &Call, life: &Life, error: &redb::Error) -> Result<(), Box<Violation>> {
-        call.remark(|| error.to_string());
-        // The file is gone, and the next attempt makes it again.
-        let is_made_again = self.has_nothing_durable()
-            && matches!(error, redb::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData);
-        if is_made_again {
-            return Ok(());
+        if !life.explains(call, error, self.has_nothing_durable()) {
+            return Err(Life::unexplained(error));
         }
-        let is_corrupt = matches!(error, redb::Error::Corrupted(_) | redb::Error::RepairAborted);
-        if !is_corrupt && life.faults.fault_counts().struck() > life.began {
-            self.counts.lock().io_errors += 1;
-            return Ok(());
-        }
-        Err(Violation::safety("error", "an error that a fault explains", error.to_string()))
+        self.counts.lock().io_errors += 1;
+        Ok(())
     }
 
     fn operate_on(&self, call: &Call, life: &Life, slot: &mut Option<Open>, boots: bool) -> Result<(), Stop> {
@@ -153,7 +132,7 @@ impl Store {
     fn open(&self, call: &Call, life: &Life) -> Result<Open, Stop> {
         call.doing("open");
         let failed = |error| Stop::Failed(redb::Error::Io(std::io::Error::from(error)));
-        let backend = Backend::open(call, &life.disk).map_err(failed)?;
+        let backend = Backend::open(call, &life.disk, self.broken).map_err(failed)?;
         let database = match Builder::new().set_cache_size(CACHE).create_with_backend(backend) {
             // A creation that was cut off leaves a file that redb refuses for good. Nothing was in it: it is made again.
             Err(error) if is_refused(&error) && self.has_nothing_durable() => {
@@ -276,12 +255,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Whether redb says that the file is no database.
-fn is_refused(error: &redb::DatabaseError) -> bool {
-    let redb::DatabaseError::Storage(redb::StorageError::Io(error)) = error else { return false };
-    error.kind() == std::io::ErrorKind::InvalidData
 }
 
 /// The number of the newest commit, and all rows.

@@ -4,6 +4,8 @@
 //! Unix, byte for byte. Each method that another process could notice is a scheduling point: before a lock is asked for, after it is
 //! given up, at each barrier, and while a read, a write or a sync is under way.
 
+#[cfg(test)]
+mod conformance;
 mod file;
 mod locks;
 mod memory;
