@@ -24,6 +24,7 @@ use crate::options::FixedWorld;
 use crate::race;
 use crate::schedule::SchedulerKind;
 use crate::shrink::{self, Budget, Replay, Shrunk};
+use crate::sim;
 use crate::sometimes;
 use crate::system::System;
 use crate::tape::{Actor, Source, TapeFile};
@@ -254,6 +255,11 @@ where
         let setup: Setup =
             setup.unwrap_or_else(|_| panic!("the tape was made by another version of this test"));
         let check = Check { setup, ..self.clone() };
+        if let Some(fixture) = file.tape.fixture() {
+            let mut system = (check.make)(check.setup.connections);
+            let checked = sim::check_fixture(&mut system, fixture);
+            checked.unwrap_or_else(|error| panic!("the tape {error}"));
+        }
         let outcome = check.play(&Source::from(file.tape), Keep::Story);
         if let Some(violation) = &outcome.violation {
             panic!("{violation}\n{}", timeline::draw(&outcome));

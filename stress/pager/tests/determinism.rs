@@ -63,3 +63,30 @@ fn the_schedule_of_any_run_told_in_turns_gives_the_same_run() {
         assert_eq!(recorded.counters, replayed.counters, "seed {seed}");
     }
 }
+
+/// A shrinker cuts the past off. What is left of a run that breaks no promise breaks none, and is the same to the last choice: nothing
+/// that outlives a life is forgotten.
+#[test]
+fn a_run_of_the_pager_that_begins_with_a_later_life_goes_on_as_the_whole_run_did() {
+    let mut begun = 0;
+    for seed in 0..40 {
+        let source = Source::Seed(seed);
+        let drawn = setup(seed, 3_000).draw(&source);
+        let play = |source: &Source, keep| run_from::<PagerSubject>(source, &drawn, keep, &Watch::default());
+        let whole = play(&source, Keep::Beginnings);
+        let tape = whole.tape.in_turns();
+        for beginning in &whole.beginnings {
+            let rest = tape.since(beginning);
+            let outcome = play(&Source::from(rest.clone()), Keep::Tape);
+            let life = beginning.life;
+            assert!(outcome.violation.is_none(), "seed {seed}, life {life}: {:?}", outcome.violation);
+            assert_eq!(outcome.lives, whole.lives - u64::from(life), "seed {seed}, life {life}");
+            assert!(outcome.tape == rest, "seed {seed}, life {life}: other choices were drawn");
+            begun += 1;
+        }
+        let Some(last) = whole.beginnings.last() else { continue };
+        let dull = play(&Source::from(tape.since(last).dull()), Keep::Hash);
+        assert!(dull.violation.is_none(), "seed {seed}: {:?}", dull.violation);
+    }
+    assert!(begun > 100, "{begun}");
+}

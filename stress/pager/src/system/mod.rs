@@ -22,7 +22,7 @@ use crate::oracle::{Observation, Oracles};
 use crate::profile::Profile;
 use crate::workload::layout::{Layout, Shape};
 use crate::workload::{OperationKind, Tally};
-use tenterhook_stress::disk::{Flippable, Place, Struck};
+use tenterhook_stress::disk::{FaultKind, Flippable, Place, SimDisk, Struck};
 use tenterhook_stress::race;
 use tenterhook_stress::schedule::FiberId;
 use tenterhook_stress::sometimes;
@@ -235,6 +235,19 @@ impl System for PagerSystem {
 
     fn after_crash(&mut self) -> Result<(), Box<Violation>> {
         self.oracles.borrow_mut().observe(&Observation::Freed { owners: self.grave.strong_count() })
+    }
+
+    fn knowledge(&self, disk: &SimDisk) -> Option<Vec<u8>> {
+        let dropped = disk.struck_since(&[FaultKind::SyncDropped], self.struck_at_verification).is_some();
+        let connections = self.connections.iter().map(Connection::kept).collect();
+        self.oracles.borrow().knowledge(dropped, connections)
+    }
+
+    fn resume(&mut self, _: &SimDisk, knowledge: &[u8]) -> Result<(), String> {
+        let kept = self.oracles.borrow_mut().resume(knowledge)?;
+        // A shrinker may have left fewer connections.
+        self.connections.iter_mut().zip(kept).for_each(|(connection, kept)| connection.resume(kept));
+        Ok(())
     }
 
     fn locate(&self, place: &Place) -> String {
