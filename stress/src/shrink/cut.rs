@@ -19,9 +19,36 @@ const SHORT: usize = 8;
 const LIVES: usize = 12;
 
 impl<R: Replay> Search<'_, R> {
+    /// Goes through all passes, and once more after the past has been cut off. If nothing can be cut off a run that is small already,
+    /// for instance because it has one long life, it may be possible in the run that was found. The smaller one counts.
+    pub(super) fn exhaust_and_cut(&mut self) {
+        let found = self.state();
+        self.exhaust_half();
+        if self.cut_past() {
+            return self.exhaust();
+        }
+        let small = self.state();
+        if self.is_long() {
+            self.return_to(found);
+            if self.cut_past() {
+                self.exhaust();
+            }
+            if self.measure() >= small.measure() {
+                self.return_to(small);
+            }
+        }
+        if self.was_limited {
+            self.exhaust();
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        past(&self.tape, self.tape.lives()) > SHORT
+    }
+
     /// Begins with the last life with which the run fails in the same way, if much was before it. Returns whether there is one.
     pub(super) fn cut_past(&mut self) -> bool {
-        if past(&self.tape, self.tape.lives()) <= SHORT {
+        if self.left == 0 || !self.is_long() {
             return false;
         }
         let run = self.setup.play(&self.played, Keep::Beginnings);

@@ -166,10 +166,7 @@ pub fn shrink_while<R: Replay>(
     let mut search = Search::new(setup, source, outcome, original.clone(), budget, &mut go_on);
     search.follow_turns();
     let before = Size::of(found, &search.tape);
-    search.exhaust_half();
-    if search.cut_past() || search.was_limited {
-        search.exhaust();
-    }
+    search.exhaust_and_cut();
     let mut source = Source::from(search.tape.clone());
     let mut outcome = search.setup.play(&source, Keep::Story);
     if !search.is_same(&outcome) {

@@ -31,6 +31,20 @@ pub(super) struct Search<'a, R> {
     pub(super) was_limited: bool,
 }
 
+/// A failing run.
+pub(super) struct State<R> {
+    setup: R,
+    played: Source,
+    tape: Tape,
+    steps: u64,
+}
+
+impl<R> State<R> {
+    pub(super) fn measure(&self) -> Measure {
+        Measure::of(&self.tape, self.steps)
+    }
+}
+
 /// How small a run is: what comes first counts most.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Measure {
@@ -75,6 +89,17 @@ impl<'a, R: Replay> Search<'a, R> {
             was_stopped: false,
             was_limited: false,
         }
+    }
+
+    /// The present run, to be returned to.
+    pub(super) fn state(&self) -> State<R> {
+        let (setup, played) = (self.setup.clone(), self.played.clone());
+        State { setup, played, tape: self.tape.clone(), steps: self.steps }
+    }
+
+    pub(super) fn return_to(&mut self, state: State<R>) {
+        let State { setup, played, tape, steps } = state;
+        (self.setup, self.played, self.tape, self.steps) = (setup, played, tape, steps);
     }
 
     pub(super) fn measure(&self) -> Measure {

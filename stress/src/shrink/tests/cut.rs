@@ -49,7 +49,7 @@ struct Hoarding {
 }
 
 impl Hoard {
-    fn start(&mut self, submission: Submission, is_sync: bool) -> Step {
+    fn start(&mut self, submission: (Completion, Submission), is_sync: bool) -> Step {
         let completion = self.file.as_ref().expect("booted").start(submission);
         self.wait = Some((completion.clone(), is_sync));
         Step::Wait(completion)
@@ -71,7 +71,11 @@ impl System for Hoard {
         1
     }
     fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
-        self.file = io.open(FILE.as_ref(), OpenOptions::creating()).ok();
+        // What a killed process has left counts once it is durable.
+        if self.wait.take().is_none() {
+            self.file = io.open(FILE.as_ref(), OpenOptions::creating()).ok();
+            return Ok(self.start(Submission::sync(|_| {}), true));
+        }
         let content = context.disk.content(Path::new(FILE)).unwrap_or_default();
         self.count = content.get(..8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
         // What was asked for when the life ended may be there.
