@@ -161,6 +161,8 @@ mod tests {
             }
         }
         io.remove("removed".as_ref()).unwrap();
+        // Its name may be lost: no sync has made it last.
+        io.open("fresh".as_ref(), OpenOptions::creating()).unwrap();
         drop(disk.kill_process());
         disk
     }
@@ -168,7 +170,7 @@ mod tests {
     /// What is left after a power loss whose choices are those of `tape`.
     fn left(disk: &SimDisk) -> Vec<Option<Vec<u8>>> {
         drop(disk.lose_power());
-        ["removed", "data", "log"].map(|name| disk.content(Path::new(name))).to_vec()
+        ["removed", "data", "log", "fresh"].map(|name| disk.content(Path::new(name))).to_vec()
     }
 
     #[test]
@@ -187,6 +189,8 @@ mod tests {
             let after = disk(&Source::from(tape.since(&beginning)));
             after.begin_with(&beginning.fixture);
             assert_eq!(after.content(Path::new("data")), read);
+            let again = after.beginning(5, Vec::new(), None).expect("names are durable");
+            assert_eq!(again.fixture, beginning.fixture);
             after.serve(Address::operation(0, Actor::fiber(0), 0), 0);
             assert_eq!(left(&after), expected, "seed {seed}");
             outcomes.insert(expected);

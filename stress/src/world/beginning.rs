@@ -20,7 +20,8 @@ impl<S: System> World<S> {
     /// Keeps what the life that begins now begins with.
     pub(super) fn keep_beginning(&mut self) {
         let (Some(beginnings), life) = (&mut self.beginnings, self.nemesis.life()) else { return };
-        if life == 0 {
+        // Of the last life a boot and a check are all that is left, without faults.
+        if life == 0 || self.phase.is_final() {
             return;
         }
         let base = self.begun_with.as_deref();
