@@ -16,6 +16,7 @@ mod address;
 mod file;
 mod fixture;
 mod record;
+mod since;
 mod stream;
 mod varint;
 

@@ -22,6 +22,9 @@ impl<R: Replay> Search<'_, R> {
     /// Goes through all passes, and once more after the past has been cut off. If nothing can be cut off a run that is small already,
     /// for instance because it has one long life, it may be possible in the run that was found. The smaller one counts.
     pub(super) fn exhaust_and_cut(&mut self) {
+        if !self.has_beginnings {
+            return self.exhaust();
+        }
         let found = self.state();
         self.exhaust_half();
         if self.cut_past() {

@@ -160,7 +160,7 @@ pub fn shrink_while<R: Replay>(
     budget: Budget,
     mut go_on: impl FnMut(SoFar) -> bool,
 ) -> Option<Shrunk<R>> {
-    let outcome = setup.play(source, Keep::Tape);
+    let outcome = setup.play(source, Keep::Beginnings);
     let original = outcome.violation.clone()?;
     let found = outcome.steps;
     let mut search = Search::new(setup, source, outcome, original.clone(), budget, &mut go_on);

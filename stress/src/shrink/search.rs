@@ -27,6 +27,8 @@ pub(super) struct Search<'a, R> {
     pub(super) runs: u64,
     go_on: &'a mut dyn FnMut(SoFar) -> bool,
     was_stopped: bool,
+    /// The system offers to begin with a later life, and the run that was found has some.
+    pub(super) has_beginnings: bool,
     /// Half of the budget was spent before the past was cut off.
     pub(super) was_limited: bool,
 }
@@ -77,6 +79,7 @@ impl<'a, R: Replay> Search<'a, R> {
         Search {
             setup: setup.clone(),
             played: source.clone(),
+            has_beginnings: !outcome.beginnings.is_empty(),
             tape: outcome.tape,
             violation,
             steps: outcome.steps,

@@ -300,10 +300,28 @@ fn database(system: &PagerSystem) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenterhook_stress::shrink::Replay as _;
+    use tenterhook_stress::sim::Setup;
     use tenterhook_stress::subject::{self, Fixed};
-    use tenterhook_stress::tape::Source;
+    use tenterhook_stress::tape::{Fixture, Source, Tape};
 
     use crate::PagerSubject;
+
+    #[test]
+    fn fixture_whose_knowledge_is_not_understood_is_refused_in_one_line() {
+        let setup = Setup::<PagerSubject> { seed: 1, fixed: Fixed::default() };
+        let refusal = |knowledge: &[u8]| {
+            let mut tape = Tape::default();
+            tape.begin_with(Fixture { knowledge: knowledge.to_vec(), ..Fixture::default() }.into());
+            Setup::<PagerSubject>::of(setup.file(&Source::from(tape), None)).err()
+        };
+        let text = refusal(b"{\"history\":7}").expect("it is refused").to_string();
+        assert!(text.contains("does not take up: what its oracles knew is not understood"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+        let system = PagerSystem::new(setup.draw(&Source::from(Tape::default())).plan);
+        let known = system.oracles.borrow().knowledge(false, Vec::new()).expect("it has words");
+        assert_eq!(refusal(&known), None);
+    }
 
     /// Broke: a boot that was refused until the run lost its patience was reported without the error.
     #[test]
