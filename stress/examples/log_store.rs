@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_runtime::{Completion, Outcome};
 use tenterhook_stress::check::Check;
-use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::disk::{FaultKind, SimDisk};
 use tenterhook_stress::system::{Context, Crash, Step, System};
 use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
@@ -31,7 +31,7 @@ const KEYS: u32 = 4;
 const KEY: ChoicePoint = ChoicePoint::new(0, "key");
 
 /// A key with its value, as it is in the log: key, value, filling, checksum.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Record {
     key: u32,
     value: u32,
@@ -260,6 +260,17 @@ impl System for LogStore {
         }
         self.store = Store::default();
         self.recovery = Recovery::default();
+        Ok(())
+    }
+
+    /// What the oracle knows, so that a failure in a late life is shrunk to one that begins shortly before.
+    fn knowledge(&self, _: &SimDisk) -> Option<Vec<u8>> {
+        serde_json::to_vec(&(&self.acknowledged, &self.uncertain, self.values)).ok()
+    }
+
+    fn resume(&mut self, _: &SimDisk, knowledge: &[u8]) -> Result<(), String> {
+        let known = serde_json::from_slice(knowledge).map_err(|error| error.to_string())?;
+        (self.acknowledged, self.uncertain, self.values) = known;
         Ok(())
     }
 

@@ -24,6 +24,7 @@ use crate::options::FixedWorld;
 use crate::race;
 use crate::schedule::SchedulerKind;
 use crate::shrink::{self, Budget, Replay, Shrunk};
+use crate::sim;
 use crate::sometimes;
 use crate::system::System;
 use crate::tape::{Actor, Source, TapeFile};
@@ -254,6 +255,11 @@ where
         let setup: Setup =
             setup.unwrap_or_else(|_| panic!("the tape was made by another version of this test"));
         let check = Check { setup, ..self.clone() };
+        if let Some(fixture) = file.tape.fixture() {
+            let mut system = (check.make)(check.setup.connections);
+            let checked = sim::check_fixture(&mut system, fixture);
+            checked.unwrap_or_else(|error| panic!("the tape {error}"));
+        }
         let outcome = check.play(&Source::from(file.tape), Keep::Story);
         if let Some(violation) = &outcome.violation {
             panic!("{violation}\n{}", timeline::draw(&outcome));
@@ -380,6 +386,19 @@ mod tests {
         fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
             Ok(())
         }
+    }
+
+    /// A tape of a test whose system could once begin with a later life.
+    #[test]
+    fn a_fixture_that_the_system_does_not_take_up_is_one_clear_line() {
+        let check = Check::new("idling", Idler);
+        let mut tape = crate::tape::Tape::default();
+        tape.begin_with(crate::tape::Fixture::default().into());
+        let bytes = check.file(&Source::from(tape), None).encode();
+        let panic = std::panic::catch_unwind(|| check.replay(&bytes)).expect_err("it is refused");
+        let text = panic.downcast_ref::<String>().expect("a message");
+        assert!(text.contains("begins with a fixture that this system does not take up"), "{text}");
+        assert_eq!(text.lines().count(), 1);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{DiskOptions, SimDisk};
 use crate::history::Event;
 use crate::options::Fixed;
 use crate::race;
 use crate::shrink::{self, Replay};
 use crate::subject::{self, Drawn, Subject};
-use crate::system::System as _;
-use crate::tape::{Source, TapeError, TapeFile};
+use crate::system::System;
+use crate::tape::{Actor, Fixture, Source, Tape, TapeError, TapeFile};
 use crate::watch::Watch;
 use crate::world::{Keep, RunOutcome, World};
 
@@ -67,7 +68,12 @@ impl<S: Subject> Setup<S> {
         if setup.fixed.validate().is_err() {
             return Err(TapeError::Malformed("the setup is out of bounds"));
         }
-        Ok((setup, Source::from(file.tape)))
+        let source = Source::from(file.tape);
+        if let Some(fixture) = source.tape().and_then(Tape::fixture) {
+            let mut system = S::system(&setup.draw(&source));
+            check_fixture(&mut system, fixture)?;
+        }
+        Ok((setup, source))
     }
 
     fn read(text: &str) -> Option<Setup<S>> {
@@ -122,6 +128,18 @@ impl<S: Subject> Replay for Setup<S> {
         let subject = std::any::type_name::<S>();
         format!("tenterhook_stress::sim::assert_replays_clean::<{subject}>(include_bytes!(\"{tape}\"));")
     }
+}
+
+/// Whether `system` takes up what `fixture` says.
+///
+/// # Errors
+///
+/// [`TapeError::Fixture`].
+pub(crate) fn check_fixture(system: &mut impl System, fixture: &Fixture) -> Result<(), TapeError> {
+    let stream = Source::Seed(0).stream(Actor::DISK, false);
+    let disk = SimDisk::new(DiskOptions::default(), stream);
+    disk.begin_with(fixture);
+    system.resume(&disk, &fixture.knowledge).map_err(TapeError::Fixture)
 }
 
 /// Plays a tape of `S` that was saved: the whole of a regression test.

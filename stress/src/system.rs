@@ -205,6 +205,24 @@ pub trait System {
         Ok(())
     }
 
+    /// What oracles know at the begin of a life, and whatever else outlives one: a run can begin with that life then, and a shrinker
+    /// cuts off what was before it ([`Fixture`](crate::tape::Fixture)). Asked before [`System::boot`], after the end of the life
+    /// before. `None` if no run of this system begins with a later life.
+    fn knowledge(&self, disk: &SimDisk) -> Option<Vec<u8>> {
+        let _ = disk;
+        None
+    }
+
+    /// Takes up what [`System::knowledge`] has said, in a system that was made just now. The disk is as it was then. The boot follows.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the knowledge, in words: it was made by another version.
+    fn resume(&mut self, disk: &SimDisk, knowledge: &[u8]) -> Result<(), String> {
+        let _ = (disk, knowledge);
+        Err("the system does not offer to begin with a fixture".into())
+    }
+
     /// What a connection is doing, for a person who wants to know why it does not finish.
     fn describe(&self, fiber: FiberId) -> String {
         format!("operation of connection {fiber}")

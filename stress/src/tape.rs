@@ -1,7 +1,8 @@
 //! The tape: every decision of a run that is drawn and not computed.
 //!
 //! A choice has a bound, and 0 is always the default: no fault, no preemption, no delay, the smallest number. A tape has the
-//! choices that are not default. A run with an empty tape is the dullest run there is.
+//! choices that are not default. A run with an empty tape is the dullest run there is. A tape may begin with a [`Fixture`] in
+//! place of an empty disk.
 //!
 //! On a tape a choice is named by what it belongs to (an [`Address`]: the operation of a connection in a life of the system, or
 //! the call of the disk that the operation made), where in the code it is made (a [`ChoicePoint`]), and how often that address
@@ -13,13 +14,17 @@
 
 mod address;
 mod file;
+mod fixture;
 mod record;
+mod since;
 mod stream;
+mod varint;
 
 use std::sync::Arc;
 
 pub use self::address::{Address, Stage};
 pub use self::file::{TapeError, TapeFile};
+pub use self::fixture::{Beginning, FileImage, Fixture, Unsettled};
 pub use self::record::{OperationId, Place, Schedule, StreamRecord, Tape};
 pub use self::stream::Stream;
 

@@ -47,6 +47,9 @@ pub fn draw(outcome: &RunOutcome) -> String {
     lanes.retain(|&actor| actor != Actor::NEMESIS);
     let width = ((COLUMNS - NUMBER) / lanes.len().max(1)).saturating_sub(3);
     let mut text = String::new();
+    if let Some(fixture) = outcome.tape.fixture() {
+        let _ = writeln!(text, "begins with a fixture: {}", fixture.describe());
+    }
     if width >= NARROWEST {
         side_by_side(&moments, &lanes, width, &mut text);
     } else {

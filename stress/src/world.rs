@@ -5,6 +5,7 @@
 //! process is killed, or when the system asks for a restart; the next begins from what the disk has. The run's last
 //! life is brought to rest, loses power, and has to come back once more.
 
+mod beginning;
 mod branch;
 mod captions;
 mod cuts;
@@ -50,7 +51,7 @@ use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Actor, Schedule, Source};
+use crate::tape::{Actor, Beginning, Fixture, Schedule, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -87,6 +88,10 @@ pub struct World<S> {
     leaves_after: Option<u64>,
     /// How many events there were when each step began, if the story is kept.
     steps_began: Option<Vec<u64>>,
+    /// In place of an empty disk.
+    begun_with: Option<Arc<Fixture>>,
+    /// What each life after the first began with, if that is kept.
+    beginnings: Option<Vec<Beginning>>,
 }
 
 /// Why a run stopped before its end.
@@ -145,6 +150,8 @@ impl<S: System> World<S> {
                 Source::Recorded(_) | Source::Seed(_) => None,
             },
             steps_began: (keep >= Keep::Story).then(Vec::new),
+            begun_with: source.tape().and_then(Tape::fixture).cloned(),
+            beginnings: (keep == Keep::Beginnings).then(Vec::new),
             options,
         }
     }
@@ -152,6 +159,9 @@ impl<S: System> World<S> {
     /// Runs to the end, to a violation, or until `watch` says stop.
     pub fn run(mut self, watch: &Watch) -> RunOutcome {
         sometimes::take();
+        if let Err(violation) = self.begin_with_fixture() {
+            return self.finish(Some(*violation), false);
+        }
         self.begin_life();
         let mut halted = crate::panics::catch(|| self.run_phases(watch));
         while let Err(panic) = &halted {

@@ -6,9 +6,12 @@ mod log_store;
 use log_store::LogStore;
 use tenterhook_stress::check::Check;
 use tenterhook_stress::disk::FaultKind;
+use tenterhook_stress::shrink::Replay as _;
 use tenterhook_stress::simulate;
 use tenterhook_stress::system::{Context, Crash, Step, System};
+use tenterhook_stress::tape::{Source, Tape};
 use tenterhook_stress::violation::Violation;
+use tenterhook_stress::world::Keep;
 
 simulate! {
     /// Without faults there is nothing that recovery could get wrong.
@@ -37,6 +40,27 @@ fn recovery_that_believes_every_record_is_found_and_made_small() {
     let (before, after) = (broken.shrunk.before, broken.shrunk.after);
     assert_eq!(broken.shrunk.violation.oracle, "durability");
     assert!(after.steps < before.steps / 4 && after.choices < before.choices / 10, "{before:?} {after:?}");
+}
+
+/// What recovery believes is on the disk of the life before: a life earlier, the store is sound, and the history before can go.
+#[test]
+fn the_past_of_a_store_that_offers_its_oracle_s_knowledge_can_be_cut_off() {
+    let check = log_store::check(true);
+    let mut begun = 0;
+    for seed in 0..30 {
+        let drawn = check.play(&Source::Seed(seed), Keep::Tape);
+        let whole = check.play(&Source::from(drawn.tape.in_turns()), Keep::Beginnings);
+        let tape = &whole.tape;
+        for beginning in &whole.beginnings {
+            let rest = check.play(&Source::from(tape.since(beginning)), Keep::Tape);
+            assert!(rest.violation.is_none(), "seed {seed}: {:?}", rest.violation);
+            let asked = tape.since(beginning);
+            let choices = |tape: &Tape| tape.choices().collect::<Vec<_>>();
+            assert_eq!(choices(&rest.tape), choices(&asked), "seed {seed}: other choices were drawn");
+            begun += 1;
+        }
+    }
+    assert!(begun > 30, "{begun}");
 }
 
 #[test]

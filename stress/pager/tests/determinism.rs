@@ -3,7 +3,7 @@
 use tenterhook::PagerSubject;
 use tenterhook_stress::sim::{Setup, run_from};
 use tenterhook_stress::subject::{Fixed, FixedWorld};
-use tenterhook_stress::tape::Source;
+use tenterhook_stress::tape::{Place, Source, Tape};
 use tenterhook_stress::watch::Watch;
 use tenterhook_stress::world::Keep;
 
@@ -62,4 +62,41 @@ fn the_schedule_of_any_run_told_in_turns_gives_the_same_run() {
         assert_eq!((recorded.lives, recorded.steps), (replayed.lives, replayed.steps), "seed {seed}");
         assert_eq!(recorded.counters, replayed.counters, "seed {seed}");
     }
+}
+
+/// The first choice in which two tapes differ.
+fn difference(one: &Tape, other: &Tape) -> Option<(Place, u32)> {
+    let is_other =
+        |of: &Tape, (place, value): (Place, u32)| (of.get(place) != value).then_some((place, value));
+    let mut missing = one.choices().filter_map(|choice| is_other(other, choice));
+    missing.next().or_else(|| other.choices().find_map(|choice| is_other(one, choice)))
+}
+
+/// A shrinker cuts the past off. What is left of a run that breaks no promise breaks none, and is the same to the last choice: nothing
+/// that outlives a life is forgotten.
+#[test]
+fn a_run_of_the_pager_that_begins_with_a_later_life_goes_on_as_the_whole_run_did() {
+    let mut begun = 0;
+    for seed in 0..40 {
+        let source = Source::Seed(seed);
+        let drawn = setup(seed, 3_000).draw(&source);
+        let play = |source: &Source, keep| run_from::<PagerSubject>(source, &drawn, keep, &Watch::default());
+        let drawn = play(&source, Keep::Tape);
+        let whole = play(&Source::from(drawn.tape.in_turns()), Keep::Beginnings);
+        let tape = &whole.tape;
+        for beginning in &whole.beginnings {
+            let rest = tape.since(beginning);
+            let outcome = play(&Source::from(rest.clone()), Keep::Tape);
+            let life = beginning.life;
+            assert!(outcome.violation.is_none(), "seed {seed}, life {life}: {:?}", outcome.violation);
+            assert_eq!(outcome.lives, whole.lives - u64::from(life), "seed {seed}, life {life}");
+            let other = difference(&outcome.tape, &rest);
+            assert!(other.is_none(), "seed {seed}, life {life} of {}: {other:?}", whole.lives);
+            begun += 1;
+        }
+        let Some(last) = whole.beginnings.last() else { continue };
+        let dull = play(&Source::from(tape.since(last).dull()), Keep::Hash);
+        assert!(dull.violation.is_none(), "seed {seed}: {:?}", dull.violation);
+    }
+    assert!(begun > 100, "{begun}");
 }

@@ -13,7 +13,7 @@ use crate::report::{ShrunkFailure, lanes, page};
 use crate::shrink::{Budget, Replay as _};
 use crate::sim::Setup;
 use crate::subject::{self, Subject};
-use crate::tape::{Place, Source, TapeFile};
+use crate::tape::{Place, Source, Tape, TapeFile};
 use crate::timeline;
 use crate::world::{Keep, RunOutcome};
 
@@ -103,9 +103,12 @@ pub(super) fn replay<S: Subject>(arguments: ReplayArguments<S>) -> ExitCode {
     };
     let outcome = setup.play(&source, Keep::Hash);
     if arguments.json {
-        print(&format!("{:#}\n", document(&outcome)));
+        print(&format!("{:#}\n", document(&source, &outcome)));
     } else {
         print(&subject::describe::<S>(&setup.draw(&source)));
+        if let Some(fixture) = source.tape().and_then(Tape::fixture) {
+            print(&format!("begins with      a fixture: {}\n", fixture.describe()));
+        }
         print(&format!(
             "\nsteps            {}\ntrace hash       {:#018x}\n",
             outcome.steps, outcome.trace_hash
@@ -168,7 +171,7 @@ pub(super) fn trace<S: Subject>(arguments: TraceArguments<S>) -> ExitCode {
     }
     let timeline = timeline::draw(&outcome);
     if arguments.json {
-        let mut document = document(&outcome);
+        let mut document = document(&source, &outcome);
         document["timeline"] = timeline.lines().collect();
         document["choices"] = outcome.tape.clone().in_turns().choices().map(choice).collect();
         print(&format!("{document:#}\n"));
@@ -193,8 +196,9 @@ fn choice((place, value): (Place, u32)) -> serde_json::Value {
     })
 }
 
-fn document(outcome: &RunOutcome) -> serde_json::Value {
+fn document(source: &Source, outcome: &RunOutcome) -> serde_json::Value {
     json!({
+        "fixture": source.tape().and_then(Tape::fixture).map(|fixture| fixture.describe()),
         "steps": outcome.steps,
         "lives": outcome.lives,
         "trace_hash": format!("{:#018x}", outcome.trace_hash),

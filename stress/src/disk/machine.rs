@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::SimDisk;
 use crate::rng;
-use crate::tape::{Address, Chance, ChoicePoint};
+use crate::tape::{Address, Chance, ChoicePoint, Fixture};
 
 const ENTROPY: ChoicePoint = ChoicePoint::new(23, "entropy");
 const JITTER: ChoicePoint = ChoicePoint::new(24, "the clock's jitter");
@@ -36,7 +36,16 @@ pub(super) struct Machine {
     /// All leaps, in microseconds.
     leapt: u64,
     /// The newest time that was told, in microseconds since [`EPOCH`].
-    told: u64,
+    pub(super) told: u64,
+    /// Lives before the run began.
+    lives: u32,
+}
+
+impl Machine {
+    /// Time and random bytes go on where those of the lives before have ended.
+    pub(super) fn begin(&mut self, fixture: &Fixture) {
+        (self.told, self.leapt, self.lives) = (fixture.clock, fixture.clock, fixture.lives);
+    }
 }
 
 impl SimDisk {
@@ -50,7 +59,7 @@ impl SimDisk {
         let key = match drawn {
             // The default: the call alone tells it from others, or their number where calls have no address.
             0 if state.calls.is_none() => rng::derive(3, state.machine.entropies),
-            0 => key_of(call),
+            0 => key_of(Address { life: call.life + state.machine.lives, ..call }),
             drawn => rng::derive(2, drawn.into()),
         };
         fill(key, bytes);
@@ -133,6 +142,21 @@ mod tests {
         let all = asked(&[0, 1, 2]);
         assert_eq!(asked(&[0, 2]), [all[0], all[2]]);
         assert_ne!(all[0], all[2]);
+    }
+
+    /// The files have what earlier lives drew: bytes that should be unique must not come again.
+    #[test]
+    fn a_run_that_begins_with_a_fixture_goes_on_with_other_entropy_and_a_later_time() {
+        let asked = |lives: u32, life: u32| {
+            let disk = disk(&Source::from(Tape::default()));
+            disk.keep_addresses(true);
+            disk.begin_with(&Fixture { lives, clock: 5_000_000, ..Fixture::default() });
+            disk.serve(Address::operation(life, Actor::CONTROL, 0), 0);
+            (bytes(&disk), disk.now())
+        };
+        assert_eq!(asked(3, 0).0, asked(0, 3).0, "the same life has the same bytes");
+        assert_ne!(asked(3, 0).0, asked(0, 0).0);
+        assert!(asked(3, 0).1 >= wall_clock(5_000_000));
     }
 
     /// What the clock says after each of so many steps.

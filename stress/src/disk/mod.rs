@@ -14,6 +14,7 @@ mod event;
 mod execute;
 mod faults;
 mod file;
+mod fixture;
 mod handle;
 mod image;
 mod machine;
@@ -151,6 +152,8 @@ struct State {
     /// Whether the system opens its files.
     opening: bool,
     counts: FaultCounts,
+    /// Whether it had told lies before the run began.
+    lied: bool,
     queue: Queue,
     files: Vec<SimFile>,
     names: BTreeMap<PathBuf, u32>,
@@ -178,6 +181,7 @@ impl SimDisk {
             flippable: Flippable::Everything,
             opening: false,
             counts: FaultCounts::default(),
+            lied: false,
             queue: Queue::default(),
             files: Vec::new(),
             names: BTreeMap::new(),
@@ -312,8 +316,7 @@ impl SimDisk {
 
     /// Whether the disk has never said that it did what it had not.
     pub fn is_honest(&self) -> bool {
-        let state = self.shared.lock();
-        FaultKind::ALL.iter().all(|&kind| !kind.is_lie() || state.counts.delivered(kind) == 0)
+        self.shared.lock().is_honest()
     }
 
     /// Cancels one of the writes, syncs and truncations in flight, as a system does that tears its queue down: it ends

@@ -92,6 +92,16 @@ impl Names {
     pub(super) fn directories(&self) -> impl Iterator<Item = (&PathBuf, &u32)> {
         self.directories.iter()
     }
+
+    /// Whether some change of a name lasts only once a directory is synced.
+    pub(super) fn wait_for_sync(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// The file that stands for a directory.
+    pub(super) fn know(&mut self, path: PathBuf, file: u32) {
+        self.directories.insert(path, file);
+    }
 }
 
 impl State {

@@ -78,7 +78,9 @@ pub(super) fn triage<S: Subject>(
     if shrunk.violation.oracle != violation.oracle {
         return Ok(unshrunk(S::NAME, failure));
     }
-    let dull = || shrunk.setup.play(&Source::from(Tape::default()), Keep::Story);
+    let with_fixture = shrunk.source.tape().filter(|tape| tape.fixture().is_some());
+    let nothing = with_fixture.map_or_else(Tape::default, Tape::dull);
+    let dull = || shrunk.setup.play(&Source::from(nothing.clone()), Keep::Story);
     let operations = match panics::catch(dull) {
         Ok(dull) => signature::last_operations(&shrunk.outcome, &dull),
         Err(_) => String::new(),

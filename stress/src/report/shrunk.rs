@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::shrink::artifacts::{self, Artifacts};
 use crate::shrink::{Ending, Replay, Shrunk, Size};
+use crate::tape::Tape;
 use crate::violation::Violation;
 
 /// What came of shrinking a failure, as a summary has it.
@@ -21,6 +22,8 @@ pub struct ShrunkFailure {
     pub ending: Ending,
     /// What is broken in the small run.
     pub violation: Violation,
+    /// What the small run begins with in place of an empty disk, if its past was cut off.
+    pub fixture: Option<String>,
     /// Whether the small run shows something else than the failing run, by the same oracle.
     pub other_symptom: bool,
 }
@@ -44,6 +47,7 @@ impl ShrunkFailure {
             runs: shrunk.runs,
             ending: shrunk.ending,
             violation: shrunk.violation.clone(),
+            fixture: shrunk.source.tape().and_then(Tape::fixture).map(|fixture| fixture.describe()),
             other_symptom: !shrunk.violation.is_alike(&shrunk.original),
         })
     }
@@ -58,6 +62,9 @@ impl std::fmt::Display for ShrunkFailure {
         };
         writeln!(f, "shrunk           from {}", self.before)?;
         writeln!(f, "to               {} ({} runs{end})", self.after, self.runs)?;
+        if let Some(fixture) = &self.fixture {
+            writeln!(f, "begins with      a fixture: {fixture}")?;
+        }
         if self.other_symptom {
             writeln!(
                 f,

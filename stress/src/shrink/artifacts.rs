@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Replay, Shrunk};
+use crate::tape::Tape;
 use crate::timeline;
 
 /// The files of one failure.
@@ -41,8 +42,12 @@ pub fn name(oracle: &str, seed: u64) -> String {
 fn regression<R: Replay>(name: &str, shrunk: &Shrunk<R>) -> String {
     let violation = &shrunk.violation;
     let one_line = |text: &str| text.replace('\n', " ");
+    let fixture = shrunk.source.tape().and_then(Tape::fixture);
+    let begins = fixture.map_or_else(String::new, |fixture| {
+        format!("//! Begins with a fixture, which is on the tape: {}.\n", fixture.describe())
+    });
     format!(
-        "//! What broke: {}.\n//! Expected: {}\n//! Seen:     {}\n//! Put it beside `{name}.tape` under `tests/`, and say here what fixed it.\n\n\
+        "//! What broke: {}.\n//! Expected: {}\n//! Seen:     {}\n{begins}//! Put it beside `{name}.tape` under `tests/`, and say here what fixed it.\n\n\
          #[test]\nfn {name}_stays_fixed() {{\n    \
          {}\n}}\n",
         violation.oracle,

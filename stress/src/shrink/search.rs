@@ -21,10 +21,30 @@ pub(super) struct Search<'a, R> {
     longest: u64,
     /// Steps that may still be simulated.
     pub(super) left: u64,
+    /// What is kept for later passes, beside `left`.
+    reserve: u64,
     budget: Budget,
     pub(super) runs: u64,
     go_on: &'a mut dyn FnMut(SoFar) -> bool,
     was_stopped: bool,
+    /// The system offers to begin with a later life, and the run that was found has some.
+    pub(super) has_beginnings: bool,
+    /// Half of the budget was spent before the past was cut off.
+    pub(super) was_limited: bool,
+}
+
+/// A failing run.
+pub(super) struct State<R> {
+    setup: R,
+    played: Source,
+    tape: Tape,
+    steps: u64,
+}
+
+impl<R> State<R> {
+    pub(super) fn measure(&self) -> Measure {
+        Measure::of(&self.tape, self.steps)
+    }
 }
 
 /// How small a run is: what comes first counts most.
@@ -59,20 +79,46 @@ impl<'a, R: Replay> Search<'a, R> {
         Search {
             setup: setup.clone(),
             played: source.clone(),
+            has_beginnings: !outcome.beginnings.is_empty(),
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
             longest: outcome.steps.saturating_mul(2),
             left: budget.steps,
+            reserve: 0,
             budget,
             runs: 1,
             go_on,
             was_stopped: false,
+            was_limited: false,
         }
+    }
+
+    /// The present run, to be returned to.
+    pub(super) fn state(&self) -> State<R> {
+        let (setup, played) = (self.setup.clone(), self.played.clone());
+        State { setup, played, tape: self.tape.clone(), steps: self.steps }
+    }
+
+    pub(super) fn return_to(&mut self, state: State<R>) {
+        let State { setup, played, tape, steps } = state;
+        (self.setup, self.played, self.tape, self.steps) = (setup, played, tape, steps);
     }
 
     pub(super) fn measure(&self) -> Measure {
         Measure::of(&self.tape, self.steps)
+    }
+
+    /// Goes through all passes with half of the budget.
+    pub(super) fn exhaust_half(&mut self) {
+        self.reserve = self.left / 2;
+        self.left -= self.reserve;
+        self.exhaust();
+        self.was_limited = self.left == 0 && !self.was_stopped;
+        let reserve = std::mem::take(&mut self.reserve);
+        if !self.was_stopped {
+            self.left += reserve;
+        }
     }
 
     /// From here on turns say who goes next, if the run fails in the same way then.
@@ -125,7 +171,7 @@ impl<'a, R: Replay> Search<'a, R> {
 
     /// The first of the runs that fails the same way and whose measure `fits`. Runs behind it count for nothing, so that
     /// it does not matter how many are tried at once.
-    fn first(
+    pub(super) fn first(
         &mut self,
         runs: &[(R, Source)],
         fits: impl Fn(Measure, Measure) -> bool,
@@ -141,7 +187,10 @@ impl<'a, R: Replay> Search<'a, R> {
             self.count(&outcome);
             let fits = |outcome: &RunOutcome| fits(Measure::of(&outcome.tape, outcome.steps), present);
             if self.is_same(&outcome) && outcome.steps <= self.longest && fits(&outcome) {
-                return Some((index, outcome));
+                let (setup, source) = &runs[index];
+                if self.is_made_by_choices(setup, source) {
+                    return Some((index, outcome));
+                }
             }
             if self.left == 0 {
                 return None;
@@ -153,7 +202,7 @@ impl<'a, R: Replay> Search<'a, R> {
     /// Asks the caller whether to go on. A search that is told not to has no budget left.
     fn ask(&mut self) {
         let Measure { operations, choices, steps, .. } = self.measure();
-        let spent = self.budget.steps - self.left;
+        let spent = self.budget.steps - self.left - self.reserve;
         if self.left > 0 && !(self.go_on)(SoFar { steps, operations, choices, runs: self.runs, spent }) {
             (self.left, self.was_stopped) = (0, true);
         }
@@ -168,11 +217,11 @@ impl<'a, R: Replay> Search<'a, R> {
         }
     }
 
-    fn take(&mut self, setup: R, played: Source, outcome: RunOutcome) {
+    pub(super) fn take(&mut self, setup: R, played: Source, outcome: RunOutcome) {
         (self.setup, self.played, self.tape, self.steps) = (setup, played, outcome.tape, outcome.steps);
     }
 
-    fn count(&mut self, outcome: &RunOutcome) {
+    pub(super) fn count(&mut self, outcome: &RunOutcome) {
         self.runs += 1;
         self.left = self.left.saturating_sub(outcome.steps + RUN);
     }

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! "tentape\n"   8 bytes
-//! version       u16
+//! version       u16    3 if there is a fixture, else 2
 //! length        u64    bytes of the body
 //! checksum      u32    CRC-32C of the body
-//! body          header, operations, sections
-//!   header      varint length, JSON: system, oracle, setup, schedule
+//! body          header, operations, sections, fixture
+//!   header      varint length, JSON: system, oracle, setup, schedule; with a fixture what that is, in words
 //!   operations  varint count, then each: varint life, varint actor, varint number of operations
 //!   sections    varint count, then each: varints life, actor, operation, call and stage, varint number of choices, then each
 //!               choice: varints choice point, occurrence and value, which is not 0
+//!   fixture     in version 3: varint length before it was compressed, varint length, compressed bytes (`fixture.rs`)
 //! ```
 //!
 //! Integers are little-endian; varints are LEB128. The checksum comes before what it covers, so that a truncated file is
@@ -20,11 +21,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::record::Section;
-use super::{Actor, Address, GAVE_WAY, Schedule, Stage, Tape};
+use super::varint::{Reader, put, put_bytes};
+use super::{Actor, Address, Fixture, GAVE_WAY, Schedule, Stage, Tape};
 
 const MAGIC: &[u8; 8] = b"tentape\n";
 /// The format's version. Another meaning of a choice is another version too.
 const VERSION: u16 = 2;
+/// The same format, with a fixture behind the sections.
+const WITH_FIXTURE: u16 = 3;
 /// More operations and lives than any run has: a damaged count must not fill the memory.
 const MANY: u32 = 1 << 24;
 const PREFIX: usize = 8 + 2 + 8 + 4;
@@ -52,7 +56,7 @@ pub enum TapeError {
     #[error("is no tape: it must begin with 'tentape'")]
     NotATape,
     /// Made by another version.
-    #[error("is a tape of version {found}: this tenterhook plays version {VERSION}")]
+    #[error("is a tape of version {found}: this tenterhook plays versions {VERSION} and {WITH_FIXTURE}")]
     Version {
         /// The file's.
         found: u16,
@@ -71,6 +75,9 @@ pub enum TapeError {
     /// Whole, but it makes no sense.
     #[error("is malformed: {0}")]
     Malformed(&'static str),
+    /// The system does not take up what the fixture says that its oracles knew.
+    #[error("begins with a fixture that this system does not take up: {0}")]
+    Fixture(String),
     /// For another system.
     #[error("is a tape of the system '{found}': it must be one of '{expected}'")]
     System {
@@ -87,6 +94,9 @@ struct Header {
     oracle: Option<String>,
     setup: String,
     schedule: Schedule,
+    /// For people who look into the file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    begins_with: Option<String>,
 }
 
 impl TapeFile {
@@ -128,16 +138,22 @@ impl TapeFile {
             oracle: self.oracle.clone(),
             setup: self.setup.clone(),
             schedule: self.tape.schedule,
+            begins_with: self.tape.fixture().map(|fixture| format!("a fixture: {}", fixture.describe())),
         };
         // Strings always have a JSON form.
         let header = serde_json::to_vec(&header).unwrap_or_default();
         let mut body = Vec::new();
-        put(&mut body, header.len() as u64);
-        body.extend_from_slice(&header);
+        put_bytes(&mut body, &header);
         put_tape(&mut body, &self.tape);
+        let version = if self.tape.fixture().is_some() { WITH_FIXTURE } else { VERSION };
+        if let Some(fixture) = self.tape.fixture() {
+            let (length, compressed) = fixture.compressed();
+            put(&mut body, length);
+            put_bytes(&mut body, &compressed);
+        }
         let mut bytes = Vec::with_capacity(PREFIX + body.len());
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
         bytes.extend_from_slice(&body);
@@ -156,7 +172,7 @@ impl TapeFile {
         let truncated = |expected: u64| TapeError::Truncated { found: bytes.len() as u64, expected };
         let version = bytes.get(8..10).ok_or_else(|| truncated(PREFIX as u64))?;
         let version = u16::from_le_bytes([version[0], version[1]]);
-        if version != VERSION {
+        if !matches!(version, VERSION | WITH_FIXTURE) {
             return Err(TapeError::Version { found: version });
         }
         let prefix = bytes.get(10..PREFIX).ok_or_else(|| truncated(PREFIX as u64))?;
@@ -170,16 +186,8 @@ impl TapeFile {
         if body.len() as u64 > length || crc32c::crc32c(body) != checksum {
             return Err(TapeError::Checksum);
         }
-        Reader { rest: body }.file()
+        Reader { rest: body }.file(version == WITH_FIXTURE)
     }
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
 }
 
 fn put_tape(bytes: &mut Vec<u8>, tape: &Tape) {
@@ -200,20 +208,12 @@ fn put_tape(bytes: &mut Vec<u8>, tape: &Tape) {
     }
 }
 
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
 impl Reader<'_> {
-    fn file(mut self) -> Result<TapeFile, TapeError> {
-        let length = self.number()?;
-        let header = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
-        let (header, rest) = header.ok_or(TapeError::Malformed("the header is longer than the file"))?;
-        self.rest = rest;
-        let Header { system, oracle, setup, schedule } = serde_json::from_slice(header)
+    fn file(mut self, has_fixture: bool) -> Result<TapeFile, TapeError> {
+        let header = self.bytes("the header is longer than the file")?;
+        let Header { system, oracle, setup, schedule, begins_with: _ } = serde_json::from_slice(header)
             .map_err(|_| TapeError::Malformed("the header is not understood"))?;
-        let mut tape = Tape::default();
-        tape.schedule = schedule;
+        let mut tape = Tape { schedule, ..Tape::default() };
         for _ in 0..self.number()? {
             let [life, actor, count] = self.numbers()?;
             if count > MANY || life > MANY {
@@ -229,6 +229,11 @@ impl Reader<'_> {
             let (actor, stage) = (Actor::from_code(actor), Stage::from_code(stage));
             let section = self.section()?;
             tape.put_section(Address { life, actor, operation, call, stage }, section);
+        }
+        if has_fixture {
+            let length = self.number()?;
+            let fixture = Fixture::expand(length, self.bytes("it ends within its fixture")?)?;
+            tape.begin_with(fixture.into());
         }
         if !self.rest.is_empty() {
             return Err(TapeError::Malformed("there are bytes behind its last section"));
@@ -255,35 +260,12 @@ impl Reader<'_> {
         }
         Ok(section)
     }
-
-    fn numbers<const N: usize>(&mut self) -> Result<[u32; N], TapeError> {
-        let mut numbers = [0; N];
-        for number in &mut numbers {
-            *number =
-                u32::try_from(self.number()?).map_err(|_| TapeError::Malformed("a number is too large"))?;
-        }
-        Ok(numbers)
-    }
-
-    fn number(&mut self) -> Result<u64, TapeError> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) =
-                self.rest.split_first().ok_or(TapeError::Malformed("it ends within a number"))?;
-            self.rest = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(TapeError::Malformed("a number is too long"))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::Place;
+    use crate::tape::{FileImage, Place};
 
     fn place() -> Place {
         let address = Address::operation(2, Actor::fiber(70_000), 9).call(3).at(Stage::DELIVERED);
@@ -299,24 +281,37 @@ mod tests {
         TapeFile { system: "engine".into(), oracle: Some("durability".into()), setup: "{}".into(), tape }
     }
 
+    fn with_fixture() -> TapeFile {
+        let mut file = file();
+        let image = FileImage { path: "data".into(), durable: vec![7; 5_000], ..FileImage::default() };
+        let fixture = Fixture { lives: 2, knowledge: vec![1, 2], files: vec![image], ..Fixture::default() };
+        file.tape.begin_with(fixture.into());
+        file
+    }
+
     #[test]
     fn what_is_decoded_is_what_was_encoded() {
         let decoded = TapeFile::decode(&file().encode()).unwrap();
         assert_eq!(decoded, file());
+        let bytes = with_fixture().encode();
+        assert_eq!(TapeFile::decode(&bytes).unwrap(), with_fixture());
+        let says = b"begins_with\":\"a fixture: 1 file with 5000 durable bytes";
+        assert!(bytes.windows(says.len()).any(|window| window == says), "the file says so");
         assert_eq!(decoded.tape.get(Place { occurrence: 300, ..place() }), u32::MAX);
     }
 
     #[test]
     fn every_truncation_and_every_flipped_bit_is_an_error_of_one_line() {
-        let bytes = file().encode();
-        for length in 0..bytes.len() {
-            let error = TapeFile::decode(&bytes[..length]).unwrap_err();
-            assert_eq!(error.to_string().lines().count(), 1, "{length}");
-        }
-        for bit in 0..bytes.len() * 8 {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(TapeFile::decode(&damaged).is_err(), "bit {bit}");
+        for bytes in [file().encode(), with_fixture().encode()] {
+            for length in 0..bytes.len() {
+                let error = TapeFile::decode(&bytes[..length]).unwrap_err();
+                assert_eq!(error.to_string().lines().count(), 1, "{length}");
+            }
+            for bit in 0..bytes.len() * 8 {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(TapeFile::decode(&damaged).is_err(), "bit {bit}");
+            }
         }
     }
 
@@ -334,7 +329,7 @@ mod tests {
         let mut body = Vec::new();
         put(&mut body, 2);
         body.extend_from_slice(b"{}");
-        assert!(matches!(Reader { rest: &body }.file(), Err(TapeError::Malformed(_))));
+        assert!(matches!(Reader { rest: &body }.file(false), Err(TapeError::Malformed(_))));
         let mut section = Vec::new();
         for number in [u64::MAX, u64::from(GAVE_WAY) + 1, 0, 1] {
             put(&mut section, number);

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Actor, Address, ChoicePoint};
+use super::{Actor, Address, ChoicePoint, Fixture};
 
 /// One choice: where in its section, and what was drawn.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,8 +111,9 @@ pub enum Schedule {
 pub struct Tape {
     /// How it says who goes next.
     pub schedule: Schedule,
-    sections: BTreeMap<Address, Section>,
-    operations: BTreeMap<(u32, Actor), u32>,
+    pub(super) sections: BTreeMap<Address, Section>,
+    pub(super) operations: BTreeMap<(u32, Actor), u32>,
+    pub(super) fixture: Option<Arc<Fixture>>,
 }
 
 impl Tape {
@@ -216,7 +218,8 @@ impl Tape {
     /// Takes operations off the tape: those behind them move up, with their choices.
     #[must_use]
     pub fn without_operations(&self, gone: &[OperationId]) -> Tape {
-        let mut tape = Tape { schedule: self.schedule, ..Tape::default() };
+        let (schedule, fixture) = (self.schedule, self.fixture.clone());
+        let mut tape = Tape { schedule, fixture, ..Tape::default() };
         let mut by_actor: BTreeMap<(u32, Actor), Vec<u32>> = BTreeMap::new();
         for id in gone {
             by_actor.entry((id.life, id.actor)).or_default().push(id.operation);
@@ -267,14 +270,15 @@ impl Tape {
         self.relabelled(|life, actor| Some((life, name(actor))))
     }
 
-    fn relabelled(&self, label: impl Fn(u32, Actor) -> Option<(u32, Actor)>) -> Tape {
+    pub(super) fn relabelled(&self, label: impl Fn(u32, Actor) -> Option<(u32, Actor)>) -> Tape {
         let sections = self.sections.iter().filter_map(|(&address, section)| {
             let (life, actor) = label(address.life, address.actor)?;
             Some((Address { life, actor, ..address }, section.clone()))
         });
         let operations = self.operations.iter();
         let operations = operations.filter_map(|(&(life, actor), &count)| Some((label(life, actor)?, count)));
-        Tape { schedule: self.schedule, sections: sections.collect(), operations: operations.collect() }
+        let (sections, operations) = (sections.collect(), operations.collect());
+        Tape { schedule: self.schedule, sections, operations, fixture: self.fixture.clone() }
     }
 }
 

@@ -14,6 +14,9 @@ impl<S: System> World<S> {
         if self.order.follows_turns() {
             tape.schedule = Schedule::Turns;
         }
+        if let Some(fixture) = self.begun_with.take() {
+            tape.begin_with(fixture);
+        }
         self.fibers.end_life();
         self.order.save(&mut tape);
         if let Some(record) = self.disk.with_stream(|stream| stream.take_record()) {
@@ -49,6 +52,7 @@ impl<S: System> World<S> {
             trace: self.trace,
             captions: self.captions.take().unwrap_or_default(),
             tape,
+            beginnings: self.beginnings.take().unwrap_or_default(),
             branching: self.order.branching(),
             names,
             steps_began: self.steps_began.take().unwrap_or_default(),

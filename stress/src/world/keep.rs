@@ -5,6 +5,8 @@ pub enum Keep {
     Hash,
     /// Every choice, and the schedule in turns: what a shrinker edits.
     Tape,
+    /// Besides, what each life began with, for a shrinker that cuts the past off. Only this level has it.
+    Beginnings,
     /// Every event: what shows where two runs differ.
     Events,
     /// In words, what each fiber was doing at each of its steps: what a timeline shows.

@@ -42,7 +42,8 @@ impl<S: System> World<S> {
         };
         self.note(EventKind::Crashed, kind as u32, self.steps);
         sometimes!(self.disk.load().0 > 0, "a life ends with I/O in flight");
-        let in_recovery = matches!(self.phase, Phase::Booting(_)) && self.nemesis.lives() > 1;
+        let is_first = self.nemesis.lives() == 1 && self.begun_with.is_none();
+        let in_recovery = matches!(self.phase, Phase::Booting(_)) && !is_first;
         self.disk.count(|counts| {
             counts.strike(kind);
             if in_recovery {
@@ -92,6 +93,7 @@ impl<S: System> World<S> {
         };
         self.nemesis.begin_life(self.steps);
         self.fibers.begin_life(self.nemesis.life());
+        self.keep_beginning();
         self.born = self.disk.fault_counts().struck();
         self.enter(Phase::Booting(boot));
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::Names;
 use crate::disk::FaultCounts;
-use crate::tape::Tape;
+use crate::tape::{Beginning, Tape};
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -31,6 +31,8 @@ pub struct RunOutcome {
     pub captions: Vec<(usize, String)>,
     /// The choices, if they were recorded.
     pub tape: Tape,
+    /// What each life after the first began with, if that was kept and the system offers to begin there.
+    pub beginnings: Vec<Beginning>,
     /// Between how many each choice of the exhaustive scheduler was.
     pub branching: Vec<u32>,
     /// The names of its choice points, if the choices were recorded.

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use tenterhook_runtime::pager::PageNo;
 
 use super::{ABSENT, History, Observation, Oracle, Verdict};
@@ -7,7 +8,7 @@ use tenterhook_stress::violation::Violation;
 
 /// A disk that lies can make a pager return old content, and no checksum shows that. What it must never return is
 /// content that was never written to that page.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FabricatedRead {
     written: BTreeSet<(PageNo, u64)>,
 }

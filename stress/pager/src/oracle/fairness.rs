@@ -45,7 +45,7 @@ impl Oracle for Fairness {
             Observation::TurnCame { id, asked } => return self.comes(id, asked),
             Observation::TurnLeft { id } => self.leave(id),
             Observation::Crashed(_) => {
-                *self = Fairness { asked: self.asked, ..Fairness::default() };
+                *self = Fairness::after(self.asked);
             }
             _ => {}
         }
@@ -54,6 +54,11 @@ impl Oracle for Fairness {
 }
 
 impl Fairness {
+    /// Of a pager in whose earlier lives so many transactions had been told to wait.
+    pub(super) fn after(asked: u64) -> Fairness {
+        Fairness { asked, ..Fairness::default() }
+    }
+
     /// `asked` is how many had been told to wait when it asked. Threads may ask at the same time: only those that had been told
     /// before have waited longer for certain.
     fn comes(&mut self, id: TransactionId, asked: u64) -> Verdict {

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
@@ -18,7 +19,7 @@ pub type TransactionId = u64;
 /// out to have happened, with all that it was built on, as long as nothing that was acknowledged is lost.
 ///
 /// Thousands may be in flight at a time, so nothing that happens with every commit goes through all of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct History {
     /// For each page its versions, oldest first: those of the chain, and of what is in flight upon it.
     pages: Vec<Vec<Version>>,
@@ -49,7 +50,7 @@ pub struct History {
     turns_awaited: u64,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version {
     sequence: u64,
     digest: u64,
@@ -59,7 +60,7 @@ struct Version {
 type Order = u64;
 
 /// A commit whose outcome is open.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Flight {
     pub(super) id: TransactionId,
     pub(super) base: u64,
@@ -245,7 +246,7 @@ impl History {
     pub(super) fn record(&mut self, seen: &Observation<'_>) {
         match *seen {
             Observation::Crashed(crash) => self.lost_writes |= crash == Crash::PowerLoss,
-            Observation::WritesDropped => self.lost_writes = true,
+            Observation::WritesDropped => self.lose_writes(),
             Observation::Opened { sequence } => self.opened = Some(sequence),
             Observation::Recovered { pages } => self.settle(pages),
             Observation::ReadBegan { sequence, .. } => self.see(sequence),
@@ -269,6 +270,11 @@ impl History {
             Observation::AtRest(_) => self.forget_old_versions(),
             _ => {}
         }
+    }
+
+    /// A sync has dropped what was written.
+    pub(super) fn lose_writes(&mut self) {
+        self.lost_writes = true;
     }
 
     /// A writer has begun upon commit `base`. What would come after that has not happened, or this one would start from it.

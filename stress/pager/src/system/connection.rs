@@ -2,7 +2,7 @@ use tenterhook_runtime::IOCompletions;
 use tenterhook_runtime::pager::{CheckpointMode, PagerError};
 
 use super::{Injection, PagerPlan, cause};
-use crate::oracle::{Observation, TransactionId};
+use crate::oracle::{Kept, Observation, TransactionId};
 use crate::workload::{
     Aside, CheckIntegrity, Checkpoints, Churn, Failure, Fixture, Job, MultiPageWrite, OperationKind, Plan,
     Progress, Read, SavepointRollback, Transfer, Write, WriteEnd,
@@ -329,6 +329,16 @@ impl Connection {
     /// Whether it has pages of a transaction in the log whose commit was not requested.
     pub(super) fn has_spilled(&self) -> bool {
         matches!(&self.operation, Operation::Write(write) if write.has_spilled())
+    }
+
+    /// What it keeps over the end of a life.
+    pub(super) fn kept(&self) -> Kept {
+        Kept { begun: self.begun, nap: self.nap }
+    }
+
+    /// It has kept that.
+    pub(super) fn resume(&mut self, kept: Kept) {
+        (self.begun, self.nap) = (kept.begun, kept.nap);
     }
 
     /// Back to between two operations.

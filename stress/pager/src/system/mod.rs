@@ -21,9 +21,9 @@ use self::quiesce::Quiesce;
 use crate::oracle::{Observation, Oracles};
 use crate::profile::Profile;
 use crate::workload::layout::{Layout, Shape};
-use crate::workload::record::{self, Kept, Recorder};
+use crate::workload::record::{self, Recorder, Recording};
 use crate::workload::{OperationKind, Tally};
-use tenterhook_stress::disk::{Flippable, Place, Struck};
+use tenterhook_stress::disk::{FaultKind, Flippable, Place, SimDisk, Struck};
 use tenterhook_stress::history::Record;
 use tenterhook_stress::race;
 use tenterhook_stress::schedule::FiberId;
@@ -98,7 +98,7 @@ pub struct PagerSystem {
     quiesce: Quiesce,
     oracles: Rc<RefCell<Oracles>>,
     tally: Rc<RefCell<Tally>>,
-    recorded: Kept,
+    recorded: Recording,
     /// Why the last attempt to come to life failed, and how many have failed since the last that did not.
     refusal: Option<(u32, String)>,
     /// Delivered faults when this life began.
@@ -142,7 +142,7 @@ struct Raced {
     pager: Arc<Pager>,
     oracles: Rc<RefCell<Oracles>>,
     tally: Rc<RefCell<Tally>>,
-    recorded: Kept,
+    recorded: Recording,
     struck_at_birth: Struck,
     connection: Connection,
 }
@@ -248,6 +248,19 @@ impl System for PagerSystem {
         self.oracles.borrow_mut().observe(&Observation::Freed { owners: self.grave.strong_count() })
     }
 
+    fn knowledge(&self, disk: &SimDisk) -> Option<Vec<u8>> {
+        let dropped = disk.struck_since(&[FaultKind::SyncDropped], self.struck_at_verification).is_some();
+        let connections = self.connections.iter().map(Connection::kept).collect();
+        self.oracles.borrow().knowledge(dropped, connections)
+    }
+
+    fn resume(&mut self, _: &SimDisk, knowledge: &[u8]) -> Result<(), String> {
+        let kept = self.oracles.borrow_mut().resume(knowledge)?;
+        // A shrinker may have left fewer connections.
+        self.connections.iter_mut().zip(kept).for_each(|(connection, kept)| connection.resume(kept));
+        Ok(())
+    }
+
     fn locate(&self, place: &Place) -> String {
         place::name(place, &self.path, self.plan.pager.page_size)
     }
@@ -302,10 +315,28 @@ fn database(system: &PagerSystem) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenterhook_stress::shrink::Replay as _;
+    use tenterhook_stress::sim::Setup;
     use tenterhook_stress::subject::{self, Fixed};
-    use tenterhook_stress::tape::Source;
+    use tenterhook_stress::tape::{Fixture, Source, Tape};
 
     use crate::PagerSubject;
+
+    #[test]
+    fn fixture_whose_knowledge_is_not_understood_is_refused_in_one_line() {
+        let setup = Setup::<PagerSubject> { seed: 1, fixed: Fixed::default() };
+        let refusal = |knowledge: &[u8]| {
+            let mut tape = Tape::default();
+            tape.begin_with(Fixture { knowledge: knowledge.to_vec(), ..Fixture::default() }.into());
+            Setup::<PagerSubject>::of(setup.file(&Source::from(tape), None)).err()
+        };
+        let text = refusal(b"{\"history\":7}").expect("it is refused").to_string();
+        assert!(text.contains("does not take up: what its oracles knew is not understood"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+        let system = PagerSystem::new(setup.draw(&Source::from(Tape::default())).plan);
+        let known = system.oracles.borrow().knowledge(false, Vec::new()).expect("it has words");
+        assert_eq!(refusal(&known), None);
+    }
 
     /// Broke: a boot that was refused until the run lost its patience was reported without the error.
     #[test]

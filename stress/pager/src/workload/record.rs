@@ -8,17 +8,17 @@ use tenterhook_runtime::pager::PageNo;
 use tenterhook_stress::history::{Access, Outcome, Record, Registers};
 
 /// The registers of a run, or nothing if nobody asked for them.
-pub(crate) type Kept = Option<Rc<RefCell<Registers>>>;
+pub(crate) type Recording = Option<Rc<RefCell<Registers>>>;
 
 /// The record of one client for a step.
 #[derive(Copy, Clone)]
 pub(crate) struct Recorder<'a> {
-    pub(crate) kept: &'a Kept,
+    pub(crate) kept: &'a Recording,
     pub(crate) client: u32,
 }
 
 /// Begins to record.
-pub(crate) fn begin(kept: &mut Kept) -> Record {
+pub(crate) fn begin(kept: &mut Recording) -> Record {
     Rc::clone(kept.get_or_insert_default()) as Record
 }
 

@@ -212,3 +212,5 @@ fn a_smaller_run_that_breaks_another_promise_is_refused() {
         shrunk.source.tape().expect("recorded").choices().map(|(_, value)| value).collect();
     assert_eq!(values, [1], "the smallest amount that is not nothing");
 }
+
+mod cut;

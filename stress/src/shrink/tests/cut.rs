@@ -1,0 +1,203 @@
+//! A toy that fails only once much is on its disk, and what cutting its past off makes of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tenterhook_runtime::Completion;
+use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
+
+use super::super::*;
+use crate::disk::SimDisk;
+use crate::system::{Context, Crash, Step, System};
+use crate::tape::{Chance, ChoicePoint};
+use crate::violation::Violation;
+use crate::watch::Watch;
+use crate::world::{Keep, NemesisOptions, World, WorldOptions};
+
+const AMOUNT: ChoicePoint = ChoicePoint::new(0, "amount");
+const FILE: &str = "hoard";
+/// With fewer on the disk nothing is lost.
+const MANY: u64 = 20;
+
+/// When the toy looks whether something is lost.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Looks {
+    /// At rest.
+    AtRest,
+    /// In the next life.
+    AtBoot,
+}
+
+/// A count on a disk. Each operation adds one; a large amount adds nothing if there is much already.
+struct Hoard {
+    hoard: Hoarding,
+    file: Option<Arc<dyn File>>,
+    count: u64,
+    /// The write, then the sync.
+    wait: Option<(Completion, bool)>,
+    /// The oracle's.
+    known: u64,
+    resumed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hoarding {
+    looks: Looks,
+    offers: bool,
+    /// With it a fixture means something else.
+    odd: bool,
+}
+
+impl Hoard {
+    fn start(&mut self, submission: (Completion, Submission), is_sync: bool) -> Step {
+        let completion = self.file.as_ref().expect("booted").start(submission);
+        self.wait = Some((completion.clone(), is_sync));
+        Step::Wait(completion)
+    }
+
+    fn look(&self) -> Result<(), Box<Violation>> {
+        if self.hoard.odd && self.resumed {
+            return Err(Violation::safety("count", "what was added", "less"));
+        }
+        match self.count < self.known {
+            true => Err(Violation::safety("count", "what was added", "less")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl System for Hoard {
+    fn connections(&self) -> u32 {
+        1
+    }
+    fn boot(&mut self, io: &Arc<dyn IO>, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        // What a killed process has left counts once it is durable.
+        if self.wait.take().is_none() {
+            self.file = io.open(FILE.as_ref(), OpenOptions::creating()).ok();
+            return Ok(self.start(Submission::sync(|_| {}), true));
+        }
+        let content = context.disk.content(Path::new(FILE)).unwrap_or_default();
+        self.count = content.get(..8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+        // What was asked for when the life ended may be there.
+        if self.count > self.known + 1 {
+            return Err(Violation::safety("made up", "what was added", "more"));
+        }
+        if self.hoard.looks == Looks::AtBoot {
+            self.look()?;
+        }
+        self.known = self.count;
+        Ok(Step::Ended)
+    }
+    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        match self.wait.take() {
+            Some((_, true)) => {
+                self.known += 1;
+                return Ok(Step::Ended);
+            }
+            Some((_, false)) => return Ok(self.start(Submission::sync(|_| {}), true)),
+            None => {}
+        }
+        if context.stream.choose(AMOUNT, 16) != 7 || self.count < MANY {
+            self.count += 1;
+        }
+        let bytes = self.count.to_le_bytes();
+        Ok(self.start(Submission::write(0, Buffer::copy_of(&bytes), |_, _| {}), false))
+    }
+    fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
+        if self.hoard.looks == Looks::AtRest {
+            self.look()?;
+        }
+        Ok(Step::Ended)
+    }
+    fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
+        (self.file, self.wait) = (None, None);
+        Ok(())
+    }
+    fn knowledge(&self, _: &SimDisk) -> Option<Vec<u8>> {
+        self.hoard.offers.then(|| self.known.to_le_bytes().to_vec())
+    }
+    fn resume(&mut self, _: &SimDisk, knowledge: &[u8]) -> Result<(), String> {
+        let known = knowledge.try_into().map_err(|_| "it must be eight bytes".to_owned())?;
+        (self.known, self.resumed) = (u64::from_le_bytes(known), true);
+        Ok(())
+    }
+}
+
+impl Replay for Hoarding {
+    fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
+        let hoard = self.clone();
+        let system = Hoard { hoard, file: None, count: 0, wait: None, known: 0, resumed: false };
+        // Nothing is lost at a crash but the last addition.
+        let nemesis =
+            NemesisOptions { mean_life: 120, killed: Chance::per_mille(1000), ..NemesisOptions::default() };
+        let options = WorldOptions { steps: 1_500, nemesis, ..WorldOptions::default() };
+        World::new(system, options, source, keep).run(&Watch::default())
+    }
+    fn smaller(&self, _: &Source, _: u64) -> Vec<Hoarding> {
+        if self.odd { Vec::new() } else { vec![Hoarding { odd: true, ..self.clone() }] }
+    }
+    fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
+        let tape = source.tape().cloned().unwrap_or_default();
+        TapeFile { system: "hoard".into(), oracle, setup: format!("{self:?}"), tape }
+    }
+}
+
+fn shrunk(looks: Looks, offers: bool, odd: bool) -> Shrunk<Hoarding> {
+    // One that is odd has no setup that is smaller.
+    let hoarding = Hoarding { looks, offers, odd };
+    let fails = |seed: &u64| {
+        let outcome = hoarding.play(&Source::Seed(*seed), Keep::Hash);
+        outcome.lives > 3 && outcome.violation.is_some_and(|seen| seen.oracle == "count")
+    };
+    let seed = (0..200).find(fails).expect("one of them fails in a late life");
+    shrink(&hoarding, &Source::Seed(seed), Budget::default()).expect("it fails")
+}
+
+fn tape(shrunk: &Shrunk<Hoarding>) -> &Tape {
+    shrunk.source.tape().expect("a shrunk run is recorded")
+}
+
+#[test]
+fn a_long_past_gives_way_to_a_fixture_if_the_run_fails_in_the_same_way() {
+    let whole = shrunk(Looks::AtRest, false, true);
+    assert!(tape(&whole).fixture().is_none(), "the system offers none");
+    assert!(whole.after.operations > MANY as usize, "{:?}", whole.after);
+    let cut = shrunk(Looks::AtRest, true, false);
+    let fixture = tape(&cut).fixture().expect("the past is cut off");
+    assert!(fixture.lives > 0 && fixture.files.len() == 1, "{}", fixture.describe());
+    assert_eq!((cut.violation.oracle.as_str(), cut.after.operations), ("count", 1));
+    assert!(cut.after.choices <= 3, "{:?}", cut.after);
+}
+
+#[test]
+fn a_tape_with_a_fixture_survives_its_file_and_fails_in_the_same_way() {
+    let cut = shrunk(Looks::AtRest, true, false);
+    let read = TapeFile::decode(&cut.file().encode()).expect("just written");
+    let again = cut.setup.play(&Source::from(read.tape.clone()), Keep::Tape);
+    assert_eq!(again.trace_hash, cut.setup.play(&cut.source, Keep::Hash).trace_hash);
+    assert_eq!(again.violation.expect("it fails").oracle, "count");
+    assert_eq!(again.tape.fixture(), read.tape.fixture(), "what was played is what was recorded");
+    let again = shrink(&cut.setup, &Source::from(read.tape), Budget::default()).expect("it fails");
+    assert_eq!(again.after, cut.after, "it is shrunk already");
+}
+
+/// What is lost in one life shows in the next. With the files of that one alone the run fails, too, and it would after the mend.
+#[test]
+fn files_that_are_broken_already_are_no_fixture() {
+    let cut = shrunk(Looks::AtBoot, true, false);
+    assert!(tape(&cut).fixture().is_some(), "a life before is one");
+    assert_eq!(cut.after.operations, 1, "the one that loses is still there");
+    let dull = cut.setup.play(&Source::from(tape(&cut).dull()), Keep::Hash);
+    assert!(dull.violation.is_none(), "{:?}", dull.violation);
+}
+
+/// The odd setup fails whenever it begins with a fixture, in the same words.
+#[test]
+fn a_setup_with_which_the_fixture_alone_fails_is_refused() {
+    let cut = shrunk(Looks::AtRest, true, false);
+    let setups = cut.setup.smaller(&cut.source, 0);
+    let begun_odd = setups.iter().any(|odd| odd.play(&cut.source, Keep::Hash).violation.is_some());
+    assert!(cut.setup.odd || begun_odd);
+    let dull = cut.setup.play(&Source::from(tape(&cut).dull()), Keep::Hash);
+    assert!(dull.violation.is_none(), "{:?}", dull.violation);
+}
