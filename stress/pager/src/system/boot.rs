@@ -6,11 +6,13 @@ use tenterhook_runtime::io::IO;
 use tenterhook_runtime::pager::{Open, Pager, PagerError, ReadTransaction};
 
 use super::explanations::is_damage;
-use super::{PagerSystem, cause, database, fixture};
+use super::{PagerPlan, PagerSystem, cause, database, fixture};
 use crate::oracle::{ABSENT, Observation};
-use crate::workload::layout::Layout;
+use crate::workload::layout::{Layout, stamp};
+use crate::workload::record::{Recorder, Recording};
 use crate::workload::{Failure, Job, Prepare, Progress, Write, WriteEnd};
 use tenterhook_stress::disk::{FaultKind, Flippable, Struck};
+use tenterhook_stress::history::{Access, Outcome};
 use tenterhook_stress::system::{Context, Step};
 use tenterhook_stress::violation::Violation;
 
@@ -141,10 +143,16 @@ fn opened(system: &mut PagerSystem, pager: Arc<Pager>) -> Result<Step, Failure> 
         system.boot.stage = Stage::Prepare(Box::new(write));
     } else {
         let transaction = pager.begin_read()?;
+        recorder(&system.recorded, &system.plan).begin(Access::Read);
         let digests = Vec::with_capacity(transaction.page_count() as usize + 1);
         system.boot.stage = Stage::Verify(Verify { transaction, digests, layout: None });
     }
     Ok(Step::Continue)
+}
+
+/// What is read here is one transaction of a client of its own.
+fn recorder<'a>(recorded: &'a Recording, plan: &PagerPlan) -> Recorder<'a> {
+    Recorder { kept: recorded, client: plan.connections }
 }
 
 /// Reads the next page; after the last one the oracles judge all of them.
@@ -153,6 +161,7 @@ fn verify(system: &mut PagerSystem) -> Result<Step, Failure> {
     let number = verify.digests.len() as u32;
     if number > verify.transaction.page_count() {
         system.oracles.borrow_mut().observe(&Observation::Recovered { pages: &verify.digests })?;
+        recorder(&system.recorded, &system.plan).end(Outcome::Committed);
         let Some(layout) = verify.layout.take() else {
             if system.plan.disk_lies {
                 return Ok(Step::Destroyed);
@@ -173,6 +182,7 @@ fn verify(system: &mut PagerSystem) -> Result<Step, Failure> {
                 if number == Layout::ROOT {
                     verify.layout = Layout::load(&page);
                 }
+                recorder(&system.recorded, &system.plan).read(number, stamp(&page));
                 system.shape.digest(&page)
             }
             Ok(IOResult::IO(io)) => return Ok(Step::from(io)),
