@@ -43,10 +43,15 @@ Examples:
 What plays the tape at each step fits `git bisect run`: 0 for good, 1 for bad, 125 for a commit to skip.";
 
 /// What plays the tape at a commit: good, bad, or skipped. Where another oracle fires first, it is not known whether the failure is there.
-const STEP: &str = r#"sh -c "$BUILD" >/dev/null 2>&1 || exit 125
+/// A line on stderr says which, for a build takes minutes.
+const STEP: &str = r#"verdict() {
+    git show --no-patch --format="$2 %h %s$3" >&2
+    exit "$1"
+}
+sh -c "$BUILD" >/dev/null 2>&1 || verdict 125 skipped " (cannot be built)"
 said=$("$PROGRAM" replay --json "$TAPE" 2>/dev/null)
-case $? in 0) exit 0 ;; 10 | 11 | 12) ;; *) exit 125 ;; esac
-case $said in *"\"oracle\": \"$ORACLE"*) exit 1 ;; *) exit 125 ;; esac"#;
+case $? in 0) verdict 0 "good   " ;; 10 | 11 | 12) ;; *) verdict 125 skipped " (does not play the tape)" ;; esac
+case $said in *"\"oracle\": \"$ORACLE"*) verdict 1 "bad    " ;; *) verdict 125 skipped " (another oracle fires)" ;; esac"#;
 
 pub(super) fn run<S: Subject>(arguments: &BisectArguments) -> ExitCode {
     match bisect::<S>(arguments) {
@@ -82,60 +87,78 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
         found.map_err(|_| format!("{flag} {revision}: there is no such commit; name one of this repository"))
     };
     let (good, bad) = (commit("--good", &arguments.good)?, commit("--bad", &arguments.bad)?);
-    let copy = Copy::of(&root, &bad)?;
     let (build, program) = built_by::<S>(arguments);
-    let environment = [("BUILD", build.as_str()), ("PROGRAM", &program), ("TAPE", &tape.to_string_lossy())];
-    let at = |revision: &str, oracle: &str| -> Result<Option<i32>, String> {
-        git(&copy.path, &["checkout", "--quiet", "--detach", revision])?;
-        let mut step = Command::new("sh");
-        step.args(["-c", STEP]).envs(environment).env("ORACLE", oracle).current_dir(&copy.path);
-        Ok(step.status().map_err(|error| error.to_string())?.code())
-    };
-    let mut oracle = String::new();
-    // git believes what it is told of both ends. A tape that fails at neither, or at both, would lead to any commit.
-    for (flag, revision, expected, wrong) in [
-        ("--bad", &bad, 1, "the tape does not fail there"),
-        ("--good", &good, 0, "the tape fails there, too"),
-    ] {
-        match at(revision, &oracle)? {
-            Some(code) if code == expected && expected == 1 => {
-                // The quote ends the name: another oracle's may begin like it.
-                oracle = oracle_of(&copy.path.join(&program), &tape)? + "\"";
-            }
-            Some(code) if code == expected => {}
-            Some(0 | 1) => return Err(format!("{flag} {revision}: {wrong}; name another commit")),
-            _ => {
-                return Err(format!(
-                    "{flag} {revision}: '{build}' fails there, or '{program}' does not play the tape, or another oracle fires; give --build and --program, or another commit"
-                ));
+    let mut search = Search { copy: Copy::of(&root, &bad)?, build, program, tape, oracle: String::new() };
+    let between = git(&root, &["rev-list", "--count", &format!("{good}..{bad}")])?;
+    // Both ends, and each step halves what is left.
+    let builds = between.parse::<u32>().map_or(2, |commits| commits.max(1).ilog2() + 2);
+    eprintln!("{between} commits, some {builds} builds");
+    search.ends(&good, &bad)?;
+    search.between(&good, &bad)
+}
+
+/// Builds commits in a work tree of its own and plays the tape at each.
+struct Search {
+    copy: Copy,
+    build: String,
+    program: String,
+    tape: PathBuf,
+    /// What fires at the bad end, and the quote that ends it in JSON: another oracle's name may begin like it.
+    oracle: String,
+}
+
+impl Search {
+    /// A command that knows what [`STEP`] asks for.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.copy.path).stdin(Stdio::null()).env("ORACLE", &self.oracle);
+        command.env("BUILD", &self.build).env("PROGRAM", &self.program).env("TAPE", &self.tape);
+        command
+    }
+
+    /// git believes what it is told of both ends. A tape that fails at neither, or at both, would lead to any commit.
+    fn ends(&mut self, good: &str, bad: &str) -> Result<(), String> {
+        let ends = [
+            ("--bad", bad, 1, "the tape does not fail there"),
+            ("--good", good, 0, "the tape fails there, too"),
+        ];
+        for (flag, revision, expected, wrong) in ends {
+            git(&self.copy.path, &["checkout", "--quiet", "--detach", revision])?;
+            let step = self.command("sh").args(["-c", STEP]).status().map_err(|error| error.to_string())?;
+            match step.code() {
+                Some(code) if code == expected && expected == 1 => {
+                    self.oracle = oracle_of(&self.copy.path.join(&self.program), &self.tape)? + "\"";
+                }
+                Some(code) if code == expected => {}
+                Some(0 | 1) => return Err(format!("{flag} {revision}: {wrong}; name another commit")),
+                _ => {
+                    let (build, program) = (&self.build, &self.program);
+                    return Err(format!(
+                        "{flag} {revision}: '{build}' fails there, or '{program}' does not play the tape, or another oracle fires; give --build and --program, or another commit"
+                    ));
+                }
             }
         }
+        Ok(())
     }
-    git(&copy.path, &["bisect", "start", &bad, &good])?;
-    let mut run = Command::new("git");
-    run.arg("-C").arg(&copy.path).args(["bisect", "run", "sh", "-c", STEP]).envs(environment);
-    run.env("ORACLE", &oracle);
-    let output = run.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let first = told.lines().find(|line| {
-        line.ends_with("is the first bad commit") || line.ends_with("is the first 'bad' commit")
-    });
-    let Some(first) = first.and_then(|line| line.split(' ').next()) else {
-        return Err(format!(
-            "git bisect found no single commit: {}",
-            told.lines().last().unwrap_or("nothing was said")
-        ));
-    };
-    git(
-        &copy.path,
-        &[
-            "show",
-            "--no-patch",
-            "--format=first bad commit  %H%nauthor            %an, %ad%nsubject           %s",
-            first,
-        ],
-    )
-    .map(|text| text + "\n")
+
+    /// The first bad commit, as a person reads it.
+    fn between(&self, good: &str, bad: &str) -> Result<String, String> {
+        git(&self.copy.path, &["bisect", "start", bad, good])?;
+        let mut run = self.command("git");
+        run.args(["bisect", "run", "sh", "-c", STEP]).stderr(Stdio::inherit());
+        let output = run.output().map_err(|error| error.to_string())?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let first = told.lines().find(|line| {
+            line.ends_with("is the first bad commit") || line.ends_with("is the first 'bad' commit")
+        });
+        let Some(first) = first.and_then(|line| line.split(' ').next()) else {
+            let last = told.lines().last().unwrap_or("nothing was said");
+            return Err(format!("git bisect found no single commit: {last}"));
+        };
+        let format = "--format=first bad commit  %H%nauthor            %an, %ad%nsubject           %s";
+        git(&self.copy.path, &["show", "--no-patch", format, first]).map(|text| text + "\n")
+    }
 }
 
 /// The oracle that fires when `program` plays `tape`.
