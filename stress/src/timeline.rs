@@ -40,7 +40,15 @@ impl Moment {
 /// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
 /// long stretch of a boot without a fault is one line. No line is longer than 110 columns, but for those of the violation.
 pub fn draw(outcome: &RunOutcome) -> String {
-    let moments = fold_boots(moments(outcome));
+    drawn(outcome, fold_boots(answered(moments(outcome))))
+}
+
+/// [`draw`] with every line of every boot.
+pub fn draw_whole(outcome: &RunOutcome) -> String {
+    drawn(outcome, answered(moments(outcome)))
+}
+
+fn drawn(outcome: &RunOutcome, moments: Vec<Moment>) -> String {
     let mut lanes: Vec<Actor> = moments.iter().map(|moment| moment.actor).collect();
     lanes.sort_unstable();
     lanes.dedup();
@@ -165,6 +173,34 @@ pub(crate) fn moments(outcome: &RunOutcome) -> Vec<Moment> {
     moments
 }
 
+/// Tells an operation and its end in one line, with both arrows, where nothing happens between them, and no other operation is in flight that could end.
+fn answered(moments: Vec<Moment>) -> Vec<Moment> {
+    let mut told: Vec<Moment> = Vec::new();
+    let mut in_flight = 0_usize;
+    for moment in moments {
+        match moment.kind {
+            EventKind::Submitted => in_flight += 1,
+            EventKind::Crashed => in_flight = 0,
+            EventKind::Delivered => {
+                let submission =
+                    told.last_mut().filter(|last| last.kind == EventKind::Submitted && in_flight == 1);
+                in_flight = in_flight.saturating_sub(1);
+                if let (Some(submission), Some((_, end))) = (submission, moment.text.rsplit_once(": ")) {
+                    submission.text.replace_range(..2, "<>");
+                    if end != "done" {
+                        submission.text += &format!(" -> {end}");
+                    }
+                    submission.struck |= moment.struck;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        told.push(moment);
+    }
+    told
+}
+
 /// Tells stretches of boots in which nothing goes wrong in one line each. A boot lasts from the run's begin, or a crash, until
 /// the next crash, or until faults may strike; the boot that the run ends in is all there.
 fn fold_boots(moments: Vec<Moment>) -> Vec<Moment> {
@@ -198,7 +234,7 @@ fn fold(stretch: &[Moment]) -> Vec<Moment> {
 fn in_one_line(boot: &[Moment]) -> Moment {
     let count = |operation: &str| {
         let submitted = boot.iter().filter(|moment| moment.kind == EventKind::Submitted);
-        submitted.filter(|moment| moment.text.starts_with(&format!("<- {operation} "))).count()
+        submitted.filter(|moment| moment.text[2..].starts_with(&format!(" {operation} "))).count()
     };
     let text = format!(
         "opens and prepares: {} reads, {} writes, {} syncs, without a fault (folded)",
@@ -222,6 +258,30 @@ mod tests {
         assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= WIDTH + 2));
         let joined: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
         assert_eq!(joined.join(" "), text);
+    }
+
+    #[test]
+    fn an_operation_and_its_end_are_one_line_only_where_nothing_is_between() {
+        let at =
+            |event, kind, text: &str| Moment { text: text.into(), ..moment(event, Actor::DISK, kind, false) };
+        let submitted = |event, text| at(event, EventKind::Submitted, text);
+        let delivered = |event, text| at(event, EventKind::Delivered, text);
+        let lines = |moments: &[Moment]| -> Vec<String> {
+            answered(moments.to_vec()).into_iter().map(|moment| moment.text).collect()
+        };
+        let short = [submitted(0, "<- read f: 9 bytes at 0"), delivered(1, "-> read f: 5 of 9 bytes")];
+        assert_eq!(lines(&short), ["<> read f: 9 bytes at 0 -> 5 of 9 bytes"]);
+        let (write, done) = (submitted(0, "<- write f: 9 bytes at 0"), delivered(1, "-> write f: done"));
+        assert_eq!(lines(&[write.clone(), done.clone()]), ["<> write f: 9 bytes at 0"]);
+        // It may be the end of the one before.
+        let second = submitted(1, "<- write f: 9 bytes at 9");
+        assert_eq!(lines(&[write.clone(), second.clone(), done.clone(), done.clone()]).len(), 4);
+        // A step is between.
+        let step = at(1, EventKind::Step, "commit");
+        assert_eq!(lines(&[write.clone(), step, done.clone()]).len(), 3);
+        // What was in flight at a crash never ends.
+        let crashed = at(1, EventKind::Crashed, "power loss");
+        assert_eq!(lines(&[write, crashed, second, done]).len(), 3);
     }
 
     fn moment(event: usize, actor: Actor, kind: EventKind, struck: bool) -> Moment {

@@ -63,6 +63,9 @@ pub(super) struct TraceArguments<S: Subject> {
     /// Write the timeline as one HTML file that needs no network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Tell all of each boot, also where nothing goes wrong.
+    #[arg(long)]
+    whole: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -169,7 +172,10 @@ pub(super) fn trace<S: Subject>(arguments: TraceArguments<S>) -> ExitCode {
             );
         }
     }
-    let timeline = timeline::draw(&outcome);
+    let timeline = match arguments.whole {
+        true => timeline::draw_whole(&outcome),
+        false => timeline::draw(&outcome),
+    };
     if arguments.json {
         let mut document = document(&source, &outcome);
         document["timeline"] = timeline.lines().collect();
