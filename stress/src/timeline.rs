@@ -19,6 +19,9 @@ const NARROWEST: usize = 30;
 /// A stretch of a boot without faults that has more lines than this is told in one.
 const LONG_BOOT: usize = 12;
 
+/// Bytes of `<-`, `->` and `<>`.
+const ARROW: usize = 2;
+
 /// One line of the timeline.
 #[derive(Clone)]
 pub(crate) struct Moment {
@@ -34,6 +37,15 @@ impl Moment {
     /// Whether the system boots, and nothing goes wrong.
     fn is_quiet(&self) -> bool {
         !self.struck && matches!(self.actor, Actor::CONTROL | Actor::DISK)
+    }
+
+    /// An operation's line tells its end, too: both arrows, and what it ended with if it was not done.
+    fn ends_with(&mut self, end: &Moment) {
+        self.text.replace_range(..ARROW, "<>");
+        if let Some((_, result)) = end.text.rsplit_once(": ").filter(|(_, result)| *result != "done") {
+            self.text += &format!(" -> {result}");
+        }
+        self.struck |= end.struck;
     }
 }
 
@@ -173,24 +185,24 @@ pub(crate) fn moments(outcome: &RunOutcome) -> Vec<Moment> {
     moments
 }
 
-/// Tells an operation and its end in one line, with both arrows, where nothing happens between them, and no other operation is in flight that could end.
+/// Tells an operation and its end in one line where nothing happens between them, and nothing else in flight could have this end.
 fn answered(moments: Vec<Moment>) -> Vec<Moment> {
     let mut told: Vec<Moment> = Vec::new();
-    let mut in_flight = 0_usize;
+    let mut in_flight: Vec<String> = Vec::new();
     for moment in moments {
         match moment.kind {
-            EventKind::Submitted => in_flight += 1,
-            EventKind::Crashed => in_flight = 0,
+            EventKind::Submitted => in_flight.push(moment.text.clone()),
+            EventKind::Crashed => in_flight.clear(),
             EventKind::Delivered => {
-                let submission =
-                    told.last_mut().filter(|last| last.kind == EventKind::Submitted && in_flight == 1);
-                in_flight = in_flight.saturating_sub(1);
-                if let (Some(submission), Some((_, end))) = (submission, moment.text.rsplit_once(": ")) {
-                    submission.text.replace_range(..2, "<>");
-                    if end != "done" {
-                        submission.text += &format!(" -> {end}");
-                    }
-                    submission.struck |= moment.struck;
+                let is_alone = in_flight.iter().filter(|begun| may_end(begun, &moment.text)).count() == 1;
+                if let Some(first) = in_flight.iter().position(|begun| may_end(begun, &moment.text)) {
+                    in_flight.remove(first);
+                }
+                let is_next = |last: &&mut Moment| {
+                    last.kind == EventKind::Submitted && may_end(&last.text, &moment.text)
+                };
+                if let Some(begun) = told.last_mut().filter(|last| is_alone && is_next(last)) {
+                    begun.ends_with(&moment);
                     continue;
                 }
             }
@@ -199,6 +211,13 @@ fn answered(moments: Vec<Moment>) -> Vec<Moment> {
         told.push(moment);
     }
     told
+}
+
+/// Whether the line of an end tells the operation and the file of a submission's line.
+fn may_end(submission: &str, end: &str) -> bool {
+    let ended = end.rsplit_once(": ").map_or(end, |(ended, _)| ended);
+    let rest = submission[ARROW..].strip_prefix(&ended[ARROW..]);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 /// Tells stretches of boots in which nothing goes wrong in one line each. A boot lasts from the run's begin, or a crash, until
@@ -234,7 +253,7 @@ fn fold(stretch: &[Moment]) -> Vec<Moment> {
 fn in_one_line(boot: &[Moment]) -> Moment {
     let count = |operation: &str| {
         let submitted = boot.iter().filter(|moment| moment.kind == EventKind::Submitted);
-        submitted.filter(|moment| moment.text[2..].starts_with(&format!(" {operation} "))).count()
+        submitted.filter(|moment| moment.text[ARROW..].starts_with(&format!(" {operation} "))).count()
     };
     let text = format!(
         "opens and prepares: {} reads, {} writes, {} syncs, without a fault (folded)",
@@ -276,12 +295,17 @@ mod tests {
         // It may be the end of the one before.
         let second = submitted(1, "<- write f: 9 bytes at 9");
         assert_eq!(lines(&[write.clone(), second.clone(), done.clone(), done.clone()]).len(), 4);
+        // It is that of another file.
+        let other = submitted(0, "<- write ff: 9 bytes at 0");
+        assert_eq!(lines(&[other, write.clone(), done.clone()]).len(), 2);
         // A step is between.
         let step = at(1, EventKind::Step, "commit");
         assert_eq!(lines(&[write.clone(), step, done.clone()]).len(), 3);
         // What was in flight at a crash never ends.
         let crashed = at(1, EventKind::Crashed, "power loss");
         assert_eq!(lines(&[write, crashed, second, done]).len(), 3);
+        let sync = [submitted(0, "<- sync f"), delivered(1, "-> sync f: I/O error")];
+        assert_eq!(lines(&sync), ["<> sync f -> I/O error"]);
     }
 
     fn moment(event: usize, actor: Actor, kind: EventKind, struck: bool) -> Moment {
