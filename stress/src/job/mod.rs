@@ -51,6 +51,7 @@ mod opening;
 mod page;
 mod plan;
 mod real;
+mod room;
 mod row;
 mod runner;
 mod schema;

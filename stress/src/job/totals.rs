@@ -360,9 +360,12 @@ pub fn glance<S: Subject>(folder: &Path) -> Result<String, JobError> {
         ),
     );
     line("steps", totals.steps.to_string());
-    line("elapsed", format!("{:.1} s in {} sittings", whole.summary.elapsed.as_secs_f64(), whole.sittings));
+    let sittings = if whole.sittings == 1 { "sitting" } else { "sittings" };
+    let elapsed = whole.summary.elapsed.as_secs_f64();
+    line("elapsed", format!("{elapsed:.1} s in {} {sittings}", whole.sittings));
     for (mode, row) in whole.by_mode.iter().filter(|(mode, row)| !mode.is_folded() && row.seeds > 0) {
-        line(mode.name(), format!("{} units, {:.1} s", row.seeds, row.nanos as f64 / 1e9));
+        let units = if row.seeds == 1 { "unit" } else { "units" };
+        line(mode.name(), format!("{} {units}, {:.1} s", row.seeds, row.nanos as f64 / 1e9));
     }
     let reached = totals.reached.values().filter(|&&count| count > 0).count();
     line("points reached", format!("{reached} of {}", totals.reached.len()));

@@ -18,7 +18,7 @@ use super::mix::Mix;
 use super::plan::Seeds;
 use super::row::{Mode, Row};
 use super::triage::{self, Case};
-use super::{JobError, real};
+use super::{JobError, real, room};
 use crate::campaign::{Failure, SeedRunner};
 use crate::options::Fixed;
 use crate::panics;
@@ -168,9 +168,20 @@ impl<S: Subject> Shared<S> {
             Mode::Canary if self.canary_is_blind => Ok(canary::<true>(seed, watch)),
             Mode::Canary => Ok(canary::<false>(seed, watch)),
             Mode::Sweep => Ok(real::sweep::<S>(seed)),
-            Mode::Threads => real::threads::<S>(seed, &scratch, &self.stop),
-            Mode::Crash => real::crash::<S>(seed, &scratch, &self.stop),
+            Mode::Threads => self.stretch(&scratch, || real::threads::<S>(seed, &scratch, &self.stop)),
+            Mode::Crash => self.stretch(&scratch, || real::crash::<S>(seed, &scratch, &self.stop)),
         }
+    }
+
+    /// A stretch of a real kind, with files in `scratch`.
+    fn stretch(&self, scratch: &Path, run: impl Fn() -> Sent) -> Sent {
+        let room = || {
+            room::check(&self.scratch).inspect_err(|_| {
+                // What a stretch on a full disk has left is a part of what fills it.
+                let _ = std::fs::remove_dir_all(scratch);
+            })
+        };
+        room::with_room(room, |full| self.waits_for_room(full), run)
     }
 
     /// Waits a moment if `error` is a full disk, and says whether to try again. Not after Ctrl-C.

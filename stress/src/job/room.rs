@@ -1,0 +1,92 @@
+//! Room on the disk for the files of a stretch on real threads or of killed processes.
+
+use std::io;
+use std::path::Path;
+
+use super::work::Sent;
+
+/// What must be free before a stretch and after it. Its files take some tens of MiB.
+const ROOM: u64 = 64 << 20;
+
+/// Whether there is room at `folder`. A disk that does not say how much it has is believed to have enough.
+pub(super) fn check(folder: &Path) -> io::Result<()> {
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    if disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM {
+        return Ok(());
+    }
+    let wanted = ROOM >> 20;
+    Err(io::Error::new(io::ErrorKind::StorageFull, format!("real files want {wanted} MiB to be free")))
+}
+
+/// What a stretch of `run` has seen while there was room. On a full disk a write fails that should not, so what was seen beside one
+/// is thrown away, and the stretch is run again. `None` if `waits` says that there is no more waiting.
+pub(super) fn with_room(
+    room: impl Fn() -> io::Result<()>,
+    waits: impl Fn(&io::Error) -> bool,
+    run: impl Fn() -> Sent,
+) -> Sent {
+    loop {
+        while let Err(full) = room() {
+            if !waits(&full) {
+                return Ok(None);
+            }
+        }
+        let sent = run();
+        if room().is_ok() {
+            return sent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::job::ledger::Finished;
+    use crate::job::row::{Mode, Row};
+
+    fn full() -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn finished(seed: u64) -> Finished {
+        Finished { mode: Mode::Crash, seed, row: Row::default(), named: Vec::new(), cases: Vec::new() }
+    }
+
+    #[test]
+    fn what_was_seen_beside_a_full_disk_is_thrown_away() {
+        // Before the first run, once; after it, once, and then there is room.
+        let answers = RefCell::new(VecDeque::from([full(), Ok(()), full(), full(), Ok(()), Ok(())]));
+        let (runs, waited) = (Cell::new(0), Cell::new(0));
+        let sent = with_room(
+            || answers.borrow_mut().pop_front().expect("no more questions"),
+            |_| {
+                waited.set(waited.get() + 1);
+                true
+            },
+            || {
+                runs.set(runs.get() + 1);
+                Ok(Some(finished(runs.get())))
+            },
+        );
+        let seed = sent.expect("no error").expect("a stretch").seed;
+        assert_eq!((seed, runs.get(), waited.get()), (2, 2, 2));
+    }
+
+    #[test]
+    fn nothing_runs_on_a_full_disk() {
+        let sent = with_room(full, |_| false, || panic!("there is no room"));
+        assert!(matches!(sent, Ok(None)));
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_is_asked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let told = check(folder.path()).map_err(|error| error.kind());
+        let disk = rustix::fs::statvfs(folder.path()).expect("it is there");
+        assert_eq!(told.is_ok(), disk.f_bavail * disk.f_frsize >= ROOM);
+        assert!(check(&folder.path().join("nowhere")).is_ok());
+    }
+}
