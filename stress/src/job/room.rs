@@ -1,22 +1,8 @@
-//! Room on the disk for the files of a stretch on real threads or of killed processes.
+//! Stretches on real files wait for room on the disk.
 
 use std::io;
-use std::path::Path;
 
 use super::work::Sent;
-
-/// What must be free before a stretch and after it. Its files take some tens of MiB.
-const ROOM: u64 = 64 << 20;
-
-/// Whether there is room at `folder`. A disk that does not say how much it has is believed to have enough.
-pub(super) fn check(folder: &Path) -> io::Result<()> {
-    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    if disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM {
-        return Ok(());
-    }
-    let wanted = ROOM >> 20;
-    Err(io::Error::new(io::ErrorKind::StorageFull, format!("real files want {wanted} MiB to be free")))
-}
 
 /// What a stretch of `run` has seen while there was room. On a full disk a write fails that should not, so what was seen beside one
 /// is thrown away, and the stretch is run again. `None` if `waits` says that there is no more waiting.
@@ -79,14 +65,5 @@ mod tests {
     fn nothing_runs_on_a_full_disk() {
         let sent = with_room(full, |_| false, || panic!("there is no room"));
         assert!(matches!(sent, Ok(None)));
-    }
-
-    #[test]
-    fn a_folder_of_this_machine_is_asked() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let told = check(folder.path()).map_err(|error| error.kind());
-        let disk = rustix::fs::statvfs(folder.path()).expect("it is there");
-        assert_eq!(told.is_ok(), disk.f_bavail * disk.f_frsize >= ROOM);
-        assert!(check(&folder.path().join("nowhere")).is_ok());
     }
 }

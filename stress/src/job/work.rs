@@ -176,7 +176,7 @@ impl<S: Subject> Shared<S> {
     /// A stretch of a real kind, with files in `scratch`.
     fn stretch(&self, scratch: &Path, run: impl Fn() -> Sent) -> Sent {
         let room = || {
-            room::check(&self.scratch).inspect_err(|_| {
+            crate::real::room::check(&self.scratch).inspect_err(|_| {
                 // What a stretch on a full disk has left is a part of what fills it.
                 let _ = std::fs::remove_dir_all(scratch);
             })

@@ -5,6 +5,7 @@
 //! | [`killed`] | what a system offers to be run in processes that are killed |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
+//! | [`room`] | whether the disk has room for real files |
 //! | [`stacks`] | what the threads of this process do, when nothing moves |
 //! | [`threads`] | many connections of a system on an executor over threads, under faults |
 //! | [`storm`] | user code that re-enters, panics and cancels, over every backend |
@@ -18,6 +19,7 @@ pub mod layer;
 pub mod memory;
 pub mod noise;
 pub mod parts;
+pub mod room;
 pub mod stacks;
 pub mod storm;
 pub mod threads;

@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::real::layer::Layer;
 use crate::real::memory::Memory;
 use crate::real::noise::{Noise, NoiseKind, Place, Report};
+use crate::real::room;
 use crate::real::stacks::stacks;
 use crate::rng;
 use crate::stop::Stop;
@@ -100,8 +101,12 @@ impl<'a> Runner<'a> {
         self.counted()
     }
 
-    /// The run with everything that was counted.
+    /// The run with everything that was counted. A violation beside a full disk is an error: nobody knows whose it is.
     fn counted(self) -> io::Result<Run> {
+        let violation = self.shared.violation();
+        if violation.is_some() {
+            room::allows_a_verdict(&self.options.directory)?;
+        }
         let seconds = self.begun.elapsed().as_secs_f64();
         let noise = |&kind: &NoiseKind| NoiseCount {
             kind: kind.name(),
@@ -128,7 +133,7 @@ impl<'a> Runner<'a> {
             faults: enabled.map(fault).collect(),
             memory_at_end: resident,
             memory_peak: peak,
-            violation: self.shared.violation(),
+            violation,
             ..self.run
         })
     }
