@@ -22,6 +22,7 @@ use super::{JobError, real, room};
 use crate::campaign::{Failure, SeedRunner};
 use crate::options::Fixed;
 use crate::panics;
+use crate::real::room as disk;
 use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
@@ -175,13 +176,13 @@ impl<S: Subject> Shared<S> {
 
     /// A stretch of a real kind, with files in `scratch`.
     fn stretch(&self, scratch: &Path, run: impl Fn() -> Sent) -> Sent {
-        let room = || {
-            crate::real::room::check(&self.scratch).inspect_err(|_| {
-                // What a stretch on a full disk has left is a part of what fills it.
-                let _ = std::fs::remove_dir_all(scratch);
-            })
+        let is_left = || {
+            // What a stretch on a full disk has left is a part of what fills it.
+            let left = disk::allows_a_verdict(&self.scratch);
+            left.inspect_err(|_| drop(std::fs::remove_dir_all(scratch))).is_ok()
         };
-        room::with_room(room, |full| self.waits_for_room(full), run)
+        let waits = |full: &io::Error| self.waits_for_room(full);
+        room::with_room(|| disk::to_begin(&self.scratch), is_left, waits, run)
     }
 
     /// Waits a moment if `error` is a full disk, and says whether to try again. Not after Ctrl-C.
