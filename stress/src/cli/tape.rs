@@ -63,7 +63,7 @@ pub(super) struct TraceArguments<S: Subject> {
     /// Write the timeline as one HTML file that needs no network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Tell all of each boot, also where nothing goes wrong.
+    /// A line for each operation, also where nothing goes wrong.
     #[arg(long)]
     whole: bool,
     /// Print one JSON document instead of text.

@@ -1,5 +1,7 @@
 //! A run as a person can follow it: one lane for the disk, one for each connection, time downwards.
 
+mod together;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -7,6 +9,7 @@ use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
 use crate::world::{RunOutcome, WAITS};
+use together::together;
 
 /// The width of a terminal that shows a timeline without broken lines.
 const COLUMNS: usize = 110;
@@ -52,10 +55,10 @@ impl Moment {
 /// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
 /// long stretch of a boot without a fault is one line. No line is longer than 110 columns, but for those of the violation.
 pub fn draw(outcome: &RunOutcome) -> String {
-    drawn(outcome, fold_boots(answered(moments(outcome))))
+    drawn(outcome, together(&fold_boots(answered(moments(outcome)))))
 }
 
-/// [`draw`] with every line of every boot.
+/// [`draw`] with a line for each operation, those of boots too.
 pub fn draw_whole(outcome: &RunOutcome) -> String {
     drawn(outcome, answered(moments(outcome)))
 }
