@@ -99,12 +99,15 @@ mod tests {
         let reads: Vec<&str> = reads.iter().map(String::as_str).collect();
         assert_eq!(told(EventKind::Submitted, &reads), ["<- read page 2, log frame 0, page 4 to 6"]);
         assert_eq!(told(EventKind::Submitted, &reads[..3]), reads[..3]);
+        assert_eq!(ranges(&["page 4", "page 6", "page 8", "log 9"]), "page 4, page 6, page 8, log 9");
         let ends = ["-> sync a: done", "-> sync b: done", "-> sync d: done", "-> sync c: done"];
         assert_eq!(told(EventKind::Delivered, &ends), ["-> sync a, b, d, c: done"]);
     }
 
     #[test]
     fn what_is_not_like_its_neighbours_has_a_line_of_its_own() {
+        let one_failed = ["-> sync a: done", "-> sync b: done", "-> sync c: I/O error", "-> sync d: done"];
+        assert_eq!(told(EventKind::Delivered, &one_failed), one_failed);
         let done = ["-> sync a: done", "-> sync b: done"];
         let failed = ["-> sync c: I/O error", "-> sync (sync-failed) d: done"];
         let lines = [done, failed, done, done].concat();
