@@ -129,6 +129,7 @@ pub mod timeline;
 pub mod trace;
 pub mod violation;
 pub mod watch;
+mod words;
 pub mod world;
 
 /// The examples of the README and of the guides are compiled and run.

@@ -36,22 +36,27 @@ fn locked<'a>(lock: &'a str, package: &str) -> BTreeSet<&'a str> {
 #[test]
 fn the_lock_file_of_each_engine_knows_what_the_library_uses() {
     let library = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let manifest = fs::read_to_string(library.join("Cargo.toml")).expect("the library's manifest");
-    let wanted: BTreeSet<&str> = required(&manifest).union(&of_feature(&manifest, "cli")).copied().collect();
-    assert!(wanted.contains("parking_lot") && wanted.contains("clap"), "the manifest is read: {wanted:?}");
+    let manifest = |folder: &Path| fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    let (stress, runtime) = (manifest(library), manifest(&library.join("../runtime")));
+    let of_stress: BTreeSet<&str> = required(&stress).union(&of_feature(&stress, "cli")).copied().collect();
+    assert!(of_stress.contains("parking_lot") && of_stress.contains("clap"), "it is read: {of_stress:?}");
 
     let mut engines = 0;
     for entry in fs::read_dir(library.join("engines")).expect("the engines") {
         let path = entry.expect("an engine").path().join("Cargo.lock");
         let Ok(lock) = fs::read_to_string(&path) else { continue };
         engines += 1;
-        let known = locked(&lock, "tenterhook-stress");
-        let missing: Vec<_> = wanted.difference(&known).collect();
-        assert!(
-            missing.is_empty(),
-            "{} lacks {missing:?}: run `cargo update --workspace` there",
-            path.display()
-        );
+        for (package, wanted) in
+            [("tenterhook-stress", &of_stress), ("tenterhook-runtime", &required(&runtime))]
+        {
+            let known = locked(&lock, package);
+            let missing: Vec<_> = wanted.difference(&known).collect();
+            let path = path.display();
+            assert!(
+                missing.is_empty(),
+                "{path}: {package} lacks {missing:?}: run `cargo update --workspace` there"
+            );
+        }
     }
     assert!(engines >= 6, "only {engines} engines have a lock file");
 }

@@ -176,9 +176,10 @@ fn a_campaign_of_two_jobs_has_the_hash_of_one_job() {
 #[test]
 fn a_history_has_the_transactions_of_each_seed_and_changes_no_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let seeds = "sim --seed 7 --seeds 3 --steps 4000 --json --artifacts none";
+    let seeds = "sim --seed 7 --seeds 3 --steps 4000 --connections 3 --json --artifacts none";
     let told = json(&format!("{seeds} --history {}", folder.path().display()));
     assert_eq!(told["trace_hash"], json(seeds)["trace_hash"]);
+    let mut recoveries = 0;
     for seed in ["0x7", "0x8", "0x9"] {
         let file = |kind: &str| {
             std::fs::read_to_string(folder.path().join(format!("{seed}.{kind}"))).expect("a history")
@@ -191,8 +192,19 @@ fn a_history_has_the_transactions_of_each_seed_and_changes_no_run() {
             writes && event["type"] == "ok"
         });
         assert!(committed.count() > 3, "{seed} commits");
+        // What recovery finds is read by a client behind those of the connections.
+        recoveries += lines
+            .lines()
+            .filter(|line| {
+                let event: Value = serde_json::from_str(line).expect("an event");
+                let client = event["process"].as_u64().expect("a number") & u64::from(u32::MAX);
+                let reads = event["value"].as_array().expect("a list").iter().all(|part| part[0] == "r");
+                client == 3 && reads && event["type"] == "ok"
+            })
+            .count();
         assert!(edn.contains(":type :ok") && edn.contains("[:w "), "{edn}");
     }
+    assert!(recoveries > 1, "{recoveries} recoveries");
 }
 
 #[test]

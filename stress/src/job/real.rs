@@ -1,17 +1,17 @@
 //! Kinds of runs beside the simulator's seeds: an operation that is swept, a stretch on real threads, and one of processes that are
 //! killed.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tenterhook_runtime::io::Backend;
 
-use super::JobError;
 use super::counts::{Counts, Kind, Named};
 use super::ledger::Finished;
 use super::row::{Mode, Row};
 use super::triage::{self, Case};
-use super::work::{Sent, nanos};
+use super::work::nanos;
 use crate::campaign::{Failure, Finding, SlowestSeed};
 use crate::panics;
 use crate::real::killed::Stretch;
@@ -70,10 +70,9 @@ pub(super) fn sweep<S: Subject>(number: u64) -> Option<Finished> {
 }
 
 /// Runs the subject on real threads for a while, in `scratch`.
-pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sent {
+pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> io::Result<Option<Finished>> {
     let began = Instant::now();
-    let error = |error: std::io::Error| JobError::internal(scratch, error);
-    std::fs::create_dir_all(scratch).map_err(error)?;
+    std::fs::create_dir_all(scratch)?;
     let backends = match Backend::Uring.start() {
         Ok(_) => vec![Backend::Threads, Backend::Uring],
         Err(_) => vec![Backend::Threads],
@@ -92,7 +91,7 @@ pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sen
         progress: false,
     };
     let workload = || S::threads(CONNECTIONS).expect("the job has asked for it");
-    let summary = threads::run(&options, workload, stop).map_err(error)?;
+    let summary = threads::run(&options, workload, stop)?;
     // What was found before Ctrl-C is found.
     if summary.interrupted && summary.runs.iter().all(|run| run.violation.is_none()) {
         return Ok(None);
@@ -120,13 +119,11 @@ pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sen
 }
 
 /// Kills processes of the subject for a while, in `scratch`.
-pub(super) fn crash<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> Sent {
+pub(super) fn crash<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> io::Result<Option<Finished>> {
     let began = Instant::now();
-    let error = |error: std::io::Error| JobError::internal(scratch, error);
-    std::fs::create_dir_all(scratch).map_err(error)?;
+    std::fs::create_dir_all(scratch)?;
     let processes = S::killed_processes().expect("the job has asked for it");
-    let killed =
-        processes.run(&Stretch { directory: scratch, seed, duration: STRETCH }, stop).map_err(error)?;
+    let killed = processes.run(&Stretch { directory: scratch, seed, duration: STRETCH }, stop)?;
     // What was found before Ctrl-C is found.
     if killed.interrupted && killed.found.is_none() {
         return Ok(None);

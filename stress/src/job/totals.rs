@@ -19,6 +19,7 @@ use crate::campaign::{CampaignOptions, Failure, Summary, Totals};
 use crate::exit::ExitCode;
 use crate::report;
 use crate::subject::Subject;
+use crate::words::many;
 
 /// The build of the newest sitting.
 const NEWEST: &str = "(SELECT build FROM sittings ORDER BY began DESC, id DESC LIMIT 1)";
@@ -360,12 +361,10 @@ pub fn glance<S: Subject>(folder: &Path) -> Result<String, JobError> {
         ),
     );
     line("steps", totals.steps.to_string());
-    let sittings = if whole.sittings == 1 { "sitting" } else { "sittings" };
     let elapsed = whole.summary.elapsed.as_secs_f64();
-    line("elapsed", format!("{elapsed:.1} s in {} {sittings}", whole.sittings));
+    line("elapsed", format!("{elapsed:.1} s in {}", many(whole.sittings, "sitting")));
     for (mode, row) in whole.by_mode.iter().filter(|(mode, row)| !mode.is_folded() && row.seeds > 0) {
-        let units = if row.seeds == 1 { "unit" } else { "units" };
-        line(mode.name(), format!("{} {units}, {:.1} s", row.seeds, row.nanos as f64 / 1e9));
+        line(mode.name(), format!("{}, {:.1} s", many(row.seeds, "unit"), row.nanos as f64 / 1e9));
     }
     let reached = totals.reached.values().filter(|&&count| count > 0).count();
     line("points reached", format!("{reached} of {}", totals.reached.len()));

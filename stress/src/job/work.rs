@@ -18,11 +18,11 @@ use super::mix::Mix;
 use super::plan::Seeds;
 use super::row::{Mode, Row};
 use super::triage::{self, Case};
-use super::{JobError, real, room};
+use super::{JobError, real, stretch};
 use crate::campaign::{Failure, SeedRunner};
 use crate::options::Fixed;
 use crate::panics;
-use crate::real::room as disk;
+use crate::real::room;
 use crate::stop::Stop;
 use crate::subject::{self, Subject};
 use crate::tape::Source;
@@ -175,14 +175,15 @@ impl<S: Subject> Shared<S> {
     }
 
     /// A stretch of a real kind, with files in `scratch`.
-    fn stretch(&self, scratch: &Path, run: impl Fn() -> Sent) -> Sent {
+    fn stretch(&self, scratch: &Path, run: impl Fn() -> io::Result<Option<Finished>>) -> Sent {
         let is_left = || {
             // What a stretch on a full disk has left is a part of what fills it.
-            let left = disk::allows_a_verdict(&self.scratch);
+            let left = room::allows_a_verdict(&self.scratch);
             left.inspect_err(|_| drop(std::fs::remove_dir_all(scratch))).is_ok()
         };
         let waits = |full: &io::Error| self.waits_for_room(full);
-        room::with_room(|| disk::to_begin(&self.scratch), is_left, waits, run)
+        let result = stretch::with_room(|| room::to_begin(&self.scratch), is_left, waits, run);
+        result.map_err(|error| JobError::internal(scratch, error))
     }
 
     /// Waits a moment if `error` is a full disk, and says whether to try again. Not after Ctrl-C.

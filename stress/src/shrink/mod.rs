@@ -21,6 +21,7 @@ mod search;
 use self::search::Search;
 use crate::tape::{GAVE_WAY, LOCK, Place, SLICE, Schedule, Source, TURN, Tape, TapeFile};
 use crate::violation::{Class, Violation};
+use crate::words::many;
 use crate::world::{Keep, RunOutcome};
 
 /// A system with its setup, to be run again and again.
@@ -85,9 +86,10 @@ impl Size {
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Size { steps, operations, choices, preemptions } = *self;
-        let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        let (operations, choices) = (many(operations, "operation"), many(choices, "choice"));
-        write!(f, "{steps} steps, {operations}, {choices} not default, {}", many(preemptions, "preemption"))
+        let [operations, choices, preemptions] =
+            [(operations, "operation"), (choices, "choice"), (preemptions, "preemption")]
+                .map(|(count, noun)| many(count as u64, noun));
+        write!(f, "{steps} steps, {operations}, {choices} not default, {preemptions}")
     }
 }
 

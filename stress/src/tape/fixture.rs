@@ -14,6 +14,7 @@
 
 use super::varint::{Reader, put, put_bytes};
 use super::{Address, TapeError};
+use crate::words::many;
 
 /// A fixture is not larger than this: a damaged length must not fill the memory.
 const LARGEST: usize = 1 << 30;
@@ -90,10 +91,9 @@ impl Fixture {
     /// In a line, for people.
     pub fn describe(&self) -> String {
         let Fixture { lives, files, .. } = self;
-        let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let bytes: usize = files.iter().map(|file| file.durable.len()).sum();
         let files = files.iter().filter(|file| !file.is_directory).count();
-        let (files, lives) = (many(files, "file"), many(*lives as usize, "life").replace("lifes", "lives"));
+        let (files, lives) = (many(files as u64, "file"), many(*lives, "life"));
         format!("{files} with {bytes} durable bytes, and what the oracles knew, after {lives}")
     }
 

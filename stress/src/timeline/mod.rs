@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
+use crate::words::many;
 use crate::world::{RunOutcome, WAITS};
 use together::together;
 
@@ -256,14 +257,11 @@ fn fold(stretch: &[Moment]) -> Vec<Moment> {
 fn in_one_line(boot: &[Moment]) -> Moment {
     let count = |operation: &str| {
         let submitted = boot.iter().filter(|moment| moment.kind == EventKind::Submitted);
-        submitted.filter(|moment| moment.text[ARROW..].starts_with(&format!(" {operation} "))).count()
+        let told = submitted.filter(|moment| moment.text[ARROW..].starts_with(&format!(" {operation} ")));
+        many(told.count() as u64, operation)
     };
-    let text = format!(
-        "opens and prepares: {} reads, {} writes, {} syncs, without a fault (folded)",
-        count("read"),
-        count("write"),
-        count("sync")
-    );
+    let [reads, writes, syncs] = ["read", "write", "sync"].map(count);
+    let text = format!("opens and prepares: {reads}, {writes}, {syncs}, without a fault (folded)");
     Moment { event: boot[0].event, actor: Actor::CONTROL, kind: EventKind::Step, struck: false, text }
 }
 

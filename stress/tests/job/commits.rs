@@ -64,7 +64,13 @@ pub(crate) fn bisect() {
         let problem =
             if good == "HEAD~7" { "fails there, or './built' does not play the tape" } else { problem };
         assert_eq!(wrong.status.code(), Some(2), "{said}");
-        assert!(said.lines().last().is_some_and(|line| line.contains(problem)), "{said}");
+        let (last, told) =
+            said.trim_end().rsplit_once('\n').map_or((said.trim_end(), ""), |(told, last)| (last, told));
+        assert!(last.contains(problem), "{said}");
+        // One line of error, after those of the search.
+        let of_search = |line: &str| line.ends_with(" builds") || line.contains(" change ");
+        assert!(told.lines().all(of_search), "{said}");
+        assert_eq!(told.is_empty(), good == "nowhere", "{said}");
     }
     // Its work tree has gone, and that of the person is as it was.
     assert_eq!(git(folder, &["worktree", "list"]).lines().count(), 1);

@@ -43,17 +43,18 @@ pub(crate) fn found() {
     let once = serde_json::json!({ "before-dawn": { "meant": 50 * units, "done": units } });
     assert_eq!(crash["faults"], once);
 
-    let command = COMMAND.replace("--seeds 20", "--seeds 40 --until-failure");
+    // A job of its own: in one that goes on, how long the first sitting's stretches took decides whether there is another.
+    let command = COMMAND.replace("job job", "job lost") + " --until-failure";
     let out = expect(10, folder, "lost", &command);
     assert!(out.contains("FAILED: 1 cause, in 0 of") && out.contains("seeds, and in crash"), "{out}");
-    let causes = document(folder, "failures job --json");
+    let causes = document(folder, "failures lost --json");
     let cause = &causes[0];
     assert_eq!((&cause["command"], &cause["has_tape"]), (&"planted crash".into(), &false.into()));
-    let failures = fs::read_dir(folder.join("job/failures")).expect("a folder of failures");
+    let failures = fs::read_dir(folder.join("lost/failures")).expect("a folder of failures");
     let kept = failures.flatten().any(|failure| failure.path().join("remains").exists());
     assert!(kept, "the files of the failure are there");
     // What was the kernel's can't be replayed.
-    let out = expect(0, folder, "", "retest job");
+    let out = expect(0, folder, "", "retest lost");
     assert!(out.contains("cannot tell"), "{out}");
 }
 

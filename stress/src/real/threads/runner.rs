@@ -101,7 +101,8 @@ impl<'a> Runner<'a> {
         self.counted()
     }
 
-    /// The run with everything that was counted. A violation beside a full disk is an error: nobody knows whose it is.
+    /// The run with everything that was counted. A violation beside a full disk is an error: the disk may have caused
+    /// it.
     fn counted(self) -> io::Result<Run> {
         let violation = self.shared.violation();
         if violation.is_some() {

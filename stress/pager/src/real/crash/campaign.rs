@@ -76,7 +76,7 @@ pub fn run(options: &CrashOptions, stop: &Stop) -> io::Result<Summary> {
         }
         campaign.one_life()?;
         if campaign.summary.failure.is_some() {
-            // Beside a full disk nobody knows whose it is.
+            // A full disk may have caused it.
             room::allows_a_verdict(&options.directory)?;
         }
         campaign.summary.seconds = earlier + begun.elapsed().as_secs_f64();

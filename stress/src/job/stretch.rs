@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::work::Sent;
+use super::folder;
+use super::ledger::Finished;
 
 /// What a stretch of `run` has seen while there was room. On a full disk a write fails that should not, so what was seen beside one
 /// is thrown away, and the stretch is run again. `None` if `waits` says that there is no more waiting.
@@ -10,17 +11,21 @@ pub(super) fn with_room(
     to_begin: impl Fn() -> io::Result<()>,
     is_left: impl Fn() -> bool,
     waits: impl Fn(&io::Error) -> bool,
-    run: impl Fn() -> Sent,
-) -> Sent {
+    run: impl Fn() -> io::Result<Option<Finished>>,
+) -> io::Result<Option<Finished>> {
     loop {
         while let Err(full) = to_begin() {
             if !waits(&full) {
                 return Ok(None);
             }
         }
-        let sent = run();
-        if is_left() {
-            return sent;
+        let result = run();
+        match result.as_ref().err().filter(|error| folder::is_full(error)) {
+            // There may be room again, or a quota is full of which the disk says nothing.
+            Some(full) if waits(full) => {}
+            Some(_) => return Ok(None),
+            None if is_left() => return result,
+            None => {}
         }
     }
 }
@@ -31,7 +36,6 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::job::ledger::Finished;
     use crate::job::row::{Mode, Row};
 
     fn full() -> io::Result<()> {
@@ -61,6 +65,22 @@ mod tests {
         );
         let seed = sent.expect("no error").expect("a stretch").seed;
         assert_eq!((seed, runs.get(), waited.get()), (2, 2, 2));
+    }
+
+    #[test]
+    fn a_stretch_that_met_a_full_disk_is_run_again() {
+        let results = RefCell::new(VecDeque::from([full().map(|()| None), Ok(Some(finished(7)))]));
+        let run = || results.borrow_mut().pop_front().expect("two runs");
+        let waited = Cell::new(0);
+        let waits = |_: &io::Error| {
+            waited.set(waited.get() + 1);
+            true
+        };
+        let result = with_room(|| Ok(()), || true, waits, run).expect("no error");
+        assert_eq!((result.map(|unit| unit.seed), waited.get()), (Some(7), 1));
+        let broken = || Err(io::ErrorKind::PermissionDenied.into());
+        let error = with_room(|| Ok(()), || true, |_| true, broken).expect_err("not a full disk");
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
