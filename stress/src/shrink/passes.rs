@@ -8,8 +8,21 @@ const KINDS: [fn(&Place) -> bool; 4] = [is_schedule, is_disk, is_nemesis, |_| tr
 /// So many connections change places pair by pair.
 const FEW: usize = 8;
 
-/// Of so many choices each pair is tried.
-const FEW_CHOICES: usize = 24;
+/// Parts that are tried together in each combination, at most.
+const MOST_TOGETHER: usize = 4;
+
+/// No more combinations of one size are tried: pairs of 40 parts, triples of 17, or four of 13.
+const MOST_COMBINATIONS: usize = 800;
+
+/// Below this value each smaller one is tried.
+const SMALL_VALUE: u32 = 16;
+
+/// What can be taken off a tape.
+#[derive(Copy, Clone)]
+enum Part {
+    Choice(Place),
+    Operation(OperationId),
+}
 
 fn is_schedule(place: &Place) -> bool {
     place.choice_point >= TURN
@@ -37,7 +50,7 @@ impl<R: Replay> Search<'_, R> {
             for kind in KINDS {
                 self.reduce(|tape| choices(tape, kind), without_choices);
             }
-            self.drop_pairs();
+            self.drop_combinations();
             self.lower_values();
             if self.left == 0 || self.measure() >= before {
                 return;
@@ -123,19 +136,21 @@ impl<R: Replay> Search<'_, R> {
         }
     }
 
-    /// Two choices of which neither can go alone: a rest, for instance, and the step that it let come later.
-    fn drop_pairs(&mut self) {
-        loop {
-            let left = choices(&self.tape, |_| true);
-            if left.len() > FEW_CHOICES {
-                return;
-            }
-            let pairs = (0..left.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+    /// Choices and operations of which none can go alone: a rest, for instance, and the step that it let come later.
+    fn drop_combinations(&mut self) {
+        let mut size = 2;
+        while size <= MOST_TOGETHER {
             let base = self.tape.clone();
-            let tapes = pairs.map(|(one, other)| without_choices(&base, &[left[one], left[other]]));
-            if self.try_tapes(tapes).is_none() {
+            let operations = base.connection_operations().into_iter().map(Part::Operation);
+            let left: Vec<Part> =
+                choices(&base, |_| true).into_iter().map(Part::Choice).chain(operations).collect();
+            let sets: Vec<Vec<Part>> = combinations(&left, size).take(MOST_COMBINATIONS + 1).collect();
+            if sets.len() > MOST_COMBINATIONS {
                 return;
             }
+            let taken = self.try_tapes(sets.iter().map(|gone| without_parts(&base, gone)));
+            // What is smaller now has smaller combinations again.
+            size = if taken.is_some() { 2 } else { size + 1 };
         }
     }
 
@@ -144,9 +159,10 @@ impl<R: Replay> Search<'_, R> {
         for place in choices(&self.tape, |place| !is_schedule(place)) {
             loop {
                 let value = self.tape.get(place);
-                let mut lower = vec![1, value / 2, value.saturating_sub(1)];
-                lower.retain(|&candidate| candidate > 0 && candidate < value);
-                lower.dedup();
+                let lower = match value {
+                    ..SMALL_VALUE => (1..value).collect(),
+                    _ => vec![1, value / 2, value - 1],
+                };
                 let base = self.tape.clone();
                 let tapes = lower.into_iter().map(|candidate| {
                     let mut tape = base.clone();
@@ -178,8 +194,49 @@ fn choices(tape: &Tape, kind: impl Fn(&Place) -> bool) -> Vec<Place> {
     tape.choices().map(|(place, _)| place).filter(kind).collect()
 }
 
+/// Each set of `size` of the items, in their order.
+fn combinations<T: Copy>(items: &[T], size: usize) -> impl Iterator<Item = Vec<T>> + '_ {
+    let mut next: Option<Vec<usize>> = (size <= items.len()).then(|| (0..size).collect());
+    std::iter::from_fn(move || {
+        let places = next.take()?;
+        let set = places.iter().map(|&place| items[place]).collect();
+        // The last place that can move up, and those behind it close to it.
+        let last = |place: usize| items.len() - size + place;
+        next = (0..size).rev().find(|&place| places[place] < last(place)).map(|moved| {
+            let from = places[moved] + 1;
+            places[..moved].iter().copied().chain(from..from + size - moved).collect()
+        });
+        Some(set)
+    })
+}
+
+fn without_parts(tape: &Tape, gone: &[Part]) -> Tape {
+    let (mut choices, mut operations) = (Vec::new(), Vec::new());
+    for part in gone {
+        match *part {
+            Part::Choice(place) => choices.push(place),
+            Part::Operation(id) => operations.push(id),
+        }
+    }
+    without_choices(tape, &choices).without_operations(&operations)
+}
+
 fn without_choices(tape: &Tape, gone: &[Place]) -> Tape {
     let mut tape = tape.clone();
     gone.iter().for_each(|&place| tape.set(place, 0));
     tape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::combinations;
+
+    #[test]
+    fn combinations_are_each_set_once_and_in_order() {
+        let pairs: Vec<Vec<u8>> = combinations(&[1, 2, 3, 4], 2).collect();
+        assert_eq!(pairs, [[1, 2], [1, 3], [1, 4], [2, 3], [2, 4], [3, 4]]);
+        assert_eq!(combinations(&[1, 2, 3], 3).collect::<Vec<_>>(), [[1, 2, 3]]);
+        assert_eq!(combinations(&[1, 2], 3).count(), 0);
+        assert_eq!(combinations(&[0; 12], 4).count(), 495);
+    }
 }

@@ -214,3 +214,4 @@ fn a_smaller_run_that_breaks_another_promise_is_refused() {
 }
 
 mod cut;
+mod together;
