@@ -124,15 +124,39 @@ fn tell_pair(pair: &Pair, text: &mut String) {
     let _ = writeln!(
         text,
         "\nWithout any one of {decisive} of {of} choices the run does not fail. The nearest such run has {common} events in \
-         common with it, and differs in this choice:\n  {choice}\nIt fails with:"
+         common with it, and differs in this choice:\n  {choice}"
     );
-    lines(text, failing);
-    text.push_str("It does not fail with:\n");
-    lines(text, passing);
+    continues(text, "The run that fails", failing);
+    continues(text, "The one that does not fail", passing);
+}
+
+fn continues(text: &mut String, which: &str, lines_after: &[String]) {
+    if lines_after.is_empty() {
+        let _ = writeln!(text, "{which} ends there.");
+    } else {
+        let _ = writeln!(text, "{which} continues with:");
+        lines(text, lines_after);
+    }
 }
 
 fn lines(text: &mut String, lines: &[String]) {
     for line in lines {
         let _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_ends_where_the_two_part_is_said_to_end_there() {
+        let passing = vec!["36 fiber 0    ends".to_owned()];
+        let pair =
+            Pair { choice: "amount is 3".into(), common: 35, failing: Vec::new(), passing, decisive: (1, 2) };
+        let mut text = String::new();
+        tell_pair(&pair, &mut text);
+        let told = "amount is 3\nThe run that fails ends there.\nThe one that does not fail continues with:\n  36 fiber 0";
+        assert!(text.contains(told), "{text}");
     }
 }
