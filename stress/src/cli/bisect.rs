@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use tempfile::TempDir;
 
-use super::{print, usage};
+use super::{child, interruption, print, usage};
 use crate::exit::ExitCode;
+use crate::stop::Stop;
 use crate::subject::Subject;
 use crate::tape::TapeFile;
 
@@ -15,7 +16,7 @@ use crate::tape::TapeFile;
 ///
 /// Works on a copy of the repository's work tree, so that yours stays as it is. At each step the program is built there and plays the
 /// tape. A commit that cannot be built, or whose program does not understand the tape, is skipped. Exit code 0 says that a commit was
-/// found.
+/// found. Ctrl-C ends the build and takes the copy away.
 #[derive(Debug, Args)]
 pub(super) struct BisectArguments {
     /// A tape that fails now.
@@ -88,10 +89,12 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
     };
     let (good, bad) = (commit("--good", &arguments.good)?, commit("--bad", &arguments.bad)?);
     let (build, program) = built_by::<S>(arguments);
-    let mut search = Search { copy: Copy::of(&root, &bad)?, build, program, tape, oracle: String::new() };
+    let stop = interruption(S::PROGRAM);
+    let mut search =
+        Search { copy: Copy::of(&root, &bad)?, build, program, tape, oracle: String::new(), stop };
     let between = git(&root, &["rev-list", "--count", &format!("{good}..{bad}")])?;
     // Both ends, and each step halves what is left.
-    let builds = between.parse::<u32>().map_or(2, |commits| commits.max(1).ilog2() + 2);
+    let builds = between.parse::<u32>().map_or(2, |commits| commits.next_power_of_two().ilog2() + 2);
     eprintln!("{between} commits, some {builds} builds");
     search.ends(&good, &bad)?;
     search.between(&good, &bad)
@@ -105,6 +108,7 @@ struct Search {
     tape: PathBuf,
     /// What fires at the bad end, and the quote that ends it in JSON: another oracle's name may begin like it.
     oracle: String,
+    stop: Stop,
 }
 
 impl Search {
@@ -124,7 +128,7 @@ impl Search {
         ];
         for (flag, revision, expected, wrong) in ends {
             git(&self.copy.path, &["checkout", "--quiet", "--detach", revision])?;
-            let step = self.command("sh").args(["-c", STEP]).status().map_err(|error| error.to_string())?;
+            let step = child::status(self.command("sh").args(["-c", STEP]), &self.stop)?;
             match step.code() {
                 Some(code) if code == expected && expected == 1 => {
                     self.oracle = oracle_of(&self.copy.path.join(&self.program), &self.tape)? + "\"";
@@ -146,9 +150,7 @@ impl Search {
     fn between(&self, good: &str, bad: &str) -> Result<String, String> {
         git(&self.copy.path, &["bisect", "start", bad, good])?;
         let mut run = self.command("git");
-        run.args(["bisect", "run", "sh", "-c", STEP]).stderr(Stdio::inherit());
-        let output = run.output().map_err(|error| error.to_string())?;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = child::stdout(run.args(["bisect", "run", "sh", "-c", STEP]), &self.stop)?;
         let first = told.lines().find(|line| {
             line.ends_with("is the first bad commit") || line.ends_with("is the first 'bad' commit")
         });

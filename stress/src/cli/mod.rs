@@ -2,6 +2,7 @@
 
 mod answer;
 mod bisect;
+mod child;
 mod explain;
 mod history;
 #[cfg(feature = "job")]

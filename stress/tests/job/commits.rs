@@ -1,7 +1,9 @@
 //! From a failure to its commit and to its issue.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::program::{document, expect, finish, text};
 
@@ -50,7 +52,7 @@ pub(crate) fn bisect() {
     assert!(out.contains("change 8") && out.starts_with("first bad commit"), "{out}");
     let told = text(&found.stderr);
     let verdicts: Vec<&str> = told.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
-    assert!(told.starts_with("11 commits, some 5 builds\n"), "{told}");
+    assert!(told.starts_with("11 commits, some 6 builds\n"), "{told}");
     assert_eq!((verdicts[0], verdicts[1]), ("bad", "good"), "{told}");
     assert!(verdicts.len() >= 4 && told.contains(" change 8\n"), "{told}");
     for (good, bad, problem) in [
@@ -78,6 +80,34 @@ pub(crate) fn bisect() {
     let none = finish(folder, "", "bisect source --good HEAD~1");
     assert_eq!(none.status.code(), Some(2));
     assert!(text(&none.stderr).contains("is no tape"), "{}", text(&none.stderr));
+}
+
+/// Seen red with a build that is waited for, and with a build in the process group of the program.
+pub(crate) fn interrupted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    git(folder, &["init", "--quiet"]);
+    git(folder, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    expect(10, folder, "hasty", "sim --seed 1 --steps 300 --quiet");
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let bisect = "bisect tenterhook-runs/failures/durability_1.tape --good HEAD";
+    let mut bisect = super::program::program(folder, "", bisect);
+    // A long build that says when it runs, and that it has not been ended.
+    let build = format!("exec 3> '{}'; echo runs >&3; sleep 30; echo runs still >&3", pipe.display());
+    let bisect = bisect.args(["--build", &build, "--program", "built"]).stderr(Stdio::piped());
+    let bisect = bisect.spawn().expect("it starts");
+    let (mut build, mut told) = (BufReader::new(File::open(&pipe).expect("a pipe")), String::new());
+    build.read_line(&mut told).expect("the build says so");
+    let press = Command::new("kill").args(["-INT", &bisect.id().to_string()]).status();
+    assert!(press.expect("kill runs").success());
+    let ended = bisect.wait_with_output().expect("it ends");
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.trim_end().ends_with(": interrupted"), "{said}");
+    build.read_to_string(&mut told).expect("its end");
+    assert_eq!(told, "runs\n");
+    assert_eq!(git(folder, &["worktree", "list"]).lines().count(), 1);
 }
 
 /// Seen red with a timeline that is cut at its end.

@@ -31,6 +31,7 @@ const TESTS: &[Test] = &[
     ("a_point_that_no_killed_process_reached_is_a_fault_of_the_tester", killed::unreached),
     ("a_job_that_misses_its_canary_says_that_its_green_means_nothing", known::blind),
     ("bisect_names_the_commit_and_leaves_the_work_tree_alone", commits::bisect),
+    ("ctrl_c_ends_a_bisection_with_its_build_and_its_work_tree", commits::interrupted),
     ("an_issue_has_what_repeats_the_failure", commits::issue),
     ("a_report_is_one_page_with_the_failures_in_it", commits::page),
     ("a_failing_seed_is_kept_when_time_is_up_before_its_shrinker", honest::unshrunk),
