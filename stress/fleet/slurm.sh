@@ -1,7 +1,7 @@
 #!/bin/sh
 # A job over a Slurm array: each task is a shard on a folder of its own, and resumes it if it is started again.
 #
-#   sbatch --array=1-8 stress/fleet/slurm.sh 1 100000 /shared/soak
+#   sbatch --array=1-8 stress/fleet/slurm.sh 1 100000 /shared/soak      # at least 64 seeds for each task: shards take blocks of 64
 #   tenterhook merge /shared/soak/all /shared/soak/part-*       # when they have ended, or while they run
 #
 #SBATCH --job-name=tenterhook

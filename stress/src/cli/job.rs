@@ -175,18 +175,19 @@ fn start<S: Subject>(arguments: JobArguments<S>) -> Result<ExitCode, JobError> {
         Ok(options) => options,
         Err(problem) => return Ok(usage(S::PROGRAM, &problem)),
     };
-    job::run(&options, &interruption(S::PROGRAM))?;
+    let ended = job::run(&options, &interruption(S::PROGRAM))?;
     match json {
         true => print(&format!("{:#}\n", job::document::<S>(&folder)?)),
         false => print(&job::glance::<S>(&folder)?),
     }
-    if !json {
+    // One that has done all that it was asked for has nothing to go on with.
+    if !json && (ended.interrupted || options.max_failures.is_some()) {
         print(&format!("\ngo on with:\n{} job {}{}\n", S::PROGRAM, folder.display(), flags(&options)));
     }
     job::exit_code::<S>(&folder)
 }
 
-/// What a command has to repeat for the job to be the same.
+/// What a command has to repeat for the job to be the same, and to end where this one was to end.
 fn flags<S: Subject>(options: &JobOptions<S>) -> String {
     let mut flags = options.fixed.flags();
     let mut add = |name: &str, value: String, default: String| {
@@ -197,6 +198,10 @@ fn flags<S: Subject>(options: &JobOptions<S>) -> String {
     add("mix", options.mix.to_string(), Mix::default().to_string());
     add("recheck", options.recheck.to_string(), RECHECK.to_string());
     add("shard", options.shard.to_string(), Shard::WHOLE.to_string());
+    add("seeds", options.seeds.map(|seeds| seeds.to_string()).unwrap_or_default(), String::new());
+    let duration =
+        options.duration.map(|duration| humantime::format_duration(duration).to_string().replace(' ', ""));
+    add("duration", duration.unwrap_or_default(), String::new());
     flags
 }
 

@@ -15,7 +15,7 @@ use crate::system::{Context, Crash, Step, System};
 use crate::tape::Stream;
 use crate::violation::Violation;
 
-/// A job must find it within so many seeds. One in three finds it.
+/// A job must find it within so many seeds. Five of six find it.
 pub(super) const BOUND: u64 = 64;
 /// Enough for a few lives, and short: the canary has one part in 64 of the time.
 const STEPS: u64 = 400;

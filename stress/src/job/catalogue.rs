@@ -7,6 +7,7 @@ use super::folder;
 use super::row::Mode;
 use super::signature::{self, Signature};
 use super::triage::Case;
+use crate::words::many;
 
 /// What is known about a cause.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumString)]
@@ -255,6 +256,23 @@ pub(super) fn find(connection: &Connection, signature: &str) -> rusqlite::Result
 }
 
 impl Cause {
+    /// What it is, in a line. Causes of one text differ in the operations.
+    pub(super) fn what(&self) -> String {
+        match self.operations.as_str() {
+            "" => self.text.clone(),
+            operations => format!("[{operations}] {}", self.text),
+        }
+    }
+
+    /// How small its smallest run is.
+    pub(super) fn size(&self) -> String {
+        let steps = many(self.steps, "step");
+        match self.has_tape {
+            true => format!("{steps}, {} not default", many(self.deviations, "choice")),
+            false => format!("{steps}, not shrunk"),
+        }
+    }
+
     /// The name of its folder below the job's.
     pub fn folder(&self) -> String {
         format!("{}/{}", folder::FAILURES, self.signature)

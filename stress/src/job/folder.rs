@@ -81,11 +81,7 @@ pub(super) fn account(job: &Path, cause: &Cause) -> String {
     }
     line("machine", &build::machine());
     if cause.has_tape {
-        let (steps, deviations) = (cause.steps, cause.deviations);
-        line(
-            "smallest run",
-            &format!("{steps} steps, {deviations} choices not default, seed {:#x}", cause.seed),
-        );
+        line("smallest run", &format!("{}, seed {:#x}", cause.size(), cause.seed));
         for (name, extension) in [("tape", "tape"), ("regression test", "rs"), ("timeline", "txt")] {
             if let Some(path) = file(job, &cause.signature, extension) {
                 line(name, &path.display().to_string());

@@ -11,6 +11,7 @@ use super::totals::{Canary, Drawn, Whole, read};
 use super::{JobError, build, folder};
 use crate::report::page::{self, escaped};
 use crate::subject::Subject;
+use crate::words::many;
 
 /// Values of options that are listed.
 const OPTIONS: usize = 16;
@@ -62,7 +63,7 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
         let _ = writeln!(
             body,
             "<p class=\"{class}\">Canary, a bug of ours that the job must find: {}.</p>",
-            whole.canary
+            whole.told_canary()
         );
     }
     for warning in &whole.summary.warnings {
@@ -70,7 +71,8 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
     }
     let elapsed = whole.summary.elapsed.as_secs_f64();
     let reached = totals.reached.values().filter(|&&count| count > 0).count();
-    let memory = whole.samples.last().map_or(0.0, |sample| sample.resident_kib as f64 / 1024.0);
+    // Of a merged job nobody knows it.
+    let memory = whole.samples.last().map(|sample| format!("{:.0} MiB", sample.resident_kib as f64 / 1024.0));
     let figures = [
         ("seeds", grouped(seeds)),
         ("steps", short(totals.steps as f64)),
@@ -80,13 +82,16 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
         ("causes open / all", format!("{open} / {}", whole.causes.len())),
         ("points reached", format!("{reached} / {}", totals.reached.len())),
         ("crashes", grouped(totals.crashes)),
-        ("memory", format!("{memory:.0} MiB")),
+        ("memory", memory.unwrap_or_default()),
         ("sittings", whole.sittings.to_string()),
     ];
-    let cells = figures.map(|(name, value)| {
-        format!("<div class=\"figure\"><span class=\"soft\">{name}</span><b>{value}</b></div>")
-    });
-    let _ = writeln!(body, "<div class=\"figures\">{}</div>", cells.concat());
+    let known = figures.iter().filter(|(_, value)| !value.is_empty());
+    let cells: String = known
+        .map(|(name, value)| {
+            format!("<div class=\"figure\"><span class=\"soft\">{name}</span><b>{value}</b></div>")
+        })
+        .collect();
+    let _ = writeln!(body, "<div class=\"figures\">{cells}</div>");
 }
 
 fn failures(job: &Path, causes: &[Cause], body: &mut String) {
@@ -99,10 +104,10 @@ fn failures(job: &Path, causes: &[Cause], body: &mut String) {
         let open = if index == 0 { " open" } else { "" };
         let _ = writeln!(
             body,
-            "<details class=\"card\"{open}><summary><span class=\"badge {state}\">{state}</span><b>{}</b> <span class=\"soft\">{} seeds</span><br>{}</summary>",
+            "<details class=\"card\"{open}><summary><span class=\"badge {state}\">{state}</span><b>{}</b> <span class=\"soft\">{}</span><br>{}</summary>",
             escaped(&cause.signature),
-            grouped(cause.count),
-            escaped(&cause.text)
+            many(cause.count, "seed"),
+            escaped(&cause.what())
         );
         let seen = |at: u64, build: &str| format!("{}, build {}", build::date(at), escaped(build));
         let mut facts = vec![
@@ -111,7 +116,7 @@ fn failures(job: &Path, causes: &[Cause], body: &mut String) {
             ("last operations", escaped(&cause.operations)),
             ("first seen", seen(cause.first_seen, &cause.first_build)),
             ("last seen", seen(cause.last_seen, &cause.last_build)),
-            ("smallest run", format!("{} steps, {} choices not default", cause.steps, cause.deviations)),
+            ("smallest run", cause.size()),
             ("folder", escaped(&cause.folder())),
         ];
         if let Some((build, at)) = &cause.looked {
@@ -139,6 +144,10 @@ fn failures(job: &Path, causes: &[Cause], body: &mut String) {
 
 fn charts<S: Subject>(whole: &Whole<S>, body: &mut String) {
     let samples = &whole.samples;
+    if samples.is_empty() {
+        body.push_str("<h2>Over time</h2>\n<p class=\"soft\">A merged job has no course over time: its parts have.</p>\n");
+        return;
+    }
     let rate = samples.windows(2).map(|pair| {
         let time = (pair[1].at - pair[0].at).max(1e-3);
         (pair[1].at, pair[1].seeds.saturating_sub(pair[0].seeds) as f64 / time)
@@ -169,7 +178,7 @@ fn correlation(drawn: &[Drawn], body: &mut String) {
     }
     let _ = writeln!(
         body,
-        "<h2>Options against failures</h2>\n<p class=\"soft\">How often a seed failed that drew the value, beside seeds that did not. The further apart, the more the value has to do with it. Numbers are ranges of powers of two.</p>\n<div class=\"scroll\"><table><tr><th>option</th><th class=\"right\">seeds</th><th class=\"right\">failed</th><th>rate with it</th><th class=\"wide\">rate without it</th></tr>"
+        "<h2>Options against failures</h2>\n<p class=\"soft\">How often a seed failed that drew the value, beside seeds that did not. The further apart, the more the value has to do with it. Numbers are ranges of powers of two.</p>\n<div class=\"scroll\"><table><tr><th>option</th><th class=\"right\">seeds</th><th class=\"right\">failed</th><th>rate with it</th><th>rate without it</th></tr>"
     );
     for (drawn, with, without) in rates.iter().take(OPTIONS) {
         let bar = |rate: f64, class: &str| {
@@ -182,12 +191,12 @@ fn correlation(drawn: &[Drawn], body: &mut String) {
         let (name, value) = drawn.option.split_once('=').unwrap_or((&drawn.option, ""));
         let _ = writeln!(
             body,
-            "<tr><td>{} = <b>{}</b></td><td class=\"right\">{}</td><td class=\"right\">{}</td><td>{}</td><td class=\"wide\">{}</td></tr>",
+            "<tr><td>{} = <b>{}</b></td><td class=\"right\">{}</td><td class=\"right\">{}</td><td>{}</td><td>{}</td></tr>",
             escaped(name),
             escaped(value),
             grouped(drawn.seeds),
             grouped(drawn.failed),
-            bar(*with, "red"),
+            bar(*with, if with > without { "red" } else { "" }),
             bar(*without, "")
         );
     }
@@ -229,7 +238,7 @@ fn coverage<S: Subject>(whole: &Whole<S>, body: &mut String) {
     let most = totals.faults.iter().map(|fault| fault.delivered).max().unwrap_or(0).max(1) as f64;
     let _ = writeln!(
         body,
-        "<h2>Coverage</h2>\n<h3>Faults</h3>\n<div class=\"scroll\"><table><tr><th>kind</th><th class=\"right\">seeds</th><th class=\"right wide\">requested</th><th class=\"right\">delivered</th><th class=\"right wide\">noticed</th><th class=\"wide\">delivered, log scale</th></tr>"
+        "<h2>Coverage</h2>\n<h3>Faults</h3>\n<p class=\"soft\">Delivered: it had its effect. Noticed: errors of the system that it may account for; one fault may account for many.</p>\n<div class=\"scroll\"><table><tr><th>kind</th><th class=\"right\">seeds</th><th class=\"right wide\">requested</th><th class=\"right\">delivered</th><th class=\"right wide\">noticed</th><th class=\"wide\">delivered, log scale</th></tr>"
     );
     for fault in totals.faults.iter().filter(|fault| fault.seeds > 0 || fault.requested > 0) {
         let class = if fault.delivered == 0 { " class=\"never\"" } else { "" };

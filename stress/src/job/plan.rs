@@ -77,7 +77,12 @@ impl Shard {
         seed / BLOCK % self.of == self.number
     }
 
-    /// The same for what has no blocks.
+    /// Whether none of `seeds` seeds from `first` on is its own.
+    pub(super) fn is_idle(self, first: u64, seeds: u64) -> bool {
+        Seeds::new(first, Some(seeds), self, Done::default()).next().is_none()
+    }
+
+    /// Whether a unit of what has no blocks is its own.
     pub(super) fn has_unit(self, number: u64) -> bool {
         number % self.of == self.number
     }

@@ -15,7 +15,7 @@ use super::lock::Lock;
 use super::metrics::{self, Metrics};
 use super::opening::{create, desk, first_seed, open};
 use super::plan::Shard;
-use super::row::{Mode, Row};
+use super::row::{BLOCK, Mode, Row};
 use super::screen::{Figures, Screen};
 use super::work::{AGAIN, Sent, Shared};
 use super::{JobError, JobOptions, Looked, build, folder, look, triage};
@@ -87,6 +87,12 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
         cause.state.is_open() || cause.looked.as_ref().is_none_or(|(looked, _)| *looked != build)
     };
     let looked = look::look::<S>(&database, &fixed, is_due, stop, |looked| screen.tell(&looked.to_string()))?;
+    if let (Some(seeds), shard) = (options.seeds, options.shard)
+        && shard != Shard::WHOLE
+        && shard.is_idle(first_seed, seeds)
+    {
+        screen.warn(&format!("shard {shard} has none of the {seeds} seeds: shards take blocks of {BLOCK}"));
+    }
     let ledger = Ledger::begin(database, &build)?;
     let (watches, desk) =
         ((0..options.jobs).map(|_| Default::default()).collect(), desk(options, &ledger, first_seed)?);
@@ -325,7 +331,8 @@ impl<S: Subject> Runner<'_, S> {
         }
         let (ledger, options) = (&self.ledger, self.options);
         let worked = ledger.earlier + self.began.elapsed();
-        self.screen.show(now, || Figures::of(options, ledger, worked));
+        let shrinking = self.shared.failed.lock().len();
+        self.screen.show(now, || Figures::of(options, ledger, worked, shrinking));
     }
 
     fn sample(&self) {

@@ -19,7 +19,6 @@ use crate::campaign::{CampaignOptions, Failure, Summary, Totals};
 use crate::exit::ExitCode;
 use crate::report;
 use crate::subject::Subject;
-use crate::words::many;
 
 /// The build of the newest sitting.
 const NEWEST: &str = "(SELECT build FROM sittings ORDER BY began DESC, id DESC LIMIT 1)";
@@ -58,6 +57,7 @@ pub(super) struct Whole<S: Subject> {
     pub(super) by_mode: BTreeMap<Mode, Row>,
     pub(super) totals_by_mode: BTreeMap<Mode, Totals>,
     pub(super) meant_by_mode: BTreeMap<Mode, Meant>,
+    /// The canary of the newest sitting.
     pub(super) canary: Canary,
     pub(super) builds: Vec<String>,
     pub(super) sittings: u64,
@@ -269,6 +269,20 @@ impl<S: Subject> Whole<S> {
         self.causes.iter().filter(|cause| cause.state.is_open())
     }
 
+    /// The canary in words: that of the newest sitting decides, beside that of all sittings.
+    pub(super) fn told_canary(&self) -> String {
+        let all = &self.totals_by_mode[&Mode::Canary];
+        match self.canary {
+            Canary::Found { seeds, .. } if seeds < all.seeds => format!(
+                "{} of the newest sitting, and in {} of {} in all",
+                self.canary,
+                all.counter(FOUND),
+                all.seeds
+            ),
+            _ => self.canary.to_string(),
+        }
+    }
+
     /// What a person wants to know first, with what it is worth, and what a script gets for it. The text, the document and the exit
     /// code of a job come from here, so that they agree.
     pub(super) fn verdict(&self) -> (String, ExitCode) {
@@ -317,7 +331,7 @@ impl<S: Subject> Whole<S> {
         document["exit_code"] = json!(self.verdict().1 as u8);
         document["job"] = json!({
             "causes": self.causes,
-            "canary": self.canary.to_string(),
+            "canary": self.told_canary(),
             "builds": self.builds,
             "sittings": self.sittings,
             "failing_seeds": self.failing_seeds,
@@ -326,73 +340,6 @@ impl<S: Subject> Whole<S> {
         });
         document
     }
-}
-
-/// What the job in `folder` has come to, as one document.
-///
-/// # Errors
-///
-/// When there is no job of `S` that can be read.
-pub fn document<S: Subject>(folder: &Path) -> Result<Value, JobError> {
-    Ok(read::<S>(folder)?.document())
-}
-
-/// The same in a few lines: the verdict first.
-///
-/// # Errors
-///
-/// When there is no job of `S` that can be read.
-pub fn glance<S: Subject>(folder: &Path) -> Result<String, JobError> {
-    use std::fmt::Write as _;
-    let whole = read::<S>(folder)?;
-    let totals = &whole.summary.totals;
-    let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<16} {value}");
-    };
-    let open = whole.open().count();
-    line("verdict", whole.verdict().0);
-    line(
-        "seeds",
-        format!(
-            "{} from {:#x}, {} of them failed",
-            totals.seeds, whole.summary.first_seed, whole.failing_seeds
-        ),
-    );
-    line("steps", totals.steps.to_string());
-    let elapsed = whole.summary.elapsed.as_secs_f64();
-    line("elapsed", format!("{elapsed:.1} s in {}", many(whole.sittings, "sitting")));
-    for (mode, row) in whole.by_mode.iter().filter(|(mode, row)| !mode.is_folded() && row.seeds > 0) {
-        line(mode.name(), format!("{}, {:.1} s", many(row.seeds, "unit"), row.nanos as f64 / 1e9));
-    }
-    let reached = totals.reached.values().filter(|&&count| count > 0).count();
-    line("points reached", format!("{reached} of {}", totals.reached.len()));
-    line("canary", whole.canary.to_string());
-    line("causes", format!("{open} open, {} in all", whole.causes.len()));
-    for cause in whole.causes.iter().take(8) {
-        line("", glance_at(cause));
-    }
-    if let Some(more) = whole.causes.len().checked_sub(8).filter(|&more| more > 0) {
-        line("", format!("and {more} more: {} failures {}", S::PROGRAM, folder.display()));
-    }
-    line("trace hash", format!("{:#018x}", totals.trace_digest));
-    Ok(text)
-}
-
-/// A cause in a line.
-pub fn glance_at(cause: &Cause) -> String {
-    let state: &'static str = cause.state.into();
-    format!("{:<26} {state:<9} {:>6}  {}", cause.signature, cause.count, cause.text)
-}
-
-/// The exit code of a program that has worked on the job in `folder`: that of the verdict which a report begins with.
-///
-/// # Errors
-///
-/// When there is no job of `S` that can be read.
-pub fn exit_code<S: Subject>(folder: &Path) -> Result<ExitCode, JobError> {
-    Ok(read::<S>(folder)?.verdict().1)
 }
 
 /// The exit code of `causes`: what outranks what is as in a campaign.

@@ -40,11 +40,7 @@ pub fn issue(folder: &Path, signature: &str) -> Result<String, JobError> {
     if let Some(timeline) = timeline {
         let lines: Vec<&str> = timeline.lines().collect();
         let skipped = lines.len().saturating_sub(LINES);
-        let _ = write!(
-            text,
-            "\n## The smallest run\n\n{} steps, {} choices not default.",
-            cause.steps, cause.deviations
-        );
+        let _ = write!(text, "\n## The smallest run\n\n{}.", cause.size());
         if skipped > 0 {
             let _ = write!(text, " The first {skipped} lines are left out.");
         }

@@ -218,7 +218,8 @@ impl<S: Subject> Shared<S> {
     }
 }
 
-/// The causes of what failed with a seed. `waits` says whether files that could not be written are to be written again.
+/// The causes of what failed with a seed. The files of each are in a folder beside `scratch` that begins with its name: nothing is left
+/// when those are taken away. `waits` says whether files that could not be written are to be written again.
 pub(super) fn cases<S: Subject>(
     failures: Vec<Failure>,
     fixed: &Fixed<S::Options>,
@@ -226,9 +227,12 @@ pub(super) fn cases<S: Subject>(
     waits: impl Fn(&io::Error) -> bool,
 ) -> io::Result<Vec<Case>> {
     let failures = failures.into_iter().enumerate();
-    failures
-        .map(|(index, failure)| triage::triage::<S>(failure, fixed, &scratch.join(index.to_string()), &waits))
-        .collect()
+    let folder = |index: usize| {
+        let mut name = scratch.as_os_str().to_owned();
+        name.push(format!("-{index}"));
+        PathBuf::from(name)
+    };
+    failures.map(|(index, failure)| triage::triage::<S>(failure, fixed, &folder(index), &waits)).collect()
 }
 
 /// What the seed drew, as it is counted. A draw that panics has nothing: its run says so.
@@ -254,4 +258,23 @@ fn canary<const SYNCS: bool>(seed: u64, watch: &Watch) -> Option<Finished> {
 
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failures_of_a_seed_leave_is_gone_when_their_folders_are() {
+        let job = tempfile::tempdir().expect("a folder");
+        let runner = SeedRunner::<Canary<false>> { recheck: 0, fixed: Fixed::default() };
+        let failed = (0..BOUND).map(|seed| runner.run(0, seed, &Watch::default()).failures);
+        let failures: Vec<Failure> = failed.flatten().take(2).collect();
+        let found = cases::<Canary<false>>(failures, &runner.fixed, &job.path().join("sim-1"), |_| false);
+        let folders: Vec<PathBuf> =
+            found.expect("room").into_iter().filter_map(|case| case.small.files).collect();
+        assert_eq!(folders.len(), 2);
+        folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).expect("it is there"));
+        assert_eq!(std::fs::read_dir(job.path()).expect("a folder").count(), 0);
+    }
 }

@@ -47,6 +47,9 @@ pub(crate) fn shards() {
     assert_eq!(files("forth"), files("whole"));
     // A merged job can go on as one.
     expect(10, folder, "racy", "job forth --seed 5 --seeds 320 --jobs 1 --steps 200 --quiet");
+    // Seeds 0 to 63 are one block.
+    let idle = finish(folder, "", "job idle --seed 1 --seeds 60 --steps 200 --shard 2/2 --quiet");
+    assert_eq!(text(&idle.stderr), "shard 2/2 has none of the 60 seeds: shards take blocks of 64\n");
     let other = "--seed 6 --seeds 10 --jobs 1 --steps 200 --quiet";
     finish(folder, "", &format!("job other {other}"));
     for (arguments, problem) in [

@@ -13,6 +13,7 @@ use crate::job::work::FOUND;
 use crate::real::memory::Memory;
 use crate::report::grouped;
 use crate::subject::Subject;
+use crate::words::many;
 
 /// The figures of a moment.
 pub(in crate::job) struct Figures {
@@ -38,6 +39,8 @@ pub(in crate::job) struct Figures {
     pub(super) resident: u64,
     /// Seeds of the canary, and how many found it.
     pub(super) canary: (u64, u64),
+    /// Seeds that have failed and are being shrunk.
+    pub(super) shrinking: usize,
 }
 
 impl Figures {
@@ -46,6 +49,7 @@ impl Figures {
         options: &JobOptions<S>,
         ledger: &Ledger,
         worked: Duration,
+        shrinking: usize,
     ) -> Figures {
         let others = [Mode::Sweep, Mode::Threads, Mode::Crash]
             .into_iter()
@@ -69,22 +73,29 @@ impl Figures {
             causes: catalogue::all(&ledger.database.connection).unwrap_or_default(),
             resident: Memory::now().map_or(0, |memory| memory.resident),
             canary: (canary.seeds, canary.counter(FOUND)),
+            shrinking,
         }
     }
 
     /// One line.
     pub(super) fn line(&self) -> String {
         format!(
-            "{:.0} s: {} seeds, {:.2} M steps/s and job, {} failures of {} causes",
+            "{:.0} s: {}, {}, {} of {}{}",
             self.worked.as_secs_f64(),
-            self.totals.seeds,
-            self.steps_a_second() / 1e6,
-            self.failures,
-            self.causes.len()
+            many(self.totals.seeds, "seed"),
+            self.rate(),
+            many(self.failures, "failure"),
+            many(self.causes.len() as u64, "cause"),
+            if self.shrinking > 0 { format!(", shrinking {}", self.shrinking) } else { String::new() },
         )
     }
 
-    /// Of one worker.
+    /// The rate in words.
+    pub(super) fn rate(&self) -> String {
+        format!("{:.2} M steps/s and job while it simulates", self.steps_a_second() / 1e6)
+    }
+
+    /// Of one worker, without the time of shrinking and of other kinds of run.
     pub(super) fn steps_a_second(&self) -> f64 {
         self.totals.steps as f64 / (self.totals.busy_nanos as f64 / 1e9).max(0.001)
     }

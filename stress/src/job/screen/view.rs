@@ -13,6 +13,7 @@ use super::figures::Figures;
 use crate::job::State;
 use crate::job::catalogue::Cause;
 use crate::report::grouped;
+use crate::words::many;
 
 /// News and rates that are kept; more than a screen shows.
 const KEPT: usize = 400;
@@ -66,8 +67,8 @@ impl View {
         let (width, height) = SMALLEST;
         if area.width < width || area.height < height {
             let [line, news] = Layout::vertical([Constraint::Length(2), Constraint::Min(0)]).areas(area);
-            let rate = format!("{:.2} M steps/s and job", figures.steps_a_second() / 1e6);
-            let lines = [figures.progress(), format!("{} failures, {rate}", figures.failures)];
+            let lines =
+                [figures.progress(), format!("{}, {}", many(figures.failures, "failure"), figures.rate())];
             frame.render_widget(Paragraph::new(lines.map(Line::from).to_vec()), line);
             return self.draw_news(frame, news);
         }
@@ -84,7 +85,7 @@ impl View {
             Layout::horizontal([Constraint::Percentage(40), Constraint::Min(20)]).areas(low);
         let [points, news] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(3)]).areas(right);
         draw_head(frame, head, figures);
-        self.draw_rates(frame, rates);
+        self.draw_rates(frame, rates, figures.shrinking);
         draw_causes(frame, middle, figures);
         draw_faults(frame, faults, figures);
         self.draw_points(frame, points, figures);
@@ -93,9 +94,12 @@ impl View {
         frame.render_widget(Paragraph::new(keys).dim(), foot);
     }
 
-    fn draw_rates(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn draw_rates(&self, frame: &mut Frame<'_>, area: Rect, shrinking: usize) {
         let last = self.rates.back().copied().unwrap_or(0);
-        let title = format!(" {:.2} M steps/s, the last {} s ", last as f64 / 1e6, RATE.as_secs());
+        let mut title = format!(" {:.2} M steps/s, the last {} s ", last as f64 / 1e6, RATE.as_secs());
+        if shrinking > 0 {
+            title.push_str(&format!("· shrinking {} ", many(shrinking as u64, "failing seed")));
+        }
         let shown = usize::from(area.width.saturating_sub(2));
         let rates: Vec<u64> =
             self.rates.iter().copied().skip(self.rates.len().saturating_sub(shown)).collect();
@@ -146,6 +150,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, figures: &Figures) {
     }
     let failures = match figures.failures {
         0 => "no failure".green(),
+        1 => "1 failure".to_owned().red().add_modifier(Modifier::BOLD),
         count => format!("{} failures", grouped(count)).red().add_modifier(Modifier::BOLD),
     };
     let counted = format!(
@@ -175,7 +180,7 @@ fn draw_causes(frame: &mut Frame<'_>, area: Rect, figures: &Figures) {
         };
         Line::from(vec![
             Span::styled(format!("{state:<9} "), style),
-            format!("{:<26} {:>6}  {}", cause.signature, grouped(cause.count), cause.text).into(),
+            format!("{:<26} {:>6}  {}", cause.signature, grouped(cause.count), cause.what()).into(),
         ])
     };
     let lines = match figures.causes.is_empty() {

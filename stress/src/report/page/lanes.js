@@ -90,13 +90,15 @@
       });
       svg.setAttribute("width", Math.max(count * width, 10)); svg.setAttribute("height", y);
       let free = -1e9;
+      // The violation's label has its place before all others.
+      const label = run.violation && "VIOLATION of " + run.violation.oracle, labelAt = label ? Math.max(2, run.events.length * width - label.length * 7 - 4) : 1e9;
       run.events.forEach((event, x) => {
         if (event.kind !== "crashed" && event.kind !== "calm") return;
         const at = (x + .5) * width, kind = event.kind === "crashed" ? "crash" : "calm";
         const line = make("line", { x1: at, x2: at, y1: TOP - 6, y2: y, class: kind }, svg);
         hover(line, { parts: [event] });
         const place = Math.max(2, Math.min(at + 3, count * width - event.text.length * 7));
-        if (place > free) { make("text", { x: place, y: 13, class: kind }, svg, event.text); free = place + event.text.length * 7 + 6; }
+        if (place > free && place + event.text.length * 7 < labelAt) { make("text", { x: place, y: 13, class: kind }, svg, event.text); free = place + event.text.length * 7 + 6; }
       });
       for (const span of all) {
         if (tops[span.lane] === undefined) continue;
@@ -113,12 +115,11 @@
       if (run.violation) {
         const x = run.events.length * width, node = make("rect", { x, y: 0, width: Math.max(width, 4), height: y, class: "broken" }, svg);
         make("line", { x1: x, x2: x, y1: 0, y2: y, class: "crash" }, svg);
-        const text = "VIOLATION of " + run.violation.oracle, at = Math.max(2, x - text.length * 7 - 4);
-        if (at > free) make("text", { x: at, y: 13, class: "crash" }, svg, text);
-        hover(node, { parts: [{ at: run.end, text: text + "\nexpected " + run.violation.expected + "\nseen " + run.violation.seen }] });
+        make("text", { x: labelAt, y: 13, class: "crash" }, svg, label);
+        hover(node, { parts: [{ at: run.end, text: label + "\nexpected " + run.violation.expected + "\nseen " + run.violation.seen }] });
       }
     }
-    const start = () => { if (!width && view.clientWidth > 0) { width = Math.min(120, Math.max(fit(), 14)); paint(); view.scrollLeft = 1e9; } };
+    const start = () => { if (!width && view.clientWidth > 0) { width = 14; paint(); width = Math.min(120, Math.max(fit(), 14)); paint(); view.scrollLeft = 1e9; } };
     view.addEventListener("wheel", e => { if (e.ctrlKey) { e.preventDefault(); zoom(e.deltaY < 0 ? 1.2 : 1 / 1.2); } }, { passive: false });
     view.addEventListener("keydown", e => { if (e.key === "+") zoom(1.5); if (e.key === "-") zoom(1 / 1.5); });
     new ResizeObserver(start).observe(view); start();
