@@ -31,7 +31,8 @@ impl Aftermath {
         let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
         let hurried = if is_gentle { 0..0 } else { 0..ways_on };
         let on = (0..ways_on).map(Aftermath::WentOn).chain(hurried.map(Aftermath::HurriedOn));
-        let twice = matches!(case, Case::Fault(_, FaultKind::WriteError, _)).then_some(Aftermath::BrokenTwice);
+        let twice =
+            matches!(case, Case::Fault(_, FaultKind::WriteError, _)).then_some(Aftermath::BrokenTwice);
         [Aftermath::Killed, Aftermath::PowerLost].into_iter().chain(on).chain(twice)
     }
 }
