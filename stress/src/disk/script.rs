@@ -37,6 +37,8 @@ pub enum Fate {
     Only(u32),
     /// Every sector, and of this one only the head.
     Torn(u32),
+    /// The first bytes of this sector only.
+    Head(u32),
 }
 
 /// How much of a file has not been synced.
@@ -50,6 +52,10 @@ pub struct Unsynced {
 
 /// More operations and changes than one case has.
 const MANY: u32 = 1024;
+
+/// The last byte of a sector's head: it ends inside a header at the beginning of the sector, behind the fields that differ between
+/// one header and the next.
+const HEAD: u32 = 43;
 
 /// How far part of an operation comes: into its first sector, and into its second if it has one.
 const PARTS: [u32; 2] = [200, 600];
@@ -127,7 +133,7 @@ impl Script {
                 Fate::Nothing => 0,
                 Fate::Everything => 1,
                 Fate::UpTo(_) => 2,
-                Fate::AllBut(_) | Fate::Only(_) | Fate::Torn(_) => sector_by_sector,
+                Fate::AllBut(_) | Fate::Only(_) | Fate::Torn(_) | Fate::Head(_) => sector_by_sector,
             };
             self.push(PATTERN, pattern);
             match *fate {
@@ -138,6 +144,11 @@ impl Script {
                 }
                 Fate::Only(kept) => {
                     (0..unsynced.sectors).for_each(|sector| self.push(SURVIVES, u32::from(sector == kept)))
+                }
+                Fate::Head(torn) => {
+                    (0..unsynced.sectors).for_each(|_| self.push(SURVIVES, 0));
+                    (0..=torn).for_each(|sector| self.push(TEARS, u32::from(sector == torn)));
+                    self.push(TEAR_AT, HEAD);
                 }
             }
         }
@@ -264,17 +275,47 @@ impl SimDisk {
         });
     }
 
+    /// Ends the operation that was submitted last of those that are due; its callback runs in this call. False when none is.
+    pub fn deliver_newest(&self) -> bool {
+        let newest = {
+            let state = self.shared.lock();
+            let newest = state.queue.all_due().max_by_key(|(_, pending)| pending.token);
+            newest.map(|(index, _)| index)
+        };
+        newest.map(|index| self.deliver(index)).is_some()
+    }
+
     /// Another disk with the same content and the same at stake.
     pub fn copy(&self) -> SimDisk {
+        debug_assert_eq!(self.load().0, 0, "what is in flight can't be copied");
+        self.copy_without_what_is_in_flight()
+    }
+
+    /// The same, as if nothing of what is in flight had been done.
+    pub fn copy_without_what_is_in_flight(&self) -> SimDisk {
         let copy = SimDisk::obliging();
         let state = self.shared.lock();
-        debug_assert_eq!(state.queue.len(), 0, "what is in flight can't be copied");
         let mut copied = copy.shared.lock();
         copied.files.clone_from(&state.files);
         copied.files.iter_mut().for_each(super::SimFile::release);
         copied.names.clone_from(&state.names);
         drop(copied);
         copy
+    }
+
+    /// For each file of [`SimDisk::unsynced`] the sectors with which its unsynced writes begin, counted over all of them.
+    pub fn unsynced_starts(&self) -> Vec<Vec<u32>> {
+        let state = self.shared.lock();
+        let files = state.files.iter().map(|file| {
+            let (mut starts, mut sectors) = (Vec::new(), 0);
+            for (change, bytes) in file.unsynced() {
+                let Change::Write { offset, .. } = change else { continue };
+                starts.push(sectors);
+                sectors += ((offset + bytes.len() as u64).div_ceil(SECTOR) - offset / SECTOR) as u32;
+            }
+            (starts, file.unsynced().next().is_some())
+        });
+        files.filter(|(_, at_stake)| *at_stake).map(|(starts, _)| starts).collect()
     }
 
     /// How much a power loss would decide about, file by file; those that have nothing at stake are left out.
@@ -299,121 +340,4 @@ impl SimDisk {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
-    use tenterhook_runtime::{Completion, CompletionError};
-
-    use super::*;
-
-    fn file(disk: &SimDisk) -> Arc<dyn File> {
-        let options = OpenOptions { create: true, ..OpenOptions::default() };
-        disk.io().open(Path::new("x"), options).expect("nothing fails")
-    }
-
-    fn write(file: &Arc<dyn File>, sector: u64, byte: u8) -> Completion {
-        let (completion, submission) =
-            Submission::write(sector * SECTOR, Buffer::copy_of(&[byte; 512]), |_, _| {});
-        file.submit(submission);
-        completion
-    }
-
-    #[test]
-    fn what_is_written_down_happens_and_nothing_else() {
-        let disk = SimDisk::obliging();
-        let file = file(&disk);
-        assert!(write(&file, 0, 1).succeeded(), "an obliging disk ends everything at once");
-        let mut script = Script::default();
-        script.at_once(0);
-        assert!(script.fault(1, OperationKind::Write, FaultKind::WriteError, 0));
-        assert!(!script.fault(2, OperationKind::Write, FaultKind::ReadError, 0), "it can't hit a write");
-        disk.follow(script);
-        assert!(write(&file, 0, 2).succeeded());
-        let [failing, pending] = [3, 4].map(|byte| write(&file, 0, byte));
-        assert!(!failing.finished() && !pending.finished());
-        disk.io().step().expect("delivers");
-        assert!(matches!(failing.get_error(), Some(CompletionError::Io { .. })) && pending.succeeded());
-        disk.oblige();
-        assert!(write(&file, 0, 5).succeeded());
-    }
-
-    #[test]
-    fn each_effect_of_a_fault_leaves_something_else() {
-        let after = |kind, fault, effect| {
-            let disk = SimDisk::obliging();
-            let file = file(&disk);
-            write(&file, 0, 1);
-            write(&file, 1, 1);
-            let syncs = kind == OperationKind::Sync;
-            if !syncs {
-                file.start(Submission::sync(|_| {}));
-            }
-            let mut script = Script::default();
-            assert!(script.fault(0, kind, fault, effect));
-            script.at_once(0);
-            disk.follow(script);
-            let buffer = Buffer::copy_of(&[2; 1024]);
-            let completion = match syncs {
-                true => file.start(Submission::sync(|_| {})),
-                false => file.start(Submission::write(0, buffer, |_, _| {})),
-            };
-            assert!(completion.failed());
-            let read = disk.content(Path::new("x")).expect("it was linked");
-            drop(disk.cut_power());
-            disk.lose_unsynced();
-            let durable = disk.content(Path::new("x")).expect("it was linked");
-            (read.get(..1024).map(|read| [read[0], read[599], read[1023]]), durable.len())
-        };
-        let written = [0, 1, 2, 3].map(|effect| after(OperationKind::Write, FaultKind::WriteError, effect).0);
-        assert_eq!(written, [Some([1, 1, 1]), Some([2, 1, 1]), Some([2, 2, 1]), Some([2, 2, 2])]);
-        let dropped =
-            [0, 1, 2, 3, 4, 5].map(|effect| after(OperationKind::Sync, FaultKind::SyncDropped, effect));
-        let (first, second, both) = (None, Some([0, 1, 1]), Some([1, 1, 1]));
-        assert_eq!(dropped, [(None, 0), (both, 0), (second, 1024), (both, 1024), (first, 512), (both, 512)]);
-        let mut script = Script::default();
-        assert!(!script.fault(0, OperationKind::Write, FaultKind::WriteError, 4), "it has no such effect");
-    }
-
-    #[test]
-    fn after_a_power_loss_each_file_has_what_its_fate_says() {
-        // Two writes of one sector each over a synced sector of 1.
-        let fates = [
-            (Fate::Nothing, [1, 1]),
-            (Fate::Everything, [2, 3]),
-            (Fate::UpTo(1), [2, 1]),
-            (Fate::AllBut(0), [1, 3]),
-            (Fate::Only(0), [2, 1]),
-        ];
-        for (fate, expected) in fates {
-            let disk = SimDisk::obliging();
-            let file = file(&disk);
-            write(&file, 0, 1);
-            write(&file, 1, 1);
-            file.submit(Submission::sync(|_| {}).1);
-            write(&file, 0, 2);
-            // One that was in flight counts, too.
-            disk.follow(Script::default());
-            let in_flight = write(&file, 1, 3);
-            drop(disk.cut_power());
-            assert!(in_flight.failed());
-            assert_eq!(disk.unsynced(), [Unsynced { changes: 2, sectors: 2 }]);
-            disk.fall(&[fate]);
-            let content = disk.content(Path::new("x")).expect("it was synced");
-            assert_eq!([content[0], content[512]], expected, "{fate:?}");
-        }
-    }
-
-    #[test]
-    fn a_torn_sector_is_half_new() {
-        let disk = SimDisk::obliging();
-        let file = file(&disk);
-        write(&file, 0, 1);
-        file.submit(Submission::sync(|_| {}).1);
-        write(&file, 0, 2);
-        drop(disk.cut_power());
-        disk.fall(&[Fate::Torn(0)]);
-        let content = disk.content(Path::new("x")).expect("it was synced");
-        assert_eq!([content[0], content[511]], [2, 1]);
-    }
-}
+mod tests;

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::case::Case;
 use super::golden_run::{CaseOutcome, GoldenRun, Injected};
 use super::harness::Harness;
 use super::plan;
+use crate::disk::{Fate, FaultKind};
 use crate::violation::Violation;
 
 /// What happens when the operation is over. Each case is run once for each.
@@ -18,14 +20,20 @@ pub(super) enum Aftermath {
     WentOn(u32),
     /// The next change is made in this way while the operation's I/O is still in flight, and then the power is lost.
     HurriedOn(u32),
+    /// The power fails, and the disk has all that was written; then two restarts one after the other are interrupted.
+    BrokenTwice,
 }
 
 impl Aftermath {
-    /// All, if there are so many ways to go on. Of a gentle case nothing is in flight when it is over.
-    pub(super) fn all(ways_on: u32, is_gentle: bool) -> impl Iterator<Item = Aftermath> {
+    /// All of `case`, if there are so many ways to go on. Of a gentle case nothing is in flight when it is over. What a failed
+    /// write has left is what restarts make most of.
+    pub(super) fn all(ways_on: u32, case: &Case) -> impl Iterator<Item = Aftermath> {
+        let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
         let hurried = if is_gentle { 0..0 } else { 0..ways_on };
         let on = (0..ways_on).map(Aftermath::WentOn).chain(hurried.map(Aftermath::HurriedOn));
-        [Aftermath::Killed, Aftermath::PowerLost].into_iter().chain(on)
+        let twice =
+            matches!(case, Case::Fault(_, FaultKind::WriteError, _)).then_some(Aftermath::BrokenTwice);
+        [Aftermath::Killed, Aftermath::PowerLost].into_iter().chain(on).chain(twice)
     }
 }
 
@@ -39,6 +47,7 @@ impl fmt::Display for Aftermath {
             Aftermath::HurriedOn(way) => {
                 write!(f, "another change at once (way {way}), then a power loss")
             }
+            Aftermath::BrokenTwice => f.write_str("the power failed, and two restarts were interrupted"),
         }
     }
 }
@@ -54,6 +63,12 @@ impl GoldenRun<'_> {
     ) -> Result<(), Box<Violation>> {
         match aftermath {
             Aftermath::PowerLost => self.judge_power_loss(harness, is_whole, injected),
+            Aftermath::BrokenTwice => {
+                let disk = harness.cut_power();
+                disk.fall(&vec![Fate::Everything; disk.unsynced().len()]);
+                disk.oblige();
+                self.judge_restarts_broken_twice(&disk, &self.now, is_whole)
+            }
             Aftermath::HurriedOn(way) => {
                 harness.disk.oblige();
                 self.judge_going_on(harness, way, is_whole, injected)

@@ -141,6 +141,7 @@ impl fmt::Display for Fallen {
             Fate::AllBut(sector) => write!(f, "all-but-{sector}"),
             Fate::Only(sector) => write!(f, "only-{sector}"),
             Fate::Torn(sector) => write!(f, "torn-{sector}"),
+            Fate::Head(sector) => write!(f, "head-of-{sector}"),
         }
     }
 }
@@ -159,6 +160,7 @@ impl FromStr for Fallen {
                 .or_else(|| numbered("all-but-", Fate::AllBut))
                 .or_else(|| numbered("only-", Fate::Only))
                 .or_else(|| numbered("torn-", Fate::Torn))
+                .or_else(|| numbered("head-of-", Fate::Head))
                 .ok_or(()),
         }
     }
@@ -170,8 +172,8 @@ mod tests {
 
     #[test]
     fn every_case_can_be_typed_as_it_is_printed() {
-        let fates =
-            [Fate::Nothing, Fate::Everything, Fate::UpTo(1), Fate::AllBut(2), Fate::Only(3), Fate::Torn(4)];
+        let whole = [Fate::Nothing, Fate::Everything, Fate::UpTo(1)];
+        let fates = [&whole[..], &[Fate::AllBut(2), Fate::Only(3), Fate::Torn(4), Fate::Head(5)]].concat();
         let cases = [
             Case::Undisturbed,
             Case::Pending(vec![0, 3, 9]),
@@ -185,7 +187,7 @@ mod tests {
             Case::Paired(1, 2, 3),
             Case::Paired(1, 2, TO_THE_END),
             Case::Crash(7, Vec::new()),
-            Case::Crash(7, fates.map(Fallen).to_vec()),
+            Case::Crash(7, fates.into_iter().map(Fallen).collect()),
         ];
         for case in cases {
             assert_eq!(case.to_string().parse(), Ok(case));

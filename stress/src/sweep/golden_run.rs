@@ -27,7 +27,7 @@ pub(super) struct Extent {
 /// The state of a system that has not had the operation's effects, and of one that has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CaseOutcome {
-    before: String,
+    pub(super) before: String,
     pub(super) after: String,
 }
 
@@ -131,9 +131,8 @@ impl<'a> GoldenRun<'a> {
         if let Case::Paired(at, other, until) = *case {
             return self.judge_pair(at, other, until);
         }
-        let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
         let mut has_struck = false;
-        for aftermath in Aftermath::all(self.ways_on(), is_gentle) {
+        for aftermath in Aftermath::all(self.ways_on(), case) {
             let judged = caught(|| {
                 let (mut harness, run) = self.perform(case)?;
                 has_struck = strikes(case, &harness);

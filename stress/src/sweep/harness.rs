@@ -4,6 +4,7 @@ use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
 use super::operation::{Ending, Operation, Stage};
+use super::pair::Moment;
 use crate::disk::{SimDisk, Wreck};
 use crate::trace::{EventKind, Trace};
 use crate::violation::Violation;
@@ -42,6 +43,11 @@ pub(super) struct Harness {
     delivered: u32,
     /// How the operation and its partner have ended while the other's turn was.
     pub(super) endings: [Option<Ending>; 2],
+    /// Whether they have ended well by then.
+    pub(super) acknowledged: [bool; 2],
+    /// Moments at which the power may fail, and whether each one is to be remembered.
+    pub(super) moments: Vec<Moment>,
+    pub(super) remembers: bool,
     /// Whether a call was given up where that is more than dropping the operation.
     pub(super) has_given_up: bool,
 }
@@ -52,9 +58,19 @@ impl Harness {
         let stage = subject.prepare(&disk.io());
         let stage =
             stage.map_err(|problem| Violation::safety("preparation", "a subject that works", problem))?;
-        let (trace, endings) = (Trace::new(true), [None, None]);
-        let mut harness =
-            Harness { stage, disk, trace, now: 0, yields: 0, delivered: 0, endings, has_given_up: false };
+        let mut harness = Harness {
+            stage,
+            disk,
+            trace: Trace::new(true),
+            now: 0,
+            yields: 0,
+            delivered: 0,
+            endings: [None, None],
+            acknowledged: [false; 2],
+            moments: Vec::new(),
+            remembers: false,
+            has_given_up: false,
+        };
         // What the preparation did is not counted.
         harness.disk.begin_step(0, &mut Trace::new(false));
         harness.trace = Trace::new(true);
@@ -127,15 +143,14 @@ impl Harness {
 
     /// Ends the I/O that was submitted last; false when there is none.
     pub(super) fn deliver_newest(&mut self) -> bool {
+        // Nothing takes longer than one moment, so all is due. Otherwise the newest that is due may be an old one.
+        self.now += 1;
         let mut status = self.disk.begin_step(self.now, &mut self.trace);
         while let Some(moment) = status.next_due {
             self.now = moment;
             status = self.disk.begin_step(self.now, &mut self.trace);
         }
-        if status.due > 0 {
-            self.disk.deliver(status.due - 1);
-        }
-        status.due > 0
+        self.disk.deliver_newest()
     }
 
     /// Whether anything but reads was cancelled.

@@ -4,14 +4,14 @@
 //! I/O it does, what it comes to, and what it leaves. Then it is run once for each [`Case`]: every subset of its I/O
 //! pending instead of done at once, up to a bound; other connections at work at each yield; each fault on each I/O; the
 //! machine dropped or its I/O cancelled at each yield; a call given up at each yield while its transaction continues; another
-//! operation run at each yield, to each yield of its own or to its end; the power lost between any two I/Os, with each sector that was not
-//! synced surviving or not.
+//! operation run at each yield, to each yield of its own or to its end, and the power lost or the process killed before the two have
+//! ended; the power lost between any two I/Os, with each sector that was not synced surviving or not.
 //!
 //! No case ends with the operation: a fault may leave something in memory or in a file that shows only when a later change builds on
 //! it. The process dies, and the files are opened again; or the power is lost at once, with all or some of the unsynced writes;
 //! or the next change is made, in several ways, before or after the operation's I/O has ended, and then the
 //! power is lost. After each restart, those after a power loss included, another change is made, and a restart is itself cut
-//! off before each of its changes.
+//! off before each of its changes. After a write that failed, a restart is killed, or its sync fails, and the next one is cut off.
 //!
 //! What must hold is the contract of a re-entrant machine: which of its yields fired, and what others did meanwhile, shows
 //! neither in what it comes to nor in what it leaves; and however it ends, it leaves all of its effects or none, and no

@@ -5,7 +5,7 @@ use tenterhook_runtime::{IOCompletions, IOResult};
 use super::golden_run::{CaseOutcome, GoldenRun, caught, no_such_case};
 use super::harness::Harness;
 use super::operation::Ending;
-use crate::disk::Script;
+use crate::disk::{Script, SimDisk};
 use crate::violation::Violation;
 
 /// The other operation runs to its end.
@@ -21,6 +21,13 @@ enum Who {
     Partner,
 }
 
+/// The disk at a moment at which the power may fail.
+pub(super) struct Moment {
+    disk: SimDisk,
+    /// Whether the operation and its partner have ended well.
+    acknowledged: [bool; 2],
+}
+
 /// How one of them stands.
 enum Standing {
     Ended(Ending),
@@ -31,6 +38,9 @@ impl GoldenRun<'_> {
     /// The operation waits at its yield `at` while the partner `which` runs, to its end or to its yield `until`; then it continues,
     /// and then the partner. What both leave is what they leave one after the other, and a crash takes none of it. Whether
     /// the partner has come so far.
+    ///
+    /// The power may fail before that, too: when the partner has come so far, and if that was its end at each moment until both
+    /// have ended. What was acknowledged by then is there, and of the other all or nothing.
     pub(super) fn judge_pair(&self, at: u32, which: u32, until: u32) -> Result<bool, Box<Violation>> {
         caught(|| {
             self.count_run();
@@ -43,11 +53,16 @@ impl GoldenRun<'_> {
                 return Ok(false);
             }
             let is_there = harness.advance(Who::Partner, until)? != (until == TO_THE_END);
+            harness.remember_moment();
+            harness.remembers = until == TO_THE_END;
             let ending = harness.finish(Who::Operation, Who::Partner)?;
+            harness.acknowledged[Who::Operation as usize] = matches!(ending, Some(Ok(_)));
+            harness.remember_moment();
             if let Some(Err(error)) = harness.finish(Who::Partner, Who::Operation)? {
                 return Err(refused("the other operation", error));
             }
             harness.stage.drop_partner();
+            self.judge_moments(std::mem::take(&mut harness.moments), which)?;
             let alone = match ending {
                 Some(Err(error)) if !self.subject.may_be_refused(&error) => {
                     return Err(refused("the operation", error));
@@ -68,6 +83,37 @@ impl GoldenRun<'_> {
             }
             Ok(is_there)
         })
+    }
+
+    /// What a restart finds if the process dies, or the power fails, at each of these moments.
+    fn judge_moments(&self, moments: Vec<Moment>, which: u32) -> Result<(), Box<Violation>> {
+        let partner = self.one_after_the_other(which, true)?.after;
+        let CaseOutcome { before, after } = self.one_after_the_other(which, false)?;
+        for Moment { disk, acknowledged: [operation, other] } in moments {
+            let neither = (!operation && !other).then_some(&self.now.before);
+            let one = (!other).then_some(&self.now.after);
+            let the_other = (!operation).then_some(&partner);
+            let allowed: Vec<&String> =
+                [neither, one, the_other].into_iter().flatten().chain([&before, &after]).collect();
+            let killed = disk.copy();
+            disk.lose_unsynced();
+            for (disk, how) in [(disk, "the power failed"), (killed, "the process was killed")] {
+                disk.oblige();
+                self.count_run();
+                let found = self.subject.recover(&disk.io());
+                let found = found.map_err(|problem| Violation::safety("recovery", "a usable file", problem));
+                let noted = |violation: Box<Violation>| {
+                    violation.note(format!("{how}; had ended by then: operation {operation}, other {other}"))
+                };
+                if let Some(state) = found.map_err(noted)?
+                    && !allowed.contains(&&state)
+                {
+                    let expected = format!("one of {allowed:?}");
+                    return Err(noted(Violation::safety("durability", expected, state)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the two leave in either order; the partner alone if the operation `was_refused`.
@@ -145,6 +191,9 @@ impl Harness {
             let IOCompletions::Single(completion) = io else { continue };
             while !completion.finished() {
                 if self.deliver_newest() {
+                    if self.remembers {
+                        self.remember_moment();
+                    }
                     continue;
                 }
                 if other == who || self.endings[other as usize].is_some() {
@@ -163,7 +212,14 @@ impl Harness {
     }
 
     fn keep(&mut self, who: Who, ending: Ending) {
+        self.acknowledged[who as usize] = ending.is_ok();
         self.endings[who as usize] = Some(ending);
+    }
+
+    /// What is in flight has not reached the disk yet.
+    fn remember_moment(&mut self) {
+        let disk = self.disk.copy_without_what_is_in_flight();
+        self.moments.push(Moment { disk, acknowledged: self.acknowledged });
     }
 
     fn step_one(&mut self, who: Who) -> Standing {

@@ -4,7 +4,7 @@ use super::case::{Case, Fallen};
 use super::golden_run::GoldenRun;
 use super::pair::TO_THE_END;
 use super::report::OperationReport;
-use crate::disk::{Fate, Unsynced};
+use crate::disk::{Fate, SimDisk, Unsynced};
 use crate::violation::Violation;
 
 /// Up to so many yields of another operation it is run to each of them, and to its end.
@@ -96,6 +96,20 @@ pub(super) fn together(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
 /// Nothing or everything of each file.
 pub(super) fn ends(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
     combined(at_stake, |_| Vec::new())
+}
+
+/// The same, and of each write that is at stake the head alone.
+pub(super) fn ends_and_heads(disk: &SimDisk) -> Vec<Vec<Fate>> {
+    let at_stake = disk.unsynced();
+    let mut falls = ends(&at_stake);
+    for (file, starts) in disk.unsynced_starts().into_iter().enumerate() {
+        falls.extend(starts.into_iter().map(|start| {
+            let mut fates = vec![Fate::Nothing; at_stake.len()];
+            fates[file] = Fate::Head(start);
+            fates
+        }));
+    }
+    falls
 }
 
 fn combined(at_stake: &[Unsynced], between: impl Fn(&Unsynced) -> Vec<Fate>) -> Vec<Vec<Fate>> {

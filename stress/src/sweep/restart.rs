@@ -5,9 +5,12 @@ use tenterhook_runtime::io::OperationKind;
 use super::golden_run::{CaseOutcome, GoldenRun};
 use super::harness;
 use super::plan;
-use crate::disk::{Script, SimDisk};
+use crate::disk::{Fate, FaultKind, Script, SimDisk};
 use crate::trace::Trace;
 use crate::violation::Violation;
+
+/// The effect of a sync that drops what it covered, and reads go on returning it.
+const STILL_READ: u32 = 1;
 
 impl GoldenRun<'_> {
     /// What one restart finds on `disk`.
@@ -72,9 +75,49 @@ impl GoldenRun<'_> {
         course: &CaseOutcome,
         is_whole: bool,
     ) -> Result<(), Box<Violation>> {
-        let submitted = self.restart(&disk.copy());
-        let changes = (0_u32..).zip(&submitted).filter(|&(_, &kind)| kind != OperationKind::Read);
-        for io in changes.map(|(io, _)| io).chain([submitted.len() as u32]) {
+        self.judge_cut_off(disk, course, is_whole, |broken| plan::ends(&broken.unsynced()))
+    }
+
+    /// The same one restart later. The first is killed before one of its changes, or one of its syncs fails: the next reads what
+    /// the first has changed, although the disk may not have it, and is cut off by a power loss.
+    pub(super) fn judge_restarts_broken_twice(
+        &self,
+        disk: &SimDisk,
+        course: &CaseOutcome,
+        is_whole: bool,
+    ) -> Result<(), Box<Violation>> {
+        let changes = self.changes(disk);
+        let killed = changes.iter().map(|&(io, kind)| (io, kind, false));
+        let failed = changes.iter().map(|&(io, kind)| (io, kind, true));
+        for (io, kind, fails) in killed.chain(failed.filter(|&(_, kind, _)| kind == OperationKind::Sync)) {
+            let first = disk.copy();
+            let mut script = Script::default();
+            (0..=io).for_each(|io| script.at_once(io));
+            if !(fails && script.fault(io, kind, FaultKind::SyncDropped, STILL_READ)) {
+                script.refuse_from(io);
+            }
+            first.follow(script);
+            self.restart(&first);
+            drop(first.cut_power());
+            self.judge_cut_off(&first, course, is_whole, plan::ends_and_heads).map_err(|violation| {
+                let how = if fails { "its sync failed" } else { "it was killed" };
+                violation.note(format!("of a restart before that one, I/O {io} was the last: {how}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Cuts a restart off before each of its changes, and after the last; of what is at stake then `fates` says what survives.
+    fn judge_cut_off(
+        &self,
+        disk: &SimDisk,
+        course: &CaseOutcome,
+        is_whole: bool,
+        fates: impl Fn(&SimDisk) -> Vec<Vec<Fate>>,
+    ) -> Result<(), Box<Violation>> {
+        let changes = self.changes(disk);
+        let end = changes.last().map_or(0, |(io, _)| io + 1);
+        for io in changes.iter().map(|&(io, _)| io).chain([end]) {
             let broken = disk.copy();
             let mut script = Script::default();
             (0..io).for_each(|io| script.at_once(io));
@@ -82,7 +125,7 @@ impl GoldenRun<'_> {
             broken.follow(script);
             self.restart(&broken);
             drop(broken.cut_power());
-            for fates in plan::ends(&broken.unsynced()) {
+            for fates in fates(&broken) {
                 let fallen = broken.copy();
                 fallen.fall(&fates);
                 fallen.oblige();
@@ -93,6 +136,12 @@ impl GoldenRun<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The I/Os of a restart on `disk` that change something, syncs among them.
+    fn changes(&self, disk: &SimDisk) -> Vec<(u32, OperationKind)> {
+        let submitted = self.restart(&disk.copy());
+        (0..).zip(submitted).filter(|&(_, kind)| kind != OperationKind::Read).collect()
     }
 
     /// Lets a restart run as far as it comes; what it has submitted.

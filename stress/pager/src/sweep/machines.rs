@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tenterhook_runtime::pager::{CheckpointMode, IntegrityProblem, PageNo, Pager, PagerError};
+use tenterhook_runtime::pager::{
+    Audit, CheckpointMode, CheckpointOutcome, IntegrityProblem, PageNo, Pager, PagerError,
+};
 use tenterhook_runtime::{IOResult, return_if_io};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,10 +26,31 @@ pub(super) fn read(pager: &Arc<Pager>, pages: Vec<PageNo>) -> Result<Machine, Pa
     }))
 }
 
-/// Copies the log into the database file.
+/// Copies the log into the database file, and says at its end how far it has come.
 pub(super) fn checkpoint(pager: &Arc<Pager>, mode: CheckpointMode) -> Machine {
-    let mut checkpoint = pager.checkpoint(mode);
-    Box::new(move || Ok(checkpoint.step()?.map(|report| format!("{report:?}"))))
+    let (mut checkpoint, pager) = (pager.checkpoint(mode), Arc::clone(pager));
+    Box::new(move || {
+        let report = return_if_io!(checkpoint.step());
+        let audit = pager.audit();
+        assert!(says_what_is_so(mode, report.outcome, &audit), "{mode:?}: {report:?} beside {audit:?}");
+        Ok(IOResult::Done(format!("{report:?}")))
+    })
+}
+
+/// Whether the log is as `mode` promises and `outcome` says, at the checkpoint's end.
+fn says_what_is_so(mode: CheckpointMode, outcome: CheckpointOutcome, audit: &Audit) -> bool {
+    let is_copied = audit.log_checkpointed == audit.log_frames;
+    match (mode, outcome) {
+        (CheckpointMode::Passive, CheckpointOutcome::AlreadyRunning) => true,
+        (CheckpointMode::Passive, CheckpointOutcome::Partial) => !is_copied,
+        (CheckpointMode::Passive, CheckpointOutcome::Complete) => is_copied,
+        // It had the write lock, so whatever was handed to the log by then is published and copied.
+        (CheckpointMode::Full, CheckpointOutcome::Complete) => is_copied && audit.commits_pending == 0,
+        (CheckpointMode::Restart | CheckpointMode::Truncate, CheckpointOutcome::Restarted) => {
+            audit.log_frames == 0 && audit.commits_pending == 0
+        }
+        _ => false,
+    }
 }
 
 /// Reads everything and follows the freelist. A damaged page is how it notices a fault.

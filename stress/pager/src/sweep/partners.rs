@@ -10,7 +10,7 @@ use super::job::{Act, End, transaction};
 use super::machines::{check_integrity, checkpoint, read};
 
 /// How many there are.
-pub(super) const COUNT: u32 = 8;
+pub(super) const COUNT: u32 = 9;
 
 pub(super) fn partner(pager: &Arc<Pager>, which: u32) -> Result<Machine, PagerError> {
     let edits = |pages: std::ops::RangeInclusive<u32>| pages.map(|page| Act::Edit(page, 55)).collect();
@@ -22,6 +22,7 @@ pub(super) fn partner(pager: &Arc<Pager>, which: u32) -> Result<Machine, PagerEr
         4 => checkpoint(pager, CheckpointMode::Restart),
         5 => checkpoint(pager, CheckpointMode::Truncate),
         6 => check_integrity(pager),
+        7 => checkpoint(pager, CheckpointMode::Full),
         _ => read(pager, (12..=24).collect())?,
     })
 }
