@@ -29,6 +29,7 @@ pub fn run_from<S: Subject>(
     let mut outcome = race::enter(run);
     if keep >= Keep::Tape {
         outcome.tape.insert(drawn.record.clone());
+        outcome.names.extend(drawn.names.iter().map(|(&point, &name)| ((Actor::OPTIONS, point), name)));
     }
     outcome
 }

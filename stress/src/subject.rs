@@ -4,6 +4,7 @@
 //! fix, how a failing setup gets smaller. With that, `cli::main` is a whole program: `sim`, `replay`,
 //! `shrink`, `trace` and `sweep`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::disk::FaultKind;
@@ -31,12 +32,14 @@ pub struct Drawn<P> {
     pub plan: P,
     /// What was drawn for them.
     pub(crate) record: StreamRecord,
+    /// The names of the choice points at which it was not the default.
+    pub(crate) names: BTreeMap<u8, &'static str>,
 }
 
 impl<P> Drawn<P> {
     /// Options that were drawn; the stream's record is taken by [`draw`].
     pub fn new(seed: u64, connections: u32, world: WorldOptions, plan: P) -> Drawn<P> {
-        Drawn { seed, connections, world, plan, record: StreamRecord::default() }
+        Drawn { seed, connections, world, plan, record: StreamRecord::default(), names: BTreeMap::new() }
     }
 
     /// Draws what systems have in common, for one without wishes of its own: up to eight connections, and a world in which
@@ -114,6 +117,7 @@ pub fn draw<S: Subject>(source: &Source, seed: u64, fixed: &Fixed<S::Options>) -
     let fixed = &Fixed { world: fixed.world.with_threads(), own: fixed.own.clone() };
     let mut drawn = S::draw(&mut stream, seed, fixed);
     drawn.world.take_threads(&mut stream, &fixed.world);
+    drawn.names = stream.names();
     drawn.record = stream.take_record().unwrap_or_default();
     drawn
 }

@@ -3,10 +3,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::*;
 use crate::disk::FaultKind;
 use crate::options::{Fixed, FixedWorld, NoOptions};
+use crate::shrink::Replay as _;
+use crate::sim::Setup;
 use crate::subject::Drawn;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Chance, ChoicePoint, Source, Stream};
-use crate::world::RunOutcome;
+use crate::tape::{Actor, Chance, ChoicePoint, Source, Stream};
+use crate::world::{Keep, RunOutcome};
 
 const YIELDS: ChoicePoint = ChoicePoint::new(0, "yields");
 
@@ -311,4 +313,14 @@ fn the_repeating_command_has_every_flag_that_decides_the_run() {
     let world = FixedWorld { connections: Some(64), ..steps(9).world };
     let command = worker::command::<Adding>(7, &Fixed { world, ..Fixed::default() });
     assert_eq!(command, "adding sim --seed 0x7 --connections 64 --steps 9");
+}
+
+/// `explain` tells choices by their names.
+#[test]
+fn a_run_names_what_its_options_drew() {
+    let setup = Setup::<Adding> { seed: 1, fixed: Fixed::default() };
+    let run = setup.play(&Source::Seed(1), Keep::Tape);
+    let choices = run.tape.choices().map(|(place, _)| (place.address.actor, place.choice_point));
+    let of_options: Vec<_> = choices.filter(|(actor, _)| *actor == Actor::OPTIONS).collect();
+    assert!(!of_options.is_empty() && of_options.iter().all(|choice| run.names.contains_key(choice)));
 }

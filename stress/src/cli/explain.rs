@@ -100,6 +100,7 @@ fn text(explained: &Explanation) -> String {
     }
     match pair {
         Search::Found(pair) => tell_pair(pair, &mut text),
+        Search::NoneOf(0) => text.push_str("\nIt has no choices that are not default.\n"),
         Search::NoneOf(of) => {
             let _ = writeln!(text, "\nWithout any single one of its {of} choices the run still fails.");
         }
