@@ -16,7 +16,7 @@ use crate::tape::TapeFile;
 ///
 /// Works on a copy of the repository's work tree, so that yours stays as it is. At each step the program is built there and plays the
 /// tape. A commit that cannot be built, or whose program does not understand the tape, is skipped. Exit code 0 says that a commit was
-/// found. Ctrl-C ends the build and takes the copy away.
+/// found, 2 that none was. Ctrl-C ends the build and takes the copy away.
 #[derive(Debug, Args)]
 pub(super) struct BisectArguments {
     /// A tape that fails now.
@@ -46,7 +46,7 @@ What plays the tape at each step fits `git bisect run`: 0 for good, 1 for bad, 1
 /// What plays the tape at a commit: good, bad, or skipped. Where another oracle fires first, it is not known whether the failure is there.
 /// A line on stderr says which, for a build takes minutes.
 const STEP: &str = r#"verdict() {
-    git show --no-patch --format="$2 %h %s$3" >&2
+    git --no-pager show --no-patch --format="$2 %h %s$3" >&2
     exit "$1"
 }
 sh -c "$BUILD" >/dev/null 2>&1 || verdict 125 skipped " (cannot be built)"
@@ -55,11 +55,14 @@ case $? in 0) verdict 0 "good   " ;; 10 | 11 | 12) ;; *) verdict 125 skipped " (
 case $said in *"\"oracle\": \"$ORACLE"*) verdict 1 "bad    " ;; *) verdict 125 skipped " (another oracle fires)" ;; esac"#;
 
 pub(super) fn run<S: Subject>(arguments: &BisectArguments) -> ExitCode {
-    match bisect::<S>(arguments) {
+    let stop = interruption(S::PROGRAM);
+    match bisect::<S>(arguments, &stop) {
         Ok(found) => {
             print(&found);
             ExitCode::Ok
         }
+        // At a terminal Ctrl-C ends git, too, and that is no problem of git's.
+        Err(_) if stop.is_told() => usage(S::PROGRAM, "interrupted"),
         Err(problem) => usage(S::PROGRAM, &problem),
     }
 }
@@ -77,7 +80,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
+fn bisect<S: Subject>(arguments: &BisectArguments, stop: &Stop) -> Result<String, String> {
     let tape = &arguments.tape;
     let read = TapeFile::read(tape).and_then(|file| file.of_system(S::NAME));
     read.map_err(|error| format!("{} {error}", tape.display()))?;
@@ -89,9 +92,8 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
     };
     let (good, bad) = (commit("--good", &arguments.good)?, commit("--bad", &arguments.bad)?);
     let (build, program) = built_by::<S>(arguments);
-    let stop = interruption(S::PROGRAM);
-    let mut search =
-        Search { copy: Copy::of(&root, &bad)?, build, program, tape, oracle: String::new(), stop };
+    let (copy, oracle) = (Copy::of(&root, &bad)?, String::new());
+    let mut search = Search { copy, build, program, tape, oracle, stop };
     let between = git(&root, &["rev-list", "--count", &format!("{good}..{bad}")])?;
     // Both ends, and each step halves what is left.
     let builds = between.parse::<u32>().map_or(2, |commits| commits.next_power_of_two().ilog2() + 2);
@@ -101,17 +103,17 @@ fn bisect<S: Subject>(arguments: &BisectArguments) -> Result<String, String> {
 }
 
 /// Builds commits in a work tree of its own and plays the tape at each.
-struct Search {
+struct Search<'a> {
     copy: Copy,
     build: String,
     program: String,
     tape: PathBuf,
     /// What fires at the bad end, and the quote that ends it in JSON: another oracle's name may begin like it.
     oracle: String,
-    stop: Stop,
+    stop: &'a Stop,
 }
 
-impl Search {
+impl Search<'_> {
     /// A command that knows what [`STEP`] asks for.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -128,10 +130,11 @@ impl Search {
         ];
         for (flag, revision, expected, wrong) in ends {
             git(&self.copy.path, &["checkout", "--quiet", "--detach", revision])?;
-            let step = child::status(self.command("sh").args(["-c", STEP]), &self.stop)?;
+            let step = child::status(self.command("sh").args(["-c", STEP]), self.stop)?;
             match step.code() {
                 Some(code) if code == expected && expected == 1 => {
-                    self.oracle = oracle_of(&self.copy.path.join(&self.program), &self.tape)? + "\"";
+                    self.oracle =
+                        oracle_of(&self.copy.path.join(&self.program), &self.tape, self.stop)? + "\"";
                 }
                 Some(code) if code == expected => {}
                 Some(0 | 1) => return Err(format!("{flag} {revision}: {wrong}; name another commit")),
@@ -150,7 +153,7 @@ impl Search {
     fn between(&self, good: &str, bad: &str) -> Result<String, String> {
         git(&self.copy.path, &["bisect", "start", bad, good])?;
         let mut run = self.command("git");
-        let told = child::stdout(run.args(["bisect", "run", "sh", "-c", STEP]), &self.stop)?;
+        let told = child::stdout(run.args(["bisect", "run", "sh", "-c", STEP]), self.stop)?;
         let first = told.lines().find(|line| {
             line.ends_with("is the first bad commit") || line.ends_with("is the first 'bad' commit")
         });
@@ -164,10 +167,11 @@ impl Search {
 }
 
 /// The oracle that fires when `program` plays `tape`.
-fn oracle_of(program: &Path, tape: &Path) -> Result<String, String> {
-    let output = Command::new(program).args(["replay", "--json"]).arg(tape).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-    let document: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+fn oracle_of(program: &Path, tape: &Path, stop: &Stop) -> Result<String, String> {
+    let mut replay = Command::new(program);
+    let said = child::stdout(replay.args(["replay", "--json"]).arg(tape).stdin(Stdio::null()), stop);
+    let said = said.map_err(|error| format!("{}: {error}", program.display()))?;
+    let document: Option<serde_json::Value> = serde_json::from_str(&said).ok();
     let oracle = document.as_ref().and_then(|document| document["violation"]["oracle"].as_str());
     oracle.map(str::to_owned).ok_or_else(|| {
         format!(

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use crossbeam_channel::{bounded, select};
 use rustix::io::retry_on_intr;
@@ -11,27 +12,41 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::stop::Stop;
 
-/// Runs a command in a process group of its own to its end. An error says why it has none of its own.
+/// How long a group has to end by itself, within the second that Ctrl-C may take.
+const GRACE: Duration = Duration::from_millis(600);
+
+/// Runs a command in a process group of its own to its end. An error says why there is no exit status.
 pub(super) fn status(command: &mut Command, stop: &Stop) -> Result<ExitStatus, String> {
     let mut child = command.process_group(0).spawn().map_err(|error| error.to_string())?;
     let group = Pid::from_child(&child);
-    let (waiter, ended) = bounded::<()>(1);
-    std::thread::scope(|scope| {
+    let (waiter, ended) = bounded(1);
+    let has_stopped = std::thread::scope(|scope| {
         scope.spawn(move || {
-            // The child stays a zombie, so that its number is no other group's when the signal is sent.
-            let _ =
-                retry_on_intr(|| waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
-            drop(waiter);
+            // The child stays a zombie, so that its number is no other group's when a signal is sent.
+            let what = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            let seen = retry_on_intr(|| waitid(WaitId::Pid(group), what));
+            let _ = waiter.send(seen.ok().flatten().is_some_and(|seen| seen.stopped()));
         });
-        select! {
-            recv(ended) -> _ => {}
+        let has_stopped = select! {
+            recv(ended) -> stopped => stopped.unwrap_or(false),
             recv(stop.told()) -> _ => {
                 let _ = kill_process_group(group, Signal::TERM);
+                let _ = ended.recv_timeout(GRACE);
+                false
             }
+        };
+        if has_stopped || stop.is_told() {
+            // What does not end, or is left of the group.
+            let _ = kill_process_group(group, Signal::KILL);
         }
+        has_stopped
     });
     let status = child.wait().map_err(|error| error.to_string())?;
-    if stop.is_told() { Err("interrupted".into()) } else { Ok(status) }
+    match stop.is_told() {
+        true => Err("interrupted".into()),
+        false if has_stopped => Err("it waits for a terminal, and has none".into()),
+        false => Ok(status),
+    }
 }
 
 /// The same, with what it prints to stdout.
@@ -45,4 +60,38 @@ pub(super) fn stdout(command: &mut Command, stop: &Stop) -> Result<String, Strin
     let mut told = Vec::new();
     ours.rewind().and_then(|()| ours.read_to_end(&mut told)).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&told).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn what_a_command_says_and_its_status_are_its_own() {
+        let (_stopper, stop) = Stop::new();
+        assert_eq!(stdout(&mut sh("echo said"), &stop).as_deref(), Ok("said\n"));
+        assert_eq!(status(&mut sh("exit 7"), &stop).map(|status| status.code()), Ok(Some(7)));
+    }
+
+    /// A program that asks a terminal from the background is stopped, and would be waited for without end.
+    #[test]
+    fn a_command_that_is_stopped_is_ended() {
+        let (_stopper, stop) = Stop::new();
+        let ended = status(&mut sh("kill -STOP $$"), &stop);
+        assert_eq!(ended.map(|status| status.code()), Err("it waits for a terminal, and has none".into()));
+    }
+
+    #[test]
+    fn a_command_that_takes_no_hint_is_ended_too() {
+        let (stopper, stop) = Stop::new();
+        drop(stopper);
+        let ended = status(&mut sh("trap '' TERM; while :; do :; done"), &stop);
+        assert_eq!(ended.map(|status| status.code()), Err("interrupted".into()));
+    }
 }

@@ -181,7 +181,7 @@ fn start<S: Subject>(arguments: JobArguments<S>) -> Result<ExitCode, JobError> {
         false => print(&job::glance::<S>(&folder)?),
     }
     // One that has done all that it was asked for has nothing to go on with.
-    if !json && (ended.interrupted || options.max_failures.is_some()) {
+    if !json && ended.broke_off {
         print(&format!("\ngo on with:\n{} job {}{}\n", S::PROGRAM, folder.display(), flags(&options)));
     }
     job::exit_code::<S>(&folder)

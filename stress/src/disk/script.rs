@@ -53,8 +53,8 @@ pub struct Unsynced {
 /// More operations and changes than one case has.
 const MANY: u32 = 1024;
 
-/// The last byte of a sector's head: it ends inside a header at the beginning of the sector, behind the fields that differ between
-/// one header and the next.
+/// The last byte of a sector's head. One cut of many: some fields at the beginning of a sector are in it, and a checksum behind
+/// them is not.
 const HEAD: u32 = 43;
 
 /// How far part of an operation comes: into its first sector, and into its second if it has one.

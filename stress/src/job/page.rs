@@ -11,7 +11,6 @@ use super::totals::{Canary, Drawn, Whole, read};
 use super::{JobError, build, folder};
 use crate::report::page::{self, escaped};
 use crate::subject::Subject;
-use crate::words::many;
 
 /// Values of options that are listed.
 const OPTIONS: usize = 16;
@@ -71,7 +70,7 @@ fn head<S: Subject>(whole: &Whole<S>, body: &mut String) {
     }
     let elapsed = whole.summary.elapsed.as_secs_f64();
     let reached = totals.reached.values().filter(|&&count| count > 0).count();
-    // Of a merged job nobody knows it.
+    // A merged job has no samples of it.
     let memory = whole.samples.last().map(|sample| format!("{:.0} MiB", sample.resident_kib as f64 / 1024.0));
     let figures = [
         ("seeds", grouped(seeds)),
@@ -106,7 +105,7 @@ fn failures(job: &Path, causes: &[Cause], body: &mut String) {
             body,
             "<details class=\"card\"{open}><summary><span class=\"badge {state}\">{state}</span><b>{}</b> <span class=\"soft\">{}</span><br>{}</summary>",
             escaped(&cause.signature),
-            many(cause.count, "seed"),
+            seeds(cause.count),
             escaped(&cause.what())
         );
         let seen = |at: u64, build: &str| format!("{}, build {}", build::date(at), escaped(build));
@@ -286,6 +285,10 @@ fn coverage<S: Subject>(whole: &Whole<S>, body: &mut String) {
             flags => flags,
         }),
     );
+}
+
+fn seeds(count: u64) -> String {
+    if count == 1 { "1 seed".into() } else { format!("{} seeds", grouped(count)) }
 }
 
 fn grouped(number: u64) -> String {

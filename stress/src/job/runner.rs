@@ -46,6 +46,8 @@ pub struct Ended {
     pub looked: Vec<Looked>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
+    /// Whether it ended before it had done all that it was to do.
+    pub broke_off: bool,
 }
 
 /// Runs a job until its end, or until `stop` is told. The folder is made if need be.
@@ -89,6 +91,7 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
     let looked = look::look::<S>(&database, &fixed, is_due, stop, |looked| screen.tell(&looked.to_string()))?;
     if let (Some(seeds), shard) = (options.seeds, options.shard)
         && shard != Shard::WHOLE
+        && options.mix.has(Mode::Sim)
         && shard.is_idle(first_seed, seeds)
     {
         screen.warn(&format!("shard {shard} has none of the {seeds} seeds: shards take blocks of {BLOCK}"));
@@ -121,6 +124,7 @@ pub fn run<S: Subject>(options: &JobOptions<S>, stop: &Stop) -> Result<Ended, Jo
         sampled: now,
         screen,
         is_waiting: false,
+        has_stalled: false,
         metrics,
         internal: None,
     };
@@ -154,6 +158,8 @@ struct Runner<'a, S: Subject> {
     screen: Screen,
     /// Whether a person was told that workers wait for room.
     is_waiting: bool,
+    /// A run did not return.
+    has_stalled: bool,
     metrics: Option<Metrics>,
     /// Why there are no workers, if there are none.
     internal: Option<String>,
@@ -293,6 +299,7 @@ impl<S: Subject> Runner<'_, S> {
         let case = triage::unshrunk(S::NAME, self.shared.runner.stalled(seed));
         let row = Row { seeds: 1, ..Row::default() };
         self.keep(&[Finished { mode: Mode::Sim, seed, row, named: Vec::new(), cases: vec![case] }])?;
+        self.has_stalled = true;
         Ok(true)
     }
 
@@ -331,8 +338,8 @@ impl<S: Subject> Runner<'_, S> {
         }
         let (ledger, options) = (&self.ledger, self.options);
         let worked = ledger.earlier + self.began.elapsed();
-        let shrinking = self.shared.failed.lock().len();
-        self.screen.show(now, || Figures::of(options, ledger, worked, shrinking));
+        let unkept = self.shared.failed.lock().len();
+        self.screen.show(now, || Figures::of(options, ledger, worked, unkept));
     }
 
     fn sample(&self) {
@@ -352,6 +359,8 @@ impl<S: Subject> Runner<'_, S> {
         if let Some(problem) = self.internal {
             return Err(JobError::internal(&self.options.folder, problem));
         }
-        Ok(Ended { totals: self.ledger.totals(Mode::Sim), causes, looked, interrupted: self.stop.is_told() })
+        let (totals, interrupted) = (self.ledger.totals(Mode::Sim), self.stop.is_told());
+        let broke_off = interrupted || self.has_stalled || self.shared.enough.load(Ordering::Relaxed);
+        Ok(Ended { totals, causes, looked, interrupted, broke_off })
     }
 }

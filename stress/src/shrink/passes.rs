@@ -50,8 +50,8 @@ impl<R: Replay> Search<'_, R> {
             for kind in KINDS {
                 self.reduce(|tape| choices(tape, kind), without_choices);
             }
-            self.drop_combinations();
             self.lower_values();
+            self.drop_combinations();
             if self.left == 0 || self.measure() >= before {
                 return;
             }
@@ -169,7 +169,8 @@ impl<R: Replay> Search<'_, R> {
                     tape.set(place, candidate);
                     tape
                 });
-                if self.try_tapes(tapes).is_none() {
+                // Of a small value all lower ones have been tried.
+                if self.try_tapes(tapes).is_none() || value < SMALL_VALUE {
                     break;
                 }
             }

@@ -20,13 +20,14 @@ pub(super) enum Aftermath {
     WentOn(u32),
     /// The next change is made in this way while the operation's I/O is still in flight, and then the power is lost.
     HurriedOn(u32),
-    /// The power fails, and the disk has all that was written; then two restarts one after the other are interrupted.
+    /// The power fails, and the disk has all that was written. The next restart is killed or its sync fails, and the one after it is
+    /// cut off.
     BrokenTwice,
 }
 
 impl Aftermath {
-    /// All of `case`, if there are so many ways to go on. Of a gentle case nothing is in flight when it is over. What a failed
-    /// write has left is what restarts make most of.
+    /// All of `case`, if there are so many ways to go on. Of a gentle case nothing is in flight when it is over. Two broken
+    /// restarts follow a failed write only.
     pub(super) fn all(ways_on: u32, case: &Case) -> impl Iterator<Item = Aftermath> {
         let is_gentle = matches!(case, Case::Undisturbed | Case::Pending(_) | Case::Disturbed(_));
         let hurried = if is_gentle { 0..0 } else { 0..ways_on };
@@ -47,7 +48,7 @@ impl fmt::Display for Aftermath {
             Aftermath::HurriedOn(way) => {
                 write!(f, "another change at once (way {way}), then a power loss")
             }
-            Aftermath::BrokenTwice => f.write_str("the power failed, and two restarts were interrupted"),
+            Aftermath::BrokenTwice => f.write_str("the power failed, and the next two restarts did not end"),
         }
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct Harness {
     pub(super) endings: [Option<Ending>; 2],
     /// Whether they have ended well by then.
     pub(super) acknowledged: [bool; 2],
+    pub(super) was_refused: bool,
     /// Moments at which the power may fail, and whether each one is to be remembered.
     pub(super) moments: Vec<Moment>,
     pub(super) remembers: bool,
@@ -67,6 +68,7 @@ impl Harness {
             delivered: 0,
             endings: [None, None],
             acknowledged: [false; 2],
+            was_refused: false,
             moments: Vec::new(),
             remembers: false,
             has_given_up: false,

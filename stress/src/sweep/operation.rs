@@ -91,6 +91,11 @@ pub trait Stage {
         IOResult::Done(Err("there is no other operation".into()))
     }
 
+    /// Whether that operation may wait for what stays as long as this does, for instance a reader.
+    fn partner_may_wait(&self) -> bool {
+        false
+    }
+
     /// Drops that operation where it is.
     fn drop_partner(&mut self) {}
 

@@ -26,6 +26,8 @@ pub(super) struct Moment {
     disk: SimDisk,
     /// Whether the operation and its partner have ended well.
     acknowledged: [bool; 2],
+    /// Whether the operation has ended with an error.
+    was_refused: bool,
 }
 
 /// How one of them stands.
@@ -39,8 +41,9 @@ impl GoldenRun<'_> {
     /// and then the partner. What both leave is what they leave one after the other, and a crash takes none of it. Whether
     /// the partner has come so far.
     ///
-    /// The power may fail before that, too: when the partner has come so far, and if that was its end at each moment until both
-    /// have ended. What was acknowledged by then is there, and of the other all or nothing.
+    /// The power may fail before that, too: when the partner has come so far, and when the operation has ended. If the partner has run
+    /// to its end, it may also fail after each I/O. What was acknowledged by then is there, nothing of what was refused, and of what
+    /// is under way all or nothing.
     pub(super) fn judge_pair(&self, at: u32, which: u32, until: u32) -> Result<bool, Box<Violation>> {
         caught(|| {
             self.count_run();
@@ -57,9 +60,14 @@ impl GoldenRun<'_> {
             harness.remembers = until == TO_THE_END;
             let ending = harness.finish(Who::Operation, Who::Partner)?;
             harness.acknowledged[Who::Operation as usize] = matches!(ending, Some(Ok(_)));
+            harness.was_refused = matches!(ending, Some(Err(_)));
             harness.remember_moment();
-            if let Some(Err(error)) = harness.finish(Who::Partner, Who::Operation)? {
-                return Err(refused("the other operation", error));
+            harness.endings[Who::Operation as usize].clone_from(&ending);
+            match harness.finish(Who::Partner, Who::Operation)? {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(refused("the other operation", error)),
+                None if harness.stage.partner_may_wait() => {}
+                None => return Err(refused("the other operation", "it never ends".into())),
             }
             harness.stage.drop_partner();
             self.judge_moments(std::mem::take(&mut harness.moments), which)?;
@@ -89,12 +97,13 @@ impl GoldenRun<'_> {
     fn judge_moments(&self, moments: Vec<Moment>, which: u32) -> Result<(), Box<Violation>> {
         let partner = self.one_after_the_other(which, true)?.after;
         let CaseOutcome { before, after } = self.one_after_the_other(which, false)?;
-        for Moment { disk, acknowledged: [operation, other] } in moments {
+        for Moment { disk, acknowledged: [operation, other], was_refused } in moments {
             let neither = (!operation && !other).then_some(&self.now.before);
-            let one = (!other).then_some(&self.now.after);
+            let one = (!other && !was_refused).then_some(&self.now.after);
             let the_other = (!operation).then_some(&partner);
+            let both = (!was_refused).then_some([&before, &after]);
             let allowed: Vec<&String> =
-                [neither, one, the_other].into_iter().flatten().chain([&before, &after]).collect();
+                [neither, one, the_other].into_iter().flatten().chain(both.into_iter().flatten()).collect();
             let killed = disk.copy();
             disk.lose_unsynced();
             for (disk, how) in [(disk, "the power failed"), (killed, "the process was killed")] {
@@ -219,7 +228,8 @@ impl Harness {
     /// What is in flight has not reached the disk yet.
     fn remember_moment(&mut self) {
         let disk = self.disk.copy_without_what_is_in_flight();
-        self.moments.push(Moment { disk, acknowledged: self.acknowledged });
+        let (acknowledged, was_refused) = (self.acknowledged, self.was_refused);
+        self.moments.push(Moment { disk, acknowledged, was_refused });
     }
 
     fn step_one(&mut self, who: Who) -> Standing {

@@ -98,7 +98,7 @@ pub(super) fn ends(at_stake: &[Unsynced]) -> Vec<Vec<Fate>> {
     combined(at_stake, |_| Vec::new())
 }
 
-/// The same, and of each write that is at stake the head alone.
+/// The same, and of each write that is at stake the head, with nothing else of what is at stake.
 pub(super) fn ends_and_heads(disk: &SimDisk) -> Vec<Vec<Fate>> {
     let at_stake = disk.unsynced();
     let mut falls = ends(&at_stake);

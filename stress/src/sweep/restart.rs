@@ -100,8 +100,8 @@ impl GoldenRun<'_> {
             self.restart(&first);
             drop(first.cut_power());
             self.judge_cut_off(&first, course, is_whole, plan::ends_and_heads).map_err(|violation| {
-                let how = if fails { "its sync failed" } else { "it was killed" };
-                violation.note(format!("of a restart before that one, I/O {io} was the last: {how}"))
+                let how = if fails { "its sync failed at" } else { "it was killed before" };
+                violation.note(format!("a restart before that one did not end: {how} I/O {io}"))
             })?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -82,7 +83,7 @@ pub(crate) fn bisect() {
     assert!(text(&none.stderr).contains("is no tape"), "{}", text(&none.stderr));
 }
 
-/// Seen red with a build that is waited for, and with a build in the process group of the program.
+/// Seen red with a build that no signal ends.
 pub(crate) fn interrupted() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
@@ -97,11 +98,22 @@ pub(crate) fn interrupted() {
     let build = format!("exec 3> '{}'; echo runs >&3; sleep 30; echo runs still >&3", pipe.display());
     let bisect = bisect.args(["--build", &build, "--program", "built"]).stderr(Stdio::piped());
     let bisect = bisect.spawn().expect("it starts");
+    let id = bisect.id().to_string();
+    let ended = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || {
+            let output = bisect.wait_with_output().expect("it ends");
+            // A test that still waits for the build waits no longer.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+            drop(File::options().write(true).custom_flags(flags).open(pipe));
+            output
+        }
+    });
     let (mut build, mut told) = (BufReader::new(File::open(&pipe).expect("a pipe")), String::new());
     build.read_line(&mut told).expect("the build says so");
-    let press = Command::new("kill").args(["-INT", &bisect.id().to_string()]).status();
+    let press = Command::new("kill").args(["-INT", &id]).status();
     assert!(press.expect("kill runs").success());
-    let ended = bisect.wait_with_output().expect("it ends");
+    let ended = ended.join().expect("it ended");
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.trim_end().ends_with(": interrupted"), "{said}");

@@ -54,6 +54,11 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
+    /// Whether a reader holds a snapshot.
+    pub(super) fn has_reader(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// A file with pages 2 to 24, all in the log.
     pub(super) fn new(io: &Arc<dyn IO>) -> Result<Fixture, PagerError> {
         let pager = Rc::new(RefCell::new(Some(open(io)?)));

@@ -58,7 +58,7 @@ impl Operation for PagerOperation {
             let mut fixture = Fixture::new(io)?;
             (self.fixture)(&mut fixture)?;
             let machine = (self.machine)(&fixture)?;
-            Ok(PagerStage { machine: Some(machine), partner: None, fixture })
+            Ok(PagerStage { machine: Some(machine), partner: None, waits_for_readers: false, fixture })
         };
         prepare().map(|stage| Box::new(stage) as Box<dyn Stage>).map_err(|error| error.to_string())
     }
@@ -113,6 +113,8 @@ fn step(machine: &mut Option<Machine>) -> IOResult<Ending> {
 struct PagerStage {
     machine: Option<Machine>,
     partner: Option<Machine>,
+    /// Whether the partner waits for readers of older commits.
+    waits_for_readers: bool,
     fixture: Fixture,
 }
 
@@ -128,11 +130,16 @@ impl Stage for PagerStage {
     fn begin_partner(&mut self, which: u32) -> bool {
         let partner = self.fixture.if_opened().and_then(|pager| partners::partner(&pager, which).ok());
         self.partner = partner;
+        self.waits_for_readers = partners::waits_for_readers(which);
         self.partner.is_some()
     }
 
     fn step_partner(&mut self) -> IOResult<Ending> {
         step(&mut self.partner)
+    }
+
+    fn partner_may_wait(&self) -> bool {
+        self.waits_for_readers && self.fixture.has_reader()
     }
 
     fn drop_partner(&mut self) {

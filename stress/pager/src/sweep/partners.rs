@@ -12,6 +12,11 @@ use super::machines::{check_integrity, checkpoint, read};
 /// How many there are.
 pub(super) const COUNT: u32 = 9;
 
+/// Whether it waits for readers of older commits.
+pub(super) fn waits_for_readers(which: u32) -> bool {
+    matches!(which, 4 | 5 | 7)
+}
+
 pub(super) fn partner(pager: &Arc<Pager>, which: u32) -> Result<Machine, PagerError> {
     let edits = |pages: std::ops::RangeInclusive<u32>| pages.map(|page| Act::Edit(page, 55)).collect();
     Ok(match which {

@@ -39,8 +39,8 @@ pub(in crate::job) struct Figures {
     pub(super) resident: u64,
     /// Seeds of the canary, and how many found it.
     pub(super) canary: (u64, u64),
-    /// Seeds that have failed and are being shrunk.
-    pub(super) shrinking: usize,
+    /// Seeds that have failed, and are being shrunk or wait to be kept.
+    pub(super) unkept: usize,
 }
 
 impl Figures {
@@ -49,7 +49,7 @@ impl Figures {
         options: &JobOptions<S>,
         ledger: &Ledger,
         worked: Duration,
-        shrinking: usize,
+        unkept: usize,
     ) -> Figures {
         let others = [Mode::Sweep, Mode::Threads, Mode::Crash]
             .into_iter()
@@ -73,7 +73,7 @@ impl Figures {
             causes: catalogue::all(&ledger.database.connection).unwrap_or_default(),
             resident: Memory::now().map_or(0, |memory| memory.resident),
             canary: (canary.seeds, canary.counter(FOUND)),
-            shrinking,
+            unkept,
         }
     }
 
@@ -86,7 +86,7 @@ impl Figures {
             self.rate(),
             many(self.failures, "failure"),
             many(self.causes.len() as u64, "cause"),
-            if self.shrinking > 0 { format!(", shrinking {}", self.shrinking) } else { String::new() },
+            if self.unkept > 0 { format!(", {} not kept yet", self.unkept) } else { String::new() },
         )
     }
 

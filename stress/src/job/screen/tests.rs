@@ -47,7 +47,7 @@ fn figures(seconds: u64, steps: u64, points: &[&str]) -> Figures {
         causes: Vec::new(),
         resident: 50 * 1024,
         canary: (20, 6),
-        shrinking: 0,
+        unkept: 0,
     }
 }
 

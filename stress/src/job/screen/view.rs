@@ -85,7 +85,7 @@ impl View {
             Layout::horizontal([Constraint::Percentage(40), Constraint::Min(20)]).areas(low);
         let [points, news] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(3)]).areas(right);
         draw_head(frame, head, figures);
-        self.draw_rates(frame, rates, figures.shrinking);
+        self.draw_rates(frame, rates, figures.unkept);
         draw_causes(frame, middle, figures);
         draw_faults(frame, faults, figures);
         self.draw_points(frame, points, figures);
@@ -94,11 +94,11 @@ impl View {
         frame.render_widget(Paragraph::new(keys).dim(), foot);
     }
 
-    fn draw_rates(&self, frame: &mut Frame<'_>, area: Rect, shrinking: usize) {
+    fn draw_rates(&self, frame: &mut Frame<'_>, area: Rect, unkept: usize) {
         let last = self.rates.back().copied().unwrap_or(0);
         let mut title = format!(" {:.2} M steps/s, the last {} s ", last as f64 / 1e6, RATE.as_secs());
-        if shrinking > 0 {
-            title.push_str(&format!("· shrinking {} ", many(shrinking as u64, "failing seed")));
+        if unkept > 0 {
+            title.push_str(&format!("· {} not kept yet ", many(unkept as u64, "failing seed")));
         }
         let shown = usize::from(area.width.saturating_sub(2));
         let rates: Vec<u64> =
