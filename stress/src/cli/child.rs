@@ -64,6 +64,8 @@ pub(super) fn stdout(command: &mut Command, stop: &Stop) -> Result<String, Strin
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
     use super::*;
 
     fn sh(script: &str) -> Command {
@@ -87,11 +89,19 @@ mod tests {
         assert_eq!(ended.map(|status| status.code()), Err("it waits for a terminal, and has none".into()));
     }
 
+    /// It says when it no longer listens to TERM, and whether it has come to its own end.
     #[test]
     fn a_command_that_takes_no_hint_is_ended_too() {
         let (stopper, stop) = Stop::new();
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let mut command = sh("trap '' TERM; echo deaf; sleep 30; echo late");
+        command.stdout(writer);
+        let ended = std::thread::spawn(move || status(&mut command, &stop).map(|status| status.code()));
+        let (mut reader, mut told) = (BufReader::new(reader), String::new());
+        reader.read_line(&mut told).expect("it says so");
         drop(stopper);
-        let ended = status(&mut sh("trap '' TERM; while :; do :; done"), &stop);
-        assert_eq!(ended.map(|status| status.code()), Err("interrupted".into()));
+        assert_eq!(ended.join().expect("it ends"), Err("interrupted".into()));
+        reader.read_to_string(&mut told).expect("its end");
+        assert_eq!(told, "deaf\n");
     }
 }
