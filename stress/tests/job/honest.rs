@@ -35,10 +35,12 @@ pub(crate) fn until_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let command = format!("job job {SEEDS} --seeds 40 --until-failure");
-    expect(10, folder, "hasty", &command);
+    let out = expect(10, folder, "hasty", &command);
+    // A sitting that has left something says how to go on, to the same end.
+    assert!(out.contains("go on with:\n") && out.trim_end().ends_with(" --seeds 40"), "{out}");
     // The bug is gone, and the job goes on to its end.
     let out = expect(0, folder, "", &command);
-    assert!(out.contains("seeds            40 from 0x1"), "{out}");
+    assert!(out.contains("seeds            40 from 0x1") && !out.contains("go on with"), "{out}");
     // A cause that is fixed fails no script.
     let report = document(folder, "report job --json");
     assert_eq!((&report["seeds"], &report["exit_code"]), (&40.into(), &0.into()));
