@@ -205,7 +205,7 @@ fn failed(
     context.remark(|| format!("gets: {error}"));
     let times = system.refusal.as_ref().map_or(0, |(times, _)| *times) + 1;
     system.refusal = Some((times, error.to_string()));
-    let cause = cause(error, system.boot.struck, system.boot.struck, &system.plan, context);
+    let cause = cause(error, system.boot.struck, system.boot.struck, context);
     if let (Stage::Prepare(write), Some(pager)) = (&system.boot.stage, &system.pager) {
         match write.failed(error, &mut fixture!(system, pager, system.plan.connections)) {
             Err(Failure::Violation(violation)) => return Err(violation),

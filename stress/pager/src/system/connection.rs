@@ -43,7 +43,7 @@ pub(super) struct Connection {
     begun: u32,
     /// Faults that the disk had delivered when the operation began.
     struck: Struck,
-    /// The operation's completion was asked to cancel: an error proves nothing.
+    /// What the call waits for was asked to cancel: an error of this call proves nothing.
     cancelled: bool,
     /// The operation is to be dropped when it would be stepped next.
     doomed: bool,
@@ -91,10 +91,13 @@ impl Connection {
                 Operation::Check(check) => check.step(fixture),
             };
             match progress {
-                Ok(Progress::More) if context.stream.happens(INTERLEAVE, plan.interleave) => {
-                    return Ok(Step::Continue);
+                Ok(Progress::More) => {
+                    // The call has ended well: what comes later is told to another one.
+                    self.cancelled = false;
+                    if context.stream.happens(INTERLEAVE, plan.interleave) {
+                        return Ok(Step::Continue);
+                    }
                 }
-                Ok(Progress::More) => {}
                 Ok(Progress::Wait(io)) => return self.suspended(io, plan, fixture, context),
                 Ok(Progress::Done) => {
                     fixture.recorder.end(Outcome::Aborted);
@@ -289,8 +292,11 @@ impl Connection {
         sometimes!(self.cancelled, "an operation ends after a cancel");
         let was_cancelled =
             self.cancelled && matches!(error, PagerError::Io { .. } | PagerError::OutcomeUnknown { .. });
-        let cause =
-            if was_cancelled { Some("cancel") } else { cause(&error, self.struck, at_birth, plan, context) };
+        let cause = match &error {
+            _ if was_cancelled => Some("cancel"),
+            PagerError::NoSpace { .. } if self.has_all_pages(plan) => Some("max_pages"),
+            _ => cause(&error, self.struck, at_birth, context),
+        };
         let what = self.what();
         if let Operation::Write(write) = &self.operation {
             write.failed(&error, fixture).or_else(oracle_fired)?;
@@ -317,6 +323,11 @@ impl Connection {
             return Ok(Step::Restart);
         }
         Ok(if continues { Step::Continue } else { Step::Ended })
+    }
+
+    /// Whether the file of its transaction has as many pages as it may have.
+    fn has_all_pages(&self, plan: &PagerPlan) -> bool {
+        matches!(&self.operation, Operation::Write(write) if write.page_count() == Some(plan.pager.max_pages))
     }
 
     /// Whether the caller makes the call again that was told of an error, in the same transaction.

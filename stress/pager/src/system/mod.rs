@@ -226,7 +226,7 @@ impl System for PagerSystem {
     fn quiesce(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
         let Some(pager) = &self.pager else { return Ok(Step::Restart) };
         let mut fixture = fixture!(self, pager, context.fiber);
-        self.quiesce.step(&mut fixture, context)
+        self.quiesce.step(self.struck_at_birth, &mut fixture, context)
     }
 
     fn crash(&mut self, crash: Crash) -> Result<(), Box<Violation>> {
@@ -291,20 +291,15 @@ fn cause(
     error: &PagerError,
     before: Struck,
     at_birth: Struck,
-    plan: &PagerPlan,
     context: &Context<'_>,
 ) -> Option<&'static str> {
     // A failed sync is remembered until the next open, and of the writes of an earlier commit one may have failed before
     // the last has ended; other errors have a cause of their own time.
     let is_older = matches!(error, PagerError::Poisoned { .. } | PagerError::EarlierCommitFailed { .. });
     let since = if is_older { at_birth } else { before };
-    let fault = context.disk.struck_since(explanations(error), since);
-    if let Some(kind) = fault {
-        context.disk.count(|counts| counts.notice(kind));
-        return Some(kind.name());
-    }
-    let is_full = matches!(error, PagerError::NoSpace { .. }) && plan.pager.max_pages < u32::MAX;
-    is_full.then_some("max_pages")
+    let kind = context.disk.struck_since(explanations(error), since)?;
+    context.disk.count(|counts| counts.notice(kind));
+    Some(kind.name())
 }
 
 /// The file that the pager is opened on.

@@ -1,8 +1,10 @@
 use tenterhook_runtime::pager::PagerError;
 
+use super::cause;
 use super::connection::MODES;
 use crate::oracle::Observation;
 use crate::workload::{CheckIntegrity, Checkpoints, Failure, Fixture, Progress};
+use tenterhook_stress::disk::Struck;
 use tenterhook_stress::system::{Context, Step};
 use tenterhook_stress::tape::ChoicePoint;
 use tenterhook_stress::violation::Violation;
@@ -29,6 +31,7 @@ enum Stage {
 impl Quiesce {
     pub(super) fn step(
         &mut self,
+        at_birth: Struck,
         fixture: &mut Fixture<'_>,
         context: &mut Context<'_>,
     ) -> Result<Step, Box<Violation>> {
@@ -37,9 +40,9 @@ impl Quiesce {
             Err(Failure::Violation(violation)) => Err(violation.note("while at rest")),
             Err(Failure::Pager(error)) => {
                 let what = self.describe();
-                let is_poison =
-                    matches!(error, PagerError::Poisoned { .. }) && fixture.pager.audit().poisoned;
-                let cause = is_poison.then_some("an earlier failed sync");
+                // No fault strikes now. That a sync has failed before is the disk's to say, and not the pager's.
+                let is_poison = matches!(error, PagerError::Poisoned { .. });
+                let cause = if is_poison { cause(&error, at_birth, at_birth, context) } else { None };
                 fixture
                     .oracles
                     .borrow_mut()

@@ -54,6 +54,14 @@ impl Write {
         matches!(self.stage, Stage::Work(_))
     }
 
+    /// Pages of the file as the transaction has left it, while it is at work.
+    pub(crate) fn page_count(&self) -> Option<u32> {
+        match &self.stage {
+            Stage::Work(transaction) => Some(transaction.page_count()),
+            _ => None,
+        }
+    }
+
     /// Tells the oracles that the commit, if it had been asked for, ended with this error.
     pub(crate) fn failed(&self, error: &PagerError, fixture: &mut Fixture<'_>) -> Result<(), Failure> {
         let is_doomed = matches!(error, PagerError::EarlierCommitFailed { .. });
