@@ -183,6 +183,8 @@ pub enum Source {
         after: u64,
         /// What decides the rest.
         seed: u64,
+        /// After so many steps it comes to its end, if it has not before.
+        until: u64,
     },
 }
 
@@ -195,7 +197,18 @@ impl From<Tape> for Source {
 impl Source {
     /// A run that follows `tape` for so many steps, and draws from `seed` from there on. A schedule on the tape is told in turns.
     pub fn branch(tape: Tape, after: u64, seed: u64) -> Source {
-        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed }
+        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed, until: u64::MAX }
+    }
+
+    /// The first steps of a run that follows `tape`. With [`Keep::Beginnings`](crate::world::Keep::Beginnings) the process is killed
+    /// after them, and the run is given up.
+    pub fn first_steps(tape: Tape, until: u64) -> Source {
+        Source::Branch { tape: Arc::new(tape.in_turns()), after: until, seed: 0, until }
+    }
+
+    /// A run that works for `until` steps, has the options of `tape` and what it begins with, and draws everything else from `seed`.
+    pub fn fresh(tape: &Tape, seed: u64, until: u64) -> Source {
+        Source::Branch { tape: Arc::new(tape.dull().in_turns()), after: 0, seed, until }
     }
 
     /// The tape, if there is one.

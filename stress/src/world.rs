@@ -86,6 +86,8 @@ pub struct World<S> {
     deadline: u64,
     /// After so many steps the run draws what it has replayed until then.
     leaves_after: Option<u64>,
+    /// After so many steps the process is killed and the run is given up: what it has left is a beginning.
+    until: Option<u64>,
     /// How many events there were when each step began, if the story is kept.
     steps_began: Option<Vec<u64>>,
     /// In place of an empty disk.
@@ -111,8 +113,16 @@ const STOP_CHECK: u64 = 256;
 
 impl<S: System> World<S> {
     /// A world at its first step, which remembers what `keep` says.
-    pub fn new(system: S, options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
+    pub fn new(system: S, mut options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
         let record = keep >= Keep::Tape;
+        let (leaves_after, until) = match *source {
+            Source::Branch { after, until, .. } => (Some(after), until),
+            Source::Recorded(_) | Source::Seed(_) => (None, u64::MAX),
+        };
+        let keeps_beginnings = keep == Keep::Beginnings;
+        if !keeps_beginnings {
+            options.steps = options.steps.min(until);
+        }
         let disk = SimDisk::new(options.disk, source.stream(Actor::DISK, record));
         let io = disk.io();
         if keep >= Keep::Story {
@@ -145,13 +155,11 @@ impl<S: System> World<S> {
             steps: 0,
             stillborn: 0,
             deadline: options.patience,
-            leaves_after: match source {
-                Source::Branch { after, .. } => Some(*after),
-                Source::Recorded(_) | Source::Seed(_) => None,
-            },
+            leaves_after,
+            until: keeps_beginnings.then_some(until),
             steps_began: (keep >= Keep::Story).then(Vec::new),
             begun_with: source.tape().and_then(Tape::fixture).cloned(),
-            beginnings: (keep == Keep::Beginnings).then(Vec::new),
+            beginnings: keeps_beginnings.then(Vec::new),
             options,
         }
     }
@@ -187,6 +195,10 @@ impl<S: System> World<S> {
         let mut woken = Vec::new();
         while self.phase != Phase::Over {
             if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
+                return Err(Halt::Interrupted);
+            }
+            if self.until.is_some_and(|until| self.steps >= until) {
+                self.crash(Crash::ProcessKilled)?;
                 return Err(Halt::Interrupted);
             }
             self.leave_tape_in_time();

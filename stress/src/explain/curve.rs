@@ -67,7 +67,12 @@ impl<R: Replay> Asked<'_, R> {
         // A promise that is broken between two steps, by a crash for instance, is broken before the run would leave its tape.
         let leaves = if after == self.outcome.steps { u64::MAX } else { after };
         let tape = Arc::new(self.tape.clone());
-        let branch = |seed| Source::Branch { tape: Arc::clone(&tape), after: leaves, seed: u64::from(seed) };
+        let branch = |seed| Source::Branch {
+            tape: Arc::clone(&tape),
+            after: leaves,
+            seed: u64::from(seed),
+            until: u64::MAX,
+        };
         let outcomes = self.play((0..continuations).map(branch).collect(), Keep::Hash)?;
         let failed = outcomes.iter().filter(|outcome| self.fails(outcome)).count() as u32;
         Some(Share { after, failed, of: continuations })

@@ -9,7 +9,7 @@
 //! The second is asked again of every later edit of a run's setup and options: with other options the same files may mean nothing.
 
 use super::Replay;
-use super::search::Search;
+use super::search::{Search, State};
 use crate::tape::{Actor, Beginning, Place, Source, Tape};
 use crate::world::{Keep, RunOutcome};
 
@@ -19,29 +19,22 @@ const SHORT: usize = 8;
 const LIVES: usize = 12;
 
 impl<R: Replay> Search<'_, R> {
-    /// Goes through all passes, and once more after the past has been cut off. If nothing can be cut off a run that is small already,
-    /// for instance because it has one long life, it may be possible in the run that was found. The smaller one counts.
-    pub(super) fn exhaust_and_cut(&mut self) {
-        if !self.has_beginnings {
-            return self.exhaust();
+    /// Cuts the past off, and goes through all passes once more. If nothing can be cut off this run, which is small already, for
+    /// instance because it has one long life, it may be possible in the run that was `found`. The smaller one counts.
+    pub(super) fn cut_and_exhaust(&mut self, found: State<R>) {
+        if !self.has_beginnings || !self.is_long() {
+            return;
         }
-        let found = self.state();
-        self.exhaust_half();
         if self.cut_past() {
-            return self.exhaust();
+            return self.exhaust_part(2);
         }
         let small = self.state();
-        if self.is_long() {
-            self.return_to(found);
-            if self.cut_past() {
-                self.exhaust();
-            }
-            if self.measure() >= small.measure() {
-                self.return_to(small);
-            }
+        self.return_to(found);
+        if self.cut_past() {
+            self.exhaust_part(2);
         }
-        if self.was_limited {
-            self.exhaust();
+        if self.measure() >= small.measure() {
+            self.return_to(small);
         }
     }
 
@@ -66,17 +59,8 @@ impl<R: Replay> Search<'_, R> {
         if self.left == 0 || past(&self.tape, beginning.life) <= SHORT {
             return false;
         }
-        let run = (self.setup.clone(), Source::from(self.tape.since(beginning)));
-        let Some((_, outcome)) = self.first(std::slice::from_ref(&run), |now, then| now < then) else {
-            return false;
-        };
-        let again = self.setup.play(&run.1, Keep::Tape);
-        self.count(&again);
-        if again.trace_hash != outcome.trace_hash || !self.is_same(&again) {
-            return false;
-        }
-        self.take(run.0, run.1, outcome);
-        true
+        let since = self.tape.since(beginning);
+        self.take_twice(since, |now, then| now < then)
     }
 
     /// Whether a run that fails does not begin with a fixture, or does not fail with that alone.

@@ -6,13 +6,15 @@
 //! isolating failure-inducing input", TSE 2002). Last, what is left gets lower values. After each success the tape is what the
 //! run really drew, so that what became unreachable falls off.
 //!
-//! At last the past is cut off, if it is long: the run begins with the disk of a later life (`cut.rs`), and the passes begin again.
+//! At last the past is cut off, if it is long: the run begins with the disk of a later life (`cut.rs`), and the passes begin again. What is
+//! large even then is looked for anew, in short runs with fresh choices (`anew.rs`).
 //!
 //! A run is only taken if it fails in the same way and is smaller, and none is more than twice as long as the one that was found.
 //! A budget of simulated steps bounds the work. Runs are tried on all cores, and the first that succeeds in the order of the
 //! search is taken: the same tape shrinks to the same tape on any number of cores. A caller may stop the search at any round, by a
 //! clock or by a key ([`shrink_while`]), and gets the smallest run so far.
 
+mod anew;
 pub mod artifacts;
 mod cut;
 mod passes;
@@ -168,7 +170,7 @@ pub fn shrink_while<R: Replay>(
     let mut search = Search::new(setup, source, outcome, original.clone(), budget, &mut go_on);
     search.follow_turns();
     let before = Size::of(found, &search.tape);
-    search.exhaust_and_cut();
+    search.search();
     let mut source = Source::from(search.tape.clone());
     let mut outcome = search.setup.play(&source, Keep::Story);
     if !search.is_same(&outcome) {

@@ -8,6 +8,9 @@ use crate::world::{Keep, RunOutcome};
 /// What a run costs beside its steps, in steps: one that makes no step is not free.
 const RUN: u64 = 500;
 
+/// What the passes may spend before other ways are tried: a run that they can't make small in that may be one that they can't at all.
+const QUARTER: u64 = 4;
+
 /// The smallest failing run so far.
 pub(super) struct Search<'a, R> {
     pub(super) setup: R,
@@ -17,7 +20,9 @@ pub(super) struct Search<'a, R> {
     violation: Violation,
     /// The step at which it fails.
     pub(super) steps: u64,
-    /// No run may be longer: twice the steps of the one that was found.
+    /// The step at which the run failed that was found.
+    pub(super) found: u64,
+    /// No run may be longer: twice the steps of that one.
     longest: u64,
     /// Steps that may still be simulated.
     pub(super) left: u64,
@@ -29,7 +34,7 @@ pub(super) struct Search<'a, R> {
     was_stopped: bool,
     /// The system offers to begin with a later life, and the run that was found has some.
     pub(super) has_beginnings: bool,
-    /// Half of the budget was spent before the past was cut off.
+    /// The part of the budget that the passes had was spent.
     pub(super) was_limited: bool,
 }
 
@@ -39,6 +44,7 @@ pub(super) struct State<R> {
     played: Source,
     tape: Tape,
     steps: u64,
+    was_limited: bool,
 }
 
 impl<R> State<R> {
@@ -83,6 +89,7 @@ impl<'a, R: Replay> Search<'a, R> {
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
+            found: outcome.steps,
             longest: outcome.steps.saturating_mul(2),
             left: budget.steps,
             reserve: 0,
@@ -97,25 +104,39 @@ impl<'a, R: Replay> Search<'a, R> {
     /// The present run, to be returned to.
     pub(super) fn state(&self) -> State<R> {
         let (setup, played) = (self.setup.clone(), self.played.clone());
-        State { setup, played, tape: self.tape.clone(), steps: self.steps }
+        State { setup, played, tape: self.tape.clone(), steps: self.steps, was_limited: self.was_limited }
     }
 
     pub(super) fn return_to(&mut self, state: State<R>) {
-        let State { setup, played, tape, steps } = state;
+        let State { setup, played, tape, steps, was_limited } = state;
         (self.setup, self.played, self.tape, self.steps) = (setup, played, tape, steps);
+        self.was_limited = was_limited;
     }
 
     pub(super) fn measure(&self) -> Measure {
         Measure::of(&self.tape, self.steps)
     }
 
-    /// Goes through all passes with half of the budget.
-    pub(super) fn exhaust_half(&mut self) {
-        self.reserve = self.left / 2;
-        self.left -= self.reserve;
+    /// Makes the run as small as it gets.
+    pub(super) fn search(&mut self) {
+        let found = self.state();
+        self.exhaust_part(QUARTER);
+        self.cut_and_exhaust(found);
+        self.look_anew();
+        // Not everything was tried within a part of the budget.
+        if self.was_limited {
+            self.exhaust();
+        }
+    }
+
+    /// Goes through all passes with a part of the budget that is left.
+    pub(super) fn exhaust_part(&mut self, part: u64) {
+        let reserve = self.left - self.left / part;
+        self.left -= reserve;
+        self.reserve += reserve;
         self.exhaust();
         self.was_limited = self.left == 0 && !self.was_stopped;
-        let reserve = std::mem::take(&mut self.reserve);
+        self.reserve -= reserve;
         if !self.was_stopped {
             self.left += reserve;
         }
@@ -147,6 +168,19 @@ impl<'a, R: Replay> Search<'a, R> {
         let taken = self.first(&runs, |now, then| now <= then);
         let [(setup, source)] = runs;
         taken.map(|(_, outcome)| self.take(setup, source, outcome)).is_some()
+    }
+
+    /// Takes a tape whose run fails the same way twice, with the same trace, and whose measure `fits`.
+    pub(super) fn take_twice(&mut self, tape: Tape, fits: impl Fn(Measure, Measure) -> bool) -> bool {
+        let run = (self.setup.clone(), Source::from(tape));
+        let Some((_, outcome)) = self.first(std::slice::from_ref(&run), fits) else { return false };
+        let again = self.setup.play(&run.1, Keep::Tape);
+        self.count(&again);
+        if again.trace_hash != outcome.trace_hash || !self.is_same(&again) {
+            return false;
+        }
+        self.take(run.0, run.1, outcome);
+        true
     }
 
     /// Tries tapes in order, and takes the first whose run fails the same way and is smaller. Returns which.

@@ -8,6 +8,7 @@ use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 
 use super::super::*;
 use crate::disk::SimDisk;
+use crate::rng;
 use crate::system::{Context, Crash, Step, System};
 use crate::tape::{Chance, ChoicePoint};
 use crate::violation::Violation;
@@ -18,6 +19,8 @@ const AMOUNT: ChoicePoint = ChoicePoint::new(0, "amount");
 const FILE: &str = "hoard";
 /// With fewer on the disk nothing is lost.
 const MANY: u64 = 20;
+/// And with fewer than these, if what is lost depends on all that was added.
+const VERY_MANY: u64 = 60;
 
 /// When the toy looks whether something is lost.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -28,11 +31,22 @@ enum Looks {
     AtBoot,
 }
 
+/// What loses an addition.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Loses {
+    /// Its amount.
+    ByAmount,
+    /// All amounts of its life in their order: whatever is taken off, others are lost.
+    ByHistory,
+}
+
 /// A count on a disk. Each operation adds one; a large amount adds nothing if there is much already.
 struct Hoard {
     hoard: Hoarding,
     file: Option<Arc<dyn File>>,
     count: u64,
+    /// Stands for all amounts of this life.
+    history: u64,
     /// The write, then the sync.
     wait: Option<(Completion, bool)>,
     /// The oracle's.
@@ -43,6 +57,7 @@ struct Hoard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hoarding {
     looks: Looks,
+    loses: Loses,
     offers: bool,
     /// With it a fixture means something else.
     odd: bool,
@@ -97,9 +112,13 @@ impl System for Hoard {
             Some((_, false)) => return Ok(self.start(Submission::sync(|_| {}), true)),
             None => {}
         }
-        if context.stream.choose(AMOUNT, 16) != 7 || self.count < MANY {
-            self.count += 1;
-        }
+        let amount = context.stream.choose(AMOUNT, 16);
+        self.history = rng::derive(self.history, u64::from(amount));
+        let is_lost = match self.hoard.loses {
+            Loses::ByAmount => amount == 7 && self.count >= MANY,
+            Loses::ByHistory => self.history.is_multiple_of(32) && self.count >= VERY_MANY,
+        };
+        self.count += u64::from(!is_lost);
         let bytes = self.count.to_le_bytes();
         Ok(self.start(Submission::write(0, Buffer::copy_of(&bytes), |_, _| {}), false))
     }
@@ -110,7 +129,7 @@ impl System for Hoard {
         Ok(Step::Ended)
     }
     fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
-        (self.file, self.wait) = (None, None);
+        (self.file, self.wait, self.history) = (None, None, 0);
         Ok(())
     }
     fn knowledge(&self, _: &SimDisk) -> Option<Vec<u8>> {
@@ -126,15 +145,20 @@ impl System for Hoard {
 impl Replay for Hoarding {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
         let hoard = self.clone();
-        let system = Hoard { hoard, file: None, count: 0, wait: None, known: 0, resumed: false };
+        let system = Hoard { hoard, file: None, count: 0, history: 0, wait: None, known: 0, resumed: false };
+        let mean_life = match self.loses {
+            Loses::ByAmount => 120,
+            Loses::ByHistory => 0,
+        };
         // Nothing is lost at a crash but the last addition.
         let nemesis =
-            NemesisOptions { mean_life: 120, killed: Chance::per_mille(1000), ..NemesisOptions::default() };
+            NemesisOptions { mean_life, killed: Chance::per_mille(1000), ..NemesisOptions::default() };
         let options = WorldOptions { steps: 1_500, nemesis, ..WorldOptions::default() };
         World::new(system, options, source, keep).run(&Watch::default())
     }
     fn smaller(&self, _: &Source, _: u64) -> Vec<Hoarding> {
-        if self.odd { Vec::new() } else { vec![Hoarding { odd: true, ..self.clone() }] }
+        let is_last = self.odd || self.loses == Loses::ByHistory;
+        if is_last { Vec::new() } else { vec![Hoarding { odd: true, ..self.clone() }] }
     }
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
         let tape = source.tape().cloned().unwrap_or_default();
@@ -144,7 +168,7 @@ impl Replay for Hoarding {
 
 fn shrunk(looks: Looks, offers: bool, odd: bool) -> Shrunk<Hoarding> {
     // One that is odd has no setup that is smaller.
-    let hoarding = Hoarding { looks, offers, odd };
+    let hoarding = Hoarding { looks, loses: Loses::ByAmount, offers, odd };
     let fails = |seed: &u64| {
         let outcome = hoarding.play(&Source::Seed(*seed), Keep::Hash);
         outcome.lives > 3 && outcome.violation.is_some_and(|seen| seen.oracle == "count")
@@ -200,4 +224,33 @@ fn a_setup_with_which_the_fixture_alone_fails_is_refused() {
     assert!(cut.setup.odd || begun_odd);
     let dull = cut.setup.play(&Source::from(tape(&cut).dull()), Keep::Hash);
     assert!(dull.violation.is_none(), "{:?}", dull.violation);
+}
+
+/// Shrunk on so many cores, with so many steps.
+fn shrunk_by_history(offers: bool, cores: usize, steps: u64) -> Shrunk<Hoarding> {
+    let hoarding = Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, offers, odd: false };
+    let cores = rayon::ThreadPoolBuilder::new().num_threads(cores).build().expect("a few threads");
+    cores.install(|| shrink(&hoarding, &Source::Seed(1), Budget { steps }).expect("it fails"))
+}
+
+/// It has one life, and an operation that is taken off changes all that comes later.
+#[test]
+fn a_failure_is_looked_for_anew_from_a_moment_shortly_before_it() {
+    let whole = shrunk_by_history(false, 1, 12_000_000);
+    assert!(whole.after.operations > VERY_MANY as usize, "{:?}", whole.after);
+    let near = shrunk_by_history(true, 1, 12_000_000);
+    let fixture = tape(&near).fixture().expect("it begins shortly before");
+    assert!(near.after.operations < MANY as usize, "{:?} {}", near.after, fixture.describe());
+    assert_eq!(near.violation.oracle, "count");
+    let dull = near.setup.play(&Source::from(tape(&near).dull()), Keep::Hash);
+    assert!(dull.violation.is_none(), "{:?}", dull.violation);
+}
+
+#[test]
+fn the_same_failure_is_found_anew_on_any_number_of_cores() {
+    for budget in [100_000, 200_000, 400_000, 800_000] {
+        let [one, three] = [1, 3].map(|cores| shrunk_by_history(true, cores, budget));
+        assert_eq!(tape(&one), tape(&three), "{budget}");
+        assert_eq!((one.runs, one.ending), (three.runs, three.ending), "{budget}");
+    }
 }
