@@ -126,7 +126,13 @@ fn one_below_the_other(moments: &[Moment], text: &mut String) {
 
 /// What happens to all lanes.
 fn banner(moment: &Moment, text: &mut String) {
-    let _ = writeln!(text, "{:>7} ======== {} ========", moment.event, moment.text);
+    const RULE: &str = "========";
+    let lines = wrapped(&moment.text, COLUMNS - NUMBER - 2 * (RULE.len() + 1));
+    for (row, line) in lines.iter().enumerate() {
+        let (event, before) = if row == 0 { (moment.event.to_string(), RULE) } else { Default::default() };
+        let _ = write!(text, "{event:>7} {before:<width$} {line}", width = RULE.len());
+        text.push_str(if row + 1 == lines.len() { " ========\n" } else { "\n" });
+    }
 }
 
 /// Lines of `width`, broken between words. A longer word has a line of its own.
@@ -278,6 +284,23 @@ mod tests {
         assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= WIDTH + 2));
         let joined: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
         assert_eq!(joined.join(" "), text);
+    }
+
+    #[test]
+    fn what_happens_to_all_is_as_wide_as_the_page_at_most() {
+        let told = |words: &str| {
+            let mut text = String::new();
+            let told = moment(7, Actor::NEMESIS, EventKind::Crashed, true);
+            banner(&Moment { text: words.to_owned(), ..told }, &mut text);
+            text
+        };
+        assert_eq!(told("power loss"), "      7 ======== power loss ========\n");
+        let long = told(
+            "the freelist leads to page 7, which can't be on it: it may name pages 2 to 7 that are free and so on",
+        );
+        assert_eq!(long.lines().count(), 2);
+        assert!(long.lines().all(|line| line.len() <= COLUMNS), "{long}");
+        assert_eq!(long.matches("========").count(), 2);
     }
 
     #[test]
