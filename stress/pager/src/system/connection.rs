@@ -325,9 +325,10 @@ impl Connection {
         Ok(if continues { Step::Continue } else { Step::Ended })
     }
 
-    /// Whether the file of its transaction has as many pages as it may have.
+    /// Whether the file of its transaction has as many pages as it may have, or more: a fixture may be from a larger one.
     fn has_all_pages(&self, plan: &PagerPlan) -> bool {
-        matches!(&self.operation, Operation::Write(write) if write.page_count() == Some(plan.pager.max_pages))
+        let is_full = |pages: u32| pages >= plan.pager.max_pages;
+        matches!(&self.operation, Operation::Write(write) if write.page_count().is_some_and(is_full))
     }
 
     /// Whether the caller makes the call again that was told of an error, in the same transaction.

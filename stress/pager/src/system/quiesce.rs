@@ -40,8 +40,9 @@ impl Quiesce {
             Err(Failure::Violation(violation)) => Err(violation.note("while at rest")),
             Err(Failure::Pager(error)) => {
                 let what = self.describe();
-                // No fault strikes now. That a sync has failed before is the disk's to say, and not the pager's.
-                let is_poison = matches!(error, PagerError::Poisoned { .. });
+                // No fault strikes now. That a sync has failed before is the disk's to say, and the pager's.
+                let is_poison =
+                    matches!(error, PagerError::Poisoned { .. }) && fixture.pager.audit().poisoned;
                 let cause = if is_poison { cause(&error, at_birth, at_birth, context) } else { None };
                 fixture
                     .oracles
