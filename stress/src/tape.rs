@@ -183,7 +183,7 @@ pub enum Source {
         after: u64,
         /// What decides the rest.
         seed: u64,
-        /// After so many steps it comes to its end, if it has not before.
+        /// After so many steps it comes to its end, if it has not before. If beginnings are kept, the process is killed there instead.
         until: u64,
     },
 }

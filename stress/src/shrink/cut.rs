@@ -39,7 +39,7 @@ impl<R: Replay> Search<'_, R> {
     }
 
     fn is_long(&self) -> bool {
-        past(&self.tape, self.tape.lives()) > SHORT
+        size(&self.tape) > SHORT
     }
 
     /// Begins with the last life with which the run fails in the same way, if much was before it. Returns whether there is one.
@@ -75,6 +75,11 @@ impl<R: Replay> Search<'_, R> {
         self.count(&dull);
         dull.violation.is_none()
     }
+}
+
+/// Choices and operations of a run, without its options.
+pub(super) fn size(tape: &Tape) -> usize {
+    past(tape, u32::MAX)
 }
 
 /// Choices and operations before a life.

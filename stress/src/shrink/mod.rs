@@ -7,16 +7,16 @@
 //! run really drew, so that what became unreachable falls off.
 //!
 //! At last the past is cut off, if it is long: the run begins with the disk of a later life (`cut.rs`), and the passes begin again. What is
-//! large even then is looked for anew, in short runs with fresh choices (`anew.rs`).
+//! not small even then may be found in a short run with fresh choices (`fresh.rs`).
 //!
 //! A run is only taken if it fails in the same way and is smaller, and none is more than twice as long as the one that was found.
 //! A budget of simulated steps bounds the work. Runs are tried on all cores, and the first that succeeds in the order of the
 //! search is taken: the same tape shrinks to the same tape on any number of cores. A caller may stop the search at any round, by a
 //! clock or by a key ([`shrink_while`]), and gets the smallest run so far.
 
-mod anew;
 pub mod artifacts;
 mod cut;
+mod fresh;
 mod passes;
 mod search;
 

@@ -11,8 +11,11 @@ const FEW: usize = 8;
 /// Parts that are tried together in each combination, at most.
 const MOST_TOGETHER: usize = 4;
 
-/// No more combinations of one size are tried: pairs of 40 parts, triples of 17, or four of 13.
+/// No more combinations of one size are tried: triples of 17 parts, or four of 13.
 const MOST_COMBINATIONS: usize = 800;
+
+/// No more pairs are tried: those of 100 parts. A rest or a failed sync and the step that it lets come later are one.
+const MOST_PAIRS: usize = 5_000;
 
 /// Below this value each smaller one is tried.
 const SMALL_VALUE: u32 = 16;
@@ -144,8 +147,9 @@ impl<R: Replay> Search<'_, R> {
             let operations = base.connection_operations().into_iter().map(Part::Operation);
             let left: Vec<Part> =
                 choices(&base, |_| true).into_iter().map(Part::Choice).chain(operations).collect();
-            let sets: Vec<Vec<Part>> = combinations(&left, size).take(MOST_COMBINATIONS + 1).collect();
-            if sets.len() > MOST_COMBINATIONS {
+            let most = if size == 2 { MOST_PAIRS } else { MOST_COMBINATIONS };
+            let sets: Vec<Vec<Part>> = combinations(&left, size).take(most + 1).collect();
+            if sets.len() > most {
                 return;
             }
             let taken = self.try_tapes(sets.iter().map(|gone| without_parts(&base, gone)));

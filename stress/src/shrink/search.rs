@@ -1,5 +1,6 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
+use super::cut::size;
 use super::{Budget, Ending, Replay, SoFar, is_same};
 use crate::tape::{Source, Tape};
 use crate::violation::Violation;
@@ -34,6 +35,8 @@ pub(super) struct Search<'a, R> {
     was_stopped: bool,
     /// The system offers to begin with a later life, and the run that was found has some.
     pub(super) has_beginnings: bool,
+    /// In the run that was found a life could end at any moment.
+    pub(super) may_crash: bool,
     /// The part of the budget that the passes had was spent.
     pub(super) was_limited: bool,
 }
@@ -50,6 +53,10 @@ pub(super) struct State<R> {
 impl<R> State<R> {
     pub(super) fn measure(&self) -> Measure {
         Measure::of(&self.tape, self.steps)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        size(&self.tape)
     }
 }
 
@@ -86,6 +93,7 @@ impl<'a, R: Replay> Search<'a, R> {
             setup: setup.clone(),
             played: source.clone(),
             has_beginnings: !outcome.beginnings.is_empty(),
+            may_crash: outcome.may_crash,
             tape: outcome.tape,
             violation,
             steps: outcome.steps,
@@ -117,12 +125,17 @@ impl<'a, R: Replay> Search<'a, R> {
         Measure::of(&self.tape, self.steps)
     }
 
+    /// What the run that was found broke.
+    pub(super) fn violation(&self) -> &Violation {
+        &self.violation
+    }
+
     /// Makes the run as small as it gets.
     pub(super) fn search(&mut self) {
         let found = self.state();
         self.exhaust_part(QUARTER);
         self.cut_and_exhaust(found);
-        self.look_anew();
+        self.try_fresh_runs();
         // Not everything was tried within a part of the budget.
         if self.was_limited {
             self.exhaust();
@@ -131,15 +144,23 @@ impl<'a, R: Replay> Search<'a, R> {
 
     /// Goes through all passes with a part of the budget that is left.
     pub(super) fn exhaust_part(&mut self, part: u64) {
+        self.with_part(part, |search| {
+            search.exhaust();
+            search.was_limited = search.left == 0 && !search.was_stopped;
+        });
+    }
+
+    /// Does something with a part of the budget that is left.
+    pub(super) fn with_part<T>(&mut self, part: u64, act: impl FnOnce(&mut Self) -> T) -> T {
         let reserve = self.left - self.left / part;
         self.left -= reserve;
         self.reserve += reserve;
-        self.exhaust();
-        self.was_limited = self.left == 0 && !self.was_stopped;
+        let done = act(self);
         self.reserve -= reserve;
         if !self.was_stopped {
             self.left += reserve;
         }
+        done
     }
 
     /// From here on turns say who goes next, if the run fails in the same way then.
@@ -234,7 +255,7 @@ impl<'a, R: Replay> Search<'a, R> {
     }
 
     /// Asks the caller whether to go on. A search that is told not to has no budget left.
-    fn ask(&mut self) {
+    pub(super) fn ask(&mut self) {
         let Measure { operations, choices, steps, .. } = self.measure();
         let spent = self.budget.steps - self.left - self.reserve;
         if self.left > 0 && !(self.go_on)(SoFar { steps, operations, choices, runs: self.runs, spent }) {

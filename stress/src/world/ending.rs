@@ -45,6 +45,7 @@ impl<S: System> World<S> {
             interrupted,
             steps: self.steps,
             lives: self.nemesis.lives(),
+            may_crash: self.nemesis.may_crash(),
             faults: self.disk.fault_counts(),
             counters: self.system.counters(),
             reached: sometimes::take(),

@@ -260,6 +260,11 @@ impl Nemesis {
         self.options.drained_only
     }
 
+    /// Whether a life may end at any moment. A killed process leaves what a power loss may leave.
+    pub(super) fn may_crash(&self) -> bool {
+        self.options.mean_life > 0 && !self.options.drained_only
+    }
+
     /// How the run's last life but one ends.
     pub(super) fn last_crash(&self) -> Crash {
         if self.options.drained_only { Crash::ProcessKilled } else { Crash::PowerLoss }

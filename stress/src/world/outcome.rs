@@ -11,12 +11,14 @@ use crate::violation::Violation;
 pub struct RunOutcome {
     /// The promise that was broken, if any; the run ended there.
     pub violation: Option<Violation>,
-    /// Whether it was stopped from outside. An interrupted run proves nothing about determinism.
+    /// Whether it was stopped from outside, or given up. An interrupted run proves nothing about determinism.
     pub interrupted: bool,
     /// Scheduling decisions: a fiber stepped or an operation delivered.
     pub steps: u64,
     /// How often the system came to life.
     pub lives: u64,
+    /// Whether a life could end at any moment.
+    pub may_crash: bool,
     /// Faults requested and delivered.
     pub faults: FaultCounts,
     /// The system's own counters.
