@@ -25,25 +25,23 @@ const SHORTEST: u64 = 32;
 const LONGER: u64 = 4;
 /// So many runs are tried at once, on any number of cores.
 const TOGETHER: u64 = 8;
-/// Runs of one length from the start may cost this part of the budget that is left.
-const FROM_THE_START: u64 = 16;
-/// Runs of one length that begin near the end may cost this part.
-const NEAR_THE_END: u64 = 6;
+/// Runs of one length may cost this part of the budget that is left.
+const SHARE: u64 = 8;
 
 impl<R: Replay> Search<'_, R> {
-    /// Tries fresh runs from the start, and from moments before the failure if the run is large even then.
+    /// Tries fresh runs from moments before the failure if the run is large, and from the start if it is not small then.
     pub(super) fn try_fresh_runs(&mut self) {
-        let mut length = SHORTEST.max((2 * self.steps).min(self.found / NEAREST));
-        let mut lengths = 0;
-        while length < self.found && (self.has(LARGE) || self.has(SMALL) && lengths < LENGTHS) {
-            while self.has(SMALL) && self.fails_fresh(&self.tape.clone(), length, FROM_THE_START) {}
-            length *= 2;
-            lengths += 1;
-        }
         let nearest = |search: &Self| SHORTEST.max(search.steps / NEAREST);
         let mut near = nearest(self);
         while self.may_crash && self.has(LARGE) && near < self.steps {
             near = if self.fails_near_the_end(near) { nearest(self) } else { 2 * near };
+        }
+        let mut length = SHORTEST.max((2 * self.steps).min(self.found / NEAREST));
+        let mut lengths = 0;
+        while length < self.found && (self.has(LARGE) || self.has(SMALL) && lengths < LENGTHS) {
+            while self.has(SMALL) && self.fails_fresh(&self.tape.clone(), length) {}
+            length *= 2;
+            lengths += 1;
         }
     }
 
@@ -61,8 +59,7 @@ impl<R: Replay> Search<'_, R> {
         let is_its_end = |last: &&Beginning| outcome.interrupted && u64::from(last.life) + 1 == outcome.lives;
         let Some(beginning) = outcome.beginnings.last().filter(is_its_end) else { return false };
         let tape = self.tape.since(beginning);
-        !self.fails_whatever_is_drawn(&tape, LONGER * near)
-            && self.fails_fresh(&tape, LONGER * near, NEAR_THE_END)
+        !self.fails_whatever_is_drawn(&tape, LONGER * near) && self.fails_fresh(&tape, LONGER * near)
     }
 
     /// Whether what broke the promise is on the disk already: then each fresh run fails, and goes on to fail after the bug is fixed.
@@ -74,32 +71,31 @@ impl<R: Replay> Search<'_, R> {
         })
     }
 
-    /// Takes a smaller run that begins as `tape` does, has fresh choices, and fails within so many steps. Spends a part of the budget.
-    fn fails_fresh(&mut self, tape: &Tape, length: u64, part: u64) -> bool {
-        self.with_part(part, |search| {
-            let mut seed = 0;
-            while search.left > 0 {
-                let before = search.state();
-                let fresh = |seed| (search.setup.clone(), Source::fresh(tape, seed, length));
-                let runs: Vec<(R, Source)> = (seed..seed + TOGETHER).map(fresh).collect();
-                let Some((index, outcome)) = search.first(&runs, |_, _| true) else {
-                    seed += TOGETHER;
-                    continue;
-                };
-                seed += index as u64 + 1;
-                if search.is_alike(&outcome) && search.take_twice(outcome.tape.in_turns(), |_, _| true) {
-                    search.exhaust();
-                    search.was_limited = search.left == 0;
-                    let is_smaller =
-                        search.measure() < before.measure() && size(&search.tape) <= before.size();
-                    if is_smaller {
-                        return true;
-                    }
-                    search.return_to(before);
+    /// Takes a smaller run that begins as `tape` does, has fresh choices, and fails within so many steps. A candidate goes through all
+    /// passes, even if that costs more than the share.
+    fn fails_fresh(&mut self, tape: &Tape, length: u64) -> bool {
+        let keep = self.left - self.left / SHARE;
+        let mut seed = 0;
+        while self.left > keep {
+            let before = self.state();
+            let fresh = |seed| (self.setup.clone(), Source::fresh(tape, seed, length));
+            let runs: Vec<(R, Source)> = (seed..seed + TOGETHER).map(fresh).collect();
+            let Some((index, outcome)) = self.first(&runs, |_, _| true) else {
+                seed += TOGETHER;
+                continue;
+            };
+            seed += index as u64 + 1;
+            if self.is_alike(&outcome) && self.take_twice(outcome.tape.in_turns(), |_, _| true) {
+                self.kept = Some(before.measure());
+                self.exhaust_part(2);
+                self.kept = None;
+                if self.measure() < before.measure() && size(&self.tape) <= before.size() {
+                    return true;
                 }
+                self.return_to(before);
             }
-            false
-        })
+        }
+        false
     }
 
     /// An edit seldom turns one hang into another. A fresh run may: it has to hang in the same phase, and the same ones have to wait.

@@ -51,9 +51,9 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// About ten seconds of a core.
+    /// Up to a minute of a core, for a run that needs it all.
     fn default() -> Self {
-        Budget { steps: 12_000_000 }
+        Budget { steps: 24_000_000 }
     }
 }
 

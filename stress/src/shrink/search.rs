@@ -33,6 +33,8 @@ pub(super) struct Search<'a, R> {
     pub(super) runs: u64,
     go_on: &'a mut dyn FnMut(SoFar) -> bool,
     was_stopped: bool,
+    /// What is returned to if the present run does not become smaller.
+    pub(super) kept: Option<Measure>,
     /// The system offers to begin with a later life, and the run that was found has some.
     pub(super) has_beginnings: bool,
     /// In the run that was found a life could end at any moment.
@@ -105,6 +107,7 @@ impl<'a, R: Replay> Search<'a, R> {
             runs: 1,
             go_on,
             was_stopped: false,
+            kept: None,
             was_limited: false,
         }
     }
@@ -144,23 +147,15 @@ impl<'a, R: Replay> Search<'a, R> {
 
     /// Goes through all passes with a part of the budget that is left.
     pub(super) fn exhaust_part(&mut self, part: u64) {
-        self.with_part(part, |search| {
-            search.exhaust();
-            search.was_limited = search.left == 0 && !search.was_stopped;
-        });
-    }
-
-    /// Does something with a part of the budget that is left.
-    pub(super) fn with_part<T>(&mut self, part: u64, act: impl FnOnce(&mut Self) -> T) -> T {
         let reserve = self.left - self.left / part;
         self.left -= reserve;
         self.reserve += reserve;
-        let done = act(self);
+        self.exhaust();
+        self.was_limited = self.left == 0 && !self.was_stopped;
         self.reserve -= reserve;
         if !self.was_stopped {
             self.left += reserve;
         }
-        done
     }
 
     /// From here on turns say who goes next, if the run fails in the same way then.
@@ -256,7 +251,8 @@ impl<'a, R: Replay> Search<'a, R> {
 
     /// Asks the caller whether to go on. A search that is told not to has no budget left.
     pub(super) fn ask(&mut self) {
-        let Measure { operations, choices, steps, .. } = self.measure();
+        let present = self.measure();
+        let Measure { operations, choices, steps, .. } = self.kept.map_or(present, |kept| kept.min(present));
         let spent = self.budget.steps - self.left - self.reserve;
         if self.left > 0 && !(self.go_on)(SoFar { steps, operations, choices, runs: self.runs, spent }) {
             (self.left, self.was_stopped) = (0, true);

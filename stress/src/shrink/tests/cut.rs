@@ -258,3 +258,16 @@ fn the_same_fresh_run_is_found_on_any_number_of_cores() {
     }
     assert!(has_fresh, "with none of these budgets fresh runs were tried");
 }
+
+/// A caller that stops the search gets what it was told of, and no fresh run that was not small yet.
+#[test]
+fn what_a_caller_is_told_of_never_grows() {
+    let hoarding = Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, offers: true, odd: false };
+    let mut told = Vec::new();
+    let small = shrink_while(&hoarding, &Source::Seed(1), Budget::default(), |so_far| {
+        told.push(so_far.operations);
+        true
+    });
+    assert!(small.expect("it fails").source.tape().expect("it is recorded").fixture().is_some());
+    assert!(told.is_sorted_by(|before, after| before >= after), "{told:?}");
+}
