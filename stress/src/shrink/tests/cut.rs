@@ -38,6 +38,8 @@ enum Loses {
     ByAmount,
     /// All amounts of its life in their order: whatever is taken off, others are lost.
     ByHistory,
+    /// Nothing but how many there are.
+    ByCount,
 }
 
 /// A count on a disk. Each operation adds one; a large amount adds nothing if there is much already.
@@ -58,6 +60,8 @@ struct Hoard {
 struct Hoarding {
     looks: Looks,
     loses: Loses,
+    /// Its life may end at any moment.
+    crashes: bool,
     offers: bool,
     /// With it a fixture means something else.
     odd: bool,
@@ -117,6 +121,7 @@ impl System for Hoard {
         let is_lost = match self.hoard.loses {
             Loses::ByAmount => amount == 7 && self.count >= MANY,
             Loses::ByHistory => self.history.is_multiple_of(32) && self.count >= VERY_MANY,
+            Loses::ByCount => self.count >= VERY_MANY,
         };
         self.count += u64::from(!is_lost);
         let bytes = self.count.to_le_bytes();
@@ -149,7 +154,7 @@ impl Replay for Hoarding {
         let mean_life = match self.loses {
             Loses::ByAmount => 120,
             // It has one life, although it may be killed.
-            Loses::ByHistory => 1_000_000,
+            Loses::ByHistory | Loses::ByCount => 1_000_000 * u32::from(self.crashes),
         };
         // Nothing is lost at a crash but the last addition.
         let nemesis =
@@ -158,7 +163,7 @@ impl Replay for Hoarding {
         World::new(system, options, source, keep).run(&Watch::default())
     }
     fn smaller(&self, _: &Source, _: u64) -> Vec<Hoarding> {
-        let is_last = self.odd || self.loses == Loses::ByHistory;
+        let is_last = self.odd || self.loses != Loses::ByAmount;
         if is_last { Vec::new() } else { vec![Hoarding { odd: true, ..self.clone() }] }
     }
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
@@ -169,7 +174,7 @@ impl Replay for Hoarding {
 
 fn shrunk(looks: Looks, offers: bool, odd: bool) -> Shrunk<Hoarding> {
     // One that is odd has no setup that is smaller.
-    let hoarding = Hoarding { looks, loses: Loses::ByAmount, offers, odd };
+    let hoarding = Hoarding { looks, loses: Loses::ByAmount, crashes: true, offers, odd };
     let fails = |seed: &u64| {
         let outcome = hoarding.play(&Source::Seed(*seed), Keep::Hash);
         outcome.lives > 3 && outcome.violation.is_some_and(|seen| seen.oracle == "count")
@@ -227,19 +232,21 @@ fn a_setup_with_which_the_fixture_alone_fails_is_refused() {
     assert!(dull.violation.is_none(), "{:?}", dull.violation);
 }
 
+const BY_HISTORY: Hoarding =
+    Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, crashes: true, offers: true, odd: false };
+
 /// Shrunk on so many cores, with so many steps.
-fn shrunk_by_history(offers: bool, cores: usize, steps: u64) -> Shrunk<Hoarding> {
-    let hoarding = Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, offers, odd: false };
+fn shrunk_on(hoarding: &Hoarding, cores: usize, steps: u64) -> Shrunk<Hoarding> {
     let cores = rayon::ThreadPoolBuilder::new().num_threads(cores).build().expect("a few threads");
-    cores.install(|| shrink(&hoarding, &Source::Seed(1), Budget { steps }).expect("it fails"))
+    cores.install(|| shrink(hoarding, &Source::Seed(1), Budget { steps }).expect("it fails"))
 }
 
 /// It has one life, and an operation that is taken off changes all that comes later.
 #[test]
 fn a_fresh_run_fails_from_a_moment_shortly_before_the_failure() {
-    let whole = shrunk_by_history(false, 1, 12_000_000);
+    let whole = shrunk_on(&Hoarding { offers: false, ..BY_HISTORY }, 1, 12_000_000);
     assert!(whole.after.operations > VERY_MANY as usize, "{:?}", whole.after);
-    let near = shrunk_by_history(true, 1, 12_000_000);
+    let near = shrunk_on(&BY_HISTORY, 1, 12_000_000);
     let fixture = tape(&near).fixture().expect("it begins shortly before");
     assert!(near.after.operations < MANY as usize, "{:?} {}", near.after, fixture.describe());
     assert_eq!(near.violation.oracle, "count");
@@ -251,7 +258,7 @@ fn a_fresh_run_fails_from_a_moment_shortly_before_the_failure() {
 fn the_same_fresh_run_is_found_on_any_number_of_cores() {
     let mut has_fresh = false;
     for budget in [100_000, 200_000, 400_000, 800_000] {
-        let [one, three] = [1, 3].map(|cores| shrunk_by_history(true, cores, budget));
+        let [one, three] = [1, 3].map(|cores| shrunk_on(&BY_HISTORY, cores, budget));
         assert_eq!(tape(&one), tape(&three), "{budget}");
         assert_eq!((one.runs, one.ending), (three.runs, three.ending), "{budget}");
         has_fresh |= tape(&one).fixture().is_some();
@@ -262,12 +269,26 @@ fn the_same_fresh_run_is_found_on_any_number_of_cores() {
 /// A caller that stops the search gets what it was told of, and no fresh run that was not small yet.
 #[test]
 fn what_a_caller_is_told_of_never_grows() {
-    let hoarding = Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, offers: true, odd: false };
     let mut told = Vec::new();
-    let small = shrink_while(&hoarding, &Source::Seed(1), Budget::default(), |so_far| {
+    let small = shrink_while(&BY_HISTORY, &Source::Seed(1), Budget::default(), |so_far| {
         told.push(so_far.operations);
         true
     });
     assert!(small.expect("it fails").source.tape().expect("it is recorded").fixture().is_some());
     assert!(told.is_sorted_by(|before, after| before >= after), "{told:?}");
+}
+
+/// What is on the disk then may be damaged: a test that begins with it would fail after the mend, too.
+#[test]
+fn a_moment_from_which_every_fresh_run_fails_is_not_taken() {
+    let whole = shrunk_on(&Hoarding { loses: Loses::ByCount, ..BY_HISTORY }, 1, 2_000_000);
+    assert!(tape(&whole).fixture().is_none(), "{}", tape(&whole).fixture().expect("some").describe());
+    assert!(whole.after.operations > VERY_MANY as usize, "{:?}", whole.after);
+}
+
+/// No life of it begins with what a killed process has left.
+#[test]
+fn a_run_whose_life_ends_at_no_moment_is_not_cut_at_one() {
+    let whole = shrunk_on(&Hoarding { crashes: false, ..BY_HISTORY }, 1, 2_000_000);
+    assert!(tape(&whole).fixture().is_none(), "{}", tape(&whole).fixture().expect("some").describe());
 }
