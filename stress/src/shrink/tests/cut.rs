@@ -33,13 +33,13 @@ enum Looks {
 
 /// What loses an addition.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Loses {
+enum LosesBy {
     /// Its amount.
-    ByAmount,
+    Amount,
     /// All amounts of its life in their order: whatever is taken off, others are lost.
-    ByHistory,
+    History,
     /// Nothing but how many there are.
-    ByCount,
+    Count,
 }
 
 /// A count on a disk. Each operation adds one; a large amount adds nothing if there is much already.
@@ -59,7 +59,7 @@ struct Hoard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hoarding {
     looks: Looks,
-    loses: Loses,
+    loses: LosesBy,
     /// Its life may end at any moment.
     crashes: bool,
     offers: bool,
@@ -119,9 +119,9 @@ impl System for Hoard {
         let amount = context.stream.choose(AMOUNT, 16);
         self.history = rng::derive(self.history, u64::from(amount));
         let is_lost = match self.hoard.loses {
-            Loses::ByAmount => amount == 7 && self.count >= MANY,
-            Loses::ByHistory => self.history.is_multiple_of(32) && self.count >= VERY_MANY,
-            Loses::ByCount => self.count >= VERY_MANY,
+            LosesBy::Amount => amount == 7 && self.count >= MANY,
+            LosesBy::History => self.history.is_multiple_of(32) && self.count >= VERY_MANY,
+            LosesBy::Count => self.count >= VERY_MANY,
         };
         self.count += u64::from(!is_lost);
         let bytes = self.count.to_le_bytes();
@@ -152,9 +152,9 @@ impl Replay for Hoarding {
         let hoard = self.clone();
         let system = Hoard { hoard, file: None, count: 0, history: 0, wait: None, known: 0, resumed: false };
         let mean_life = match self.loses {
-            Loses::ByAmount => 120,
+            LosesBy::Amount => 120,
             // It has one life, although it may be killed.
-            Loses::ByHistory | Loses::ByCount => 1_000_000 * u32::from(self.crashes),
+            LosesBy::History | LosesBy::Count => 1_000_000 * u32::from(self.crashes),
         };
         // Nothing is lost at a crash but the last addition.
         let nemesis =
@@ -163,7 +163,7 @@ impl Replay for Hoarding {
         World::new(system, options, source, keep).run(&Watch::default())
     }
     fn smaller(&self, _: &Source, _: u64) -> Vec<Hoarding> {
-        let is_last = self.odd || self.loses != Loses::ByAmount;
+        let is_last = self.odd || self.loses != LosesBy::Amount;
         if is_last { Vec::new() } else { vec![Hoarding { odd: true, ..self.clone() }] }
     }
     fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
@@ -174,7 +174,7 @@ impl Replay for Hoarding {
 
 fn shrunk(looks: Looks, offers: bool, odd: bool) -> Shrunk<Hoarding> {
     // One that is odd has no setup that is smaller.
-    let hoarding = Hoarding { looks, loses: Loses::ByAmount, crashes: true, offers, odd };
+    let hoarding = Hoarding { looks, loses: LosesBy::Amount, crashes: true, offers, odd };
     let fails = |seed: &u64| {
         let outcome = hoarding.play(&Source::Seed(*seed), Keep::Hash);
         outcome.lives > 3 && outcome.violation.is_some_and(|seen| seen.oracle == "count")
@@ -233,7 +233,7 @@ fn a_setup_with_which_the_fixture_alone_fails_is_refused() {
 }
 
 const BY_HISTORY: Hoarding =
-    Hoarding { looks: Looks::AtRest, loses: Loses::ByHistory, crashes: true, offers: true, odd: false };
+    Hoarding { looks: Looks::AtRest, loses: LosesBy::History, crashes: true, offers: true, odd: false };
 
 /// Shrunk on so many cores, with so many steps.
 fn shrunk_on(hoarding: &Hoarding, cores: usize, steps: u64) -> Shrunk<Hoarding> {
@@ -281,7 +281,7 @@ fn what_a_caller_is_told_of_never_grows() {
 /// What is on the disk then may be damaged: a test that begins with it would fail after the mend, too.
 #[test]
 fn a_moment_from_which_every_fresh_run_fails_is_not_taken() {
-    let whole = shrunk_on(&Hoarding { loses: Loses::ByCount, ..BY_HISTORY }, 1, 2_000_000);
+    let whole = shrunk_on(&Hoarding { loses: LosesBy::Count, ..BY_HISTORY }, 1, 2_000_000);
     assert!(tape(&whole).fixture().is_none(), "{}", tape(&whole).fixture().expect("some").describe());
     assert!(whole.after.operations > VERY_MANY as usize, "{:?}", whole.after);
 }
