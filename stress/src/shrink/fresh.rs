@@ -1,8 +1,8 @@
 //! Short runs with fresh choices, for failures that edits don't make small.
 //!
 //! Some failures need the state that a long run has come to. Whatever is taken off, all that comes later is different, and the run
-//! passes. Fresh runs have the options of the run that was found. They begin at the start, or with what the disk has shortly before
-//! the failure, as if the process had been killed there. A failure that comes early has little to be taken off.
+//! passes. Fresh runs have the options of the run that was found. They begin where that run begins, or with what the disk has
+//! shortly before the failure, as if the process had been killed there. A failure that comes early has little to be taken off.
 
 use super::Replay;
 use super::cut::size;
@@ -29,7 +29,7 @@ const TOGETHER: u64 = 8;
 const SHARE: u64 = 8;
 
 impl<R: Replay> Search<'_, R> {
-    /// Tries fresh runs from moments before the failure if the run is large, and from the start if it is not small then.
+    /// Tries fresh runs from moments before the failure if the run is large, and from its beginning if it is not small then.
     pub(super) fn try_fresh_runs(&mut self) {
         let nearest = |search: &Self| SHORTEST.max(search.steps / NEAREST);
         let mut near = nearest(self);
