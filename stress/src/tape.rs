@@ -183,9 +183,20 @@ pub enum Source {
         after: u64,
         /// What decides the rest.
         seed: u64,
-        /// After so many steps it comes to its end, if it has not before. If beginnings are kept, the process is killed there instead.
-        until: u64,
+        /// When it stops.
+        stop: Stop,
     },
+}
+
+/// When a run that leaves its tape stops, if it does not fail before.
+#[derive(Copy, Clone, Debug)]
+pub enum Stop {
+    /// At the end that its options give it.
+    AtItsEnd,
+    /// It works for so many steps at most, and comes to its end then.
+    EndAfter(u64),
+    /// The process is killed after so many steps, and the run is given up.
+    KillAfter(u64),
 }
 
 impl From<Tape> for Source {
@@ -197,18 +208,19 @@ impl From<Tape> for Source {
 impl Source {
     /// A run that follows `tape` for so many steps, and draws from `seed` from there on. A schedule on the tape is told in turns.
     pub fn branch(tape: Tape, after: u64, seed: u64) -> Source {
-        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed, until: u64::MAX }
+        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed, stop: Stop::AtItsEnd }
     }
 
-    /// The first steps of a run that follows `tape`. With [`Keep::Beginnings`](crate::world::Keep::Beginnings) the process is killed
-    /// after them, and the run is given up.
-    pub fn first_steps(tape: Tape, until: u64) -> Source {
-        Source::Branch { tape: Arc::new(tape.in_turns()), after: until, seed: 0, until }
+    /// The first steps of a run that follows `tape`. The process is killed after them, and the run is given up.
+    pub fn first_steps(tape: Tape, steps: u64) -> Source {
+        let stop = Stop::KillAfter(steps);
+        Source::Branch { tape: Arc::new(tape.in_turns()), after: steps, seed: 0, stop }
     }
 
-    /// A run that works for `until` steps, has the options of `tape` and what it begins with, and draws everything else from `seed`.
-    pub fn fresh(tape: &Tape, seed: u64, until: u64) -> Source {
-        Source::Branch { tape: Arc::new(tape.dull().in_turns()), after: 0, seed, until }
+    /// A run that works for so many steps, has the options of `tape` and what it begins with, and draws everything else from `seed`.
+    pub fn fresh(tape: &Tape, seed: u64, steps: u64) -> Source {
+        let stop = Stop::EndAfter(steps);
+        Source::Branch { tape: Arc::new(tape.dull().in_turns()), after: 0, seed, stop }
     }
 
     /// The tape, if there is one.

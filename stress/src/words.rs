@@ -10,6 +10,29 @@ pub(crate) fn many(count: impl Into<u128>, noun: &str) -> String {
     }
 }
 
+/// The width of a terminal that shows what is written for people without broken lines.
+pub(crate) const COLUMNS: usize = 110;
+
+/// `text` if it is not wider than `width`, or lines that are not, broken between words. A longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a line from the start");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(format!("  {word}"));
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::many;

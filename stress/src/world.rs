@@ -21,6 +21,7 @@ mod options;
 mod order;
 mod outcome;
 mod phase;
+mod phases;
 #[cfg(tenterhook_shuttle)]
 mod raced;
 #[cfg(not(tenterhook_shuttle))]
@@ -38,9 +39,9 @@ use self::cuts::Next;
 use self::fibers::Fibers;
 pub use self::keep::Keep;
 use self::naps::Naps;
+use self::nemesis::Nemesis;
 pub use self::nemesis::NemesisOptions;
 pub(crate) use self::nemesis::is_cut;
-use self::nemesis::{Cut, Nemesis};
 pub use self::options::WorldOptions;
 use self::order::Order;
 pub use self::outcome::RunOutcome;
@@ -51,7 +52,7 @@ use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Actor, Beginning, Fixture, Schedule, Source, Tape};
+use crate::tape::{Actor, Beginning, Fixture, Schedule, Source, Stop, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -86,8 +87,7 @@ pub struct World<S> {
     deadline: u64,
     /// After so many steps the run draws what it has replayed until then.
     leaves_after: Option<u64>,
-    /// After so many steps the process is killed and the run is given up: what it has left is a beginning.
-    until: Option<u64>,
+    stop: Stop,
     /// How many events there were when each step began, if the story is kept.
     steps_began: Option<Vec<u64>>,
     /// In place of an empty disk.
@@ -115,13 +115,12 @@ impl<S: System> World<S> {
     /// A world at its first step, which remembers what `keep` says.
     pub fn new(system: S, mut options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
         let record = keep >= Keep::Tape;
-        let (leaves_after, until) = match *source {
-            Source::Branch { after, until, .. } => (Some(after), until),
-            Source::Recorded(_) | Source::Seed(_) => (None, u64::MAX),
+        let (leaves_after, stop) = match *source {
+            Source::Branch { after, stop, .. } => (Some(after), stop),
+            Source::Recorded(_) | Source::Seed(_) => (None, Stop::AtItsEnd),
         };
-        let keeps_beginnings = keep == Keep::Beginnings;
-        if !keeps_beginnings {
-            options.steps = options.steps.min(until);
+        if let Stop::EndAfter(steps) = stop {
+            options.steps = options.steps.min(steps);
         }
         let disk = SimDisk::new(options.disk, source.stream(Actor::DISK, record));
         let io = disk.io();
@@ -156,10 +155,10 @@ impl<S: System> World<S> {
             stillborn: 0,
             deadline: options.patience,
             leaves_after,
-            until: keeps_beginnings.then_some(until),
+            stop,
             steps_began: (keep >= Keep::Story).then(Vec::new),
             begun_with: source.tape().and_then(Tape::fixture).cloned(),
-            beginnings: keeps_beginnings.then(Vec::new),
+            beginnings: (keep == Keep::Beginnings).then(Vec::new),
             options,
         }
     }
@@ -197,7 +196,7 @@ impl<S: System> World<S> {
             if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
                 return Err(Halt::Interrupted);
             }
-            if self.until.is_some_and(|until| self.steps >= until) {
+            if matches!(self.stop, Stop::KillAfter(steps) if self.steps >= steps) {
                 self.crash(Crash::ProcessKilled)?;
                 return Err(Halt::Interrupted);
             }
@@ -254,67 +253,6 @@ impl<S: System> World<S> {
     /// A fiber can be stepped.
     fn ready(&mut self, fiber: FiberId, why: Readiness) {
         self.fibers.ready(fiber, why, &mut self.order);
-    }
-
-    /// Moves to the next phase when the present one is over.
-    fn turn_phase(&mut self) -> Result<(), Box<Violation>> {
-        match self.phase {
-            Phase::Booting(Boot::Struck) if self.steps >= self.deadline => {
-                // Not a verdict yet: with enough faults nothing boots.
-                self.move_to(Phase::Booting(Boot::Calm));
-                self.deadline = self.steps + self.options.patience;
-            }
-            Phase::Booting(_) if self.steps >= self.deadline => return Err(self.not_booted("to boot")),
-            Phase::Running if self.steps >= self.options.steps => self.interrupt(Rest::Final),
-            Phase::Running
-                if self.fibers.are_all_idle() && self.disk.load().0 == 0 && self.threads_rest() =>
-            {
-                self.run_dry()?;
-            }
-            Phase::Running if self.nemesis.quiesces_at(self.steps) => self.interrupt(Rest::Pause),
-            Phase::Draining(rest) if self.fibers.busy() == 0 && self.threads_rest() => {
-                self.enter(Phase::Quiescing(rest))
-            }
-            Phase::Draining(_) if self.steps >= self.deadline => {
-                return Err(self.too_late("to end all operations"));
-            }
-            Phase::Quiescing(_) if self.steps >= self.deadline => {
-                return Err(self.too_late("to look itself over"));
-            }
-            _ => {}
-        }
-        if !self.phase.is_calm()
-            && let Some(crash) = self.nemesis.crashes_at(self.steps)
-        {
-            self.order.cut(self.nemesis.place_of(Cut::Crash), self.fibers.woken());
-            self.crash(crash)?;
-        }
-        Ok(())
-    }
-
-    /// Changes the phase, and stops faults or lets them strike as the new one says.
-    fn move_to(&mut self, phase: Phase) {
-        let (was, is) = (self.phase.is_calm(), phase.is_calm());
-        self.phase = phase;
-        if was != is || phase == Phase::Running {
-            self.disk.set_calm(is);
-            if is {
-                self.naps.end();
-            }
-            self.note(EventKind::Calm, u32::from(is), self.steps);
-        }
-    }
-
-    fn drain(&mut self, rest: Rest) {
-        self.move_to(Phase::Draining(rest));
-        self.deadline = self.steps + self.options.patience;
-    }
-
-    /// Starts the control fiber on a phase of its own.
-    fn enter(&mut self, phase: Phase) {
-        self.move_to(phase);
-        self.deadline = self.steps + self.options.patience;
-        self.fibers.start(self.fibers.control(), &mut self.order);
     }
 
     fn step_fiber(&mut self, fiber: FiberId) -> Result<(), Box<Violation>> {
@@ -389,37 +327,6 @@ impl<S: System> World<S> {
             Step::Wait(completion) | Step::Parked(completion) => {
                 self.fibers.park(fiber, completion, &mut self.order);
             }
-        }
-        Ok(())
-    }
-
-    /// The control fiber has finished what the phase was for.
-    fn control_ended(&mut self) -> Result<(), Box<Violation>> {
-        self.fibers.control_ended();
-        match self.phase {
-            Phase::Booting(Boot::Struck | Boot::Calm) => {
-                self.move_to(Phase::Running);
-                self.nemesis.booted(self.steps);
-                self.make_connections()?;
-                self.fibers.start_connections(&mut self.order);
-            }
-            // The last life has come back: one more check, and the end.
-            Phase::Booting(Boot::Final) => self.enter(Phase::Quiescing(Rest::Final)),
-            Phase::Quiescing(Rest::Pause) if self.nemesis.reopens_after_quiesce() => {
-                self.crash(Crash::ProcessKilled)?;
-            }
-            Phase::Quiescing(Rest::Pause) => {
-                self.move_to(Phase::Running);
-                self.nemesis.quiesced(self.steps);
-                self.fibers.unseat(&mut self.order);
-            }
-            Phase::Quiescing(Rest::Final) if self.nemesis.is_last_life() => self.phase = Phase::Over,
-            Phase::Quiescing(Rest::Final) => {
-                self.nemesis.begin_last_life();
-                let crash = self.nemesis.last_crash();
-                self.crash(crash)?;
-            }
-            Phase::Running | Phase::Draining(_) | Phase::Over => {}
         }
         Ok(())
     }

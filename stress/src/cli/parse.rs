@@ -18,6 +18,20 @@ pub fn seed(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| "it must be a number below 2^64, decimal or hexadecimal after 0x".into())
 }
 
+/// A number of steps above zero; `k`, `M` or `G` behind it stands for thousands, millions or billions.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn steps(text: &str) -> Result<u64, String> {
+    let units = [('k', 1_000), ('M', 1_000_000), ('G', 1_000_000_000)];
+    let parts = units.into_iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?, of)));
+    let (number, unit) = parts.unwrap_or((text, 1));
+    let number: Option<u64> = number.replace('_', "").parse().ok();
+    let steps = number.and_then(|number| number.checked_mul(unit)).filter(|steps| *steps > 0);
+    steps.ok_or_else(|| "it must be a number of steps above 0 and below 2^64: 24000000, 24M, 100k".into())
+}
+
 /// A duration above zero, with its units.
 ///
 /// # Errors
@@ -82,6 +96,17 @@ mod tests {
         assert_eq!(seed("42"), Ok(42));
         assert_eq!(seed("0xffff_ffff_ffff_ffff"), Ok(u64::MAX));
         assert!(seed("0x").is_err() && seed("-1").is_err() && seed("abc").is_err());
+    }
+
+    #[test]
+    fn steps_may_have_a_unit() {
+        assert_eq!(steps("24000000"), Ok(24_000_000));
+        assert_eq!(steps("24_000k"), Ok(24_000_000));
+        assert_eq!(steps("24M"), Ok(24_000_000));
+        assert_eq!(steps("2G"), Ok(2_000_000_000));
+        for wrong in ["", "0", "0M", "M", "-1", "+", "1.5M", "24m", "24 M", "99999999999G"] {
+            assert!(steps(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

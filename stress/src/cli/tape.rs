@@ -44,8 +44,8 @@ pub(super) struct ShrinkArguments<S: Subject> {
     /// Directory for the files.
     #[arg(long, value_name = "DIRECTORY", default_value = "tenterhook-runs/failures")]
     artifacts: PathBuf,
-    /// Budget in simulated steps over all runs.
-    #[arg(long, value_name = "N", default_value_t = Budget::default().steps)]
+    /// Budget in simulated steps over all runs: 500k, 24M.
+    #[arg(long, value_name = "STEPS", default_value_t = Budget::default().steps, value_parser = parse::steps)]
     budget: u64,
     /// How long to shrink at most: 30s, 5m. The result depends on the machine then.
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]

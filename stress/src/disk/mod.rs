@@ -1,9 +1,10 @@
 //! A simulated disk: delays, reorders and fails I/O, and forgets what was not synced when power is lost.
 //!
 //! Operations queue at submission and end when the world delivers them, in any order once their drawn delay has
-//! passed on the virtual clock. A read takes its bytes when it is submitted, when it is delivered, or some of them then and some
-//! now. A write takes effect when it is delivered, but a read that overlaps it may see some of it before, and a power loss may leave any of its sectors. A sync covers the changes that had taken effect when
-//! it was submitted; see `file.rs` for the two images of a file and `crash.rs` for what survives.
+//! passed on the virtual clock. A read takes its bytes when it is submitted, when it is delivered, or some of them then and
+//! some now. A write takes effect when it is delivered, but a read that overlaps it may see some of it before, and a power
+//! loss may leave any of its sectors. A sync covers the changes that had taken effect when it was submitted; see `file.rs`
+//! for the two images of a file and `crash.rs` for what survives.
 //!
 //! A disk lives through power losses. Each time it hands out new handles, and those of the life before only answer
 //! with errors, so that a machine that is dropped late cannot write to a disk that it no longer has.
@@ -17,9 +18,11 @@ mod file;
 mod fixture;
 mod handle;
 mod image;
+mod lock;
 mod machine;
 mod names;
 mod odds;
+mod options;
 mod place;
 mod queue;
 mod sample;
@@ -27,7 +30,7 @@ mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
 pub(crate) use machine::{fill, wall_clock};
@@ -40,15 +43,16 @@ pub(crate) use self::event::{
     describe_end, describe_event, describe_operation, is_cancelled, operation_kind,
 };
 use self::file::SimFile;
+use self::lock::Shared;
 use self::machine::Machine;
 use self::names::Names;
 use self::odds::Odds;
+pub use self::options::{DiskOptions, Flippable};
 pub use self::place::Place;
 use self::queue::{Pending, Queue};
 pub use self::script::{Fate, Script, Unsynced};
 pub(crate) use self::script::{effects, honest_faults};
-use crate::race::Hold;
-use crate::tape::{Chance, ChoicePoint, Stage, Stream};
+use crate::tape::{ChoicePoint, Stage, Stream};
 use crate::trace::{Event, EventKind, Trace};
 
 const DELAY: ChoicePoint = ChoicePoint::new(0, "delay");
@@ -69,41 +73,6 @@ const ELSEWHERE: ChoicePoint = ChoicePoint::new(18, "elsewhere");
 
 /// What a stuck operation takes at least: longer than anything else takes.
 const STUCK: u64 = 100_000;
-
-/// Habits of a disk, drawn once for each run.
-#[derive(Copy, Clone, Debug)]
-pub struct DiskOptions {
-    /// Delays are drawn below this many ticks, most of them far below.
-    pub max_delay: u32,
-    /// The same for syncs, which wait for the device, while there are faults.
-    pub max_sync_delay: u32,
-    /// The same for reads: some last longer than a commit and a checkpoint together.
-    pub max_read_delay: u32,
-    /// How likely an operation ends before `submit` returns, so that its starter never yields.
-    pub immediate: Chance,
-    /// How likely each fault is. A sync beside which another one of the same file begins drops what it covers 120 times as
-    /// often, in half of all cases at most.
-    pub faults: FaultPlan,
-}
-
-impl Default for DiskOptions {
-    /// Short delays, no faults.
-    fn default() -> Self {
-        let (immediate, faults) = (Chance::NEVER, FaultPlan::NONE);
-        DiskOptions { max_delay: 64, max_sync_delay: 64, max_read_delay: 64, immediate, faults }
-    }
-}
-
-/// Which reads may return a flipped bit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flippable {
-    /// None.
-    Nothing,
-    /// Those of one file.
-    Only(PathBuf),
-    /// All.
-    Everything,
-}
 
 /// How the disk stands at the start of a step.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -131,11 +100,6 @@ pub struct SimDisk {
 #[must_use = "dropping it runs callbacks: choose when"]
 pub struct Wreck {
     _operations: Vec<Pending>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -391,38 +355,6 @@ impl SimDisk {
         let mut bytes = vec![0; file.current.len() as usize];
         file.current.read(0, &mut bytes);
         Some(bytes)
-    }
-}
-
-impl Shared {
-    /// A panic of the system under test may unwind through a callback, never through this lock's holder. No thread is stopped
-    /// while it holds the lock.
-    #[inline]
-    fn lock(&self) -> Locked<'_> {
-        let hold = Hold::new();
-        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), _hold: hold }
-    }
-}
-
-/// The lock's guard. The lock is released before the hold.
-struct Locked<'a> {
-    state: MutexGuard<'a, State>,
-    _hold: Hold,
-}
-
-impl std::ops::Deref for Locked<'_> {
-    type Target = State;
-
-    #[inline]
-    fn deref(&self) -> &State {
-        &self.state
-    }
-}
-
-impl std::ops::DerefMut for Locked<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut State {
-        &mut self.state
     }
 }
 

@@ -6,7 +6,7 @@ use tenterhook_runtime::io::{Buffer, File, OpenOptions, Submission};
 use tenterhook_runtime::{Completion, CompletionError, Outcome};
 
 use super::*;
-use crate::tape::{Actor, Source};
+use crate::tape::{Actor, Chance, Source};
 
 fn disk(seed: u64, faults: &[(FaultKind, u32)]) -> SimDisk {
     let mut plan = FaultPlan::NONE;

@@ -8,12 +8,10 @@ use std::fmt::Write as _;
 use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
-use crate::words::many;
+use crate::words::{COLUMNS, many, wrapped};
 use crate::world::{RunOutcome, WAITS};
 use together::together;
 
-/// The width of a terminal that shows a timeline without broken lines.
-const COLUMNS: usize = 110;
 /// Columns of an event's number and the space behind it.
 const NUMBER: usize = 8;
 /// Columns of an actor's name and the space behind it, where lanes are not beside each other.
@@ -54,7 +52,7 @@ impl Moment {
 }
 
 /// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
-/// long stretch of a boot without a fault is one line. No line is longer than 110 columns, but for those of the violation.
+/// long stretch of a boot without a fault is one line. No line is longer than 110 columns.
 pub fn draw(outcome: &RunOutcome) -> String {
     drawn(outcome, together(&fold_boots(answered(moments(outcome)))))
 }
@@ -133,23 +131,6 @@ fn banner(moment: &Moment, text: &mut String) {
         let _ = write!(text, "{event:>7} {before:<width$} {line}", width = RULE.len());
         text.push_str(if row + 1 == lines.len() { " ========\n" } else { "\n" });
     }
-}
-
-/// Lines of `width`, broken between words. A longer word has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is a line from the start");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(format!("  {word}"));
-        }
-    }
-    lines
 }
 
 /// What a person is told of a run that has kept its story, in its order.

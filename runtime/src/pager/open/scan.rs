@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pager::PageNo;
-use crate::pager::error::LogProblem;
 use crate::pager::format::header::{FileState, HEADER_PAGE};
 use crate::pager::format::log::{FrameHeader, LogHeader, follow_chain, frame_size};
 use crate::pager::log::index::LogIndex;
+use crate::pager::problem::LogProblem;
 
 /// Bytes of frames that are in memory at a time, at least one frame.
 const CHUNK: usize = 1 << 20;

@@ -214,4 +214,5 @@ fn a_smaller_run_that_breaks_another_promise_is_refused() {
 }
 
 mod cut;
+mod hang;
 mod together;
