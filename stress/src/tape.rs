@@ -183,20 +183,20 @@ pub enum Source {
         after: u64,
         /// What decides the rest.
         seed: u64,
-        /// When it stops.
-        stop: Stop,
+        /// Where it ends.
+        end: BranchEnd,
     },
 }
 
-/// When a run that leaves its tape stops, if it does not fail before.
+/// Where a run that leaves its tape ends, if it does not fail before.
 #[derive(Copy, Clone, Debug)]
-pub enum Stop {
-    /// At the end that its options give it.
-    AtItsEnd,
-    /// It works for so many steps at most, and comes to its end then.
-    EndAfter(u64),
-    /// The process is killed after so many steps, and the run is given up.
-    KillAfter(u64),
+pub enum BranchEnd {
+    /// Where any other run ends.
+    Usual,
+    /// After so many steps it comes to its end as any other run does.
+    After(u64),
+    /// After so many steps the process is killed, and the run is given up: nothing is checked.
+    KilledAfter(u64),
 }
 
 impl From<Tape> for Source {
@@ -208,19 +208,19 @@ impl From<Tape> for Source {
 impl Source {
     /// A run that follows `tape` for so many steps, and draws from `seed` from there on. A schedule on the tape is told in turns.
     pub fn branch(tape: Tape, after: u64, seed: u64) -> Source {
-        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed, stop: Stop::AtItsEnd }
+        Source::Branch { tape: Arc::new(tape.in_turns()), after, seed, end: BranchEnd::Usual }
     }
 
     /// The first steps of a run that follows `tape`. The process is killed after them, and the run is given up.
     pub fn first_steps(tape: Tape, steps: u64) -> Source {
-        let stop = Stop::KillAfter(steps);
-        Source::Branch { tape: Arc::new(tape.in_turns()), after: steps, seed: 0, stop }
+        let end = BranchEnd::KilledAfter(steps);
+        Source::Branch { tape: Arc::new(tape.in_turns()), after: steps, seed: 0, end }
     }
 
     /// A run that works for so many steps, has the options of `tape` and what it begins with, and draws everything else from `seed`.
     pub fn fresh(tape: &Tape, seed: u64, steps: u64) -> Source {
-        let stop = Stop::EndAfter(steps);
-        Source::Branch { tape: Arc::new(tape.dull().in_turns()), after: 0, seed, stop }
+        let end = BranchEnd::After(steps);
+        Source::Branch { tape: Arc::new(tape.dull().in_turns()), after: 0, seed, end }
     }
 
     /// The tape, if there is one.

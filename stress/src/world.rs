@@ -21,12 +21,12 @@ mod options;
 mod order;
 mod outcome;
 mod phase;
-mod phases;
 #[cfg(tenterhook_shuttle)]
 mod raced;
 #[cfg(not(tenterhook_shuttle))]
 #[path = "world/unraced.rs"]
 mod raced;
+mod transitions;
 mod waiting;
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ use crate::disk::{SimDisk, Struck};
 use crate::schedule::{FiberId, Pick, Readiness};
 use crate::sometimes;
 use crate::system::{Context, Crash, Step, System};
-use crate::tape::{Actor, Beginning, Fixture, Schedule, Source, Stop, Tape};
+use crate::tape::{Actor, Beginning, BranchEnd, Fixture, Schedule, Source, Tape};
 use crate::trace::{Event, EventKind, Trace};
 use crate::violation::Violation;
 use crate::watch::Watch;
@@ -87,7 +87,7 @@ pub struct World<S> {
     deadline: u64,
     /// After so many steps the run draws what it has replayed until then.
     leaves_after: Option<u64>,
-    stop: Stop,
+    end: BranchEnd,
     /// How many events there were when each step began, if the story is kept.
     steps_began: Option<Vec<u64>>,
     /// In place of an empty disk.
@@ -115,11 +115,11 @@ impl<S: System> World<S> {
     /// A world at its first step, which remembers what `keep` says.
     pub fn new(system: S, mut options: WorldOptions, source: &Source, keep: Keep) -> World<S> {
         let record = keep >= Keep::Tape;
-        let (leaves_after, stop) = match *source {
-            Source::Branch { after, stop, .. } => (Some(after), stop),
-            Source::Recorded(_) | Source::Seed(_) => (None, Stop::AtItsEnd),
+        let (leaves_after, end) = match *source {
+            Source::Branch { after, end, .. } => (Some(after), end),
+            Source::Recorded(_) | Source::Seed(_) => (None, BranchEnd::Usual),
         };
-        if let Stop::EndAfter(steps) = stop {
+        if let BranchEnd::After(steps) = end {
             options.steps = options.steps.min(steps);
         }
         let disk = SimDisk::new(options.disk, source.stream(Actor::DISK, record));
@@ -155,7 +155,7 @@ impl<S: System> World<S> {
             stillborn: 0,
             deadline: options.patience,
             leaves_after,
-            stop,
+            end,
             steps_began: (keep >= Keep::Story).then(Vec::new),
             begun_with: source.tape().and_then(Tape::fixture).cloned(),
             beginnings: (keep == Keep::Beginnings).then(Vec::new),
@@ -196,7 +196,7 @@ impl<S: System> World<S> {
             if self.steps.is_multiple_of(STOP_CHECK) && watch.beat() {
                 return Err(Halt::Interrupted);
             }
-            if matches!(self.stop, Stop::KillAfter(steps) if self.steps >= steps) {
+            if matches!(self.end, BranchEnd::KilledAfter(steps) if self.steps >= steps) {
                 self.crash(Crash::ProcessKilled)?;
                 return Err(Halt::Interrupted);
             }

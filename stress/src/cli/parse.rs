@@ -27,9 +27,13 @@ pub fn steps(text: &str) -> Result<u64, String> {
     let units = [('k', 1_000), ('M', 1_000_000), ('G', 1_000_000_000)];
     let parts = units.into_iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?, of)));
     let (number, unit) = parts.unwrap_or((text, 1));
-    let number: Option<u64> = number.replace('_', "").parse().ok();
+    let is_number =
+        number.split('_').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let number: Option<u64> = number.replace('_', "").parse().ok().filter(|_| is_number);
     let steps = number.and_then(|number| number.checked_mul(unit)).filter(|steps| *steps > 0);
-    steps.ok_or_else(|| "it must be a number of steps above 0 and below 2^64: 24000000, 24M, 100k".into())
+    steps.ok_or_else(|| {
+        "it must be a number above 0, with k, M or G behind it or not: 24000000, 24M, 500k".into()
+    })
 }
 
 /// A duration above zero, with its units.
@@ -104,7 +108,9 @@ mod tests {
         assert_eq!(steps("24_000k"), Ok(24_000_000));
         assert_eq!(steps("24M"), Ok(24_000_000));
         assert_eq!(steps("2G"), Ok(2_000_000_000));
-        for wrong in ["", "0", "0M", "M", "-1", "+", "1.5M", "24m", "24 M", "99999999999G"] {
+        for wrong in
+            ["", "0", "0M", "M", "-1", "+5", "_5", "5_k", "1__0", "1.5M", "24m", "24 M", "99999999999G"]
+        {
             assert!(steps(wrong).is_err(), "{wrong}");
         }
     }

@@ -7,10 +7,14 @@ use crate::race::Hold;
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) state: Mutex<State>,
+    state: Mutex<State>,
 }
 
 impl Shared {
+    pub(super) fn new(state: State) -> Shared {
+        Shared { state: Mutex::new(state) }
+    }
+
     /// A panic of the system under test may unwind through a callback, never through this lock's holder. No thread is stopped
     /// while it holds the lock.
     #[inline]

@@ -30,7 +30,7 @@ mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub use faults::{FaultCounts, FaultGroup, FaultKind, FaultPlan, Struck};
 pub(crate) use machine::{fill, wall_clock};
@@ -156,7 +156,7 @@ impl SimDisk {
             changes: 0,
             machine: Machine::default(),
         };
-        SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
+        SimDisk { shared: Arc::new(Shared::new(state)) }
     }
 
     /// The backend for the present life of the system under test.

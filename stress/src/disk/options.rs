@@ -1,4 +1,4 @@
-//! What a disk is like.
+//! Options of a disk.
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{Asked, Question};
 use crate::shrink::Replay;
-use crate::tape::{Source, Stop};
+use crate::tape::{BranchEnd, Source};
 use crate::world::Keep;
 
 /// How many continuations fail that follow a run for so many steps.
@@ -71,7 +71,7 @@ impl<R: Replay> Asked<'_, R> {
             tape: Arc::clone(&tape),
             after: leaves,
             seed: u64::from(seed),
-            stop: Stop::AtItsEnd,
+            end: BranchEnd::Usual,
         };
         let outcomes = self.play((0..continuations).map(branch).collect(), Keep::Hash)?;
         let failed = outcomes.iter().filter(|outcome| self.fails(outcome)).count() as u32;

@@ -29,11 +29,13 @@ impl<R: Replay> Search<'_, R> {
             return self.exhaust_part(2);
         }
         let small = self.state();
+        self.kept = Some(small.measure());
         self.return_to(found);
         if self.cut_past() {
             self.exhaust_part(2);
         }
-        if self.measure() >= small.measure() {
+        self.kept = None;
+        if !self.measure().replaces(small.measure()) {
             self.return_to(small);
         }
     }

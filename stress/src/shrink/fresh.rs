@@ -89,7 +89,7 @@ impl<R: Replay> Search<'_, R> {
                 self.kept = Some(before.measure());
                 self.exhaust_part(2);
                 self.kept = None;
-                if self.measure() < before.measure() && size(&self.tape) <= before.size() {
+                if self.measure().replaces(before.measure()) {
                     return true;
                 }
                 self.return_to(before);

@@ -53,7 +53,7 @@ pub struct Budget {
 impl Default for Budget {
     /// Up to a minute of a core, for a run that needs it all.
     fn default() -> Self {
-        Budget { steps: 24_000_000 }
+        Budget { steps: 40_000_000 }
     }
 }
 

@@ -141,21 +141,30 @@ impl<R: Replay> Search<'_, R> {
 
     /// Choices and operations of which none can go alone: a rest, for instance, and the step that it let come later.
     fn drop_combinations(&mut self) {
-        let mut size = 2;
+        if self.combined.as_ref() == Some(&self.tape) {
+            return;
+        }
+        let (mut size, mut from) = (2, 0);
         while size <= MOST_TOGETHER {
             let base = self.tape.clone();
             let operations = base.connection_operations().into_iter().map(Part::Operation);
             let left: Vec<Part> =
                 choices(&base, |_| true).into_iter().map(Part::Choice).chain(operations).collect();
             let most = if size == 2 { MOST_PAIRS } else { MOST_COMBINATIONS };
-            let sets: Vec<Vec<Part>> = combinations(&left, size).take(most + 1).collect();
+            let mut sets: Vec<Vec<Part>> = combinations(&left, size).take(most + 1).collect();
             if sets.len() > most {
-                return;
+                break;
             }
-            let taken = self.try_tapes(sets.iter().map(|gone| without_parts(&base, gone)));
-            // What is smaller now has smaller combinations again.
-            size = if taken.is_some() { 2 } else { size + 1 };
+            // Those before it could not go a moment ago: they come last.
+            let first = from % sets.len().max(1);
+            sets.rotate_left(first);
+            match self.try_tapes(sets.iter().map(|gone| without_parts(&base, gone))) {
+                // What is smaller now has smaller combinations again.
+                Some(taken) => (size, from) = (2, if size == 2 { first + taken } else { 0 }),
+                None => (size, from) = (size + 1, 0),
+            }
         }
+        self.combined = (self.left > 0).then(|| self.tape.clone());
     }
 
     /// Smaller numbers where zero would not do.

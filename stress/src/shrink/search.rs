@@ -1,6 +1,5 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::cut::size;
 use super::{Budget, Ending, Replay, SoFar, is_same};
 use crate::tape::{Source, Tape};
 use crate::violation::Violation;
@@ -41,6 +40,8 @@ pub(super) struct Search<'a, R> {
     pub(super) may_crash: bool,
     /// The part of the budget that the passes had was spent.
     pub(super) was_limited: bool,
+    /// No combination of this run's parts can go.
+    pub(super) combined: Option<Tape>,
 }
 
 /// A failing run.
@@ -55,10 +56,6 @@ pub(super) struct State<R> {
 impl<R> State<R> {
     pub(super) fn measure(&self) -> Measure {
         Measure::of(&self.tape, self.steps)
-    }
-
-    pub(super) fn size(&self) -> usize {
-        size(&self.tape)
     }
 }
 
@@ -78,6 +75,11 @@ impl Measure {
         let operations = tape.connection_operations().len();
         let values = tape.choices().map(|(_, value)| u64::from(value)).sum();
         Measure { lives, operations, choices: tape.choices().count(), values, steps }
+    }
+
+    /// Whether another run than `kept` is returned: one that is smaller, and not by a life that costs more than it was.
+    pub(super) fn replaces(self, kept: Measure) -> bool {
+        self < kept && self.operations + self.choices <= kept.operations + kept.choices
     }
 }
 
@@ -109,6 +111,7 @@ impl<'a, R: Replay> Search<'a, R> {
             was_stopped: false,
             kept: None,
             was_limited: false,
+            combined: None,
         }
     }
 
@@ -252,7 +255,8 @@ impl<'a, R: Replay> Search<'a, R> {
     /// Asks the caller whether to go on. A search that is told not to has no budget left.
     pub(super) fn ask(&mut self) {
         let present = self.measure();
-        let Measure { operations, choices, steps, .. } = self.kept.map_or(present, |kept| kept.min(present));
+        let kept = self.kept.filter(|&kept| !present.replaces(kept));
+        let Measure { operations, choices, steps, .. } = kept.unwrap_or(present);
         let spent = self.budget.steps - self.left - self.reserve;
         if self.left > 0 && !(self.go_on)(SoFar { steps, operations, choices, runs: self.runs, spent }) {
             (self.left, self.was_stopped) = (0, true);

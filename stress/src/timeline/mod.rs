@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
-use crate::words::{COLUMNS, many, wrapped};
+use crate::words::{COLUMNS, broken, many, wrapped};
 use crate::world::{RunOutcome, WAITS};
 use together::together;
 
@@ -16,6 +16,8 @@ use together::together;
 const NUMBER: usize = 8;
 /// Columns of an actor's name and the space behind it, where lanes are not beside each other.
 const NAME: usize = 11;
+/// Columns before what was expected and seen.
+const TOLD: usize = 12;
 /// Narrower lanes than this are not put beside each other.
 const NARROWEST: usize = 30;
 /// A stretch of a boot without faults that has more lines than this is told in one.
@@ -52,7 +54,7 @@ impl Moment {
 }
 
 /// Draws the run of `outcome`, which must have kept its story. Steps that only repeat the line above are left out, and a
-/// long stretch of a boot without a fault is one line. No line is longer than 110 columns.
+/// long stretch of a boot without a fault is one line. No line is longer than 110 columns, unless a word is.
 pub fn draw(outcome: &RunOutcome) -> String {
     drawn(outcome, together(&fold_boots(answered(moments(outcome)))))
 }
@@ -70,7 +72,8 @@ fn drawn(outcome: &RunOutcome, moments: Vec<Moment>) -> String {
     let width = ((COLUMNS - NUMBER) / lanes.len().max(1)).saturating_sub(3);
     let mut text = String::new();
     if let Some(fixture) = outcome.tape.fixture() {
-        let _ = writeln!(text, "begins with a fixture: {}", fixture.describe());
+        let told = format!("begins with a fixture: {}", fixture.describe());
+        wrapped(&told, COLUMNS).iter().for_each(|line| text.extend([line, "\n"]));
     }
     if width >= NARROWEST {
         side_by_side(&moments, &lanes, width, &mut text);
@@ -78,7 +81,9 @@ fn drawn(outcome: &RunOutcome, moments: Vec<Moment>) -> String {
         one_below_the_other(&moments, &mut text);
     }
     if let Some(violation) = &outcome.violation {
-        let _ = writeln!(text, "{violation}");
+        for line in violation.to_string().lines().flat_map(|line| broken(line, COLUMNS, TOLD)) {
+            let _ = writeln!(text, "{line}");
+        }
     }
     text
 }
@@ -255,17 +260,6 @@ fn in_one_line(boot: &[Moment]) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const WIDTH: usize = 34;
-
-    #[test]
-    fn lines_are_broken_between_words_and_none_is_lost() {
-        let text = "a checkpoint that waits for the pages which it has begun to write";
-        let lines = wrapped(text, WIDTH);
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= WIDTH + 2));
-        let joined: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-        assert_eq!(joined.join(" "), text);
-    }
 
     #[test]
     fn what_happens_to_all_is_as_wide_as_the_page_at_most() {

@@ -5,8 +5,8 @@ pub enum Keep {
     Hash,
     /// Every choice, and the schedule in turns: what a shrinker edits.
     Tape,
-    /// Besides, what each life began with, for a shrinker that cuts the past off. Only this level has it. A run that is to end after so
-    /// many steps ([`Source::Branch`](crate::tape::Source::Branch)) is killed and given up there: its end is a beginning, too.
+    /// Besides, what each life began with, for a shrinker that cuts the past off. Only this level has it. What a run has left whose
+    /// process is killed ([`BranchEnd::KilledAfter`](crate::tape::BranchEnd::KilledAfter)) is a beginning, too.
     Beginnings,
     /// Every event: what shows where two runs differ.
     Events,

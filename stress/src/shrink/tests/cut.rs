@@ -292,3 +292,16 @@ fn a_run_whose_life_ends_at_no_moment_is_not_cut_at_one() {
     let whole = shrunk_on(&Hoarding { crashes: false, ..BY_HISTORY }, 1, 2_000_000);
     assert!(tape(&whole).fixture().is_none(), "{}", tape(&whole).fixture().expect("some").describe());
 }
+
+#[test]
+fn a_branch_ends_as_its_source_says() {
+    let tape = BY_HISTORY.play(&Source::Seed(1), Keep::Tape).tape;
+    for keep in [Keep::Hash, Keep::Beginnings] {
+        let killed = BY_HISTORY.play(&Source::first_steps(tape.clone(), 50), keep);
+        assert!(killed.interrupted && killed.violation.is_none(), "{keep:?}");
+        assert_eq!((killed.steps, killed.lives), (50, 2), "{keep:?}");
+        let fresh = BY_HISTORY.play(&Source::fresh(&tape, 1, 50), keep);
+        assert!(!fresh.interrupted && fresh.steps > 50, "{keep:?}: it comes to rest and is checked");
+        assert_eq!(killed.beginnings.len(), usize::from(keep == Keep::Beginnings));
+    }
+}

@@ -5,8 +5,8 @@ use super::*;
 const IS_ON: ChoicePoint = ChoicePoint::new(1, "is on");
 const OTHERS: u32 = 8;
 
-/// Its only operation switches things on, and fails if all are on that are needed, and of the others one more than a multiple of
-/// `period`.
+/// Its only operation switches lights on. It fails if each light that is needed is on, and if the number of others that are on is one
+/// more than a multiple of `period`.
 struct Switches {
     panel: Panel,
     on: Option<u32>,
@@ -42,14 +42,14 @@ impl System for Switches {
 
 #[derive(Copy, Clone)]
 struct Panel {
-    /// Behind each of the others so many that are needed.
+    /// This many lights that are needed follow each of the others.
     needed: u32,
     period: u32,
 }
 
 impl Replay for Panel {
     fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
-        let options = WorldOptions { steps: 40, ..WorldOptions::default() };
+        let options = WorldOptions { steps: 20, ..WorldOptions::default() };
         World::new(Switches { panel: *self, on: None }, options, source, keep).run(&Watch::default())
     }
     fn smaller(&self, _: &Source, _: u64) -> Vec<Panel> {
@@ -85,7 +85,7 @@ fn choices_of_which_none_can_go_alone_go_together() {
     }
 }
 
-/// Of so many parts there are more pairs than triples are tried. No two of the lights that can go are neighbours.
+/// 48 parts have more pairs than `MOST_COMBINATIONS`. No two of the lights that can go are neighbours.
 #[test]
 fn pairs_go_together_beside_48_parts_that_stay() {
     assert_eq!(lights_left(Panel { needed: 6, period: 2 }), 49);

@@ -44,7 +44,7 @@ impl<S: System> World<S> {
     }
 
     /// Changes the phase, and stops faults or lets them strike as the new one says.
-    pub(super) fn move_to(&mut self, phase: Phase) {
+    fn move_to(&mut self, phase: Phase) {
         let (was, is) = (self.phase.is_calm(), phase.is_calm());
         self.phase = phase;
         if was != is || phase == Phase::Running {
@@ -56,6 +56,7 @@ impl<S: System> World<S> {
         }
     }
 
+    /// Lets the operations under way end.
     pub(super) fn drain(&mut self, rest: Rest) {
         self.move_to(Phase::Draining(rest));
         self.deadline = self.steps + self.options.patience;
