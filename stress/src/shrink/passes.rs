@@ -155,12 +155,12 @@ impl<R: Replay> Search<'_, R> {
             if sets.len() > most {
                 break;
             }
-            // Those before it could not go a moment ago: they come last.
-            let first = from % sets.len().max(1);
-            sets.rotate_left(first);
+            // Those before the one that was taken could not go a moment ago: they come last.
+            from = from.min(sets.len());
+            sets.rotate_left(from);
             match self.try_tapes(sets.iter().map(|gone| without_parts(&base, gone))) {
                 // What is smaller now has smaller combinations again.
-                Some(taken) => (size, from) = (2, if size == 2 { first + taken } else { 0 }),
+                Some(taken) => (size, from) = (2, if size == 2 { (from + taken) % sets.len() } else { 0 }),
                 None => (size, from) = (size + 1, 0),
             }
         }

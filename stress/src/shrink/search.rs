@@ -40,7 +40,7 @@ pub(super) struct Search<'a, R> {
     pub(super) may_crash: bool,
     /// The part of the budget that the passes had was spent.
     pub(super) was_limited: bool,
-    /// No combination of this run's parts can go.
+    /// With the present setup no combination of this run's parts can go.
     pub(super) combined: Option<Tape>,
 }
 
@@ -175,10 +175,11 @@ impl<'a, R: Replay> Search<'a, R> {
     pub(super) fn try_setups(&mut self, setups: &[R]) -> bool {
         let tape = Source::from(self.tape.clone());
         let runs: Vec<(R, Source)> = setups.iter().map(|setup| (setup.clone(), tape.clone())).collect();
-        let taken = self.first(&runs, |now, then| now <= then);
-        taken
-            .map(|(index, outcome)| self.take(runs[index].0.clone(), runs[index].1.clone(), outcome))
-            .is_some()
+        let Some((index, outcome)) = self.first(&runs, |now, then| now <= then) else { return false };
+        let (setup, source) = runs[index].clone();
+        self.combined = None;
+        self.take(setup, source, outcome);
+        true
     }
 
     /// Takes a tape whose run fails the same way and is not larger.
