@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::progress::Progress;
-use crate::shrink::{self, Budget, Replay, Shrunk, SoFar};
+use crate::shrink::{self, Budget, Replay, Shrunk, SoFar, Symptom};
 use crate::stop::Stop;
 use crate::tape::Source;
 
@@ -22,13 +22,14 @@ pub(super) struct Limits<'a> {
 pub(super) fn shrink<R: Replay>(
     setup: &R,
     source: &Source,
+    symptom: Symptom,
     limits: Limits<'_>,
     is_shown: bool,
 ) -> Option<Shrunk<R>> {
     let Limits { budget, duration, interrupted } = limits;
     let begun = Instant::now();
     let progress = Progress::new(is_shown, budget.steps, "steps of the shrinker's budget");
-    let shrunk = shrink::shrink_while(setup, source, budget, |so_far| {
+    let shrunk = shrink::shrink_while(setup, source, symptom, budget, |so_far| {
         let SoFar { steps, operations, choices, runs, spent } = so_far;
         progress.show(spent, || {
             format!("{runs} runs, now {steps} steps, {operations} operations, {choices} choices; Ctrl-C takes that")

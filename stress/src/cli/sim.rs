@@ -10,7 +10,7 @@ use crate::campaign::{Campaign, CampaignOptions, Finding, Summary};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::report;
-use crate::shrink::Budget;
+use crate::shrink::{Budget, Symptom};
 use crate::sim::{self, Setup};
 use crate::stop::Stop;
 use crate::subject::{self, Subject};
@@ -159,7 +159,8 @@ fn shrink_all<S: Subject>(
         known.push(violation);
         let setup = Setup::<S> { seed: failure.seed, fixed: options.fixed.clone() };
         let limits = shrinking::Limits { budget: Budget::default(), duration: None, interrupted };
-        let found = shrinking::shrink(&setup, &Source::Seed(failure.seed), limits, options.progress);
+        let found =
+            shrinking::shrink(&setup, &Source::Seed(failure.seed), Symptom::Same, limits, options.progress);
         match found.map(|found| report::ShrunkFailure::save(directory, failure.seed, &found)) {
             Some(Ok(saved)) => shrunk.push(saved),
             Some(Err(error)) => {

@@ -10,7 +10,7 @@ use super::{interruption, parse, print, shrinking, usage};
 use crate::exit::ExitCode;
 use crate::options::Fixed;
 use crate::report::{ShrunkFailure, lanes, page};
-use crate::shrink::{Budget, Replay as _};
+use crate::shrink::{Budget, Replay as _, Symptom};
 use crate::sim::Setup;
 use crate::subject::{self, Subject};
 use crate::tape::{Place, Source, Tape, TapeFile};
@@ -50,6 +50,9 @@ pub(super) struct ShrinkArguments<S: Subject> {
     /// How long to shrink at most: 30s, 5m. The result depends on the machine then.
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
+    /// Take a smaller run, too, that breaks another promise of the same oracle.
+    #[arg(long)]
+    any: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -125,14 +128,15 @@ pub(super) fn replay<S: Subject>(arguments: ReplayArguments<S>) -> ExitCode {
 }
 
 pub(super) fn shrink<S: Subject>(arguments: ShrinkArguments<S>) -> ExitCode {
-    let ShrinkArguments { run, artifacts, budget, duration, json } = arguments;
+    let ShrinkArguments { run, artifacts, budget, duration, any, json } = arguments;
     let (setup, source) = match run.find() {
         Ok(run) => run,
         Err(problem) => return usage(S::PROGRAM, &problem),
     };
     let interrupted = interruption(S::PROGRAM);
+    let symptom = if any { Symptom::Any } else { Symptom::Same };
     let limits = shrinking::Limits { budget: Budget { steps: budget }, duration, interrupted: &interrupted };
-    let Some(shrunk) = shrinking::shrink(&setup, &source, limits, !json) else {
+    let Some(shrunk) = shrinking::shrink(&setup, &source, symptom, limits, !json) else {
         return usage(S::PROGRAM, "this run breaks no promise: there is nothing to shrink");
     };
     let saved = match ShrunkFailure::save(&artifacts, setup.seed, &shrunk) {

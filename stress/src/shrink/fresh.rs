@@ -4,9 +4,9 @@
 //! passes. Fresh runs have the options of the run that was found. They begin where that run begins, or with what the disk has
 //! shortly before the failure, as if the process had been killed there. A failure that comes early has little to be taken off.
 
-use super::Replay;
 use super::cut::size;
 use super::search::Search;
+use super::{Replay, Symptom};
 use crate::tape::{Beginning, Source, Tape};
 use crate::violation::{Class, Violation};
 use crate::world::{Keep, RunOutcome};
@@ -100,7 +100,9 @@ impl<R: Replay> Search<'_, R> {
 
     /// An edit seldom turns one hang into another. A fresh run may: it has to hang in the same phase, and the same ones have to wait.
     fn is_alike(&self, outcome: &RunOutcome) -> bool {
-        let is_alike = |seen: &Violation| seen.class != Class::Liveness || seen.is_alike(self.violation());
+        let is_free = self.symptom == Symptom::Any;
+        let is_alike =
+            |seen: &Violation| is_free || seen.class != Class::Liveness || seen.is_alike(self.violation());
         outcome.violation.as_ref().is_some_and(is_alike)
     }
 }

@@ -57,6 +57,16 @@ impl Default for Budget {
     }
 }
 
+/// What a smaller run has to break.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Symptom {
+    /// The same promise in the same words, whatever the numbers. A panic has to come from the same place.
+    #[default]
+    Same,
+    /// Any promise of the same oracle and class.
+    Any,
+}
+
 /// How large a failing run is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Size {
@@ -154,20 +164,22 @@ impl<R: Replay> Shrunk<R> {
 
 /// Shrinks the run of `setup` from `source`. `None` if it does not fail at all.
 pub fn shrink<R: Replay>(setup: &R, source: &Source, budget: Budget) -> Option<Shrunk<R>> {
-    shrink_while(setup, source, budget, |_| true)
+    shrink_while(setup, source, Symptom::Same, budget, |_| true)
 }
 
 /// The same, asking `go_on` before each round of runs. Once it says no, the smallest run so far is the result.
 pub fn shrink_while<R: Replay>(
     setup: &R,
     source: &Source,
+    symptom: Symptom,
     budget: Budget,
     mut go_on: impl FnMut(SoFar) -> bool,
 ) -> Option<Shrunk<R>> {
     let outcome = setup.play(source, Keep::Beginnings);
     let original = outcome.violation.clone()?;
     let found = outcome.steps;
-    let mut search = Search::new(setup, source, outcome, original.clone(), budget, &mut go_on);
+    let failure = (original.clone(), symptom);
+    let mut search = Search::new(setup, source, outcome, failure, budget, &mut go_on);
     search.follow_turns();
     let before = Size::of(found, &search.tape);
     search.search();

@@ -1,6 +1,6 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{Budget, Ending, Replay, SoFar, is_same};
+use super::{Budget, Ending, Replay, SoFar, Symptom, is_same};
 use crate::tape::{Source, Tape};
 use crate::violation::Violation;
 use crate::world::{Keep, RunOutcome};
@@ -18,6 +18,7 @@ pub(super) struct Search<'a, R> {
     /// The choices that were played for it. `tape` is what that run drew.
     pub(super) played: Source,
     violation: Violation,
+    pub(super) symptom: Symptom,
     /// The step at which it fails.
     pub(super) steps: u64,
     /// The step at which the run failed that was found.
@@ -89,7 +90,7 @@ impl<'a, R: Replay> Search<'a, R> {
         setup: &R,
         source: &Source,
         outcome: RunOutcome,
-        violation: Violation,
+        (violation, symptom): (Violation, Symptom),
         budget: Budget,
         go_on: &'a mut dyn FnMut(SoFar) -> bool,
     ) -> Search<'a, R> {
@@ -100,6 +101,7 @@ impl<'a, R: Replay> Search<'a, R> {
             may_crash: outcome.may_crash,
             tape: outcome.tape,
             violation,
+            symptom,
             steps: outcome.steps,
             found: outcome.steps,
             longest: outcome.steps.saturating_mul(2),
@@ -283,6 +285,11 @@ impl<'a, R: Replay> Search<'a, R> {
     }
 
     pub(super) fn is_same(&self, outcome: &RunOutcome) -> bool {
-        outcome.violation.as_ref().is_some_and(|violation| is_same(violation, &self.violation))
+        outcome.violation.as_ref().is_some_and(|violation| match self.symptom {
+            Symptom::Same => is_same(violation, &self.violation),
+            Symptom::Any => {
+                violation.oracle == self.violation.oracle && violation.class == self.violation.class
+            }
+        })
     }
 }

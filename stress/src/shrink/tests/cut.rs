@@ -270,7 +270,7 @@ fn the_same_fresh_run_is_found_on_any_number_of_cores() {
 #[test]
 fn what_a_caller_is_told_of_never_grows() {
     let mut told = Vec::new();
-    let small = shrink_while(&BY_HISTORY, &Source::Seed(1), Budget::default(), |so_far| {
+    let small = shrink_while(&BY_HISTORY, &Source::Seed(1), Symptom::Same, Budget::default(), |so_far| {
         told.push(so_far.operations);
         true
     });

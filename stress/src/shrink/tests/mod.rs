@@ -127,7 +127,7 @@ fn a_search_that_is_stopped_has_the_smallest_run_so_far() {
     assert_eq!(whole.ending, Ending::Exhausted);
     let mut rounds = 0;
     let mut seen = Vec::new();
-    let stopped = shrink_while(&toy, &Source::Seed(1), Budget::default(), |so_far| {
+    let stopped = shrink_while(&toy, &Source::Seed(1), Symptom::Same, Budget::default(), |so_far| {
         rounds += 1;
         seen.push(so_far.choices);
         so_far.choices > whole.before.choices / 2
@@ -215,4 +215,5 @@ fn a_smaller_run_that_breaks_another_promise_is_refused() {
 
 mod cut;
 mod hang;
+mod symptom;
 mod together;
