@@ -51,17 +51,16 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// Up to a minute of a core, for a run that needs it all.
+    /// Up to two minutes of a core, for a run that needs it all.
     fn default() -> Self {
         Budget { steps: 40_000_000 }
     }
 }
 
 /// What a smaller run has to break.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Symptom {
-    /// The same promise in the same words, whatever the numbers. A panic has to come from the same place.
-    #[default]
+    /// The same promise in the same words, whatever the numbers. A panic has to come from the same place. Of a hang the oracle is enough.
     Same,
     /// Any promise of the same oracle and class.
     Any,

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use crate::disk::describe_operation;
 use crate::tape::Actor;
 use crate::trace::EventKind;
+use crate::violation::Violation;
 use crate::words::{COLUMNS, broken, many, wrapped};
 use crate::world::{RunOutcome, WAITS};
 use together::together;
@@ -81,11 +82,16 @@ fn drawn(outcome: &RunOutcome, moments: Vec<Moment>) -> String {
         one_below_the_other(&moments, &mut text);
     }
     if let Some(violation) = &outcome.violation {
-        for line in violation.to_string().lines().flat_map(|line| broken(line, COLUMNS, TOLD)) {
-            let _ = writeln!(text, "{line}");
-        }
+        text.push_str(&told(violation));
     }
     text
+}
+
+/// A violation in lines.
+fn told(violation: &Violation) -> String {
+    let lines: Vec<String> =
+        violation.to_string().lines().flat_map(|line| broken(line, COLUMNS, TOLD)).collect();
+    lines.join("\n") + "\n"
 }
 
 fn side_by_side(moments: &[Moment], lanes: &[Actor], width: usize, text: &mut String) {
@@ -276,6 +282,17 @@ mod tests {
         assert_eq!(long.lines().count(), 2);
         assert!(long.lines().all(|line| line.len() <= COLUMNS), "{long}");
         assert_eq!(long.matches("========").count(), 2);
+    }
+
+    #[test]
+    fn a_long_violation_is_broken_under_its_first_word() {
+        let seen = "a page that ".repeat(12);
+        let text = told(&Violation::safety("durability", "commit 1", seen.trim()).note("in engine::commit"));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert_eq!(lines[..2], ["VIOLATION of durability", "  expected  commit 1"]);
+        assert!(lines[2].starts_with("  seen      a page") && lines[3].starts_with("            "), "{text}");
+        assert_eq!(lines[4..], ["  note      in engine::commit"]);
     }
 
     #[test]

@@ -163,56 +163,6 @@ fn the_same_tape_comes_out_on_any_number_of_cores() {
     assert_eq!(on(1), on(3));
 }
 
-/// Fails with one oracle if its only connection draws more than nothing, and with another one if it does not.
-#[derive(Default)]
-struct TwoFaced {
-    amount: Option<u32>,
-}
-
-impl System for TwoFaced {
-    fn connections(&self) -> u32 {
-        1
-    }
-    fn step(&mut self, context: &mut Context<'_>) -> Result<Step, Box<Violation>> {
-        self.amount.get_or_insert(context.stream.choose(AMOUNT, 100));
-        Ok(Step::Ended)
-    }
-    fn quiesce(&mut self, _: &mut Context<'_>) -> Result<Step, Box<Violation>> {
-        match self.amount {
-            Some(1..) => Err(Violation::safety("something", "nothing", "something")),
-            Some(0) | None => Err(Violation::safety("nothing", "something", "nothing")),
-        }
-    }
-    fn crash(&mut self, _: Crash) -> Result<(), Box<Violation>> {
-        Ok(())
-    }
-}
-
-#[derive(Clone)]
-struct TwoFacedToy;
-
-impl Replay for TwoFacedToy {
-    fn play(&self, source: &Source, keep: Keep) -> RunOutcome {
-        World::new(TwoFaced::default(), WorldOptions::default(), source, keep).run(&Watch::default())
-    }
-    fn smaller(&self, _: &Source, _: u64) -> Vec<TwoFacedToy> {
-        Vec::new()
-    }
-    fn file(&self, source: &Source, oracle: Option<String>) -> TapeFile {
-        let tape = source.tape().cloned().unwrap_or_default();
-        TapeFile { system: "two-faced".into(), oracle, setup: String::new(), tape }
-    }
-}
-
-#[test]
-fn a_smaller_run_that_breaks_another_promise_is_refused() {
-    let shrunk = shrink(&TwoFacedToy, &Source::Seed(1), Budget::default()).expect("it fails");
-    assert_eq!(shrunk.violation.oracle, "something");
-    let values: Vec<u32> =
-        shrunk.source.tape().expect("recorded").choices().map(|(_, value)| value).collect();
-    assert_eq!(values, [1], "the smallest amount that is not nothing");
-}
-
 mod cut;
 mod hang;
 mod symptom;
