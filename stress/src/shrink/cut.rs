@@ -62,7 +62,7 @@ impl<R: Replay> Search<'_, R> {
             return false;
         }
         let since = self.tape.since(beginning);
-        self.take_twice(since, |now, then| now < then)
+        self.take_twice(since, &|now, then| now < then)
     }
 
     /// Whether a run that fails does not begin with a fixture, or does not fail with that alone.

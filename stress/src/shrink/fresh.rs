@@ -80,12 +80,12 @@ impl<R: Replay> Search<'_, R> {
             let before = self.state();
             let fresh = |seed| (self.setup.clone(), Source::fresh(tape, seed, length));
             let runs: Vec<(R, Source)> = (seed..seed + TOGETHER).map(fresh).collect();
-            let Some((index, outcome)) = self.first(&runs, |_, _| true) else {
+            let Some((index, outcome)) = self.first(&runs, &|_, _| true) else {
                 seed += TOGETHER;
                 continue;
             };
             seed += index as u64 + 1;
-            if self.is_alike(&outcome) && self.take_twice(outcome.tape.in_turns(), |_, _| true) {
+            if self.is_alike(&outcome) && self.take_twice(outcome.tape.in_turns(), &|_, _| true) {
                 self.kept = Some(before.measure());
                 self.exhaust_part(2);
                 self.kept = None;

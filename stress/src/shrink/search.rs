@@ -177,7 +177,7 @@ impl<'a, R: Replay> Search<'a, R> {
     pub(super) fn try_setups(&mut self, setups: &[R]) -> bool {
         let tape = Source::from(self.tape.clone());
         let runs: Vec<(R, Source)> = setups.iter().map(|setup| (setup.clone(), tape.clone())).collect();
-        let Some((index, outcome)) = self.first(&runs, |now, then| now <= then) else { return false };
+        let Some((index, outcome)) = self.first(&runs, &|now, then| now <= then) else { return false };
         let (setup, source) = runs[index].clone();
         self.combined = None;
         self.take(setup, source, outcome);
@@ -187,13 +187,13 @@ impl<'a, R: Replay> Search<'a, R> {
     /// Takes a tape whose run fails the same way and is not larger.
     pub(super) fn try_equal(&mut self, tape: Tape) -> bool {
         let runs = [(self.setup.clone(), Source::from(tape))];
-        let taken = self.first(&runs, |now, then| now <= then);
+        let taken = self.first(&runs, &|now, then| now <= then);
         let [(setup, source)] = runs;
         taken.map(|(_, outcome)| self.take(setup, source, outcome)).is_some()
     }
 
     /// Takes a tape whose run fails the same way twice, with the same trace, and whose measure `fits`.
-    pub(super) fn take_twice(&mut self, tape: Tape, fits: impl Fn(Measure, Measure) -> bool) -> bool {
+    pub(super) fn take_twice(&mut self, tape: Tape, fits: &dyn Fn(Measure, Measure) -> bool) -> bool {
         let run = (self.setup.clone(), Source::from(tape));
         let Some((_, outcome)) = self.first(std::slice::from_ref(&run), fits) else { return false };
         let again = self.setup.play(&run.1, Keep::Tape);
@@ -207,16 +207,20 @@ impl<'a, R: Replay> Search<'a, R> {
 
     /// Tries tapes in order, and takes the first whose run fails the same way and is smaller. Returns which.
     pub(super) fn try_tapes(&mut self, tapes: impl IntoIterator<Item = Tape>) -> Option<usize> {
+        self.try_each(&mut tapes.into_iter())
+    }
+
+    /// What `try_tapes` does, compiled once for all iterators.
+    fn try_each(&mut self, tapes: &mut dyn Iterator<Item = Tape>) -> Option<usize> {
         let width = rayon::current_num_threads().max(1);
-        let mut tapes = tapes.into_iter();
         let mut tried = 0;
         loop {
             let runs: Vec<(R, Source)> =
-                tapes.by_ref().take(width).map(|tape| (self.setup.clone(), Source::from(tape))).collect();
+                tapes.take(width).map(|tape| (self.setup.clone(), Source::from(tape))).collect();
             if runs.is_empty() || self.left == 0 {
                 return None;
             }
-            if let Some((index, outcome)) = self.first(&runs, |now, then| now < then) {
+            if let Some((index, outcome)) = self.first(&runs, &|now, then| now < then) {
                 let (setup, source) = runs[index].clone();
                 self.take(setup, source, outcome);
                 return Some(tried + index);
@@ -230,7 +234,7 @@ impl<'a, R: Replay> Search<'a, R> {
     pub(super) fn first(
         &mut self,
         runs: &[(R, Source)],
-        fits: impl Fn(Measure, Measure) -> bool,
+        fits: &dyn Fn(Measure, Measure) -> bool,
     ) -> Option<(usize, RunOutcome)> {
         self.ask();
         if self.left == 0 {
