@@ -151,7 +151,7 @@ fn coherence(locations: LoomArc<Locations>) -> Outcome {
 /// One thread looks at `y` under a lock and at `x` after it; the other sets `y` under the lock, then loads and exchanges `x`.
 /// That `y` is still 0 and `x` is 1 already is allowed, and not shown: of each location loom remembers the last access alone,
 /// so the load just before the exchange hides that the exchange races with the other thread's load. What this leaves out is
-/// for shuttle: see its `right_granted_vs_waiter_looks`.
+/// for shuttle: see its `write_lock_granted_vs_waiter_looks`.
 fn hidden_race(locations: LoomArc<Locations>) -> Outcome {
     let lock = LoomArc::new(loom::sync::Mutex::new(()));
     let (other, others_lock) = (LoomArc::clone(&locations), LoomArc::clone(&lock));

@@ -10,6 +10,7 @@ mod litmus;
 mod nested;
 mod operations;
 mod pager;
+mod pager_fixture;
 mod pipeline;
 mod reentrant;
 mod requests;

@@ -22,9 +22,9 @@ pub(super) fn models() -> Vec<Model> {
         ($($body:ident),+ $(,)?) => { vec![$(Model { name: stringify!($body), body: $body }),+] };
     }
     models![
-        right_granted_vs_waiter_looks,
-        right_granted_vs_waiter_drops,
-        right_taken_vs_given_up,
+        write_lock_granted_vs_waiter_looks,
+        write_lock_granted_vs_waiter_drops,
+        write_lock_taken_vs_given_up,
         slot_changes_hands_while_the_hint_is_up,
         waiter_in_a_slot_polls_with_another_waker_vs_complete,
         slot_left_during_a_walk,
@@ -52,7 +52,7 @@ fn holder_and_waiter(pager: &Arc<Pager>) -> (WriteTransaction, BeginWrite) {
 }
 
 /// A waiter that looks while it is granted the right has it, or is told to look again.
-fn right_granted_vs_waiter_looks() {
+fn write_lock_granted_vs_waiter_looks() {
     let pager = open();
     let (holder, mut waiter) = holder_and_waiter(&pager);
     let looking = thread::spawn(move || (waiter.step(), waiter));
@@ -64,7 +64,7 @@ fn right_granted_vs_waiter_looks() {
 }
 
 /// Whichever is first, the one behind gets the right.
-fn right_granted_vs_waiter_drops() {
+fn write_lock_granted_vs_waiter_drops() {
     let pager = open();
     let (holder, waiter) = holder_and_waiter(&pager);
     let mut behind = pager.begin_write();
@@ -76,7 +76,7 @@ fn right_granted_vs_waiter_drops() {
 }
 
 /// Two want the right while it is given up: one has it, the other gets it.
-fn right_taken_vs_given_up() {
+fn write_lock_taken_vs_given_up() {
     let pager = open();
     let holder = pager.try_begin_write().expect("free");
     let others = Arc::clone(&pager);

@@ -1,5 +1,6 @@
 //! The log: where its frames go, what is in flight to it, and where in it a page is.
 
+mod deferred;
 pub(super) mod frames;
 pub(super) mod index;
 pub(super) mod io;

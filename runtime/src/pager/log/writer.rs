@@ -2,12 +2,11 @@
 //!
 //! What is begun here continues from callback to callback, even if the machine that began it is dropped.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::deferred::{Deferred, Due, Notifications, Outcome, SetOnDrop};
 use super::frames::Place;
 use super::io;
-use super::pending;
 use crate::CompletionError;
 use crate::pager::cache::{Evicted, Key};
 use crate::pager::format::log::LogHeader;
@@ -27,70 +26,6 @@ pub(super) enum LogReadiness {
     Busy(Wait<()>),
     /// The header has to be written first.
     NoHeader(LogHeader),
-}
-
-/// The end of something that has no value, for a possible waiter.
-type Outcome = Result<(), PagerError>;
-
-/// With the frames of commits, laid out.
-pub(super) type Due = pending::Due<Vec<Piece>>;
-
-type Failed = pending::Failed<Flight, Vec<Piece>>;
-
-/// What a change of the state leaves to be done once no lock is held.
-#[derive(Default)]
-struct Aftermath {
-    published: Vec<Flight>,
-    due: Due,
-    failed: Vec<(Flight, PagerError)>,
-    /// The frames of those that had not come to be written.
-    unwritten: Vec<Vec<Piece>>,
-    /// Those who are sent away, and the one who has got the write lock.
-    wakes: [Wakes; 2],
-    ended: io::Ended,
-}
-
-/// What others have to be told, each of them, although a waker may panic.
-struct News {
-    /// In the order of the commits.
-    outcomes: VecDeque<(Arc<CommitLatch>, Result<u64, PagerError>)>,
-    wakes: [Wakes; 2],
-    ended: io::Ended,
-}
-
-impl News {
-    fn tell(&mut self) {
-        while let Some((outcome, result)) = self.outcomes.pop_front() {
-            outcome.set(result);
-        }
-        self.wakes.iter_mut().for_each(|wakes| std::mem::take(wakes).wake());
-        std::mem::take(&mut self.ended).tell();
-    }
-}
-
-impl Drop for News {
-    /// After a panic, tells the rest. A second one is swallowed by the code that completes while the thread unwinds.
-    fn drop(&mut self) {
-        self.tell();
-    }
-}
-
-/// Sets its latch when it is dropped, also when user code has panicked before.
-struct SetAtLast(Arc<Latch<Outcome>>, Outcome);
-
-impl Drop for SetAtLast {
-    fn drop(&mut self) {
-        self.0.set(self.1.clone());
-    }
-}
-
-impl Aftermath {
-    /// A sync of the log has failed, and with it all that was in flight: what it covered with its error.
-    fn fail_all(&mut self, state: &mut State, failed: Failed, error: PagerError, cause: CompletionError) {
-        self.wakes[0] = state.poison(cause);
-        (self.failed, self.wakes[1]) = state.fail_all(failed.covered, failed.later, error, cause);
-        self.unwritten = failed.unwritten;
-    }
 }
 
 impl Pager {
@@ -228,7 +163,7 @@ impl Pager {
         transfer::sync(&*self.log.file, move |ended| {
             if let Some(pager) = pager.upgrade() {
                 let outcome = ended.map_err(|error| pager.log.error("sync", error));
-                let _checkpoint = SetAtLast(latch, outcome);
+                let _checkpoint = SetOnDrop(latch, outcome);
                 pager.end_sync_before_copying(published, ended);
             }
         });
@@ -236,19 +171,19 @@ impl Pager {
     }
 
     fn end_sync_before_copying(self: &Arc<Self>, published: u64, ended: Ended) {
-        let mut aftermath = Aftermath::default();
+        let mut deferred = Deferred::default();
         {
             let mut state = self.state.lock();
             match ended {
                 Ok(()) => state.durable_sequence = state.durable_sequence.max(published),
                 Err(cause) => {
                     let failed = state.pending.other_sync_failed();
-                    aftermath.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
+                    deferred.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
                 }
             }
-            aftermath.ended = state.end_log_io(&Due::default());
+            deferred.ended = state.end_log_io(&Due::default());
         }
-        self.settle(aftermath);
+        self.settle(deferred);
     }
 
     /// Starts what is due. The state counts it as under way already.
@@ -274,63 +209,63 @@ impl Pager {
 
     /// All frames of the commits that one write carried have been written, or one could not be.
     fn end_frames(self: &Arc<Self>, ended: Ended) {
-        let mut aftermath = Aftermath::default();
+        let mut deferred = Deferred::default();
         {
             let mut state = self.state.lock();
             match ended {
                 Ok(()) if self.options.durability == Durability::Full => {
-                    aftermath.due = state.pending.written();
+                    deferred.due = state.pending.written();
                 }
                 Ok(()) => {
-                    (aftermath.published, aftermath.due) = state.pending.written_for_good();
-                    state.publish(&aftermath.published);
-                    aftermath.wakes[1] = state.end_write_lock(&aftermath.published);
+                    (deferred.published, deferred.due) = state.pending.written_for_good();
+                    state.publish(&deferred.published);
+                    deferred.wakes[1] = state.end_write_lock(&deferred.published);
                 }
                 Err(error) => {
                     let (failed, unwritten) = state.pending.write_failed();
-                    aftermath.unwritten = unwritten;
-                    aftermath.wakes[1] = state.end_write_lock(&failed);
-                    aftermath.failed = state.fail(failed, self.log.error("write frames to", error));
+                    deferred.unwritten = unwritten;
+                    deferred.wakes[1] = state.end_write_lock(&failed);
+                    deferred.failed = state.fail(failed, self.log.error("write frames to", error));
                 }
             }
-            aftermath.ended = state.end_log_io(&aftermath.due);
+            deferred.ended = state.end_log_io(&deferred.due);
         }
-        self.settle(aftermath);
+        self.settle(deferred);
     }
 
     /// The sync of the log that covers the oldest commits in flight has ended.
     fn end_log_sync(self: &Arc<Self>, ended: Ended) {
-        let mut aftermath = Aftermath::default();
+        let mut deferred = Deferred::default();
         {
             let mut state = self.state.lock();
             match ended {
                 Ok(()) => {
                     let (flights, due) = state.pending.synced();
                     state.publish(&flights);
-                    aftermath.wakes[1] = state.end_write_lock(&flights);
+                    deferred.wakes[1] = state.end_write_lock(&flights);
                     state.log_syncs += 1;
                     state.durable_sequence = state.committed.sequence;
-                    (aftermath.published, aftermath.due) = (flights, due);
+                    (deferred.published, deferred.due) = (flights, due);
                 }
                 Err(cause) => {
                     let failed = state.pending.sync_failed();
-                    aftermath.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
+                    deferred.fail_all(&mut state, failed, self.log.error("sync", cause), cause);
                 }
             }
-            aftermath.ended = state.end_log_io(&aftermath.due);
+            deferred.ended = state.end_log_io(&deferred.due);
         }
-        self.settle(aftermath);
+        self.settle(deferred);
     }
 
-    /// Does what is left. What is due goes before the news, which are for user code.
-    fn settle(self: &Arc<Self>, aftermath: Aftermath) {
-        let Aftermath { published, due, failed, unwritten, wakes, ended } = aftermath;
+    /// Does what is left. What is due goes before the notifications, which run user code.
+    fn settle(self: &Arc<Self>, deferred: Deferred) {
+        let Deferred { published, due, failed, unwritten, wakes, ended } = deferred;
         let kept = published.into_iter().map(|flight| self.keep_pages(flight));
         let failed = failed.into_iter().map(|(flight, error)| (flight.outcome, Err(error)));
-        let mut news = News { outcomes: kept.chain(failed).collect(), wakes, ended };
+        let mut notifications = Notifications { outcomes: kept.chain(failed).collect(), wakes, ended };
         self.start(due);
         drop(unwritten);
-        news.tell();
+        notifications.tell();
     }
 
     /// Gives a published commit's pages to the cache. A reader may have missed one since it was published, and read it:
@@ -389,7 +324,7 @@ impl State {
     }
 
     /// Ends the run. A sync has failed, and with it the commits that it `covered` and all `later` ones.
-    fn fail_all(
+    pub(super) fn fail_all(
         &mut self,
         covered: Vec<Flight>,
         later: Vec<Flight>,
