@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenterhook_runtime::pager::PageNo;
 
 use super::Observation;
+use super::flight::{Flight, Order};
 use tenterhook_stress::system::Crash;
 
 /// The digest of a page that is not there.
@@ -54,25 +55,6 @@ pub struct History {
 struct Version {
     sequence: u64,
     digest: u64,
-}
-
-/// When a commit was asked for.
-type Order = u64;
-
-/// A commit whose outcome is open.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Flight {
-    pub(super) id: TransactionId,
-    pub(super) base: u64,
-    order: Order,
-    /// The commit in flight that it was built on; `None` when that is part of the chain.
-    parent: Option<Order>,
-    /// What was built on it.
-    children: Vec<Order>,
-    changes: Vec<(PageNo, u64)>,
-    /// In this life it did not happen: it failed, it was dropped before it was handed over, or a later writer started
-    /// from where it had, or before.
-    pub(super) after_crash: bool,
 }
 
 /// What a recovered state is compared with.
@@ -406,11 +388,5 @@ impl History {
             let newest = versions.iter().rposition(|version| version.sequence <= floor);
             versions.drain(..newest.unwrap_or(0));
         }
-    }
-}
-
-impl Flight {
-    fn change(&self, page: PageNo) -> Option<u64> {
-        self.changes.iter().rev().find(|&&(changed, _)| changed == page).map(|&(_, digest)| digest)
     }
 }

@@ -7,6 +7,7 @@ mod atomicity;
 mod durability;
 mod fabricated_read;
 mod fairness;
+mod flight;
 mod history;
 mod integrity;
 mod knowledge;
