@@ -118,19 +118,54 @@ fn calls_of(thread: libc::pid_t) -> Vec<String> {
 }
 
 /// The functions of a backtrace: what is below the handler, without the standard library's and without places in files.
+///
+/// A build with line tables alone names a function that was inlined without its modules. Its place in a file tells whose it is.
 fn calls(backtrace: &str) -> Vec<String> {
-    let numbered = backtrace.lines().filter_map(|line| {
-        let (number, name) = line.trim_start().split_once(": ")?;
-        number.parse::<u32>().ok().map(|_| name.trim())
-    });
-    let names: Vec<&str> = numbered.collect();
-    let handler = names.iter().position(|name| name.contains("stacks::tell")).map_or(0, |index| index + 1);
-    let is_ours = |name: &&&str| {
-        let name = name.trim_start_matches('<');
+    let calls = Call::all(backtrace);
+    let handler = calls.iter().position(Call::is_the_handler).map_or(0, |index| index + 1);
+    let ours = calls[handler..].iter().filter(|call| !call.is_of_the_system());
+    ours.take(MOST_CALLS).map(|call| call.name.to_owned()).collect()
+}
+
+/// One call of a backtrace.
+struct Call<'a> {
+    name: &'a str,
+    /// File and line, if the build has them.
+    place: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    fn all(backtrace: &'a str) -> Vec<Call<'a>> {
+        let mut calls: Vec<Call<'a>> = Vec::new();
+        for line in backtrace.lines().map(str::trim_start) {
+            if let Some(place) = line.strip_prefix("at ") {
+                calls.last_mut().into_iter().for_each(|call| call.place = Some(place));
+            } else if let Some((number, name)) = line.split_once(": ")
+                && number.parse::<u32>().is_ok()
+            {
+                calls.push(Call { name: name.trim(), place: None });
+            }
+        }
+        calls
+    }
+
+    fn is_at(&self, part: &str) -> bool {
+        self.place.is_some_and(|place| place.contains(part))
+    }
+
+    fn is_the_handler(&self) -> bool {
+        self.name.contains("stacks::tell") || (self.name == "tell" && self.is_at("stacks.rs"))
+    }
+
+    fn is_of_the_system(&self) -> bool {
+        let name = self.name.trim_start_matches('<');
         let std = ["std::", "core::", "alloc::", "__", "_start", "start_thread", "clone", "syscall"];
-        !std.iter().any(|prefix| name.starts_with(prefix))
-    };
-    names[handler..].iter().filter(is_ours).take(MOST_CALLS).map(|name| (*name).to_owned()).collect()
+        std.iter().any(|prefix| name.starts_with(prefix))
+            || self.is_at("/library/std/")
+            || self.is_at("/library/core/")
+            || self.is_at("/library/alloc/")
+            || self.name == "<unknown>"
+    }
 }
 
 #[cfg(test)]
@@ -166,5 +201,12 @@ mod tests {
     fn calls_are_those_below_the_handler_and_name_no_files() {
         let text = "   0: std::backtrace::Backtrace::force_capture\n   1: a::stacks::tell\n             at /x/y.rs:7:1\n   2: __restore_rt\n   3: <core::pin::Pin<P> as F>::poll\n   4: a::b::wait\n             at /x/z.rs:1:2\n   5: <a::C as D>::e\n   6: start_thread\n";
         assert_eq!(calls(text), ["a::b::wait", "<a::C as D>::e"]);
+    }
+
+    /// Broke: the handler was not found, and the standard library's calls were told.
+    #[test]
+    fn calls_of_a_build_with_line_tables_alone_are_known_by_their_places() {
+        let text = "   0: tell\n             at ./src/real/stacks.rs:56:41\n   1: <unknown>\n   2: wait_until\n             at /rustc/0/library/std/src/sync/mpmc/context.rs:139:17\n   3: wait\n             at ./src/b.rs:1:2\n";
+        assert_eq!(calls(text), ["wait"]);
     }
 }
