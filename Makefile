@@ -41,8 +41,9 @@ test: tokio-free slim ## format check, lints, unit, integration and doc tests, t
 	cargo test -q --workspace --features tenterhook-stress/job,tenterhook/job
 	cargo clippy -q -p tenterhook-stress -p tenterhook --features tenterhook-stress/job,tenterhook/job --all-targets -- -D warnings
 
-engines: ## build and try the engines that no one here wrote (stress/engines); the old SQLite, raft-engine and turso_core must fail as they did
+engines: ## build and try the engines that no one here wrote (stress/engines); what was found must fail as it did
 	cd stress/engines/sqlite && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
+	cd stress/engines/sqlite && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
 	cd stress/engines/sqlite && cargo run -q --release -- sim --duration 30s
 	cd stress/engines/sqlite-old && for tape in found/*.tape; do cargo run -q --release -- replay $$tape; test $$? -eq 10 || exit 1; done
 	cd stress/engines/redb && cargo fmt --check && cargo clippy -q --release --all-targets -- -D warnings && cargo test -q --release
