@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "how long Ctrl-C takes is a matter of real time")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -214,27 +214,47 @@ fn events_are_listed_before_the_summary() {
     assert!(text(&output.stdout).lines().any(|line| line.trim_start().starts_with("0 control")));
 }
 
-#[test]
-fn ctrl_c_ends_a_campaign_soon_with_its_summary() {
-    let mut child = tenterhook("sim --seed 1 --duration 1h --quiet")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+/// A program that has come so far that it can be told to stop, and what it prints from then on.
+fn begun(command: &mut Command) -> (Child, BufReader<ChildStdout>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
     let mut output = BufReader::new(child.stdout.take().expect("piped"));
-    // The heading is printed when Ctrl-C can be caught.
     let mut heading = String::new();
     while !heading.contains("run twice") {
         assert!(output.read_line(&mut heading).expect("readable") > 0, "{heading}");
     }
-    let pressed = Instant::now();
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
-    assert!(killed.success());
+    (child, output)
+}
+
+fn send(signal: &str, child: &Child) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_a_campaign_soon_with_its_summary() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let (mut child, mut output) = begun(&mut tenterhook("sim --seed 1 --duration 1h --quiet"));
+        let pressed = Instant::now();
+        send(signal, &child);
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).expect("readable");
+        let status = child.wait().expect("ends");
+        // One second is promised; a loaded machine gets some more.
+        assert!(pressed.elapsed() < Duration::from_secs(3), "{:?}", pressed.elapsed());
+        assert_eq!(status.code(), Some(0), "{signal}: {rest}");
+        assert!(rest.contains("passed, interrupted") && rest.contains("trace hash"), "{signal}: {rest}");
+        assert!(rest.trim().lines().count() <= 25, "{signal}: {rest}");
+    }
+}
+
+#[test]
+fn a_hangup_that_nohup_has_it_ignore_ends_nothing() {
+    let command =
+        format!("trap '' HUP; exec {} sim --seed 1 --seeds 40 --quiet", env!("CARGO_BIN_EXE_tenterhook"));
+    let (mut child, mut output) = begun(Command::new("sh").args(["-c", &command]));
+    send("-HUP", &child);
     let mut rest = String::new();
     output.read_to_string(&mut rest).expect("readable");
-    let status = child.wait().expect("ends");
-    // One second is promised; a loaded machine gets some more.
-    assert!(pressed.elapsed() < Duration::from_secs(3), "{:?}", pressed.elapsed());
-    assert_eq!(status.code(), Some(0), "{rest}");
-    assert!(rest.contains("passed, interrupted") && rest.contains("trace hash"), "{rest}");
-    assert!(rest.trim().lines().count() <= 25, "{rest}");
+    assert_eq!(child.wait().expect("ends").code(), Some(0), "{rest}");
+    assert!(rest.contains("passed\n") && rest.contains("40 from 0x1"), "{rest}");
 }

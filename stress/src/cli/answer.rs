@@ -1,38 +1,10 @@
-//! What the commands say, and how they are told to stop.
+//! What the commands say.
 
 use std::io::Write as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::exit::ExitCode;
-use crate::stop::Stop;
-
-/// What a shell expects of a process that Ctrl-C has ended.
-const INTERRUPTED: i32 = 130;
-
-/// A stop that Ctrl-C tells; a second Ctrl-C ends the process.
-pub fn interruption(program: &str) -> Stop {
-    let (stopper, stop) = Stop::new();
-    let mut stopper = Some(stopper);
-    // Without a handler Ctrl-C ends the process at once, which is worse and not wrong.
-    let handler = move || match stopper.take() {
-        Some(stopper) => drop(stopper),
-        // A second Ctrl-C ends the process.
-        None => {
-            #[cfg(feature = "job")]
-            crate::job::restore_terminal();
-            std::process::exit(INTERRUPTED)
-        }
-    };
-    if ctrlc::set_handler(handler).is_err() {
-        eprintln!("{program}: cannot handle Ctrl-C: it ends the process without a summary");
-        // The handler was dropped together with its stopper. A stopper that is never dropped replaces it.
-        let (stopper, stop) = Stop::new();
-        std::mem::forget(stopper);
-        return stop;
-    }
-    stop
-}
 
 /// Says in one line what is wrong with the command line.
 pub fn usage(program: &str, problem: &str) -> ExitCode {

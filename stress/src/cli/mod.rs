@@ -5,6 +5,7 @@ mod bisect;
 mod child;
 mod explain;
 mod history;
+mod interruption;
 #[cfg(feature = "job")]
 mod job;
 #[cfg(not(feature = "job"))]
@@ -21,7 +22,8 @@ mod threads;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::answer::{exit_codes, in_one_line};
-pub use self::answer::{interruption, print, usage};
+pub use self::answer::{print, usage};
+pub use self::interruption::interruption;
 pub use self::threads::backends;
 use crate::exit::ExitCode;
 use crate::race;
