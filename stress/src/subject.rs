@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use crate::disk::FaultKind;
 pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, Options, OptionsError};
-use crate::real::killed::KilledProcesses;
+use crate::real::killed::Killable;
 use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
@@ -100,8 +100,8 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
         None
     }
 
-    /// How it is run in processes that are killed; none if it is not.
-    fn killed_processes() -> Option<Box<dyn KilledProcesses>> {
+    /// How it works in processes that are killed; none if it does not. The command `crash` and jobs kill them.
+    fn killed() -> Option<Killable> {
         None
     }
 
