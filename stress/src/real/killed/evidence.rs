@@ -122,11 +122,12 @@ impl<'a> Evidence<'a> {
             exhibits.push(Exhibit { path, what: what.to_owned() });
             io::Result::Ok(())
         };
-        add(
-            "record",
-            "the I/O of every child since then, as stress/src/real/killed/record.rs says",
-            &self.record,
-        )?;
+        let format = "as stress/src/real/killed/record.rs says";
+        let recorded = match self.left {
+            Left::Files { .. } => format!("the I/O of every child since then, {format}"),
+            Left::Folder(_) => format!("what the child has said of its commits, {format}"),
+        };
+        add("record", &recorded, &self.record)?;
         let account = serde_json::to_vec_pretty(&self.account)?;
         add(ACCOUNT, "the violation, what each connection must have, and the draws of the loss", &account)?;
         let text = readme(&folder, &exhibits, &self.account, program);

@@ -13,7 +13,7 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `system` | what a system offers: [`Killable`] |
-//! | `process`, `commits` | what its process lends to it, and what it says of its commits: [`Process`], [`Opening`], [`Commits`] |
+//! | `process`, `commits`, `drive` | what its process lends to it, what it says of its commits, and how it works: [`Process`], [`Opening`], [`Commits`] |
 //! | `seat`, `acks` | what each connection has asked for and was told, in a table that outlives a process |
 //! | `child`, `death` | the process that is killed |
 //! | `points`, `harm`, `variety` | where it kills itself, what befalls its I/O, and which child meets what |
@@ -29,6 +29,7 @@ mod child;
 mod commits;
 mod death;
 mod draws;
+mod drive;
 mod evidence;
 mod files;
 mod harm;

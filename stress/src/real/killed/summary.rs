@@ -232,7 +232,7 @@ impl Summary {
         for point in &self.points {
             let _ = writeln!(text, "  {:<30} {:>8} {:>8}", point.point, point.armed, point.reached);
         }
-        if !self.harms.is_empty() {
+        if !(self.harms.is_empty() && self.noise.is_empty()) {
             let _ = writeln!(text, "{:<32} {:>8} {:>8}", "harm and noise", "children", "done");
         }
         for harm in self.harms.iter().chain(&self.noise) {

@@ -41,9 +41,10 @@ pub trait Recorded: Send + Sync {
         Harm::OF_IO.to_vec()
     }
 
-    /// The kinds of noise that it is up to, of [`NoiseKind::OF_CHILDREN`]. The same holds of them.
+    /// The kinds of noise that it is up to, of [`NoiseKind::OF_CHILDREN`]. The same holds of them. [`NoiseKind::EndedThreads`] is made by
+    /// [`Commits::drive`](super::Commits::drive) and [`Process::step`](super::Process::step): a system that uses neither leaves it out.
     fn noise(&self) -> Vec<NoiseKind> {
-        vec![NoiseKind::Signals, NoiseKind::Stops, NoiseKind::ColdFiles, NoiseKind::FullDisk]
+        NoiseKind::OF_CHILDREN.to_vec()
     }
 
     /// The names of bugs that a person may ask for, so that a campaign can be seen to find them.

@@ -11,7 +11,6 @@ use tenterhook_runtime::io::{IO, OperationKind, drive};
 use tenterhook_runtime::pager::PagerError;
 use tenterhook_stress::real::killed::{Harm, LogFile, Opening, Point, Recorded, Seat, SystemFiles};
 use tenterhook_stress::real::layer::Role;
-use tenterhook_stress::real::noise::NoiseKind;
 use tenterhook_stress::violation::Violation;
 
 use super::plant::Plant;
@@ -53,10 +52,6 @@ impl Recorded for PagerProcesses {
 
     fn harms(&self) -> Vec<Harm> {
         Harm::ALL.to_vec()
-    }
-
-    fn noise(&self) -> Vec<NoiseKind> {
-        NoiseKind::OF_CHILDREN.to_vec()
     }
 
     fn plants(&self) -> &'static [&'static str] {
