@@ -2,7 +2,8 @@
 //!
 //! A [`System`] is one run of something. A [`Subject`] says how runs of it are made: what a seed draws, what a person may
 //! fix, how a failing setup gets smaller. With that, `cli::main` is a whole program: `sim`, `replay`,
-//! `shrink`, `trace` and `sweep`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
+//! `shrink`, `trace`, `sweep`, `threads` and `crash`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
+//! What a system does not offer, such as [`Subject::killed`], its program refuses in one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

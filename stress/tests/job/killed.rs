@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenterhook_runtime::io::{IO, OperationKind};
-use tenterhook_stress::real::killed::{Killable, Opening, Point, Recorded, Seat, SystemFiles};
+use tenterhook_stress::real::killed::{Harm, Killable, Opening, Point, Recorded, Seat, SystemFiles};
 use tenterhook_stress::real::layer::Role;
+use tenterhook_stress::real::noise::NoiseKind;
 use tenterhook_stress::subject::Subject as _;
 use tenterhook_stress::violation::Violation;
 
@@ -39,6 +40,14 @@ impl Recorded for Planted {
             true => Point::at_work(&[(Role::Database, OperationKind::Truncate)]),
             false => self.0.points(),
         }
+    }
+
+    fn harms(&self) -> Vec<Harm> {
+        self.0.harms()
+    }
+
+    fn noise(&self) -> Vec<NoiseKind> {
+        self.0.noise()
     }
 
     fn work(&self, opening: Opening, io: &Arc<dyn IO>) -> Result<Infallible, Box<dyn Error>> {
@@ -98,5 +107,5 @@ pub(crate) fn unreached() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = expect(70, folder.path(), "unreached", COMMAND);
     assert!(out.starts_with("verdict          TESTER AT FAULT: crash: "), "{out}");
-    assert!(out.contains("processes were to come to before-database-truncate, and none did"), "{out}");
+    assert!(out.contains("processes were to come to after-database-truncate, and none did"), "{out}");
 }
