@@ -2,6 +2,7 @@
 //! When the environment says so, this program is the tester of one of them, and of one that offers nothing to kill.
 
 mod own;
+mod rude;
 #[path = "../../examples/tally/main.rs"]
 #[allow(dead_code, reason = "its main is that of the example")]
 mod tally;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use own::OwnSubject;
+use rude::RudeSubject;
 use serde_json::Value;
 use tally::{Tally, TallySubject};
 use tenterhook_stress::cli::{NoCommands, run};
@@ -56,6 +58,7 @@ const TESTS: &[Test] = &[
         "what_a_system_does_not_offer_is_refused_in_one_line",
         what_a_system_does_not_offer_is_refused_in_one_line,
     ),
+    ("a_process_that_does_what_it_must_not_is_found", a_process_that_does_what_it_must_not_is_found),
     ("help_shows_what_a_system_offers", help_shows_what_a_system_offers),
 ];
 
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         let arguments = std::env::args_os();
         return match role.as_str() {
             "own" => run::<OwnSubject, NoCommands>(arguments),
+            "rude" => run::<RudeSubject, NoCommands>(arguments),
             "simulated" => run::<SimulatedSubject, NoCommands>(arguments),
             _ => run::<TallySubject, NoCommands>(arguments),
         }
@@ -174,6 +178,20 @@ fn what_a_system_does_not_offer_is_refused_in_one_line() {
         let problem = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{role} {arguments}: {problem}");
         assert!(problem.contains(expected) && problem.lines().count() == 1, "{role} {arguments}: {problem}");
+    }
+}
+
+fn a_process_that_does_what_it_must_not_is_found() {
+    for (plant, expected) in [
+        ("opens", "'other' was opened"),
+        ("removes", "'tally' was removed"),
+        ("ends", "it has ended"),
+        ("fails", "connection 7: it fell"),
+    ] {
+        let document = crash(10, "rude", &format!("--kills 60 --points none --plant {plant}"));
+        let seen = document["failure"]["violation"]["seen"].as_str().expect("a text");
+        assert!(seen.contains(expected), "{plant}: {document:#}");
+        std::fs::remove_dir_all(document["failure"]["kept"].as_str().expect("a path")).expect("it is ours");
     }
 }
 
