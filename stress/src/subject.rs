@@ -101,7 +101,8 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
         None
     }
 
-    /// How it works in processes that are killed; none if it does not. The command `crash` and jobs kill them.
+    /// How it works in processes that are killed; none if it does not. The command `crash` and jobs kill them: see
+    /// [`killed`](crate::real::killed).
     fn killed() -> Option<Killable> {
         None
     }
