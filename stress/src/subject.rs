@@ -2,14 +2,15 @@
 //!
 //! A [`System`] is one run of something. A [`Subject`] says how runs of it are made: what a seed draws, what a person may
 //! fix, how a failing setup gets smaller. With that, `cli::main` is a whole program: `sim`, `replay`,
-//! `shrink`, `trace` and `sweep`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
+//! `shrink`, `trace`, `sweep`, `threads` and `crash`, with campaigns, resumption, JSON, exit codes and the command that repeats a failure.
+//! What a system does not offer, such as [`Subject::killed`], its program refuses in one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::disk::FaultKind;
 pub use crate::options::{Fixed, FixedWorld, Kinds, NoOptions, Options, OptionsError};
-use crate::real::killed::KilledProcesses;
+use crate::real::killed::Killable;
 use crate::real::threads::Workload;
 use crate::sweep::Operation;
 use crate::system::System;
@@ -100,8 +101,9 @@ pub trait Subject: Copy + Debug + Send + Sync + 'static {
         None
     }
 
-    /// How it is run in processes that are killed; none if it is not.
-    fn killed_processes() -> Option<Box<dyn KilledProcesses>> {
+    /// How it works in processes that are killed; none if it does not. The command `crash` and jobs kill them: see
+    /// [`killed`](crate::real::killed).
+    fn killed() -> Option<Killable> {
         None
     }
 

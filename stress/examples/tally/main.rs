@@ -2,6 +2,7 @@
 //! `cargo run -p tenterhook-stress --features cli --example tally -- sim --duration 10s`
 
 mod engine;
+mod killed;
 mod workload;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use engine::{Load, Store, load, open};
 use tenterhook_runtime::IOResult;
 use tenterhook_runtime::io::IO;
 use tenterhook_stress::disk::FaultKind::{self, *};
+use tenterhook_stress::real::killed::Killable;
 use tenterhook_stress::real::threads::{Connection as _, Workload};
 use tenterhook_stress::subject::{Drawn, Fixed, Options, Subject};
 use tenterhook_stress::sweep::{Operation, operation};
@@ -104,6 +106,10 @@ impl Subject for TallySubject {
 
     fn threads(connections: u64) -> Option<Box<dyn Workload>> {
         Some(Box::new(Told::new(connections)))
+    }
+
+    fn killed() -> Option<Killable> {
+        Some(Killable::Recorded(Box::new(killed::Processes)))
     }
 }
 

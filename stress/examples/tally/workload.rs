@@ -89,7 +89,7 @@ fn path(environment: &Environment) -> PathBuf {
     environment.directory().join("tally")
 }
 
-fn unusable(error: impl std::fmt::Display) -> Box<Violation> {
+pub(crate) fn unusable(error: impl std::fmt::Display) -> Box<Violation> {
     Violation::safety("opening", "a file that can be read", error.to_string())
 }
 

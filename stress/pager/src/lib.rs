@@ -10,7 +10,7 @@
 //! | [`oracle`] | what must hold, one property a file, against a history without concurrency and faults |
 //! | [`sweep`] | each operation, to be swept one by one |
 //! | [`real`] | the pager on real threads, files and processes |
-//! | [`cli`] | the commands that it has beside every subject's |
+//! | [`cli`] | the program |
 
 pub mod cli;
 pub mod options;

@@ -1,13 +1,13 @@
 //! The pager as the tester's commands know it.
 
-use tenterhook_stress::real::killed::KilledProcesses;
+use tenterhook_stress::real::killed::Killable;
 use tenterhook_stress::real::threads::Workload;
 use tenterhook_stress::subject::{Drawn, Fixed, Subject};
 use tenterhook_stress::sweep::Operation;
 use tenterhook_stress::tape::Stream;
 
 use crate::options::{self, FixedPager};
-use crate::real::crash::Children;
+use crate::real::crash::PagerProcesses;
 use crate::real::threads::PagerWorkload;
 use crate::sweep;
 use crate::system::{PagerPlan, PagerSystem};
@@ -48,8 +48,8 @@ impl Subject for PagerSubject {
         Some(Box::new(PagerWorkload::new(connections)))
     }
 
-    fn killed_processes() -> Option<Box<dyn KilledProcesses>> {
-        Some(Box::new(Children))
+    fn killed() -> Option<Killable> {
+        Some(Killable::Recorded(Box::new(PagerProcesses)))
     }
 
     fn operations() -> Vec<Box<dyn Operation>> {

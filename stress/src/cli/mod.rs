@@ -3,6 +3,7 @@
 mod answer;
 mod bisect;
 mod child;
+mod crash;
 mod explain;
 mod history;
 mod interruption;
@@ -75,6 +76,11 @@ enum Command<S: Subject, C: Commands> {
     #[cfg(not(feature = "job"))]
     #[command(flatten)]
     Job(no_job::Commands),
+    /// Kill processes of the system, and check what the next process recovers.
+    Crash(crash::CrashArguments<S>),
+    /// The process that is killed.
+    #[command(hide = true)]
+    CrashChild(crash::ChildArguments<S>),
     #[command(flatten)]
     Own(C),
 }
@@ -122,6 +128,7 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
         let examples = examples.replace("PROGRAM", S::PROGRAM);
         program = program.mut_subcommand(command, |known| known.after_long_help(examples));
     }
+    let mut program = program.mut_subcommand("crash", crash::shaped::<S>);
     let parsed = program
         .try_get_matches_from_mut(arguments)
         .and_then(|matches| Arguments::<S, C>::from_arg_matches(&matches));
@@ -143,6 +150,8 @@ pub fn run<S: Subject, C: Commands>(arguments: impl IntoIterator<Item = std::ffi
             Command::Job(command) => job::run(command),
             #[cfg(not(feature = "job"))]
             Command::Job(command) => no_job::run::<S>(&command),
+            Command::Crash(arguments) => crash::run(arguments),
+            Command::CrashChild(arguments) => crash::run_child(arguments),
             Command::Own(command) => command.run(),
         },
         Err(error) if !error.use_stderr() => {

@@ -79,7 +79,7 @@ pub(super) fn desk<S: Subject>(
     }
     let real = [
         (Mode::Threads, "real threads", S::threads(1).is_some()),
-        (Mode::Crash, "processes that are killed", S::killed_processes().is_some()),
+        (Mode::Crash, "processes that are killed", S::killed().is_some()),
     ];
     for (mode, what, is_offered) in real.into_iter().filter(|(mode, ..)| mix.has(*mode)) {
         if !is_offered {

@@ -14,7 +14,7 @@ use super::triage::{self, Case};
 use super::work::nanos;
 use crate::campaign::{Failure, Finding, SlowestSeed};
 use crate::panics;
-use crate::real::killed::Stretch;
+use crate::real::killed;
 use crate::real::noise::NoiseKind;
 use crate::real::threads::{self, KINDS, ThreadsOptions};
 use crate::stop::Stop;
@@ -122,25 +122,33 @@ pub(super) fn threads<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> io:
 pub(super) fn crash<S: Subject>(seed: u64, scratch: &Path, stop: &Stop) -> io::Result<Option<Finished>> {
     let began = Instant::now();
     std::fs::create_dir_all(scratch)?;
-    let processes = S::killed_processes().expect("the job has asked for it");
-    let killed = processes.run(&Stretch { directory: scratch, seed, duration: STRETCH }, stop)?;
+    let system = S::killed().expect("the job has asked for it");
+    let summary = killed::stretch(&system, (scratch, seed, STRETCH), S::PROGRAM, stop)?;
     // What was found before Ctrl-C is found.
-    if killed.interrupted && killed.found.is_none() {
+    if summary.interrupted && summary.failure.is_none() {
         return Ok(None);
     }
-    let counts = killed.counts.into_iter().map(|(name, count)| (Kind::Counter, name, count));
-    let meant = killed.meant.into_iter().flat_map(|meant| {
-        [(Kind::Requested, meant.name.clone(), meant.meant), (Kind::Delivered, meant.name, meant.done)]
+    let counts = [
+        ("deaths", summary.kills),
+        ("recoveries", summary.recoveries),
+        ("power losses", summary.power_losses),
+        ("power losses with something at stake", summary.at_stake),
+    ];
+    let counts = counts.map(|(name, count)| (Kind::Counter, name.to_owned(), count)).into_iter();
+    let meant = summary.meant().flat_map(|(name, meant, done)| {
+        [(Kind::Requested, name.to_owned(), meant), (Kind::Delivered, name.to_owned(), done)]
     });
     let named = counts.chain(meant).filter(|&(.., count)| count > 0).collect();
-    let mut case = killed
-        .found
-        .map(|(violation, command)| triage::unshrunk(S::NAME, failed(seed, *violation, Vec::new(), command)));
+    // Another run of the seed dies elsewhere: a moment is the kernel's. The files of this one say more.
+    let command = format!("{} crash --seed {seed:#x} --duration 5m", S::PROGRAM);
+    let mut case = summary
+        .failure
+        .map(|failure| triage::unshrunk(S::NAME, failed(seed, failure.violation, Vec::new(), command)));
     // What is wrong with the files is in them.
     match &mut case {
         Some(case) => case.small.files = Some(scratch.to_owned()),
         None => drop(std::fs::remove_dir_all(scratch)),
     }
-    let row = row(seed, killed.deaths, began);
+    let row = row(seed, summary.kills, began);
     Ok(Some(Finished { mode: Mode::Crash, seed, row, named, cases: case.into_iter().collect() }))
 }

@@ -77,6 +77,16 @@ pub enum Verdict {
 
 /// Sees every operation. Called from any thread.
 pub trait Watcher: Send + Sync + 'static {
+    /// Which of its files a system opens at `path`.
+    fn role(&self, path: &Path) -> Role {
+        Role::of(path)
+    }
+
+    /// A file is about to be removed.
+    fn removes(&self, path: &Path) {
+        let _ = path;
+    }
+
     /// An operation is about to go down; `bytes` are those of a write.
     fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
         let _ = (passing, bytes);
@@ -141,11 +151,13 @@ impl<W: Watcher> Layer<W> {
 
 impl<W: Watcher> IO for Layer<W> {
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Arc<dyn File>, IoError> {
+        let role = self.shared.watcher.role(path);
         let file = self.below.open(path, options)?;
-        Ok(Arc::new(LayerFile { file, role: Role::of(path), shared: Arc::clone(&self.shared) }))
+        Ok(Arc::new(LayerFile { file, role, shared: Arc::clone(&self.shared) }))
     }
 
     fn remove(&self, path: &Path) -> Result<(), IoError> {
+        self.shared.watcher.removes(path);
         self.below.remove(path)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`killed`] | what a system offers to be run in processes that are killed |
+//! | [`killed`] | processes that are killed in the middle, and what the next one finds |
 //! | [`layer`] | a backend around a backend: sees every operation come and go, and may interfere |
 //! | [`noise`] | what a kernel does unasked: signals, cold files, a full disk |
 //! | [`room`] | whether the disk has room for real files |

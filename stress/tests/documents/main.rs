@@ -49,8 +49,8 @@ fn main() -> ExitCode {
     for block in blocks(TUTORIAL) {
         walk.take(&block);
     }
-    assert_eq!((walk.stage, walk.sources), (2, 4), "two fixes, and four files of source");
-    assert_eq!(walk.commands, 2 + 7, "commands of both");
+    assert_eq!((walk.stage, walk.sources), (2, 5), "two fixes, and five files of source");
+    assert_eq!(walk.commands, 2 + 9, "commands of both");
     regressions(folder.path());
     println!("documents: {} sources compared, {} commands run", walk.sources, walk.commands);
     ExitCode::SUCCESS
@@ -94,6 +94,7 @@ impl Walk<'_> {
         match name {
             "// src/store.rs" => STORES[self.stage],
             "// src/subject.rs" => include_str!("../../examples/ledger/subject.rs"),
+            "// stress/examples/tally/killed.rs" => include_str!("../../examples/tally/killed.rs"),
             "// src/lib.rs" => "pub mod store;\npub mod subject;\n",
             "// src/main.rs" => {
                 "fn main() -> std::process::ExitCode {\n    tenterhook_stress::cli::main::<ledger::subject::LedgerSubject>().into()\n}\n"

@@ -11,6 +11,9 @@ mod merged;
 mod metrics;
 mod planted;
 mod program;
+#[path = "../../examples/tally/main.rs"]
+#[allow(dead_code, reason = "its main is that of the example")]
+mod tally;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;

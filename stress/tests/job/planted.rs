@@ -7,18 +7,18 @@ use std::time::Duration;
 use tenterhook_runtime::Completion;
 use tenterhook_runtime::io::{Buffer, File, IO, OpenOptions, Submission};
 use tenterhook_stress::disk::FaultKind;
-use tenterhook_stress::real::killed::KilledProcesses;
+use tenterhook_stress::real::killed::Killable;
 use tenterhook_stress::subject::{Drawn, Fixed, NoOptions, Subject};
 use tenterhook_stress::sweep::{Operation, operation};
 use tenterhook_stress::system::{Context, Crash, Step, System};
 use tenterhook_stress::tape::{ChoicePoint, Stream};
 use tenterhook_stress::violation::Violation;
 
-use super::killed::Told;
+use super::killed;
 
 /// The variable with the names of the planted bugs: `hasty` and `racy`. `slow` makes each run take long. `early`
 /// ends each run at its first boot, with another oracle. `clumsy` makes the list of
-/// operations panic in a worker. For `lost` and `unreached` see [`Told`].
+/// operations panic in a worker. For `lost` and `unreached` see [`killed`].
 pub(crate) const BUGS: &str = "TENTERHOOK_PLANTED";
 
 const SLIPS: ChoicePoint = ChoicePoint::new(25, "slips");
@@ -27,7 +27,7 @@ const DEED: ChoicePoint = ChoicePoint::new(0, "deed");
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct PlantedSubject;
 
-fn is_planted(bug: &str) -> bool {
+pub(crate) fn is_planted(bug: &str) -> bool {
     std::env::var(BUGS).unwrap_or_default().contains(bug)
 }
 
@@ -66,8 +66,8 @@ impl Subject for PlantedSubject {
         Planted { plan: drawn.plan, file: None, sum: 0, added: 0, connections }
     }
 
-    fn killed_processes() -> Option<Box<dyn KilledProcesses>> {
-        Some(Box::new(Told))
+    fn killed() -> Option<Killable> {
+        killed::planted()
     }
 
     fn operations() -> Vec<Box<dyn Operation>> {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`ledger`] | a workload whose whole content is a function of how many commits there were |
 //! | [`threads`] | many connections on an executor over threads, under faults |
-//! | [`crash`] | processes that are killed in the middle, and what the next one finds |
+//! | [`crash`] | processes that the tester kills, and what must be there afterwards |
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is about real time")]
 

@@ -7,18 +7,9 @@ use tenterhook_runtime::io::{IO, drive};
 use tenterhook_runtime::pager::{Pager, PagerError, PagerOptions};
 
 use super::OPTIONS;
-use super::seat::Seat;
 use crate::real::ledger::{Audit, Layout};
+use tenterhook_stress::real::killed::Seat;
 use tenterhook_stress::violation::Violation;
-
-/// What a file has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Commits in all.
-    pub(super) commits: u64,
-    /// Those of each connection.
-    pub(super) cells: Vec<u64>,
-}
 
 /// Opens the file, recovery and all.
 pub(super) fn open(io: &Arc<dyn IO>, path: &Path, options: PagerOptions) -> Result<Arc<Pager>, PagerError> {
@@ -26,8 +17,8 @@ pub(super) fn open(io: &Arc<dyn IO>, path: &Path, options: PagerOptions) -> Resu
     drive(&**io, || open.step())
 }
 
-/// Recovers what is on `io` and holds it against what each connection must have.
-pub(super) fn recover(io: &Arc<dyn IO>, path: &Path, seats: &[Seat]) -> Result<Found, Box<Violation>> {
+/// Recovers what is on `io` and holds it against what each connection must have: the commits of each that are there.
+pub(super) fn recover(io: &Arc<dyn IO>, path: &Path, seats: &[Seat]) -> Result<Vec<u64>, Box<Violation>> {
     let pager = open(io, path, OPTIONS).map_err(broken("recovery", "a file that can be opened"))?;
     let found = audit(io, &pager, seats)?;
     let mut check = pager.check_integrity();
@@ -44,28 +35,24 @@ pub(super) fn recover(io: &Arc<dyn IO>, path: &Path, seats: &[Seat]) -> Result<F
 
 /// Reads everything: the state after some number of commits, that has every commit that must be kept, and none that no connection
 /// has asked for.
-pub(super) fn audit(io: &Arc<dyn IO>, pager: &Arc<Pager>, seats: &[Seat]) -> Result<Found, Box<Violation>> {
+pub(super) fn audit(
+    io: &Arc<dyn IO>,
+    pager: &Arc<Pager>,
+    seats: &[Seat],
+) -> Result<Vec<u64>, Box<Violation>> {
     let layout = Layout { connections: seats.len() as u64, usable: pager.usable_size() };
     let unreadable = broken("atomicity", "pages that can be read");
     let mut audit = Audit::whole(pager, layout).map_err(&unreadable)?;
     let found = drive(&**io, || audit.step()).map_err(&unreadable)?;
-    let commits = found.map_err(|wrong| {
+    found.map_err(|wrong| {
         let expected = format!("{} {}, as after some number of commits", wrong.place, wrong.expected);
         Violation::safety("atomicity", expected, wrong.seen)
     })?;
     // A file that has not been made has no cells yet.
     let cell = |connection: usize| audit.cells().get(connection).copied().unwrap_or(0);
     let cells: Vec<u64> = (0..seats.len()).map(cell).collect();
-    for (connection, (seat, own)) in seats.iter().zip(&cells).enumerate() {
-        let Seat { asked, kept } = *seat;
-        if !(kept..=asked).contains(own) {
-            let expected = format!(
-                "from {kept} commits of connection {connection}, which it must keep, to {asked}, which were asked for"
-            );
-            return Err(Violation::safety("durability", expected, format!("{own}, of {commits} in all")));
-        }
-    }
-    Ok(Found { commits, cells })
+    Seat::hold(seats, &cells)?;
+    Ok(cells)
 }
 
 fn broken(oracle: &'static str, expected: &'static str) -> impl Fn(PagerError) -> Box<Violation> {

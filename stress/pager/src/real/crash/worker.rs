@@ -6,19 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tenterhook_runtime::pager::{Checkpoint, CheckpointMode, Pager, PagerError};
 use tenterhook_runtime::{Completion, IOCompletions, IOResult};
 
-use super::acks::Acks;
-use super::death::{die, object};
-use super::harm::Harm;
 use super::plant::Plant;
-use super::points::Trigger;
 use super::variety::Variety;
 use crate::real::ledger::{Committed, Layout, Post, Tidy};
-use tenterhook_stress::real::layer::Layer;
-use tenterhook_stress::real::noise::{NoiseKind, in_mortal_thread};
+use tenterhook_stress::real::killed::{Commits, Process};
 use tenterhook_stress::violation::Violation;
 
-/// One step in so many is done by a thread that ends, where that is asked for.
-const MORTAL: u64 = 32;
 /// A planted bug shows when a connection has begun so many jobs.
 const PLANTED: u64 = 3;
 
@@ -26,12 +19,9 @@ const PLANTED: u64 = 3;
 pub(super) struct Shop {
     pub(super) pager: Arc<Pager>,
     pub(super) layout: Layout,
-    pub(super) layer: Arc<Layer<Trigger>>,
-    pub(super) acks: Acks,
+    pub(super) commits: Commits,
     pub(super) variety: Variety,
     pub(super) plant: Option<Plant>,
-    /// Whether jobs are now and then stepped by a thread that ends.
-    pub(super) mortal: bool,
     /// Commits of each connection that it was told of by this process.
     pub(super) told: Vec<AtomicU64>,
 }
@@ -59,11 +49,15 @@ enum Job {
 }
 
 impl Shop {
+    fn process(&self) -> &Process {
+        self.commits.process()
+    }
+
     /// `connection` was told of its `own`-th commit.
     fn told(&self, connection: u64, own: u64) {
-        self.acks.told(connection, own).expect("the table of acknowledgements can be written");
+        self.commits.told(connection, own);
         if self.variety.keeps_what_it_tells() {
-            self.layer.watcher().recorder().keeps(connection, own);
+            self.commits.keeps(connection, own);
         }
         // ORDERING: Release, pairs with the load in `checkpoint`: who sees the count sees the commit in the pager's newest
         // number, which it reads next.
@@ -71,8 +65,7 @@ impl Shop {
     }
 
     fn asked(&self, connection: u64, committed: Committed) {
-        self.acks.asked(connection, committed.own).expect("the table of acknowledgements can be written");
-        self.layer.watcher().recorder().asks(connection, committed.own);
+        self.commits.asks(connection, committed.own);
         if self.plant == Some(Plant::Hasty) {
             self.told(connection, committed.own);
         }
@@ -98,9 +91,9 @@ impl Worker {
     pub(super) fn machine(mut self) -> impl FnMut() -> Result<IOResult<()>, PagerError> + Send {
         move || match self.step_somewhere() {
             // Nothing was failed that would explain it.
-            Err(error) if !self.shop.layer.watcher().has_struck() => self.object(&error),
+            Err(error) if !self.shop.process().has_struck() => self.object(&error),
             // Writes are refused from now on; the next child opens the file again.
-            Err(PagerError::Poisoned { .. }) => die(),
+            Err(PagerError::Poisoned { .. }) => self.shop.process().die(),
             // It was told that its commit, if it had come so far, is in doubt: the next one counts on from what is there.
             Err(PagerError::Io { .. } | PagerError::EarlierCommitFailed { .. }) => {
                 self.job = self.next_post();
@@ -108,7 +101,7 @@ impl Worker {
             }
             Ok(IOResult::IO(IOCompletions::Single(completion))) if self.gives_up() => {
                 drop(completion);
-                self.shop.layer.watcher().recorder().harms(Harm::GivenUp as u64, 1);
+                self.shop.process().gave_up();
                 self.job = self.next_post();
                 Ok(IOResult::IO(IOCompletions::Yield))
             }
@@ -120,7 +113,8 @@ impl Worker {
     /// Ends the process: connections before this one do not end, so that a join does not come to it.
     fn object(&self, error: &PagerError) -> ! {
         let seen = format!("connection {}, at its job {}: {error}", self.connection, self.begun);
-        object(&Violation::safety("unexplained error", "no error that no fault explains", seen))
+        let violation = Violation::safety("unexplained error", "no error that no fault explains", seen);
+        self.shop.process().object(&violation)
     }
 
     /// What a planted bug makes of the next step.
@@ -145,27 +139,20 @@ impl Worker {
         if let Some(planted) = self.planted() {
             return planted;
         }
-        if !self.shop.mortal || !self.steps.is_multiple_of(MORTAL) {
-            return self.step();
-        }
-        let layer = Arc::clone(&self.shop.layer);
-        let (stepped, is_under_way) = in_mortal_thread(
-            &*layer,
+        let (process, steps) = (Arc::clone(self.shop.commits.process()), self.steps);
+        process.step(
+            steps,
             || self.step(),
             |stepped| match stepped {
                 Ok(IOResult::IO(IOCompletions::Single(completion))) => Some(completion),
                 _ => None,
             },
-        );
-        if is_under_way {
-            layer.watcher().recorder().hears(NoiseKind::EndedThreads, 1);
-        }
-        stepped
+        )
     }
 
     fn gives_up(&mut self) -> bool {
         self.waits += 1;
-        let every = self.shop.variety.gives_up;
+        let every = self.shop.process().gives_up();
         every > 0 && self.waits.is_multiple_of(every)
     }
 
@@ -188,8 +175,7 @@ impl Worker {
                 };
                 // It copies what a power loss no longer takes.
                 if report.sequence >= *newest {
-                    let recorder = shop.layer.watcher().recorder();
-                    (0..).zip(&*told).for_each(|(connection, own)| recorder.keeps(connection, *own));
+                    (0..).zip(&*told).for_each(|(connection, own)| shop.commits.keeps(connection, *own));
                 }
                 self.job = self.next_post();
             }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-/// A kind of harm. Those that a child's variety draws are injected around its backend or are its own doing; the others are the
-/// kernel's, and a campaign is asked for them.
+/// A kind of harm. All but the last are injected around the backend of a process; the last is the system's own doing.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 #[derive(strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "kebab-case")]
-pub(super) enum Harm {
+pub enum Harm {
     /// A write is never done, and fails late.
     RefusedWrite,
     /// A write is done, and reported as failed, late.
@@ -19,12 +18,13 @@ pub(super) enum Harm {
     DroppedSync,
     /// A sync or a truncation takes long.
     SlowSync,
-    /// A commit or a checkpoint is given up while it waits.
+    /// An operation is given up while it waits: see [`Process::gives_up`](super::Process::gives_up).
     GivenUp,
 }
 
 impl Harm {
-    pub(super) const ALL: [Harm; 6] = [
+    /// Every one.
+    pub const ALL: [Harm; 6] = [
         Harm::RefusedWrite,
         Harm::FailedWrite,
         Harm::RefusedSync,
@@ -33,7 +33,12 @@ impl Harm {
         Harm::GivenUp,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    /// Those that are injected around a backend.
+    pub const OF_IO: [Harm; 5] =
+        [Harm::RefusedWrite, Harm::FailedWrite, Harm::RefusedSync, Harm::DroppedSync, Harm::SlowSync];
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
         self.into()
     }
 }

@@ -24,13 +24,10 @@ use std::sync::{Mutex, PoisonError};
 use tenterhook_runtime::Outcome;
 use tenterhook_runtime::io::OperationKind;
 
-use tenterhook_stress::real::layer::{Passing, Role};
-use tenterhook_stress::real::noise::NoiseKind;
+use crate::real::layer::{Passing, Role};
+use crate::real::noise::NoiseKind;
 
 pub(super) const HEAD: usize = 24;
-
-/// Where a log has its headers; its frames come after.
-pub(super) const LOG_HEADERS: u64 = 8192;
 
 /// What an entry is about.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -140,7 +137,7 @@ impl Recorder {
 
     fn append(&self, tag: Tag, role: Role, number: u64, value: u64, bytes: &[&[u8]]) {
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
-        // A record with a hole would convict an innocent pager: better no process than such a record.
+        // A record with a hole would convict an innocent system: better no process than such a record.
         append(&mut **target, tag, role, number, value, bytes).expect("the record of I/O can be written");
     }
 }
@@ -175,10 +172,10 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Whether a write of a log's header was begun.
-    pub(super) fn is_of_log_header(&self) -> bool {
+    /// Whether a write within the first `headers` bytes of the log was begun.
+    pub(super) fn is_of_log_header(&self, headers: u64) -> bool {
         let offset = self.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-        self.role == Role::Log && offset.is_some_and(|offset| offset < LOG_HEADERS)
+        self.role == Role::Log && offset.is_some_and(|offset| offset < headers)
     }
 }
 
@@ -234,7 +231,7 @@ mod tests {
             (entry.tag, entry.number, entry.value, &entry.bytes[8..]),
             (Tag::Write, 8, 3, &b"abc"[..])
         );
-        assert!(entry.is_of_log_header());
+        assert!(entry.is_of_log_header(64) && !entry.is_of_log_header(0));
         assert_eq!((whole(&record), whole(&record[..record.len() - 1])), (record.len(), 24));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::record::{Entries, Tag};
-use tenterhook_stress::real::noise::NoiseKind;
+use crate::real::noise::NoiseKind;
 
 /// A look that comes later than this was held up itself. The rest of that time says nothing about the child.
 const LONGEST: Duration = Duration::from_millis(20);
@@ -66,7 +66,7 @@ mod tests {
     use super::super::harm::Harm;
     use super::super::record::append;
     use super::*;
-    use tenterhook_stress::real::layer::Role;
+    use crate::real::layer::Role;
 
     const MILLI: Duration = Duration::from_millis(1);
     const STALL: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use tenterhook_stress::rng;
+use crate::rng;
 
 /// The numbers of one death, drawn by the campaign's seed and the death's number. What it draws next depends on these two alone,
 /// so a copy that was written down draws the same.

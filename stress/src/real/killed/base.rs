@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::acks::Acks;
-use super::database;
+use super::files::SystemFiles;
 use super::record;
 use super::replay::{Files, Replay};
 use super::seat::Seat;
-use tenterhook_stress::real::layer::Role;
+use crate::real::layer::Role;
 
 /// What a record begins with, and the record so far.
 #[derive(Debug)]
 pub(super) struct Base {
     directory: PathBuf,
-    database: PathBuf,
+    paths: SystemFiles,
     files: Files,
     seats: Vec<Seat>,
     /// Of all lives since.
@@ -45,18 +45,27 @@ struct Document {
     seats: Vec<Seat>,
 }
 
+impl Document {
+    fn content(&self, role: Role) -> Option<&Vec<u8>> {
+        match role {
+            Role::Database => self.database.as_ref(),
+            Role::Log => self.log.as_ref(),
+        }
+    }
+}
+
 impl Base {
     /// What an earlier sitting left counts as durable; a power loss that it was making real is made so first.
-    pub(super) fn resume(directory: &Path, acks: &Acks) -> io::Result<Base> {
+    pub(super) fn resume(directory: &Path, paths: SystemFiles, acks: &Acks) -> io::Result<Base> {
         match fs::read(directory.join("fallen")) {
-            Ok(bytes) => put_in_place(directory, &serde_json::from_slice(&bytes)?, acks)?,
+            Ok(bytes) => put_in_place(directory, &paths, &serde_json::from_slice(&bytes)?, acks)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let (files, seats) = (real_files(directory)?, acks.read()?);
+        let (files, seats) = (real_files(&paths)?, acks.read()?);
         Ok(Base {
             directory: directory.to_owned(),
-            database: database(directory),
+            paths,
             files,
             seats,
             record: Vec::new(),
@@ -68,12 +77,12 @@ impl Base {
     /// One with a complete record, the begin and the end of the last life included.
     pub(super) fn from_evidence(
         directory: &Path,
+        paths: SystemFiles,
         (files, seats): (Files, Vec<Seat>),
         record: Vec<u8>,
         (last_life, last_death): (usize, usize),
     ) -> Base {
-        let (directory, database) = (directory.to_owned(), database(directory));
-        Base { directory, database, files, seats, record, last_life, last_death }
+        Base { directory: directory.to_owned(), paths, files, seats, record, last_life, last_death }
     }
 
     /// What the record begins with.
@@ -92,14 +101,19 @@ impl Base {
         record::append(&mut self.record, record::Tag::Died, Role::Database, 0, 0, &[])
     }
 
-    /// The database file.
-    pub(super) fn path(&self) -> &Path {
-        &self.database
+    /// Where the system's files are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The system's files.
+    pub(super) fn paths(&self) -> &SystemFiles {
+        &self.paths
     }
 
     /// The first `len` bytes of the record.
     pub(super) fn replay(&self, len: usize) -> io::Result<Replay> {
-        let replay = Replay::from(&self.files, &self.seats, &self.database).follow(&self.record[..len]);
+        let replay = Replay::from(&self.files, &self.seats, &self.paths).follow(&self.record[..len]);
         replay.ok_or_else(|| {
             let problem = "the record of the children's I/O is invalid";
             io::Error::new(io::ErrorKind::InvalidData, problem)
@@ -114,7 +128,7 @@ impl Base {
         let beside = self.directory.join("fallen.new");
         fs::write(&beside, serde_json::to_vec(&document)?)?;
         fs::rename(beside, self.directory.join("fallen"))?;
-        put_in_place(&self.directory, &document, acks)?;
+        put_in_place(&self.directory, &self.paths, &document, acks)?;
         (self.files, self.seats) = (files, seats);
         self.record.clear();
         (self.last_life, self.last_death) = (0, 0);
@@ -123,9 +137,9 @@ impl Base {
 }
 
 /// Can be done again from its begin for as long as it has not come to its end.
-fn put_in_place(directory: &Path, document: &Document, acks: &Acks) -> io::Result<()> {
-    for (path, content) in paths(directory).into_iter().zip([&document.database, &document.log]) {
-        match content {
+fn put_in_place(directory: &Path, paths: &SystemFiles, document: &Document, acks: &Acks) -> io::Result<()> {
+    for (role, path) in paths.all() {
+        match document.content(role) {
             Some(bytes) => fs::write(path, bytes)?,
             None => fs::remove_file(path).or_else(|error| match error.kind() {
                 io::ErrorKind::NotFound => Ok(()),
@@ -137,19 +151,10 @@ fn put_in_place(directory: &Path, document: &Document, acks: &Acks) -> io::Resul
     fs::rename(directory.join("fallen"), directory.join("base"))
 }
 
-/// The database and its log.
-pub(super) fn paths(directory: &Path) -> [PathBuf; 2] {
-    let database = database(directory);
-    let mut log = database.clone().into_os_string();
-    log.push("-wal");
-    [database, log.into()]
-}
-
-/// The database and its log, as far as they are there. The database first: what the log loses at its reset is in the
-/// database by then.
-pub(super) fn real_files(directory: &Path) -> io::Result<Files> {
+/// The files of a system, as far as they are there.
+pub(super) fn real_files(paths: &SystemFiles) -> io::Result<Files> {
     let mut files = Files::new();
-    for (role, path) in [Role::Database, Role::Log].into_iter().zip(paths(directory)) {
+    for (role, path) in paths.all() {
         match fs::read(path) {
             Ok(bytes) => files.push((role, bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -161,6 +166,7 @@ pub(super) fn real_files(directory: &Path) -> io::Result<Files> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::pair;
     use super::*;
 
     const SEATS: [Seat; 1] = [Seat { asked: 5, kept: 3 }];
@@ -173,13 +179,13 @@ mod tests {
     fn what_fell_takes_the_place_of_the_files_and_of_the_table() {
         let folder = tempfile::tempdir().unwrap();
         let acks = Acks::open(&folder.path().join("acks"), 1).unwrap();
-        let mut base = Base::resume(folder.path(), &acks).unwrap();
+        let mut base = Base::resume(folder.path(), pair(folder.path()), &acks).unwrap();
         base.fall(files(1), SEATS.to_vec(), &acks).unwrap();
-        assert_eq!(real_files(folder.path()).unwrap(), files(1));
+        assert_eq!(real_files(&pair(folder.path())).unwrap(), files(1));
         assert_eq!(acks.read().unwrap(), SEATS);
         base.fall(files(2)[..1].to_vec(), SEATS.to_vec(), &acks).unwrap();
         assert_eq!(
-            real_files(folder.path()).unwrap(),
+            real_files(&pair(folder.path())).unwrap(),
             files(2)[..1],
             "a log that fell with its name is gone"
         );
@@ -192,9 +198,9 @@ mod tests {
         let document = Document { database: Some(vec![9; 600]), log: None, seats: SEATS.to_vec() };
         fs::write(folder.path().join("fallen"), serde_json::to_vec(&document).unwrap()).unwrap();
         // It had come so far.
-        fs::write(database(folder.path()), [9; 100]).unwrap();
-        Base::resume(folder.path(), &acks).unwrap();
-        assert_eq!(real_files(folder.path()).unwrap(), [(Role::Database, vec![9; 600])]);
+        fs::write(folder.path().join("x"), [9; 100]).unwrap();
+        Base::resume(folder.path(), pair(folder.path()), &acks).unwrap();
+        assert_eq!(real_files(&pair(folder.path())).unwrap(), [(Role::Database, vec![9; 600])]);
         assert_eq!(acks.read().unwrap(), SEATS);
         assert!(!folder.path().join("fallen").exists());
     }

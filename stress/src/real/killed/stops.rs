@@ -6,7 +6,7 @@ use std::process::Child;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use tenterhook_stress::rng;
+use crate::rng;
 
 /// Stops a child, and continues it a few milliseconds later; at random.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::quiet::progress;
 use super::record::{Entries, Tag};
-use tenterhook_stress::violation::Violation;
+use crate::violation::Violation;
 
 /// How a child ended, and what it had to say.
 #[derive(Debug)]
@@ -143,8 +143,8 @@ pub(super) fn threads(child: u32) -> Vec<String> {
 mod tests {
     use super::super::record::append;
     use super::*;
-    use tenterhook_stress::real::layer::Role;
-    use tenterhook_stress::violation::Class;
+    use crate::real::layer::Role;
+    use crate::violation::Class;
 
     fn remains(status: i32, words: &str) -> Remains {
         let (status, words) = (ExitStatus::from_raw(status), words.to_owned());

@@ -2,16 +2,15 @@
 
 use std::io;
 
-use super::OPTIONS;
 use super::base::Base;
 use super::draws::Draws;
 use super::record::{self, Entries, Entry, Tag};
 use super::replay::Files;
 use super::seat::Seat;
-use super::verify::{self, Found};
-use tenterhook_stress::disk::{Fate, Script, SimDisk, Unsynced};
-use tenterhook_stress::real::layer::Role;
-use tenterhook_stress::violation::Violation;
+use super::system::Recorded;
+use super::verdict;
+use crate::disk::{Fate, Script, SimDisk, Unsynced};
+use crate::violation::Violation;
 
 /// Operations of a recovery before each of which it may be cut off.
 const RECOVERY: u64 = 12;
@@ -31,13 +30,13 @@ pub(super) struct Loss {
 }
 
 /// Loses the power at a moment that is drawn: the last child's death, or any before it in its life.
-pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
+pub(super) fn lose(system: &dyn Recorded, base: &Base, draws: &mut Draws) -> io::Result<Loss> {
     let life = &base.record[base.last_life..base.last_death];
     let ends = record::ends(life);
     let entry = match draws.below(4) {
         0 => None,
         1 => Some(draws.below(ends.len() as u64 + 1) as usize),
-        _ => Some(after_a_turn(life, draws).min(ends.len())),
+        _ => Some(after_a_turn(life, base.paths().headers(), draws).min(ends.len())),
     };
     let (moment, when) = match entry {
         None => (base.last_death, "at its death".to_owned()),
@@ -52,23 +51,23 @@ pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
     let image = format!("the files after a power loss {when} that left {left}");
     let again = draws.below(2) == 0;
     if again {
-        cut_recovery_off(&disk, base, draws);
+        cut_recovery_off(system, &disk, (base, &seats), draws);
     }
     // What is found in them binds the next recovery of the same files, so they are those of the last loss.
     let (files, mut loss) = (content(&disk, base), None);
     let result = (|| {
-        let found = verify::recover(&disk.io(), base.path(), &seats)?;
+        let found = verdict::of_disk(system, &disk, base.directory(), &seats)?;
         // What a recovery has shown is durable, and what it has not shown is gone.
-        let settled = settled(&found);
+        let settled = Seat::settled(&seats, &found);
         drop(disk.cut_power());
         disk.lose_unsynced();
-        let second = verify::recover(&disk.io(), base.path(), &settled);
+        let second = verdict::of_disk(system, &disk, base.directory(), &settled);
         second
             .map_err(|violation| violation.note("a recovery from the same files had shown something else"))?;
-        Ok::<Found, Box<Violation>>(found)
+        Ok::<Vec<u64>, Box<Violation>>(found)
     })();
     let seats = match result {
-        Ok(found) => settled(&found),
+        Ok(found) => Seat::settled(&seats, &found),
         Err(violation) => {
             loss = Some((
                 if again { format!("{image}, and another in the recovery") } else { image },
@@ -82,23 +81,18 @@ pub(super) fn lose(base: &Base, draws: &mut Draws) -> io::Result<Loss> {
 
 /// A few entries after one that is rare and after which much is open: a log's header, a cut, a sync that has dropped what it
 /// covered, or, where there are none of these, a sync. Of thousands of entries a plain draw would hardly ever meet one.
-fn after_a_turn(life: &[u8], draws: &mut Draws) -> usize {
-    let turns = |is_turn: fn(&Entry<'_>) -> bool| {
-        let entries = Entries(life).enumerate().filter(move |(_, entry)| is_turn(entry));
+fn after_a_turn(life: &[u8], headers: u64, draws: &mut Draws) -> usize {
+    let turns = |is_turn: &dyn Fn(&Entry<'_>) -> bool| {
+        let entries = Entries(life).enumerate().filter(|(_, entry)| is_turn(entry));
         entries.map(|(index, _)| index).collect::<Vec<usize>>()
     };
     let mut rare =
-        turns(|entry| entry.is_of_log_header() || matches!(entry.tag, Tag::Truncate | Tag::Dropped));
+        turns(&|entry| entry.is_of_log_header(headers) || matches!(entry.tag, Tag::Truncate | Tag::Dropped));
     if rare.is_empty() {
-        rare = turns(|entry| entry.tag == Tag::Sync);
+        rare = turns(&|entry| entry.tag == Tag::Sync);
     }
     let turn = rare.get(draws.below(rare.len().max(1) as u64) as usize).map_or(0, |turn| turn + 1);
     turn + draws.below(24) as usize
-}
-
-/// What each connection has after a recovery: what was found, and neither less nor more.
-pub(super) fn settled(found: &Found) -> Vec<Seat> {
-    found.cells.iter().map(|&own| Seat { asked: own, kept: own }).collect()
 }
 
 /// Decides what is left, one thing at a time or as the simulator draws it; in words.
@@ -117,14 +111,19 @@ fn fall(disk: &SimDisk, at_stake: &[Unsynced], draws: &mut Draws) -> String {
 }
 
 /// A recovery comes so far, and then the power goes again.
-fn cut_recovery_off(disk: &SimDisk, base: &Base, draws: &mut Draws) {
+fn cut_recovery_off(
+    system: &dyn Recorded,
+    disk: &SimDisk,
+    (base, seats): (&Base, &[Seat]),
+    draws: &mut Draws,
+) {
     let mut script = Script::default();
     let from = draws.below(RECOVERY) as u32;
     (0..from).for_each(|operation| script.at_once(operation));
     script.refuse_from(from);
     disk.follow(script);
     // It fails where it is cut off, or has come to its end before: the next one is judged.
-    drop(verify::open(&disk.io(), base.path(), OPTIONS));
+    drop(verdict::of_disk(system, disk, base.directory(), seats));
     drop(disk.cut_power());
     fall(disk, &disk.unsynced(), draws);
 }
@@ -141,9 +140,5 @@ fn fate(draws: &mut Draws, unsynced: &Unsynced) -> Fate {
 }
 
 fn content(disk: &SimDisk, base: &Base) -> Files {
-    let database = base.path();
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    let paths = [(Role::Database, database.to_owned()), (Role::Log, log.into())];
-    paths.into_iter().filter_map(|(role, path)| Some((role, disk.content(&path)?))).collect()
+    base.paths().all().filter_map(|(role, path)| Some((role, disk.content(path)?))).collect()
 }

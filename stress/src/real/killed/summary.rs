@@ -1,3 +1,5 @@
+//! What a campaign has counted, and what it has found.
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -6,9 +8,9 @@ use super::evidence::Exhibit;
 use super::harm::Harm;
 use super::record::{Entries, Tag};
 use super::remains::{Ending, Remains};
-use tenterhook_stress::exit::ExitCode;
-use tenterhook_stress::real::noise::{NoiseKind, Unavailable};
-use tenterhook_stress::violation::Violation;
+use crate::exit::ExitCode;
+use crate::real::noise::{NoiseKind, Unavailable};
+use crate::violation::Violation;
 
 /// Everything counted over a campaign, in as many sittings as it took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -100,7 +102,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn text(&self) -> String {
+    fn text(&self, program: &str) -> String {
         let Failure { kill, death, image, violation, kept, evidence } = self;
         let mut text = format!(
             "\n{violation}\n  after     death {kill}: {death}\n  in        {image}\n  files     {kept}\n"
@@ -110,7 +112,7 @@ impl Failure {
             let _ = writeln!(text, "  evidence  {}: {what}", path.display());
         }
         if let Some(folder) = evidence.first().and_then(|exhibit| exhibit.path.parent()) {
-            let _ = writeln!(text, "  again     tenterhook crash --examine {}", folder.display());
+            let _ = writeln!(text, "  again     {program} crash --examine {}", folder.display());
         }
         text
     }
@@ -141,19 +143,20 @@ impl Summary {
             Ending::Itself => self.gave_up += 1,
             Ending::Killed | Ending::Stalled(_) => self.random_kills += 1,
         }
-        harms.iter().for_each(|&harm| self.harms[harm as usize].meant += 1);
-        noise.iter().filter_map(|&kind| place(kind)).for_each(|place| self.noise[place].meant += 1);
-        if let Some(place) = place(NoiseKind::Stops) {
-            self.noise[place].done += remains.stops;
+        for harm in harms {
+            named(&mut self.harms, harm.name()).into_iter().for_each(|count| count.meant += 1);
+        }
+        for kind in noise {
+            named(&mut self.noise, kind.name()).into_iter().for_each(|count| count.meant += 1);
+        }
+        if let Some(count) = named(&mut self.noise, NoiseKind::Stops.name()) {
+            count.done += remains.stops;
         }
         for entry in Entries(&remains.record) {
             let number = entry.number as usize;
             let count = match entry.tag {
-                Tag::Harm => self.harms.get_mut(number),
-                Tag::Noise => {
-                    let place = NoiseKind::ALL.get(number).copied().and_then(place);
-                    place.and_then(|place| self.noise.get_mut(place))
-                }
+                Tag::Harm => Harm::ALL.get(number).and_then(|harm| named(&mut self.harms, harm.name())),
+                Tag::Noise => NoiseKind::ALL.get(number).and_then(|kind| named(&mut self.noise, kind.name())),
                 _ => None,
             };
             if let Some(count) = count {
@@ -178,6 +181,14 @@ impl Summary {
         missed.map(|harm| harm.harm.as_str()).collect()
     }
 
+    /// What was meant for children, and how often it happened: points, harms and noise.
+    pub fn meant(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        let points = self.points.iter().map(|point| (point.point.as_str(), point.armed, point.reached));
+        points.chain(
+            self.harms.iter().chain(&self.noise).map(|harm| (harm.harm.as_str(), harm.meant, harm.done)),
+        )
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self.failure.as_ref().map(|failure| failure.violation.class) {
@@ -187,8 +198,8 @@ impl Summary {
         }
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
+    /// For people. `program` is what the command that looks at the evidence begins with.
+    pub fn text(&self, program: &str) -> String {
         let mut text = String::from("\n");
         let mut line = |name: &str, value: String| {
             // Writing to a string cannot fail.
@@ -221,7 +232,7 @@ impl Summary {
         for point in &self.points {
             let _ = writeln!(text, "  {:<30} {:>8} {:>8}", point.point, point.armed, point.reached);
         }
-        if !self.harms.is_empty() {
+        if !(self.harms.is_empty() && self.noise.is_empty()) {
             let _ = writeln!(text, "{:<32} {:>8} {:>8}", "harm and noise", "children", "done");
         }
         for harm in self.harms.iter().chain(&self.noise) {
@@ -238,14 +249,14 @@ impl Summary {
                 writeln!(text, "TESTER AT FAULT          no child reached {point}: the run does not test it");
         }
         let _ = writeln!(text, "violations               {}", u8::from(self.failure.is_some()));
-        self.failure.iter().for_each(|failure| text.push_str(&failure.text()));
+        self.failure.iter().for_each(|failure| text.push_str(&failure.text(program)));
         text
     }
 }
 
-/// Where a kind of noise is counted.
-fn place(kind: NoiseKind) -> Option<usize> {
-    NoiseKind::OF_CHILDREN.iter().position(|&known| known == kind)
+/// Where a kind of harm or noise is counted, if it is.
+fn named<'a>(counts: &'a mut [HarmCount], name: &str) -> Option<&'a mut HarmCount> {
+    counts.iter_mut().find(|count| count.harm == name)
 }
 
 #[cfg(test)]
@@ -254,7 +265,7 @@ mod tests {
 
     use super::super::record::append;
     use super::*;
-    use tenterhook_stress::real::layer::Role;
+    use crate::real::layer::Role;
 
     /// Everything at 0.
     fn fresh() -> Summary {
@@ -297,9 +308,17 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(20, 0).exit_code(), ExitCode::Internal);
-        assert!(with(20, 0).text().contains("no child reached before-dawn"));
+        assert!(with(20, 0).text("x").contains("no child reached before-dawn"));
         assert_eq!(with(20, 1).exit_code(), ExitCode::Ok);
         assert_eq!(with(19, 0).exit_code(), ExitCode::Ok);
+    }
+
+    #[test]
+    fn what_was_meant_and_done_is_told_with_its_name() {
+        let points = vec![PointCount { point: "before-dawn".into(), armed: 3, reached: 2 }];
+        let harms = vec![HarmCount { harm: "drought".into(), meant: 5, done: 4 }];
+        let summary = Summary { points, harms, ..Summary::default() };
+        assert_eq!(summary.meant().collect::<Vec<_>>(), [("before-dawn", 3, 2), ("drought", 5, 4)]);
     }
 
     #[test]
@@ -309,7 +328,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(with(40, 0).exit_code(), ExitCode::Internal);
-        assert!(with(40, 0).text().contains("drought was never delivered to a child"));
+        assert!(with(40, 0).text("x").contains("drought was never delivered to a child"));
         assert_eq!([with(40, 1), with(39, 0)].map(|summary| summary.exit_code()), [ExitCode::Ok; 2]);
     }
 }

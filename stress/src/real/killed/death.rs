@@ -1,7 +1,7 @@
 //! How a child ends by itself.
 
+use crate::violation::Violation;
 use rustix::process::{Signal, getpid, kill_process};
-use tenterhook_stress::violation::Violation;
 
 /// Dies as by SIGKILL: nothing is unwound, flushed or dropped.
 pub(super) fn die() -> ! {
@@ -15,5 +15,5 @@ pub(super) fn die() -> ! {
 /// Ends the process because of `violation`. It is told at once: the campaign may kill the process at any moment.
 pub(super) fn object(violation: &Violation) -> ! {
     eprintln!("{violation}");
-    std::process::exit(tenterhook_stress::exit::ExitCode::Internal as i32);
+    std::process::exit(crate::exit::ExitCode::Internal as i32);
 }

@@ -4,18 +4,18 @@
 //! under way with it. What a failed sync has dropped is read like the rest and no later sync makes it durable.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tenterhook_runtime::io::{Buffer, IO, OpenOptions, Submission};
 
+use super::files::SystemFiles;
 use super::record::{Entries, Entry, Tag, append};
 use super::seat::Seat;
-use tenterhook_stress::disk::SimDisk;
-use tenterhook_stress::real::layer::Role;
-use tenterhook_stress::rng;
+use crate::disk::SimDisk;
+use crate::real::layer::Role;
+use crate::rng;
 
-/// The content of a database and its log, as far as they are there.
+/// The content of a system's files, as far as they are there.
 pub(super) type Files = Vec<(Role, Vec<u8>)>;
 
 /// How much of a file one correction covers.
@@ -32,7 +32,7 @@ enum Begun {
 pub(super) struct Replay {
     disk: SimDisk,
     io: Arc<dyn IO>,
-    path: PathBuf,
+    paths: SystemFiles,
     begun: BTreeMap<u64, Begun>,
     /// What each connection has asked for by then, and what survives.
     pub(super) seats: Vec<Seat>,
@@ -40,11 +40,10 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Begins with `files`, all of them durable.
-    pub(super) fn from(files: &Files, seats: &[Seat], path: &Path) -> Replay {
+    pub(super) fn from(files: &Files, seats: &[Seat], paths: &SystemFiles) -> Replay {
         let disk = SimDisk::obliging();
         let io = disk.io();
-        let replay =
-            Replay { disk, io, path: path.to_owned(), begun: BTreeMap::new(), seats: seats.to_vec() };
+        let replay = Replay { disk, io, paths: paths.clone(), begun: BTreeMap::new(), seats: seats.to_vec() };
         for (role, bytes) in files {
             replay.write(*role, 0, bytes);
             replay.sync(*role);
@@ -77,6 +76,8 @@ impl Replay {
 
     fn take(&mut self, entry: &Entry<'_>, ended: &BTreeMap<u64, u64>) -> Option<()> {
         let Entry { role, number, value, .. } = *entry;
+        // A file that the system does not have.
+        self.paths.path(role)?;
         match entry.tag {
             Tag::Write => {
                 let (offset, bytes) = entry.bytes.split_at_checked(8)?;
@@ -98,7 +99,7 @@ impl Replay {
             Tag::Failed => drop(self.begun.remove(&number)),
             Tag::Dropped => {
                 let spared = |change: u64| rng::below(rng::at(value, change), 3) == 0;
-                self.disk.drop_unsynced(&self.file(role), spared);
+                self.disk.drop_unsynced(self.paths.path(role)?, spared);
             }
             Tag::Asked => {
                 // Lower than the one before: that has failed, and what was written of it may be found.
@@ -142,7 +143,7 @@ impl Replay {
             let _ = append(&mut entries, Tag::Ended, role, number, value, &[]);
         };
         for (role, real) in files {
-            let known = self.disk.content(&self.file(*role)).unwrap_or_default();
+            let known = self.paths.path(*role).and_then(|path| self.disk.content(path)).unwrap_or_default();
             if known.len() > real.len() {
                 change(Tag::Truncate, *role, real.len() as u64, &[]);
             }
@@ -154,17 +155,6 @@ impl Replay {
             }
         }
         entries
-    }
-
-    fn file(&self, role: Role) -> PathBuf {
-        match role {
-            Role::Database => self.path.clone(),
-            Role::Log => {
-                let mut log = self.path.as_os_str().to_owned();
-                log.push("-wal");
-                log.into()
-            }
-        }
     }
 
     fn write(&self, role: Role, offset: u64, bytes: &[u8]) {
@@ -183,7 +173,8 @@ impl Replay {
 
     /// On the obliging disk: it ends in here, and well.
     fn submit(&self, role: Role, submission: Submission) {
-        if let Ok(file) = self.io.open(&self.file(role), OpenOptions::creating()) {
+        let file = self.paths.path(role).map(|path| self.io.open(path, OpenOptions::creating()));
+        if let Some(Ok(file)) = file {
             file.submit(submission);
         }
     }
@@ -191,12 +182,15 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use tenterhook_runtime::io::{Descriptor, OperationKind};
 
+    use super::super::files::pair;
     use super::super::record::{HEAD, Recorder, ends};
     use super::*;
-    use tenterhook_stress::disk::Fate;
-    use tenterhook_stress::real::layer::Passing;
+    use crate::disk::Fate;
+    use crate::real::layer::Passing;
 
     fn passing(number: u64, kind: OperationKind, offset: u64, len: u64) -> Passing {
         Passing { number, role: Role::Log, descriptor: Descriptor { kind, offset, len } }
@@ -244,7 +238,7 @@ mod tests {
 
     fn replay(record: &[u8]) -> Replay {
         let files = vec![(Role::Log, vec![b'-'; 2048])];
-        Replay::from(&files, &[Seat::default(); 2], Path::new("x")).follow(record).unwrap()
+        Replay::from(&files, &[Seat::default(); 2], &pair(Path::new(""))).follow(record).unwrap()
     }
 
     fn content(disk: &SimDisk) -> String {

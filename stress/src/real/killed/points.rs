@@ -1,23 +1,27 @@
 //! Named moments in which a process kills itself.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tenterhook_runtime::io::OperationKind;
 use tenterhook_runtime::{CompletionError, Outcome};
 
-use super::death::die;
+use super::death::{die, object};
+use super::files::SystemFiles;
 use super::harm::Harm;
-use super::record::{LOG_HEADERS, Recorder};
-use super::variety::{Subject, Variety};
-use tenterhook_stress::real::layer::{Passing, Role, Verdict, Watcher};
-use tenterhook_stress::real::noise::NoiseKind;
+use super::record::Recorder;
+use super::variety::{Target, Variety};
+use crate::real::layer::{Passing, Role, Verdict, Watcher};
+use crate::real::noise::NoiseKind;
+use crate::violation::Violation;
 
 /// A moment: before an operation goes to the backend, or after it has ended there and before its waiters are woken.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
-    /// Whether the pager is still being opened.
+    /// Whether the system is still being opened.
     pub in_recovery: bool,
     /// Whether the operation has ended.
     pub after: bool,
@@ -27,31 +31,28 @@ pub struct Point {
     pub kind: OperationKind,
 }
 
-/// A name that no point has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownPoint(String);
-
 impl Point {
-    /// Every point that this pager reaches: it never reads a log that it does not recover, and never cuts its database.
-    pub fn all() -> Vec<Point> {
-        let at_work = [
-            (Role::Log, OperationKind::Write),
-            (Role::Log, OperationKind::Sync),
-            (Role::Database, OperationKind::Read),
-            (Role::Database, OperationKind::Write),
-            (Role::Database, OperationKind::Sync),
-        ];
-        let in_recovery = [
-            (Role::Log, OperationKind::Read),
-            (Role::Log, OperationKind::Write),
-            (Role::Log, OperationKind::Sync),
-            (Role::Database, OperationKind::Read),
-        ];
-        let work = at_work.into_iter().map(|which| (false, which));
-        let points = work.chain(in_recovery.into_iter().map(|which| (true, which)));
-        let sides =
-            |(in_recovery, (role, kind))| [false, true].map(|after| Point { in_recovery, after, role, kind });
-        points.flat_map(sides).collect()
+    /// Before and after operations of these kinds, once the system is open.
+    pub fn at_work(which: &[(Role, OperationKind)]) -> Vec<Point> {
+        Point::around(false, which)
+    }
+
+    /// Before and after operations of these kinds, while the system is being opened.
+    pub fn in_recovery(which: &[(Role, OperationKind)]) -> Vec<Point> {
+        Point::around(true, which)
+    }
+
+    fn around(in_recovery: bool, which: &[(Role, OperationKind)]) -> Vec<Point> {
+        let sides = |&(role, kind): &_| [false, true].map(|after| Point { in_recovery, after, role, kind });
+        which.iter().flat_map(sides).collect()
+    }
+
+    /// Every point that any system may reach.
+    fn every() -> Vec<Point> {
+        use OperationKind::{Read, Sync, Truncate, Write};
+        let kinds = [Read, Write, Sync, Truncate];
+        let which = [Role::Log, Role::Database].map(|role| kinds.map(|kind| (role, kind))).concat();
+        [Point::at_work(&which), Point::in_recovery(&which)].concat()
     }
 }
 
@@ -70,29 +71,21 @@ impl fmt::Display for Point {
 }
 
 impl FromStr for Point {
-    type Err = UnknownPoint;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Point, UnknownPoint> {
-        let known = Point::all().into_iter().find(|point| point.to_string() == text);
-        known.ok_or_else(|| UnknownPoint(text.into()))
+    fn from_str(text: &str) -> Result<Point, String> {
+        let known = Point::every().into_iter().find(|point| point.to_string() == text);
+        known.ok_or_else(|| format!("there is no point '{text}'"))
     }
 }
-
-impl fmt::Display for UnknownPoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = Point::all().iter().map(ToString::to_string).collect();
-        write!(f, "there is no point '{}': it must be one of {}", self.0, names.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownPoint {}
 
 /// Kills its process when a point has been reached so many times, does the harm that is meant for it, and records everything.
 pub(super) struct Trigger {
     armed: Option<(Point, u32)>,
     reached: AtomicU32,
     opened: AtomicBool,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
+    files: SystemFiles,
     variety: Variety,
     /// Whether an error of the opening is our own doing.
     struck: AtomicBool,
@@ -102,14 +95,15 @@ pub(super) struct Trigger {
 
 impl Trigger {
     /// Kills at the `occurrence`-th time, counted from 1, that `point` is reached.
-    pub(super) fn new(armed: Option<(Point, u32)>, recorder: Recorder, variety: Variety) -> Trigger {
+    pub(super) fn new(
+        armed: Option<(Point, u32)>,
+        recorder: Arc<Recorder>,
+        files: SystemFiles,
+        variety: Variety,
+    ) -> Trigger {
         let (opened, struck) = (AtomicBool::new(false), AtomicBool::new(false));
         let (reached, seen) = (AtomicU32::new(0), <[[AtomicU64; 4]; 2]>::default());
-        Trigger { armed, reached, opened, recorder, variety, struck, seen }
-    }
-
-    pub(super) fn recorder(&self) -> &Recorder {
-        &self.recorder
+        Trigger { armed, reached, opened, recorder, files, variety, struck, seen }
     }
 
     /// Recovery is over.
@@ -144,9 +138,9 @@ impl Trigger {
         let next = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed) + 1;
         let seen = &self.seen[usize::from(in_opening)];
         let occurrence = next(&seen[which]);
-        let is_header = passing.role == Role::Log && passing.descriptor.offset < LOG_HEADERS;
+        let is_header = passing.role == Role::Log && passing.descriptor.offset < self.files.headers();
         let header = (which == 0 && is_header).then(|| next(&seen[2]));
-        let Some((harm, verdict)) = self.variety.verdict(Subject { kind, in_opening, occurrence, header })
+        let Some((harm, verdict)) = self.variety.verdict(Target { kind, in_opening, occurrence, header })
         else {
             return Verdict::Pass;
         };
@@ -175,6 +169,15 @@ impl Trigger {
 }
 
 impl Watcher for Trigger {
+    fn role(&self, path: &Path) -> Role {
+        // A record of part of the files would convict an innocent system.
+        self.files.role_of(path).unwrap_or_else(|| stranger(path, "opened"))
+    }
+
+    fn removes(&self, path: &Path) {
+        stranger(path, "removed")
+    }
+
     fn begins(&self, passing: &Passing, bytes: &[&[u8]]) -> Verdict {
         self.at(passing, false);
         let verdict = self.harm(passing);
@@ -198,16 +201,25 @@ impl Watcher for Trigger {
     }
 }
 
+/// Ends the process: what it does can't be replayed.
+fn stranger(path: &Path, what: &str) -> ! {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let expected = "files that the system has named, and that stay";
+    object(&Violation::safety("files", expected, format!("'{name}' was {what}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_point_can_be_typed_as_it_is_printed() {
-        for point in Point::all() {
+        let every = Point::every();
+        assert_eq!(every.len(), 32);
+        for point in every {
             assert_eq!(point.to_string().parse(), Ok(point));
         }
-        let error = "before-dawn".parse::<Point>().unwrap_err().to_string();
-        assert!(error.contains("before-log-sync") && error.lines().count() == 1, "{error}");
+        let error = "before-dawn".parse::<Point>().unwrap_err();
+        assert!(error.contains("before-dawn") && error.lines().count() == 1, "{error}");
     }
 }
