@@ -232,7 +232,8 @@ fn send(signal: &str, child: &Child) {
 
 #[test]
 fn ctrl_c_and_sigterm_end_a_campaign_soon_with_its_summary() {
-    for signal in ["-INT", "-TERM", "-HUP"] {
+    // A hangup may be ignored by whoever runs the tests, and would be here, too.
+    for signal in ["-INT", "-TERM"] {
         let (mut child, mut output) = begun(&mut tenterhook("sim --seed 1 --duration 1h --quiet"));
         let pressed = Instant::now();
         send(signal, &child);
