@@ -232,7 +232,7 @@ fn send(signal: &str, child: &Child) {
 
 #[test]
 fn ctrl_c_and_sigterm_end_a_campaign_soon_with_its_summary() {
-    // A hangup may be ignored by whoever runs the tests, and would be here, too.
+    // No hangup: the program inherits it as ignored if the tests run under `nohup`.
     for signal in ["-INT", "-TERM"] {
         let (mut child, mut output) = begun(&mut tenterhook("sim --seed 1 --duration 60s --quiet"));
         let pressed = Instant::now();

@@ -10,7 +10,7 @@ use super::seat::Seat;
 use super::system::Recorded;
 use super::verdict;
 use crate::disk::{Fate, Script, SimDisk, Unsynced};
-use crate::violation::Violation;
+use crate::violation::{Class, Violation};
 
 /// Operations of a recovery before each of which it may be cut off.
 const RECOVERY: u64 = 12;
@@ -50,12 +50,11 @@ pub(super) fn lose(system: &dyn Recorded, base: &Base, draws: &mut Draws) -> io:
     let left = fall(&disk, &at_stake, draws);
     let image = format!("the files after a power loss {when} that left {left}");
     let again = draws.below(2) == 0;
-    if again {
-        cut_recovery_off(system, &disk, (base, &seats), draws);
-    }
+    let cut_off = if again { cut_recovery_off(system, &disk, (base, &seats), draws) } else { Ok(()) };
     // What is found in them binds the next recovery of the same files, so they are those of the last loss.
     let (files, mut loss) = (content(&disk, base), None);
     let result = (|| {
+        cut_off?;
         let found = verdict::of_disk(system, &disk, base.directory(), &seats)?;
         // What a recovery has shown is durable, and what it has not shown is gone.
         let settled = Seat::settled(&seats, &found);
@@ -116,16 +115,21 @@ fn cut_recovery_off(
     disk: &SimDisk,
     (base, seats): (&Base, &[Seat]),
     draws: &mut Draws,
-) {
+) -> Result<(), Box<Violation>> {
     let mut script = Script::default();
     let from = draws.below(RECOVERY) as u32;
     (0..from).for_each(|operation| script.at_once(operation));
     script.refuse_from(from);
     disk.follow(script);
-    // It fails where it is cut off, or has come to its end before: the next one is judged.
-    drop(verdict::of_disk(system, disk, base.directory(), seats));
+    let ended = verdict::of_disk(system, disk, base.directory(), seats);
     drop(disk.cut_power());
     fall(disk, &disk.unsynced(), draws);
+    match ended {
+        // It may fail where it is cut off. It may not panic.
+        Err(violation) if violation.class == Class::Panic => Err(violation),
+        // What it has found, or not, is judged by the next one.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn fate(draws: &mut Draws, unsynced: &Unsynced) -> Fate {
@@ -141,4 +145,62 @@ fn fate(draws: &mut Draws, unsynced: &Unsynced) -> Fate {
 
 fn content(disk: &SimDisk, base: &Base) -> Files {
     base.paths().all().filter_map(|(role, path)| Some((role, disk.content(path)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::error::Error;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use tenterhook_runtime::io::IO;
+
+    use super::super::acks::Acks;
+    use super::super::commits::Opening;
+    use super::super::files::{SystemFiles, pair};
+    use super::super::points::Point;
+    use super::super::toy::Toy;
+    use super::*;
+
+    /// A recovery that panics when an operation fails.
+    struct Frail;
+
+    impl Recorded for Frail {
+        fn files(&self, directory: &Path) -> SystemFiles {
+            Recorded::files(&Toy, directory)
+        }
+
+        fn points(&self) -> Vec<Point> {
+            Toy.points()
+        }
+
+        fn work(&self, _: Opening, _: &Arc<dyn IO>) -> Result<Infallible, Box<dyn Error>> {
+            Err("it does not work".into())
+        }
+
+        fn check(
+            &self,
+            io: &Arc<dyn IO>,
+            directory: &Path,
+            seats: &[Seat],
+        ) -> Result<Vec<u64>, Box<Violation>> {
+            Ok(Recorded::check(&Toy, io, directory, seats).expect("no operation fails"))
+        }
+    }
+
+    /// Broke: a panic in a recovery that the power cut off was taken for its end.
+    #[test]
+    fn a_recovery_that_panics_where_it_is_cut_off_is_a_violation() {
+        let folder = tempfile::tempdir().unwrap();
+        let acks = Acks::open(&folder.path().join("acks"), 1).unwrap();
+        let mut base = Base::resume(folder.path(), pair(folder.path()), &acks).unwrap();
+        base.add_life(b"", &Files::new()).unwrap();
+        let broken = |system: &dyn Recorded| {
+            (0..100).find_map(|death| lose(system, &base, &mut Draws::of(1, death)).unwrap().broken)
+        };
+        let (image, violation) = broken(&Frail).expect("a recovery that is cut off");
+        assert!(violation.class == Class::Panic && image.contains("another in the recovery"), "{violation}");
+        assert!(broken(&Toy).is_none(), "one that fails there is none");
+    }
 }
